@@ -1,0 +1,258 @@
+"""The one error tree.
+
+PylonError
+├── InvalidJson                 the body or frame is not strict JSON
+├── InvalidArgument             a value, field, filter or argument is wrong; details name it
+├── Unauthenticated             nobody is signed in, and somebody must be
+├── PolicyDenied                the policy says no
+├── ForbiddenOrigin             a browser page of another origin asked
+├── NotFound                    missing, or not readable by the caller: the same answer
+├── MethodNotAllowed
+├── Conflict                    unique index, restricted delete, stale version, other content under an operation id
+├── ResyncRequired              the cursor cannot be continued; details carry the reason
+├── PayloadTooLarge
+│   └── TransactionTooLarge
+├── UnsupportedMedia
+├── Misdirected                 the Host header is not one of ours
+├── Refused                     an answer that the app chose to give; its own code
+├── RateLimited                 with `retry_after_s`
+├── OperationExpired            an operation id older than its memory
+├── Aborted                     another operation of the same atomic batch was rejected
+├── UpgradeRequired             the client speaks another protocol version
+├── Internal                    an exception nobody expected; details carry an id, never internals
+├── Unavailable                 retry with the same operation id; details carry the reason
+├── FunctionTimeout             a function went over its budget and was rolled back
+└── AppError                    mistakes in an app's definition, with positions
+    (LoadFailed: all of them at once)
+
+What travels is `to_wire()`: code, message, hint, details. A class's docstring is its default message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class PylonError(Exception):
+    """Something went wrong."""
+
+    code: str = "INTERNAL"
+    http_status: ClassVar[int] = 500
+    ws_close_code: ClassVar[int | None] = None
+    #: True where the same operation id may be sent again and may then succeed (I31, I44).
+    is_transient: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, **details: Any
+    ) -> None:
+        self.message = message if message is not None else (type(self).__doc__ or "").strip()
+        self.hint = hint
+        self.details: dict[str, Any] = details
+        super().__init__(self.message)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the documented error object: code, message, and hint and details where present."""
+        wire: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.hint is not None:
+            wire["hint"] = self.hint
+        if self.details:
+            wire["details"] = self.details
+        return wire
+
+
+class InvalidJson(PylonError):
+    """The body is not strict JSON."""
+
+    code = "INVALID_JSON"
+    http_status = 400
+    ws_close_code = 4400
+
+
+class InvalidArgument(PylonError):
+    """A value is not what is asked for."""
+
+    code = "INVALID_ARGUMENT"
+    http_status = 400
+
+
+class Unauthenticated(PylonError):
+    """Sign in first."""
+
+    code = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class PolicyDenied(PylonError):
+    """The policy does not allow this."""
+
+    code = "POLICY_DENIED"
+    http_status = 403
+
+
+class ForbiddenOrigin(PylonError):
+    """Requests from this origin are refused."""
+
+    code = "FORBIDDEN_ORIGIN"
+    http_status = 403
+
+
+class NotFound(PylonError):
+    """There is no such thing, or you may not see it."""
+
+    code = "NOT_FOUND"
+    http_status = 404
+
+
+class MethodNotAllowed(PylonError):
+    """This path does not take that method."""
+
+    code = "METHOD_NOT_ALLOWED"
+    http_status = 405
+
+
+class Conflict(PylonError):
+    """The write conflicts with what is stored."""
+
+    code = "CONFLICT"
+    http_status = 409
+
+
+class ResyncRequired(PylonError):
+    """The cursor cannot be continued; start again from a snapshot."""
+
+    code = "RESYNC_REQUIRED"
+    http_status = 410
+
+
+class PayloadTooLarge(PylonError):
+    """The request is larger than the limit."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    http_status = 413
+    ws_close_code = 1009
+
+
+class TransactionTooLarge(PayloadTooLarge):
+    """One transaction changes more rows or bytes than the limit."""
+
+    code = "TRANSACTION_TOO_LARGE"
+
+
+class UnsupportedMedia(PylonError):
+    """Send application/json."""
+
+    code = "UNSUPPORTED_MEDIA"
+    http_status = 415
+
+
+class Misdirected(PylonError):
+    """The Host header is not one this runtime answers for."""
+
+    code = "MISDIRECTED"
+    http_status = 421
+
+
+class Refused(PylonError):
+    """The app refused."""
+
+    http_status = 422
+
+    def __init__(self, code: str, message: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.code = code
+
+
+class RateLimited(PylonError):
+    """Too many requests; wait."""
+
+    code = "RATE_LIMITED"
+    http_status = 429
+    is_transient = True
+
+    def __init__(
+        self, message: str | None = None, *, retry_after_s: float = 1.0, **details: Any
+    ) -> None:
+        super().__init__(message, **details)
+        self.retry_after_s = retry_after_s
+
+
+class OperationExpired(PylonError):
+    """The operation id is older than the memory of operations; it is never applied again."""
+
+    code = "OPERATION_EXPIRED"
+    http_status = 409
+
+
+class Aborted(PylonError):
+    """Another operation of the same atomic batch was rejected."""
+
+    code = "ABORTED"
+    http_status = 409
+
+
+class UpgradeRequired(PylonError):
+    """This runtime speaks another protocol version; reload the page."""
+
+    code = "UPGRADE_REQUIRED"
+    http_status = 426
+    ws_close_code = 4400
+
+
+class Internal(PylonError):
+    """Something went wrong here; the log has the details under this id."""
+
+    code = "INTERNAL"
+    http_status = 500
+
+
+class Unavailable(PylonError):
+    """Not available at the moment; retry with the same operation id."""
+
+    code = "UNAVAILABLE"
+    http_status = 503
+    is_transient = True
+
+
+class FunctionTimeout(PylonError):
+    """The function went over its time budget; its transaction was rolled back."""
+
+    code = "FUNCTION_TIMEOUT"
+    http_status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in an app's definition: what, where (1-based line and column), and what to do."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+    #: The source line with a caret below it, where there is one.
+    excerpt: str | None = None
+
+    def render(self) -> str:
+        """Return `file:line:column: message`, then the excerpt and the hint on lines of their own."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        text = f"{place}: {self.message}" if place else self.message
+        if self.excerpt:
+            text += "\n" + self.excerpt
+        if self.hint:
+            text += f"\n  hint: {self.hint}"
+        return text
+
+
+class AppError(PylonError):
+    """The app's definition has mistakes."""
+
+    code = "APP_ERROR"
+
+
+class LoadFailed(AppError):
+    """The app could not be loaded; the old version, if any, keeps running."""
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        super().__init__("\n".join(mistake.render() for mistake in mistakes))
+        self.mistakes = mistakes

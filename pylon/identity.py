@@ -1,0 +1,59 @@
+"""Who is asking, as the server established it.
+
+Policies see only what is here. What does not live here: accounts, sessions and tokens
+(`server.auth`), and the `User` entity, which is a row like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+_NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+
+
+class IdentityKind(StrEnum):
+    """What kind of caller this is."""
+
+    ANONYMOUS = "anonymous"
+    USER = "user"
+    #: The runtime itself, and code inside `ctx.as_system()`: no policy is asked.
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """One caller. `principal` scopes operation ids and client stores; None for anonymous."""
+
+    kind: IdentityKind
+    user_id: str | None = None
+    email: str | None = None
+    roles: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = field(default_factory=lambda: _NO_CLAIMS, hash=False)
+    #: The login session or token behind this identity; None for anonymous and system.
+    session_id: str | None = None
+    #: Rises with every change of roles, claims or credentials; a stale one is read again.
+    auth_version: int = 0
+
+    @property
+    def is_system(self) -> bool:
+        """Tell whether policies are lifted for this caller."""
+        return self.kind is IdentityKind.SYSTEM
+
+    @property
+    def principal(self) -> str | None:
+        """Return who owns operation ids made by this caller, or None where nobody does."""
+        match self.kind:
+            case IdentityKind.USER:
+                return self.user_id
+            case IdentityKind.SYSTEM:
+                return "system"
+            case IdentityKind.ANONYMOUS:
+                return None
+
+
+ANONYMOUS = Identity(kind=IdentityKind.ANONYMOUS)
+SYSTEM = Identity(kind=IdentityKind.SYSTEM)

@@ -1,0 +1,78 @@
+"""Names of things: typed ids, their one spelling rule, and the source that mints them.
+
+What does not live here: cursors (`protocol.change`) and secrets (`server.auth.tokens`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NewType
+
+from pylon.clock import Clock
+
+Seq = NewType("Seq", int)
+RowId = NewType("RowId", str)
+Epoch = NewType("Epoch", str)
+ClientId = NewType("ClientId", str)
+OperationId = NewType("OperationId", str)
+TxId = NewType("TxId", int)
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
+_OPERATION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z", re.ASCII)
+_UUID7 = re.compile(
+    r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.ASCII
+)
+
+
+def is_id(text: object) -> bool:
+    """Tell whether this is a row, client or epoch id: 1-64 of `A-Za-z0-9_-` (I94)."""
+    return isinstance(text, str) and _ID.match(text) is not None
+
+
+def is_operation_id(text: object) -> bool:
+    """Tell whether this is an operation id: 1-64 of `A-Za-z0-9_.:-`."""
+    return isinstance(text, str) and _OPERATION_ID.match(text) is not None
+
+
+def uuid7_time_ms(text: str) -> int | None:
+    """Return the Unix milliseconds inside a UUIDv7, or None where the text is not one."""
+    found = _UUID7.match(text)
+    return int(found[1] + found[2], 16) if found else None
+
+
+class IdSource:
+    """Mints ids from a clock and a source of random bytes, both handed in.
+
+    UUIDv7 (RFC 9562, method 1): 48 bits of Unix milliseconds, then a 12-bit counter that keeps
+    ids of one millisecond in order, then 62 random bits. A clock that steps back does not make
+    ids step back: the last millisecond is kept until the clock passes it.
+    """
+
+    def __init__(self, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._last_ms = 0
+        self._counter = 0
+
+    def uuid7(self) -> str:
+        """Return a new UUIDv7 in its usual text form."""
+        now_ms = self._clock.now_ms()
+        if now_ms > self._last_ms:
+            self._last_ms, self._counter = now_ms, 0
+        else:
+            self._counter += 1
+            if self._counter > 0xFFF:
+                self._last_ms, self._counter = self._last_ms + 1, 0
+        random = int.from_bytes(self._random_bytes(8)) & 0x3FFF_FFFF_FFFF_FFFF
+        value = self._last_ms << 80 | 0x7 << 76 | self._counter << 64 | 0b10 << 62 | random
+        text = f"{value:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    def token_hex(self, byte_count: int) -> str:
+        """Return `byte_count` random bytes as hexadecimal text."""
+        return self._random_bytes(byte_count).hex()
+
+    def random_bytes(self, byte_count: int) -> bytes:
+        """Return `byte_count` random bytes."""
+        return self._random_bytes(byte_count)

@@ -1,0 +1,171 @@
+"""JSON, strictly: the one way text from outside becomes values, and values become text.
+
+`parse` refuses what JSON parsers usually let through (PROTOCOL "Strict JSON"): duplicate keys,
+NaN and infinities, numbers beyond a double, lone surrogates, NUL in text, too deep, too many
+keys. What does not live here: what the values must be (`schema.validate`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from pylon import limits
+from pylon.errors import InvalidJson
+
+JsonValue = Any
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+_canonical_encoder = msgspec.json.Encoder(order="sorted")
+_BIG_INTEGER = re.compile(rb"[0-9]{16,}")
+
+
+def encode(value: JsonValue) -> bytes:
+    """Return compact UTF-8 JSON of plain values (dict, list, str, int, float, bool, None)."""
+    return _encoder.encode(value)
+
+
+def encode_text(value: JsonValue) -> str:
+    """Return compact JSON as text."""
+    return _encoder.encode(value).decode()
+
+
+def canonical_json(value: JsonValue) -> bytes:
+    """Return compact JSON with sorted keys: equal values give equal bytes."""
+    return _canonical_encoder.encode(value)
+
+
+def stable_hash(value: JsonValue) -> str:
+    """Return a 32-digit hexadecimal hash of the canonical JSON."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:32]
+
+
+def decode_trusted(data: bytes | str) -> JsonValue:
+    """Return the values of JSON that this process wrote itself (log, outcomes, `_wire`)."""
+    return _decoder.decode(data)
+
+
+def parse(data: bytes) -> JsonValue:
+    """Return the values of JSON from outside, or raise `InvalidJson` naming the place.
+
+    Bodies that are written compactly, as our clients do, take the fast path: what was decoded
+    encodes to the same bytes again, so no key was given twice and no number was bent.
+    """
+    if b"\\u0000" not in data and _is_shallow(data):
+        try:
+            value = _decoder.decode(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return _parse_slowly(data)
+        if _BIG_INTEGER.search(data) is None and _encoder.encode(value) == data:
+            return value
+    return _parse_slowly(data)
+
+
+def _is_shallow(data: bytes) -> bool:
+    openings = data.count(b"{") + data.count(b"[")
+    return openings <= limits.JSON_DEPTH_MAX and data.count(b":") <= limits.JSON_KEYS_MAX
+
+
+def _parse_slowly(data: bytes) -> JsonValue:
+    _check_depth(data)
+    try:
+        text = data.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        raise InvalidJson(f"the body is not UTF-8 at byte {error.start}") from error
+    keys = 0
+
+    def pairs(items: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+        nonlocal keys
+        keys += len(items)
+        if keys > limits.JSON_KEYS_MAX:
+            raise InvalidJson(f"more than {limits.JSON_KEYS_MAX} keys")
+        found: dict[str, JsonValue] = {}
+        for key, value in items:
+            if key in found:
+                raise InvalidJson(f"the key {key!r} is given twice", key=key)
+            found[key] = value
+        return found
+
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=pairs,
+            parse_float=_finite,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        raise InvalidJson(
+            f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}",
+            line=error.lineno,
+            column=error.colno,
+        ) from error
+    _check_texts(value, "")
+    return value
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse nesting over the limit by a scan, before any parser recurses."""
+    depth, in_string, escaped = 0, False, False
+    for byte in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in (0x7B, 0x5B):
+            depth += 1
+            if depth > limits.JSON_DEPTH_MAX:
+                raise InvalidJson(f"nested deeper than {limits.JSON_DEPTH_MAX}")
+        elif byte in (0x7D, 0x5D):
+            depth -= 1
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise InvalidJson(f"the number {text[:40]} is no finite double")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > limits.JSON_INTEGER_DIGITS_MAX + 1:
+        raise InvalidJson(f"the number {text[:40]}… has too many digits")
+    return int(text)
+
+
+def _refuse_constant(text: str) -> None:
+    raise InvalidJson(f"{text} is not JSON")
+
+
+def _check_texts(value: JsonValue, place: str) -> None:
+    match value:
+        case str():
+            _check_text(value, place)
+        case list():
+            for position, item in enumerate(value):
+                _check_texts(item, f"{place}[{position}]")
+        case dict():
+            for key, item in value.items():
+                _check_text(key, place)
+                _check_texts(item, f"{place}.{key}" if place else key)
+        case _:
+            pass
+
+
+def _check_text(text: str, place: str) -> None:
+    if "\x00" in text:
+        raise InvalidJson(f"NUL in text at {place or 'the top'}", place=place)
+    try:
+        text.encode("utf-8", "strict")
+    except UnicodeEncodeError as error:
+        raise InvalidJson(f"lone surrogate at {place or 'the top'}", place=place) from error

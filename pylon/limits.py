@@ -1,0 +1,132 @@
+"""Every bound in one file. Each says what it bounds, why, and what gives way there.
+
+Units are the last word of a name. Those marked (setting) can be changed in `pylon.toml`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# --- JSON from outside -------------------------------------------------------------------
+#: One JSON body or client frame. Above it: 413 PAYLOAD_TOO_LARGE, or close 1009.
+BODY_BYTES_MAX: Final = 1 * MIB
+WS_MESSAGE_BYTES_MAX: Final = 1 * MIB
+#: Nesting and keys of one body: parsers recurse and dictionaries grow. Above: 400 INVALID_JSON.
+JSON_DEPTH_MAX: Final = 64
+JSON_KEYS_MAX: Final = 10_000
+#: Digits of one integer: quadratic conversion. Above: 400 INVALID_JSON.
+JSON_INTEGER_DIGITS_MAX: Final = 19
+#: The largest integer that a browser keeps exactly, 2^53-1. Above, in `int`: 400.
+SAFE_INTEGER_MAX: Final = 2**53 - 1
+
+# --- rows and transactions ---------------------------------------------------------------
+#: One row's text. Above: 413 PAYLOAD_TOO_LARGE.
+ROW_BYTES_MAX: Final = 512 * KIB
+#: One transaction. Above: 413 TRANSACTION_TOO_LARGE, nothing stored.
+TRANSACTION_ROWS_MAX: Final = 10_000
+TRANSACTION_BYTES_MAX: Final = 8 * MIB
+#: Operations of one push. Above: 400 INVALID_ARGUMENT.
+PUSH_OPERATIONS_MAX: Final = 1_000
+#: Rows (about) of one group commit: bounds how long the loop is held. The rest waits for the next.
+BATCH_ROWS_MAX: Final = 200
+#: Operations waiting for the writer. Above: 503 UNAVAILABLE, reason `busy`.
+WRITER_QUEUE_MAX: Final = 10_000
+
+# --- lists, filters, policies ------------------------------------------------------------
+#: One page of a list. Outside 1..max: 400.
+LIST_LIMIT_MAX: Final = 1_000
+LIST_LIMIT_DEFAULT: Final = 100
+#: One filter. Above: 400.
+FILTER_TERMS_MAX: Final = 100
+FILTER_DEPTH_MAX: Final = 8
+#: Items of one `in` list. Above: 400.
+FILTER_LIST_MAX: Final = 1_000
+#: One policy expression. Above: the app does not load.
+POLICY_BYTES_MAX: Final = 8 * KIB
+POLICY_DEPTH_MAX: Final = 64
+POLICY_EXISTS_MAX: Final = 8
+
+# --- change log --------------------------------------------------------------------------
+#: The log keeps what is inside either bound; older cursors get resync. (setting)
+RETAIN_CHANGES: Final = 1_000_000
+RETAIN_DAYS: Final = 30
+#: Operation ids outlive the log by this much, and are at most so many. Older: OPERATION_EXPIRED.
+OPERATION_EXTRA_DAYS: Final = 14
+OPERATIONS_MAX: Final = 5_000_000
+#: Log entries looked at by one pull. Outside 1..max: 400.
+PULL_LIMIT_MAX: Final = 1_000
+#: Entries of the tail kept in memory for live delivery; older ones are read from the file.
+TAIL_ENTRIES_MAX: Final = 10_000
+TAIL_BYTES_MAX: Final = 16 * MIB
+
+# --- connections -------------------------------------------------------------------------
+#: Bytes queued for one socket beyond the frame being written. Above: caught up from the log. (setting)
+SEND_QUEUE_BYTES_MAX: Final = 1 * MIB
+#: A slow reader without progress for so long is closed with 1013. (setting)
+SEND_STALL_SECONDS: Final = 30.0
+#: One server frame on catch-up, unless one transaction is larger.
+FRAME_BYTES_MAX: Final = 1 * MIB
+#: Sockets per user and per address, and in all. Above: 429 before the upgrade. (setting)
+SOCKETS_PER_USER_MAX: Final = 2_000
+SOCKETS_PER_ADDRESS_MAX: Final = 2_000
+SOCKETS_MAX: Final = 10_000
+#: Subscriptions of one socket. Above: `error` RATE_LIMITED, the socket stays. (setting)
+SUBSCRIPTIONS_MAX: Final = 100
+#: Time for `hello`. After it: close 4408.
+HELLO_SECONDS: Final = 10.0
+#: Ping interval; two missed close the connection. (setting)
+HEARTBEAT_SECONDS: Final = 15.0
+#: A revoked or expired session loses its sockets within this time (I63, I64).
+REVOKE_SECONDS: Final = 1.0
+#: Rows of one snapshot page.
+SNAPSHOT_PAGE_ROWS: Final = 1_000
+#: Rows of one window (`order` + `limit`). Above: 400.
+WINDOW_ROWS_MAX: Final = 1_000
+
+# --- time --------------------------------------------------------------------------------
+#: A `def` function's budget on the loop. Above: rolled back, FUNCTION_TIMEOUT. (per function)
+FUNCTION_SECONDS: Final = 0.2
+#: One read on a reader thread. Above: interrupted, FUNCTION_TIMEOUT.
+READ_SECONDS: Final = 10.0
+#: Time to read a request's headers and body. Above: the connection is closed.
+HEADER_SECONDS: Final = 10.0
+#: SIGTERM to exit.
+DRAIN_SECONDS: Final = 10.0
+#: A hung loop is reported with its stack after, and the process restarted after.
+HANG_REPORT_SECONDS: Final = 2.0
+HANG_RESTART_SECONDS: Final = 10.0
+#: The supervisor restarts a crashed runtime at most so often within the window.
+RESTARTS_MAX: Final = 5
+RESTART_WINDOW_SECONDS: Final = 60.0
+#: A dashboard that died takes its runtime with it within this time.
+ORPHAN_SECONDS: Final = 3.0
+
+# --- accounts ----------------------------------------------------------------------------
+#: A magic code lives so long, dies after so many wrong tries.
+CODE_SECONDS: Final = 600.0
+CODE_TRIES_MAX: Final = 5
+#: Codes sent per account and per address. Above: 429.
+CODES_PER_ACCOUNT_HOUR: Final = 10
+CODES_PER_ACCOUNT_DAY: Final = 30
+CODES_PER_ADDRESS_HOUR: Final = 60
+#: A login session. (setting)
+SESSION_DAYS: Final = 30
+#: Mails kept in `.pylon/outbox/`; older ones are removed.
+OUTBOX_MAILS_MAX: Final = 1_000
+
+# --- what is kept for people -------------------------------------------------------------
+#: Function calls and runtime log lines kept in memory for the dashboard.
+CALLS_KEPT_MAX: Final = 1_000
+LOG_LINES_KEPT_MAX: Final = 5_000
+#: Known clients (`_pylon_clients`); the longest unseen go first.
+CLIENTS_MAX: Final = 10_000
+
+assert BATCH_ROWS_MAX <= TRANSACTION_ROWS_MAX
+assert ROW_BYTES_MAX <= BODY_BYTES_MAX <= TRANSACTION_BYTES_MAX
+assert SEND_QUEUE_BYTES_MAX >= FRAME_BYTES_MAX
+assert PULL_LIMIT_MAX <= TAIL_ENTRIES_MAX
+assert REVOKE_SECONDS < HEARTBEAT_SECONDS
+assert HANG_REPORT_SECONDS < HANG_RESTART_SECONDS
