@@ -25,7 +25,8 @@ PylonError
 └── AppError                    mistakes in an app's definition, with positions
     (LoadFailed: all of them at once)
 
-What travels is `to_wire()`: code, message, hint, details. A class's docstring is its default message.
+What travels is `to_wire()`: code, message, hint, details. A class's docstring is its default
+message.
 """
 
 from __future__ import annotations
@@ -234,7 +235,7 @@ class Mistake:
     excerpt: str | None = None
 
     def render(self) -> str:
-        """Return `file:line:column: message`, then the excerpt and the hint on lines of their own."""
+        """Return `file:line:column: message`, then excerpt and hint on lines of their own."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         text = f"{place}: {self.message}" if place else self.message
         if self.excerpt:

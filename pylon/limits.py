@@ -63,7 +63,8 @@ TAIL_ENTRIES_MAX: Final = 10_000
 TAIL_BYTES_MAX: Final = 16 * MIB
 
 # --- connections -------------------------------------------------------------------------
-#: Bytes queued for one socket beyond the frame being written. Above: caught up from the log. (setting)
+#: Bytes queued for one socket beyond the frame being written. Above: caught up from the log.
+#: (setting)
 SEND_QUEUE_BYTES_MAX: Final = 1 * MIB
 #: A slow reader without progress for so long is closed with 1013. (setting)
 SEND_STALL_SECONDS: Final = 30.0

@@ -28,9 +28,10 @@ def decode_upstream(data: bytes) -> Upstream:
     if not isinstance(value, dict):
         raise InvalidJson("a frame is a JSON object with a type")
     try:
-        return msgspec.convert(value, Upstream)
+        message: Upstream = msgspec.convert(value, Upstream)
     except msgspec.ValidationError as error:
         raise BadFrame(str(error)) from error
+    return message
 
 
 def encode_downstream(message: Downstream) -> bytes:

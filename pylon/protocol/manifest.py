@@ -19,7 +19,7 @@ class FieldManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     ref: str | None = None
     choices: list[str] | None = None
     scale: int | None = None
-    #: The default that a client can fill in by itself: {"value": …}, {"now": true} or {"actor": true}.
+    #: What a client can fill in by itself: {"value": …}, {"now": true} or {"actor": true}.
     default: dict[str, Any] | None = None
     doc: str | None = None
 

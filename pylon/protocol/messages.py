@@ -60,7 +60,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 # --- from the client ---------------------------------------------------------------------
 
 
-class Hello(_Upstream, tag="hello"):
+class Hello(_Upstream, frozen=True, kw_only=True, tag="hello"):
     """The first frame: who this replica is and how far it has stored."""
 
     protocol: int
@@ -70,7 +70,7 @@ class Hello(_Upstream, tag="hello"):
     subscriptions: list[SubscriptionSpec] = []
 
 
-class Subscribe(_Upstream, tag="subscribe"):
+class Subscribe(_Upstream, frozen=True, kw_only=True, tag="subscribe"):
     """One more subscription; members as in SubscriptionSpec."""
 
     id: str
@@ -85,13 +85,13 @@ class Subscribe(_Upstream, tag="subscribe"):
     args: dict[str, Any] | None = None
 
 
-class Unsubscribe(_Upstream, tag="unsubscribe"):
+class Unsubscribe(_Upstream, frozen=True, kw_only=True, tag="unsubscribe"):
     """One subscription less; answered by `unsubscribed`."""
 
     id: str
 
 
-class Push(_Upstream, tag="push"):
+class Push(_Upstream, frozen=True, kw_only=True, tag="push"):
     """Operations, in order; answered by `results`."""
 
     request_id: str
@@ -100,7 +100,7 @@ class Push(_Upstream, tag="push"):
     atomic: bool = False
 
 
-class Call(_Upstream, tag="call"):
+class Call(_Upstream, frozen=True, kw_only=True, tag="call"):
     """A query or an action; answered by `returned`."""
 
     request_id: str
@@ -108,20 +108,20 @@ class Call(_Upstream, tag="call"):
     args: dict[str, Any] = {}
 
 
-class Cancel(_Upstream, tag="cancel"):
+class Cancel(_Upstream, frozen=True, kw_only=True, tag="cancel"):
     """The caller no longer wants the answer of a call."""
 
     request_id: str
 
 
-class Stored(_Upstream, tag="stored"):
+class Stored(_Upstream, frozen=True, kw_only=True, tag="stored"):
     """The replica is durably stored up to here; `pending` operations wait in it."""
 
     cursor: str
     pending: int | None = None
 
 
-class Ping(_Upstream, tag="ping"):
+class Ping(_Upstream, frozen=True, kw_only=True, tag="ping"):
     """Answered by `pong`."""
 
 
@@ -130,7 +130,7 @@ Upstream = Hello | Subscribe | Unsubscribe | Push | Call | Cancel | Stored | Pin
 # --- from the server ---------------------------------------------------------------------
 
 
-class Welcome(_Downstream, tag="welcome"):
+class Welcome(_Downstream, frozen=True, kw_only=True, tag="welcome"):
     """The answer to `hello`; `head` is the starting cursor where `hello` had none."""
 
     connection_id: str
@@ -142,7 +142,7 @@ class Welcome(_Downstream, tag="welcome"):
     limits: dict[str, int]
 
 
-class Snapshot(_Downstream, tag="snapshot"):
+class Snapshot(_Downstream, frozen=True, kw_only=True, tag="snapshot"):
     """A page of current rows, each true at `at`; the last page of a subscription has `done`."""
 
     subscription: str
@@ -153,7 +153,7 @@ class Snapshot(_Downstream, tag="snapshot"):
     total: int | None = None
 
 
-class Changes(_Downstream, tag="changes"):
+class Changes(_Downstream, frozen=True, kw_only=True, tag="changes"):
     """A batch (see `protocol.change.ChangeBatch`)."""
 
     after: str
@@ -162,7 +162,7 @@ class Changes(_Downstream, tag="changes"):
     more: bool
 
 
-class Window(_Downstream, tag="window"):
+class Window(_Downstream, frozen=True, kw_only=True, tag="window"):
     """The whole ordered list of ids of a subscription with `limit`, and its new or changed rows."""
 
     subscription: str
@@ -172,7 +172,7 @@ class Window(_Downstream, tag="window"):
     version: int
 
 
-class LiveValue(_Downstream, tag="value"):
+class LiveValue(_Downstream, frozen=True, kw_only=True, tag="value"):
     """The result of a live query function, sent only when it changed."""
 
     subscription: str
@@ -190,7 +190,7 @@ class OperationResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     error: dict[str, Any] | None = None
 
 
-class Results(_Downstream, tag="results"):
+class Results(_Downstream, frozen=True, kw_only=True, tag="results"):
     """One result per operation of a push, in order."""
 
     request_id: str
@@ -198,14 +198,14 @@ class Results(_Downstream, tag="results"):
     head: str
 
 
-class Part(_Downstream, tag="part"):
+class Part(_Downstream, frozen=True, kw_only=True, tag="part"):
     """One value of a streaming action."""
 
     request_id: str
     value: Any
 
 
-class Returned(_Downstream, tag="returned"):
+class Returned(_Downstream, frozen=True, kw_only=True, tag="returned"):
     """The answer of a call: a value or an error."""
 
     request_id: str
@@ -213,33 +213,33 @@ class Returned(_Downstream, tag="returned"):
     error: dict[str, Any] | None = None
 
 
-class Resync(_Downstream, tag="resync"):
+class Resync(_Downstream, frozen=True, kw_only=True, tag="resync"):
     """Drop base rows and cursor, keep pending operations, start again from `head`."""
 
     reason: str
     head: str
 
 
-class SchemaChanged(_Downstream, tag="schema"):
+class SchemaChanged(_Downstream, frozen=True, kw_only=True, tag="schema"):
     """The app was reloaded; this is the new manifest hash."""
 
     schema: str
 
 
-class GoAway(_Downstream, tag="goaway"):
+class GoAway(_Downstream, frozen=True, kw_only=True, tag="goaway"):
     """The server closes on purpose: reconnect after `retry_ms`."""
 
     reason: str
     retry_ms: int
 
 
-class Unsubscribed(_Downstream, tag="unsubscribed"):
+class Unsubscribed(_Downstream, frozen=True, kw_only=True, tag="unsubscribed"):
     """The id may be used again."""
 
     id: str
 
 
-class ErrorMessage(_Downstream, tag="error"):
+class ErrorMessage(_Downstream, frozen=True, kw_only=True, tag="error"):
     """Something asked for failed; the socket stays open."""
 
     error: dict[str, Any]
@@ -247,7 +247,7 @@ class ErrorMessage(_Downstream, tag="error"):
     subscription: str | None = None
 
 
-class Pong(_Downstream, tag="pong"):
+class Pong(_Downstream, frozen=True, kw_only=True, tag="pong"):
     """The answer to `ping`."""
 
 
