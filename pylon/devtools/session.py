@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from pylon.app.loader import compile_sources
 from pylon.clock import Clock
 from pylon.devtools.check_process import CheckProcess
-from pylon.devtools.reload import ReloadAction, plan_reload
+from pylon.devtools.reload import ReloadAction, ReloadPlan, plan_reload
 from pylon.devtools.watch import IGNORED_FOLDERS, is_watched, watch
 from pylon.errors import PylonError
 
@@ -87,33 +87,24 @@ class DevSession:
 
     async def act_on(self, changed: frozenset[Path]) -> ReloadReport | None:
         """See one batch through; None where nothing changed that matters."""
-        started = self._clock.monotonic()
         after = {path: _hash_file(self._root / path) for path in changed}
         plan = plan_reload(changed, self._hashes, after)
         self._hashes.update(after)
         if plan.action is ReloadAction.NOTHING:
             return None
+        return await self._see_through(plan)
+
+    async def reload_now(self) -> ReloadReport:
+        """Reload the app although no file changed (the dashboard's key `R`)."""
+        return await self._see_through(ReloadPlan(ReloadAction.RELOAD_APP, ()))
+
+    async def _see_through(self, plan: ReloadPlan) -> ReloadReport:
+        started = self._clock.monotonic()
         outcome = await self._carry_out(plan.action, plan.files)
         report = ReloadReport(
             action=plan.action,
             ok=not outcome.get("mistakes"),
             files=tuple(str(path) for path in plan.files),
-            ms=(self._clock.monotonic() - started) * 1000,
-            generation=outcome.get("generation"),
-            mistakes=tuple(outcome.get("mistakes", ())),
-            plan=_plan_in_words(outcome.get("plan")),
-        )
-        self._listener(report)
-        return report
-
-    async def reload_now(self) -> ReloadReport:
-        """Reload the app although no file changed (the dashboard's key `R`)."""
-        started = self._clock.monotonic()
-        outcome = await self._carry_out(ReloadAction.RELOAD_APP, ())
-        report = ReloadReport(
-            action=ReloadAction.RELOAD_APP,
-            ok=not outcome.get("mistakes"),
-            files=(),
             ms=(self._clock.monotonic() - started) * 1000,
             generation=outcome.get("generation"),
             mistakes=tuple(outcome.get("mistakes", ())),
