@@ -1,0 +1,115 @@
+"""The command line: a group that imports a command's module only when that command runs.
+
+`pylon` alone, or with a folder, opens the dashboard; a word that is neither command nor folder
+is wrong usage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+from pylon.cli.output import EXIT_INTERRUPTED, EXIT_USAGE, failure_of
+from pylon.errors import PylonError
+from pylon.version import __version__
+
+#: Command name to (module, attribute, one-line help). The help stands here so that `--help`
+#: need not import the modules; a test holds it equal to each command's own.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "new": ("pylon.cli.new", "new", "Create a project from a template."),
+    "dev": ("pylon.cli.dev", "dev", "Run a project with hot reload."),
+    "serve": ("pylon.cli.serve", "serve", "Run a project in production, supervised."),
+    "attach": ("pylon.cli.attach", "attach", "Open the dashboard on a runtime elsewhere."),
+    "tail": ("pylon.cli.watching", "tail", "Print the change log as it grows."),
+    "cursors": ("pylon.cli.watching", "cursors", "Show every client and how far it has come."),
+    "call": ("pylon.cli.data", "call", "Call a function of the running app."),
+    "query": ("pylon.cli.data", "query", "List rows of an entity."),
+    "check": ("pylon.cli.check", "check", "Load the app and report every mistake."),
+    "policies": ("pylon.cli.check", "policies", "Print who may do what, in words."),
+    "migrate": ("pylon.cli.migrate", "migrate", "Show or apply the pending migration."),
+    "token": ("pylon.cli.people", "token", "Make an API token for a user."),
+    "roles": ("pylon.cli.people", "roles", "Grant a role to a user, or take it back."),
+    "users": ("pylon.cli.people", "users", "List the accounts."),
+    "login-link": ("pylon.cli.people", "login_link", "Make a one-time sign-in link for a user."),
+}
+
+
+class LateGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all command names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None where there is none of that name."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, attribute, _ = entry
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take a folder for the dashboard, and name the nearest command for a slip."""
+        word = args[0]
+        if word in COMMANDS:
+            return super().resolve_command(ctx, args)
+        if Path(word).is_dir():
+            from pylon.cli.dashboard import dashboard
+
+            return "dashboard", dashboard, args
+        near = difflib.get_close_matches(word, COMMANDS, n=1)
+        hint = f"did you mean `pylon {near[0]}`?" if near else "`pylon --help` lists the commands"
+        raise click.UsageError(f"{word!r} is neither a command nor a folder; {hint}", ctx)
+
+
+@click.group(
+    cls=LateGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="pylon")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """One process for side projects: database, API, realtime sync and a terminal dashboard.
+
+    `pylon` alone opens the dashboard of the project in this folder, or the list of your
+    projects. `pylon PATH` opens it for the project there.
+    """
+    if ctx.invoked_subcommand is None:
+        from pylon.cli.dashboard import open_dashboard
+
+        ctx.exit(open_dashboard(None))
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(prog_name="pylon", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except PylonError as error:
+        failure_of(error).show()
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+assert EXIT_USAGE == click.UsageError.exit_code

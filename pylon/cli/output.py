@@ -1,0 +1,86 @@
+"""What a command says: data on stdout (lines or JSON), talk and errors on stderr, exit codes.
+
+Exit codes are an interface: 0 done, 1 the thing asked for failed, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from pylon import jsonvalue
+from pylon.errors import PylonError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+_COLUMN_WIDTH_MAX = 48
+
+
+class CommandFailed(click.ClickException):
+    """One short paragraph on stderr: what is wrong, and what to do. Exit code 1."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def show(self, file: Any = None) -> None:
+        """Print the paragraph."""
+        click.echo(f"pylon: {clean(self.message)}", file=file or sys.stderr)
+        if self.hint:
+            click.echo(f"  {clean(self.hint)}", file=file or sys.stderr)
+
+
+def failure_of(error: PylonError) -> CommandFailed:
+    """Return the paragraph for an error of the product."""
+    return CommandFailed(f"{error.message} [{error.code}]", error.hint)
+
+
+def clean(text: str) -> str:
+    """Return text without control bytes: what came from data must not steer the terminal (I99)."""
+    return "".join(
+        character
+        if character in "\n\t" or (ord(character) >= 0x20 and not 0x7F <= ord(character) <= 0x9F)
+        else "�"
+        for character in text
+        if character not in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    )
+
+
+def say(text: str) -> None:
+    """Print narration for a person, on stderr."""
+    click.echo(clean(text), file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on a line of its own."""
+    click.echo(jsonvalue.encode_text(value))
+
+
+def print_line(text: str) -> None:
+    """Print one line of data."""
+    click.echo(clean(text))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print aligned columns; long cells are cut with a mark."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [
+        max([len(head), *(len(row[place]) for row in cells)]) for place, head in enumerate(heads)
+    ]
+    for row in [list(heads), *cells]:
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = value if isinstance(value, str) else jsonvalue.encode_text(value)
+    text = clean(text).replace("\n", "⏎").replace("\t", " ")
+    return text if len(text) <= _COLUMN_WIDTH_MAX else text[: _COLUMN_WIDTH_MAX - 1] + "…"
