@@ -112,4 +112,4 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-assert EXIT_USAGE == click.UsageError.exit_code
+assert click.UsageError.exit_code == EXIT_USAGE
