@@ -1,0 +1,402 @@
+// The chat page: plain DOM over Pylon's client. No framework, no state of its own beside what is
+// on the screen: rows come from live queries, and what is typed goes to the database.
+
+import { connect, type Database, type LiveQuery, type Status } from "/_pylon/client.js";
+
+interface Row { id: string; _seq: number }
+interface Channel extends Row { name: string; isPrivate: boolean; ownerId: string }
+interface Membership extends Row { channelId: string; userId: string }
+interface Message extends Row {
+  channelId: string; authorId: string; body: string; editedAt: string | null; sentAt: string;
+}
+interface User extends Row { name: string | null }
+
+type Child = Node | string;
+type Attributes = Record<string, string | boolean | ((event: Event) => void)>;
+
+/** Makes an element: attributes by name, `onclick` and the like as listeners, then its children. */
+function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K, attributes: Attributes = {}, ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (typeof value === "boolean") element.toggleAttribute(name, value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const root = document.querySelector<HTMLElement>("#app")!;
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+// --- signing in --------------------------------------------------------------------------------
+
+function showSignIn(db: Database): void {
+  const error = h("p", { class: "error", role: "alert" });
+  const email = h("input", {
+    type: "email", name: "email", required: true, autocomplete: "email",
+    placeholder: "you@example.com", "aria-label": "E-mail",
+  });
+  const code = h("input", {
+    name: "code", required: true, autocomplete: "one-time-code", placeholder: "Code",
+    "aria-label": "Code", disabled: true,
+  });
+  const note = h("p", { class: "note" }, "We send you a code; there is no password.");
+  const button = h("button", { class: "primary" }, "Send me a code");
+
+  const submit = async (): Promise<void> => {
+    error.textContent = "";
+    button.disabled = true;
+    try {
+      if (code.disabled) {
+        await db.auth.sendCode(email.value);
+        code.disabled = false;
+        email.readOnly = true;
+        button.textContent = "Sign in";
+        note.textContent =
+          "The code is on its way. In development it is in the dashboard's Mail screen.";
+        code.focus();
+      } else {
+        await db.auth.verifyCode(email.value, code.value.trim());
+        await start();
+      }
+    } catch (problem) {
+      error.textContent = words(problem);
+    } finally {
+      button.disabled = false;
+    }
+  };
+  const form = h("form", {
+    onsubmit: (event) => { event.preventDefault(); void submit(); },
+  }, email, code, button);
+  root.replaceChildren(h("main", { class: "signin" }, h("h1", {}, "Chat"), note, form, error));
+  email.focus();
+}
+
+// --- the chat ----------------------------------------------------------------------------------
+
+/** A live query whose subscription can be replaced, so that what it asks for can follow the data. */
+class Watched<R extends Row> {
+  private query: LiveQuery<R> | undefined;
+  private asked = "";
+  rows: readonly R[] = [];
+  ready = false;
+
+  constructor(
+    private readonly db: Database,
+    private readonly entity: string,
+    private readonly changed: () => void,
+  ) {}
+
+  watch(options: { where?: Record<string, unknown>; order?: string[] }): void {
+    const asked = JSON.stringify(options);
+    if (asked === this.asked) return;
+    this.asked = asked;
+    const before = this.query;
+    const query = this.db.query<R>(this.entity, options);
+    this.query = query;
+    query.subscribe((rows) => {
+      if (this.query !== query) return;
+      // The rows of the question before stay on the screen until the new answer is complete.
+      if (!query.ready && before !== undefined && rows.length < this.rows.length) return;
+      this.rows = rows;
+      this.ready = query.ready;
+      if (query.ready) before?.close();
+      this.changed();
+    });
+  }
+}
+
+class Chat {
+  private readonly channels: Watched<Channel>;
+  private readonly memberships: Watched<Membership>;
+  private readonly users: Watched<User>;
+  private messages: LiveQuery<Message> | undefined;
+  private messageRows: readonly Message[] = [];
+  private current: string | undefined;
+  private unread = new Map<string, number>();
+  private unreadTimer: number | undefined;
+
+  private readonly shell = h("div", { class: "chat" });
+  private readonly state = h("span", { class: "state", role: "status" }, "connecting");
+  private readonly channelList = h("div");
+  private readonly title = h("h2");
+  private readonly tools = h("span");
+  private readonly list = h("ol", { class: "messages", "aria-label": "Messages" });
+  private readonly error = h("p", { class: "error", role: "alert" });
+  private readonly body = h("textarea", {
+    placeholder: "Write a message", "aria-label": "Message", name: "body",
+  });
+
+  constructor(private readonly db: Database, private readonly me: string, private readonly email: string) {
+    this.channels = new Watched(db, "Channel", () => this.drawChannels());
+    this.memberships = new Watched(db, "Membership", () => this.followMemberships());
+    this.users = new Watched(db, "User", () => this.drawMessages());
+  }
+
+  start(): void {
+    this.buildShell();
+    this.db.onStatus((status) => this.drawStatus(status));
+    this.users.watch({});
+    this.memberships.watch({ where: { userId: this.me } });
+    this.followMemberships();
+    addEventListener("focus", () => this.markRead());
+  }
+
+  private buildShell(): void {
+    const menu = h("button", {
+      class: "menu", onclick: () => { this.toggleMenu(); },
+    }, "Channels");
+    const out = h("button", {
+      onclick: () => { void this.db.auth.signOut().then(() => location.reload()); },
+    }, "Sign out");
+    const compose = h("form", {
+      class: "compose",
+      onsubmit: (event) => { event.preventDefault(); this.send(); },
+    }, this.body, h("button", { class: "primary" }, "Send"));
+    this.body.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        this.send();
+      }
+    });
+    this.shell.append(
+      h("header", { class: "top" }, menu, h("strong", {}, "Chat"), this.state,
+        h("span", { class: "spacer" }), h("span", { class: "note me" }, this.email), out),
+      h("nav", { class: "channels", "aria-label": "Channels" }, this.channelList, this.newChannel()),
+      h("main", { class: "room" },
+        h("header", {}, this.title, this.tools), this.list, h("div", {}, this.error, compose)),
+    );
+    root.replaceChildren(this.shell);
+  }
+
+  private toggleMenu(open = this.shell.dataset.menu !== "open"): void {
+    this.shell.dataset.menu = open ? "open" : "closed";
+  }
+
+  private drawStatus(status: Status): void {
+    this.state.dataset.state = status.state;
+    const waiting = status.pending > 0 ? `, ${status.pending} waiting` : "";
+    this.state.textContent = status.state + waiting;
+  }
+
+  private fail(problem: unknown): void {
+    this.error.textContent = words(problem);
+  }
+
+  // --- channels
+
+  private newChannel(): HTMLElement {
+    const name = h("input", {
+      name: "channel", placeholder: "New channel", "aria-label": "New channel", maxlength: "40", required: true,
+    });
+    const hidden = h("input", { type: "checkbox", name: "private" });
+    return h("form", {
+      onsubmit: (event) => {
+        event.preventDefault();
+        const chosen = name.value.trim();
+        if (chosen !== "") void this.createChannel(chosen, hidden.checked);
+        name.value = "";
+        hidden.checked = false;
+      },
+    }, name, h("label", {}, hidden, "private"), h("button", {}, "Create"));
+  }
+
+  private async createChannel(name: string, isPrivate: boolean): Promise<void> {
+    try {
+      const channel = await this.db.insert<Channel>("Channel", { name, isPrivate });
+      await this.db.insert("Membership", { channelId: channel.id, userId: this.me });
+      this.open(channel.id);
+    } catch (problem) {
+      this.fail(problem);
+    }
+  }
+
+  /** Asks for the private channels by id too: an invitation then brings its channel at once. */
+  private followMemberships(): void {
+    const mine = this.memberships.rows.map((row) => row.channelId).sort();
+    this.channels.watch({
+      where: { or: [{ isPrivate: false }, { ownerId: this.me }, { id: { in: mine } }] },
+      order: ["name"],
+    });
+    this.drawRoom();
+  }
+
+  private drawChannels(): void {
+    const rows = this.channels.rows;
+    if (this.current === undefined || !rows.some((row) => row.id === this.current)) {
+      const first = rows[0];
+      if (first !== undefined) this.open(first.id);
+      else this.drawRoom();
+    }
+    this.channelList.replaceChildren(...rows.map((row) => {
+      const count = this.unread.get(row.id) ?? 0;
+      const button = h("button", {
+        class: "channel", "aria-current": String(row.id === this.current),
+        onclick: () => { this.open(row.id); this.toggleMenu(false); },
+      }, h("span", { class: "name" }, `${row.isPrivate ? "🔒" : "#"} ${row.name}`));
+      if (count > 0 && row.id !== this.current) {
+        button.append(h("span", { class: "badge", "aria-label": `${count} unread` }, String(count)));
+      }
+      return button;
+    }));
+    this.countUnread();
+  }
+
+  private open(id: string): void {
+    if (this.current === id) return;
+    this.current = id;
+    this.messages?.close();
+    this.messageRows = [];
+    const query = this.db.query<Message>("Message", { where: { channelId: id }, order: ["sentAt"] });
+    this.messages = query;
+    query.subscribe((rows) => {
+      if (this.messages !== query) return;
+      this.messageRows = rows;
+      this.drawMessages();
+      this.markRead();
+    });
+    this.drawRoom();
+    this.drawChannels();
+    this.body.focus();
+  }
+
+  private drawRoom(): void {
+    const channel = this.channels.rows.find((row) => row.id === this.current);
+    this.title.textContent = channel === undefined ? "" : `${channel.isPrivate ? "🔒" : "#"} ${channel.name}`;
+    this.tools.replaceChildren();
+    if (channel === undefined) return;
+    const membership = this.memberships.rows.find((row) => row.channelId === channel.id);
+    if (channel.isPrivate && channel.ownerId === this.me) this.tools.append(this.inviteForm(channel));
+    else if (membership === undefined && !channel.isPrivate) {
+      this.tools.append(h("button", {
+        onclick: () => {
+          this.db.insert("Membership", { channelId: channel.id, userId: this.me }).catch((e: unknown) => this.fail(e));
+        },
+      }, "Join"));
+    } else if (membership !== undefined) {
+      this.tools.append(h("button", {
+        onclick: () => { this.db.delete("Membership", membership.id).catch((e: unknown) => this.fail(e)); },
+      }, "Leave"));
+    }
+  }
+
+  private inviteForm(channel: Channel): HTMLElement {
+    const choice = h("select", { "aria-label": "Invite", name: "invite" }, h("option", { value: "" }, "Invite …"));
+    for (const user of this.users.rows) {
+      if (user.id !== this.me) choice.append(h("option", { value: user.id }, this.nameOf(user.id)));
+    }
+    choice.addEventListener("change", () => {
+      if (choice.value === "") return;
+      this.db.insert("Membership", { channelId: channel.id, userId: choice.value })
+        .catch((e: unknown) => this.fail(e));
+      choice.value = "";
+    });
+    return choice;
+  }
+
+  // --- messages
+
+  private nameOf(id: string): string {
+    return this.users.rows.find((user) => user.id === id)?.name ?? "somebody";
+  }
+
+  private drawMessages(): void {
+    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
+    if (this.messageRows.length === 0) {
+      const text = this.current === undefined
+        ? "No channel yet. Create one on the left." : "Nothing here yet. Say something.";
+      this.list.replaceChildren(h("li", { class: "empty" }, text));
+      return;
+    }
+    const known = new Map<string, HTMLElement>();
+    for (const child of this.list.children) {
+      if (child instanceof HTMLElement && child.dataset.key !== undefined) known.set(child.dataset.key, child);
+    }
+    // An element stays as long as its row and its author's name do, so that nothing flickers.
+    this.list.replaceChildren(...this.messageRows.map((row) => {
+      const key = `${row.id}/${row._seq}/${row.body.length}/${row.editedAt ?? ""}/${this.nameOf(row.authorId)}`;
+      return known.get(key) ?? this.drawMessage(row, key);
+    }));
+    if (atEnd) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  private drawMessage(row: Message, key: string): HTMLElement {
+    const time = new Date(row.sentAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const edited = row.editedAt === null ? "" : " · edited";
+    const item = h("li", { class: "message" },
+      h("span", { class: "who" }, this.nameOf(row.authorId), h("span", { class: "when" }, time + edited)));
+    item.dataset.key = key;
+    item.dataset.id = row.id;
+    item.dataset.pending = String(row._seq === 0);
+    const tools = h("span", { class: "tools" });
+    if (row.authorId === this.me) {
+      tools.append(
+        h("button", { class: "plain", onclick: () => this.edit(row) }, "edit"),
+        h("button", {
+          class: "plain",
+          onclick: () => { this.db.delete("Message", row.id).catch((e: unknown) => this.fail(e)); },
+        }, "delete"),
+      );
+    }
+    item.append(tools, h("span", { class: "body" }, row.body));
+    return item;
+  }
+
+  private edit(row: Message): void {
+    const body = prompt("Edit your message", row.body)?.trim();
+    if (body === undefined || body === "" || body === row.body) return;
+    this.db.update("Message", row.id, { body, editedAt: new Date().toISOString() })
+      .catch((e: unknown) => this.fail(e));
+  }
+
+  private send(): void {
+    const body = this.body.value.trim();
+    if (body === "" || this.current === undefined) return;
+    this.body.value = "";
+    this.error.textContent = "";
+    this.list.scrollTop = this.list.scrollHeight;
+    this.db.insert("Message", { channelId: this.current, body }).catch((problem: unknown) => {
+      this.fail(problem);
+      if (this.body.value === "") this.body.value = body;
+    });
+  }
+
+  // --- what is unread
+
+  private countUnread(): void {
+    if (this.unreadTimer !== undefined) return;
+    this.unreadTimer = setTimeout(() => {
+      this.unreadTimer = undefined;
+      this.db.call<Record<string, number>>("unreadCounts", {}).then((counts) => {
+        const next = new Map(Object.entries(counts));
+        const same = next.size === this.unread.size && [...next].every(([id, n]) => this.unread.get(id) === n);
+        this.unread = next;
+        if (!same) this.drawChannels();
+      }, () => undefined /* offline: the numbers stay as they are */);
+    }, 300);
+  }
+
+  private markRead(): void {
+    if (this.current === undefined || !document.hasFocus()) return;
+    const last = this.messageRows.at(-1);
+    if (last === undefined || last.authorId === this.me) return;
+    this.db.call("markRead", { channelId: this.current }).then(() => this.countUnread(), () => undefined);
+  }
+}
+
+async function start(): Promise<void> {
+  const db = await connect();
+  const me = await db.auth.me();
+  if (me === null) showSignIn(db);
+  else new Chat(db, me.user_id, me.email).start();
+}
+
+start().catch((problem: unknown) => {
+  root.replaceChildren(h("p", { class: "error" }, `The chat could not start: ${words(problem)}`));
+});
