@@ -143,6 +143,8 @@ class Chat {
     this.buildShell();
     this.db.onStatus((status) => this.drawStatus(status));
     this.users.watch({});
+    // The newest message anywhere that I may read: when it changes, the unread counts may have.
+    this.db.query<Message>("Message", { order: ["-sentAt"], limit: 1 }).subscribe(() => this.countUnread());
     this.memberships.watch({ where: { userId: this.me } });
     this.followMemberships();
     addEventListener("focus", () => this.markRead());

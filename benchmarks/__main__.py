@@ -1,0 +1,181 @@
+"""Runs the works on both sides in turn, prints the table and writes the JSON.
+
+    python -m benchmarks [--only WORD] [--rounds N] [--write-docs]
+
+Each work runs on PocketBase and on Pylon alternately, so that a machine that drifts drifts for
+both; of several rounds the median stands in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import statistics
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import works
+from benchmarks.load import Figures
+from benchmarks.pocketbase import PocketBase
+from benchmarks.pylon_runtime import PylonRuntime
+
+OUT = Path(__file__).parent / "out"
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of the table; `holds` is None where no promise is made."""
+
+    work: str
+    pylon: str
+    pocketbase: str
+    ratio: float | None
+    promise: str
+    holds: bool | None
+    raw: dict[str, Any]
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _line(
+    work: str, ours: list[Figures], theirs: list[Figures], *, at_least: float, latency: str
+) -> Line:
+    our_rate = statistics.median(one.per_second for one in ours)
+    their_rate = statistics.median(one.per_second for one in theirs)
+    our_p99 = statistics.median(one.percentile(0.99) for one in ours)
+    their_p99 = statistics.median(one.percentile(0.99) for one in theirs)
+    ratio = our_rate / their_rate if their_rate else float("inf")
+    failures = sum(one.failures for one in ours)
+    holds = ratio >= at_least and failures == 0
+    promise = f"{at_least:g} ×"
+    if latency == "below":
+        holds = holds and our_p99 < their_p99
+        promise += ", p99 below"
+    if latency == "fan-out":
+        ratio = our_p99 / their_p99 if their_p99 == their_p99 else 0.0
+        holds = failures == 0 and our_p99 <= 150 and not ratio > 0.25
+        promise = "all delivered, p99 ≤ 150 ms and ≤ ¼"
+    has_latency = latency != "none"
+    return Line(
+        work,
+        f"{our_rate:,.0f}/s" + (f", p99 {our_p99:,.1f} ms" if has_latency else ""),
+        f"{their_rate:,.0f}/s" + (f", p99 {their_p99:,.1f} ms" if has_latency else ""),
+        round(ratio, 2), promise, holds,
+        {
+            "pylon_per_s": [round(one.per_second, 1) for one in ours],
+            "pocketbase_per_s": [round(one.per_second, 1) for one in theirs],
+            "pylon_p50_ms": round(ours[-1].percentile(0.5), 2),
+            "pylon_p99_ms": round(our_p99, 2), "pocketbase_p99_ms": round(their_p99, 2),
+            "pylon_failures": failures,
+            "pocketbase_failures": sum(one.failures for one in theirs),
+        },
+    )  # fmt: skip
+
+
+WORKS: dict[str, tuple[str, Any, Any, float, str]] = {
+    "create": (
+        "create one row over HTTP, 64 connections",
+        works.create_pylon, works.create_pocketbase, 2.0, "below",
+    ),
+    "push": (
+        "create 50 rows a message, 16 connections",
+        works.push_pylon, works.push_pocketbase, 6.0, "own",
+    ),
+    "read": (
+        "read one row over HTTP, 64 connections",
+        works.read_pylon, works.read_pocketbase, 1.0, "own",
+    ),
+    "catch-up": (
+        "catch up on 100,000 changes, JSON parsed",
+        works.catch_up_pylon, works.catch_up_pocketbase, 2.5, "none",
+    ),
+    "fan-out": (
+        "1,000 sockets, 50 writes/s for 10 s",
+        works.fan_out_pylon, works.fan_out_pocketbase, 0.0, "fan-out",
+    ),
+}  # fmt: skip
+
+
+async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
+    lines: list[Line] = []
+    with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
+        ours = await PylonRuntime(Path(folder), _free_port()).start()
+        idle = works.memory_mib(ours.pid)
+        theirs = await PocketBase(Path(folder), _free_port()).start()
+        lines.append(Line(
+            "start to first healthy answer", f"{ours.start_seconds:.2f} s",
+            f"{theirs.start_seconds:.2f} s", None, "≤ 1.0 s", ours.start_seconds <= 1.0,
+            {"pylon_s": ours.start_seconds, "pocketbase_s": theirs.start_seconds},
+        ))  # fmt: skip
+        lines.append(Line(
+            "idle memory", f"{idle:.0f} MiB", f"{works.memory_mib(theirs.pid):.0f} MiB", None,
+            "≤ 90 MiB", idle <= 90, {"pylon_mib": idle},
+        ))  # fmt: skip
+        try:
+            for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
+                if only is not None and only != key:
+                    continue
+                if key == "catch-up":
+                    console.print("filling both with 100,000 rows …", style="dim")
+                    await works.fill_pylon(ours)
+                    await works.fill_pocketbase(theirs)
+                our_runs, their_runs = [], []
+                for n in range(1 if key == "fan-out" else rounds):
+                    console.print(f"{name}: round {n + 1}", style="dim")
+                    their_runs.append(await for_them(theirs))
+                    our_runs.append(await for_us(ours))
+                lines.append(_line(name, our_runs, their_runs, at_least=at_least, latency=latency))
+        finally:
+            await ours.stop()
+            await theirs.stop()
+    return lines
+
+
+def _print(lines: list[Line], console: Console) -> None:
+    table = Table(title="Pylon (durability full) beside PocketBase, one run")
+    for head in ("work", "Pylon", "PocketBase", "ratio", "promise", "holds"):
+        table.add_column(head)
+    for line in lines:
+        holds = {True: "yes", False: "NO", None: ""}[line.holds]
+        ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
+        table.add_row(line.work, line.pylon, line.pocketbase, ratio, line.promise, holds)
+    console.print(table)
+
+
+def main() -> int:
+    """Measure, print, write; exit 1 where a promise does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=sorted(WORKS))
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    console = Console()
+    try:
+        import uvloop
+
+        lines = uvloop.run(_run(arguments.only, arguments.rounds, console))
+    except ImportError:
+        lines = asyncio.run(_run(arguments.only, arguments.rounds, console))
+    _print(lines, console)
+    OUT.mkdir(exist_ok=True)
+    machine = works.describe_machine()
+    (OUT / "results.json").write_text(
+        json.dumps({"machine": machine, "lines": [asdict(line) for line in lines]}, indent=2)
+    )
+    console.print(f"{machine}\nwritten to {OUT.name}/results.json", style="dim")
+    return 0 if all(line.holds is not False for line in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
