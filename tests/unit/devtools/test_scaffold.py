@@ -1,0 +1,73 @@
+"""New projects: what they hold, and that nothing is written anywhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pylon.devtools.scaffold import ScaffoldError, create_project, templates
+
+
+def test_the_templates_are_found() -> None:
+    """Blank and chat come with Pylon, each with a line that says what it is."""
+    found = {one.name: one.summary for one in templates()}
+    assert {"blank", "chat"} <= set(found)
+    assert all(found.values())
+
+
+def test_a_project_starts_without_local_state(tmp_path: Path) -> None:
+    """A new project has its app, its page and a .gitignore, and no database of ours."""
+    target = create_project(tmp_path, "notes", "blank")
+    assert (target / "app.py").is_file()
+    assert (target / "web" / "index.html").is_file()
+    assert ".pylon/" in (target / ".gitignore").read_text()
+    assert not (target / ".pylon").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "/tmp/x",
+        "a/b",
+        "..",
+        ".",
+        "",
+        "-x",
+        ".hidden",
+        "a\\b",
+        "a\x00b",
+        "x" * 65,
+        "a\n",
+        "é",
+    ],
+)
+def test_hostile_names_are_refused(tmp_path: Path, name: str) -> None:
+    """A name that could leave the folder creates nothing."""
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with pytest.raises(ScaffoldError):
+        create_project(inside, name, "blank")
+    assert list(inside.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [inside]
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """A folder that is not empty, or a link, stays as it is."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("full", "link"):
+        with pytest.raises(ScaffoldError):
+            create_project(tmp_path, name, "blank")
+    assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_an_unknown_template_names_those_there_are(tmp_path: Path) -> None:
+    """The hint lists the templates."""
+    with pytest.raises(ScaffoldError) as caught:
+        create_project(tmp_path, "x", "nope")
+    assert "blank" in (caught.value.hint or "")
