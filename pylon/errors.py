@@ -8,7 +8,7 @@ PylonError
 ├── ForbiddenOrigin             a browser page of another origin asked
 ├── NotFound                    missing, or not readable by the caller: the same answer
 ├── MethodNotAllowed
-├── Conflict                    unique index, restricted delete, stale version, other content under an operation id
+├── Conflict                    unique index, restricted delete, stale version, reused operation id
 ├── ResyncRequired              the cursor cannot be continued; details carry the reason
 ├── PayloadTooLarge
 │   └── TransactionTooLarge

@@ -1,0 +1,173 @@
+"""What comes in, as rows: every problem of an insert or a patch at once, or a checked row.
+
+What does not live here: single values (`fieldtypes`), and anything that needs the database
+(uniqueness, references).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pylon.errors import InvalidArgument
+from pylon.ids import is_id
+from pylon.schema.fieldtypes import FIELD_TYPES, check_constraints, from_app, has_constraints
+from pylon.schema.model import Default, DefaultKind, Entity, Field, Row, Value
+
+Converter = Callable[[Field, Any], Value]
+Problems = list[dict[str, str]]
+
+
+class InsertPlan:
+    """The converters of one entity's fields, worked out once."""
+
+    __slots__ = ("fields", "names")
+
+    def __init__(self, entity: Entity) -> None:
+        self.names = frozenset(entity.by_name)
+        self.fields = tuple(
+            (
+                one,
+                one.name,
+                FIELD_TYPES[one.kind].parse,
+                FIELD_TYPES[one.kind].from_app,
+                has_constraints(one),
+            )
+            for one in entity.fields
+        )
+
+
+def _plan(entity: Entity) -> InsertPlan:
+    # An entity is made once per definition and never changes, so its plan is kept on it.
+    plan: InsertPlan | None = entity.__dict__.get("_insert_plan")
+    if plan is None:
+        plan = entity.__dict__["_insert_plan"] = InsertPlan(entity)
+    return plan
+
+
+def validate_insert(
+    entity: Entity,
+    values: Mapping[str, Any],
+    *,
+    now: str,
+    actor: str | None,
+    new_id: Callable[[], str],
+    row_id: str | None = None,
+    is_app: bool = False,
+) -> Row:
+    """Return the whole row of an insert: given values checked, defaults filled.
+
+    Args:
+        entity: what is inserted.
+        values: JSON values by field name, or app values where `is_app`; `id` may be among them.
+        now: canonical text of the operation's time.
+        actor: the caller's user id, for `default=actor`.
+        new_id: mints an id where none is given.
+        row_id: the id given beside the values.
+        is_app: the values come from the app's code.
+
+    Raises:
+        InvalidArgument: details name the first field and list every problem.
+    """
+    plan = _plan(entity)
+    problems: Problems = []
+    given = row_id if row_id is not None else values.get("id")
+    if given is None:
+        given = new_id()
+    elif not is_id(given):
+        problems.append({"field": "id", "message": "id must be 1-64 of A-Za-z0-9_-"})
+    row: Row = {"id": given}
+    seen = 1 if "id" in values else 0
+    for field, name, parse, parse_app, is_constrained in plan.fields:
+        if name in values:
+            seen += 1
+            value = values[name]
+            if value is None and field.nullable:
+                row[name] = None
+                continue
+            try:
+                converted = (parse_app if is_app else parse)(field, value)
+                if is_constrained and value is not None:
+                    check_constraints(field, converted)
+                row[name] = converted
+            except ValueError as error:
+                problems.append(_problem(name, value, error))
+        elif field.default is not None:
+            row[name] = _fill(field, field.default, now, actor, problems)
+        elif field.nullable:
+            row[name] = None
+        else:
+            problems.append({"field": name, "message": f"{name} is required"})
+    if seen != len(values):
+        _note_unknown(entity, values, problems)
+    if problems:
+        raise _refusal(problems)
+    return row
+
+
+def validate_patch(entity: Entity, values: Mapping[str, Any], *, is_app: bool = False) -> Row:
+    """Return the checked values of an update; raises InvalidArgument listing every problem."""
+    plan = _plan(entity)
+    problems: Problems = []
+    patch: Row = {}
+    for field, name, parse, parse_app, is_constrained in plan.fields:
+        if name not in values:
+            continue
+        value = values[name]
+        if field.immutable:
+            problems.append({"field": name, "message": f"{name} is set on insert only"})
+            continue
+        if value is None and field.nullable:
+            patch[name] = None
+            continue
+        try:
+            converted = (parse_app if is_app else parse)(field, value)
+            if is_constrained and value is not None:
+                check_constraints(field, converted)
+            patch[name] = converted
+        except ValueError as error:
+            problems.append(_problem(name, value, error))
+    if len(patch) + len(problems) != len(values):
+        _note_unknown(entity, values, problems)
+    if problems:
+        raise _refusal(problems)
+    return patch
+
+
+def _fill(field: Field, default: Default, now: str, actor: str | None, problems: Problems) -> Value:
+    match default.kind:
+        case DefaultKind.LITERAL:
+            return default.value
+        case DefaultKind.NOW:
+            return now
+        case DefaultKind.ACTOR:
+            if actor is None and not field.nullable:
+                problems.append(
+                    {"field": field.name, "message": f"{field.name} needs a signed-in caller"}
+                )
+            return actor
+        case DefaultKind.FACTORY:
+            return from_app(field, default.value())
+
+
+def _problem(name: str, value: Any, error: ValueError) -> dict[str, str]:
+    message = "must not be null" if value is None else str(error)
+    return {"field": name, "message": f"{name} {message}"}
+
+
+def _note_unknown(entity: Entity, values: Mapping[str, Any], problems: Problems) -> None:
+    known = _plan(entity).names
+    for name in values:
+        if name in known or name == "id":
+            continue
+        message = (
+            "_seq is set by the server" if name == "_seq" else f"{entity.name} has no field {name}"
+        )
+        problems.append({"field": name, "message": message})
+
+
+def _refusal(problems: Problems) -> InvalidArgument:
+    message = "; ".join(problem["message"] for problem in problems[:5])
+    if len(problems) > 5:
+        message += f"; and {len(problems) - 5} more"
+    return InvalidArgument(message, field=problems[0]["field"], problems=problems)

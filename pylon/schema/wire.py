@@ -1,0 +1,90 @@
+"""Rows to text and back: the one encoder of what clients read and of what the log keeps.
+
+The *wire text* of a row is a compact JSON object of `id`, the public fields in order of
+declaration, and `_seq`; it is stored beside the row. The *image* holds every field, private ones
+too, as values: what policies are asked over when a row is gone. Bytes stand in images as base64.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from pylon import jsonvalue
+from pylon.schema.fieldtypes import FIELD_TYPES
+from pylon.schema.model import Entity, FieldKind, Row
+
+#: Kinds whose wire form differs from the value.
+_CONVERTED = frozenset({FieldKind.BIGINT, FieldKind.DECIMAL, FieldKind.BYTES})
+
+
+class WirePlan:
+    """How the rows of one entity become text; made once per entity (`Entity.wire_plan`)."""
+
+    __slots__ = ("_bytes_names", "_converted", "_names")
+
+    def __init__(self, entity: Entity) -> None:
+        public = entity.public_fields
+        self._names = ("id", *(one.name for one in public), "_seq")
+        self._converted = tuple(
+            (one.name, one, FIELD_TYPES[one.kind].to_wire)
+            for one in public
+            if one.kind in _CONVERTED
+        )
+        self._bytes_names = tuple(one.name for one in entity.fields if one.kind is FieldKind.BYTES)
+
+    def row(self, row: Row) -> dict[str, Any]:
+        """Return the JSON object of a row as clients read it."""
+        wire = {name: row[name] for name in self._names}
+        for name, field, convert in self._converted:
+            if wire[name] is not None:
+                wire[name] = convert(field, wire[name])
+        return wire
+
+    def image(self, row: Row) -> dict[str, Any]:
+        """Return a row as JSON values, bytes as base64."""
+        if not self._bytes_names:
+            return row
+        image = dict(row)
+        for name in self._bytes_names:
+            if image[name] is not None:
+                image[name] = base64.b64encode(image[name]).decode()
+        return image
+
+    def from_image(self, image: dict[str, Any]) -> Row:
+        """Return the row of an image; a field that the image does not have yet is absent."""
+        for name in self._bytes_names:
+            if image.get(name) is not None:
+                image[name] = base64.b64decode(image[name])
+        return image
+
+
+def _plan(entity: Entity) -> WirePlan:
+    # An entity is made once per definition and never changes, so its plan is kept on it.
+    plan: WirePlan | None = entity.__dict__.get("_wire_plan")
+    if plan is None:
+        plan = entity.__dict__["_wire_plan"] = WirePlan(entity)
+    return plan
+
+
+def wire_row(entity: Entity, row: Row) -> dict[str, Any]:
+    """Return the JSON object of a row as clients read it."""
+    return _plan(entity).row(row)
+
+
+def wire_text(entity: Entity, row: Row) -> str:
+    """Return the wire text of a row."""
+    return jsonvalue.encode_text(_plan(entity).row(row))
+
+
+def image_text(entity: Entity, row: Row) -> str:
+    """Return the text of a row's image."""
+    return jsonvalue.encode_text(_plan(entity).image(row))
+
+
+def row_from_image(entity: Entity, text: str) -> Row:
+    """Return the row of an image; fields added since then are null."""
+    row = _plan(entity).from_image(jsonvalue.decode_trusted(text))
+    for field in entity.fields:
+        row.setdefault(field.name, None)
+    return row
