@@ -48,6 +48,8 @@ FILTER_LIST_MAX: Final = 1_000
 POLICY_BYTES_MAX: Final = 8 * KIB
 POLICY_DEPTH_MAX: Final = 64
 POLICY_EXISTS_MAX: Final = 8
+#: One duration: a hundred years, beyond which times leave the calendar. Above: a load mistake.
+POLICY_DURATION_MS_MAX: Final = 36_525 * 86_400_000
 
 # --- change log --------------------------------------------------------------------------
 #: The log keeps what is inside either bound; older cursors get resync. (setting)

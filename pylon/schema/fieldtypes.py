@@ -159,6 +159,12 @@ def canonical_datetime(moment: dt.datetime) -> str:
     return iso_ms(since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000)
 
 
+def datetime_ms(text: str) -> int:
+    """Return the Unix milliseconds of a canonical time."""
+    since = dt.datetime.fromisoformat(text) - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 

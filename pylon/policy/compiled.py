@@ -1,0 +1,247 @@
+"""The compiled forms of one expression, and the set of an app's policies.
+
+`compile_policy` runs the chain once, at load: text → nodes → meaning → predicate, SQL, sentence.
+Whatever goes wrong while evaluating denies; missing means denied.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pylon.identity import Identity
+from pylon.policy import grammar, ir
+from pylon.policy.mistakes import PolicyMistakes, mistake_at
+from pylon.policy.predicate import compile_predicate
+from pylon.policy.sentence import sentence
+from pylon.policy.slots import answers, slots_of, walk
+from pylon.policy.sqlclause import (
+    NoImageForm,
+    SqlClause,
+    SqlTemplate,
+    SqlWriter,
+    column_in_image,
+    column_of,
+    lookup_sql,
+)  # fmt: skip
+from pylon.policy.typecheck import Scope, check_text
+from pylon.schema.model import Access, Entity, FieldKind, Position, Row, Schema, Value
+
+ExistsLookup = Callable[[ir.ExistsNode, tuple[Value, ...]], bool]
+ExistsNode = ir.ExistsNode
+_log = logging.getLogger("pylon.policy")
+_IDENTITIES_MAX = 4096
+
+
+def no_lookup(node: ir.ExistsNode, values: tuple[Value, ...]) -> bool:
+    """Answer an exists where there is no database: a programmer's mistake, and so a denial."""
+    raise LookupError(f"no database to look {node.entity} up in")
+
+
+class CompiledExpression:
+    """One expression in all its readings; three-valued, and only True allows."""
+
+    def __init__(self, text: str, condition: ir.Condition, where: str) -> None:
+        self.text = text
+        self.where = where
+        self.condition = condition
+        self.slots = slots_of(condition)
+        self._predicate = compile_predicate(condition)
+        self._facts: dict[Identity, tuple[Hashable, ...]] = {}
+        self._templates: dict[str, SqlTemplate | None] = {}
+
+    # --- what it looks at
+
+    @cached_property
+    def exists(self) -> tuple[ir.ExistsNode, ...]:
+        """Return every `exists` of the expression."""
+        nodes = walk(self.condition)
+        return tuple(dict.fromkeys(one.node for one in nodes if isinstance(one, ir.ExistsTest)))
+
+    @cached_property
+    def uses_now(self) -> bool:
+        """Tell whether the answer can change as time passes."""
+        return any(isinstance(node, ir.Now) for node in walk(self.condition))
+
+    @cached_property
+    def speaks_of_both_images(self) -> bool:
+        """Tell whether it names old. or new. and is therefore evaluated once for an update."""
+        columns = (node for node in walk(self.condition) if isinstance(node, ir.Column))
+        return any(column.image != "data" for column in columns)
+
+    @cached_property
+    def sentence(self) -> str:
+        """Return the expression in English."""
+        return sentence(self.condition)
+
+    # --- readings
+
+    def facts(self, identity: Identity) -> tuple[Hashable, ...]:
+        """Return what the expression asks of a caller."""
+        found = self._facts.get(identity)
+        if found is None:
+            found = answers(self.slots, identity)
+            if len(self._facts) >= _IDENTITIES_MAX:
+                self._facts.clear()
+            self._facts[identity] = found
+        return found
+
+    def class_key(self, identity: Identity) -> Hashable:
+        """Return a key that is equal for callers who get equal answers for every row."""
+        return self.facts(identity)
+
+    def predicate(
+        self, identity: Identity, data: Row | None, *, old: Row | None = None,
+        new: Row | None = None, now: str, args: Mapping[str, Any] | None = None,
+        lookup: ExistsLookup = no_lookup,
+    ) -> bool | None:  # fmt: skip
+        """Return True, False, or None for unknown; an exception is unknown, and logged."""
+        return self.judge(self.facts(identity), data, old, new, now, args, lookup)
+
+    def judge(
+        self, facts: tuple[Hashable, ...], data: Row | None, old: Row | None, new: Row | None,
+        now: str, args: Mapping[str, Any] | None, lookup: ExistsLookup,
+    ) -> bool | None:  # fmt: skip
+        """Return the answer for given facts: the form for many rows and one class of callers."""
+        try:
+            return self._predicate(facts, data, old, new, now, args, lookup)
+        except Exception:
+            row_id = data.get("id") if data is not None else None
+            _log.exception("policy.failed %s denied, row %s", self.where, row_id)
+            return None
+
+    def allows(
+        self, identity: Identity, data: Row | None, *, old: Row | None = None,
+        new: Row | None = None, now: str, args: Mapping[str, Any] | None = None,
+        lookup: ExistsLookup = no_lookup,
+    ) -> bool:  # fmt: skip
+        """Tell whether the expression is true; unknown denies."""
+        facts = self.facts(identity)
+        return self.judge(facts, data, old, new, now, args, lookup) is True
+
+    def clause(
+        self, identity: Identity, *, alias: str, now: str, args: Mapping[str, Any] | None = None
+    ) -> SqlClause:
+        """Return the SQL condition over the columns of `alias`."""
+        key = f"column {alias}"
+        if key not in self._templates:
+            self._templates[key] = SqlWriter(column_of(alias)).write(self.condition)
+        template = self._templates[key]
+        assert template is not None
+        return template.bind(identity, now, args)
+
+    def image_clause(
+        self, identity: Identity, *, column: str, now: str, args: Mapping[str, Any] | None = None
+    ) -> SqlClause | None:
+        """Return the SQL condition over a JSON image; None where only the predicate is exact."""
+        key = f"image {column}"
+        if key not in self._templates:
+            try:
+                self._templates[key] = SqlWriter(column_in_image(column)).write(self.condition)
+            except NoImageForm:
+                self._templates[key] = None
+        template = self._templates[key]
+        return None if template is None else template.bind(identity, now, args)
+
+
+class CompiledPolicy(CompiledExpression):
+    """The policy of one entity and access."""
+
+    def __init__(
+        self, text: str, condition: ir.Condition, where: str, warnings: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(text, condition, where)
+        #: Advice that does not stop the load.
+        self.warnings = warnings
+
+
+class CompiledFilter(CompiledExpression):
+    """A filter of a list or a subscription."""
+
+    def matches(self, row: Row, now: str = "") -> bool:
+        """Tell whether a row is selected; unknown is not."""
+        return self.judge(self.facts(_NOBODY), row, None, None, now, self.args, no_lookup) is True
+
+    #: Given arguments of a filter expression.
+    args: Mapping[str, Any] | None = None
+
+
+_NOBODY = Identity(kind="anonymous")  # type: ignore[arg-type]  # filters ask nothing of callers
+_DENY = CompiledPolicy("", ir.Constant(value=False), "no policy")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All policies of an app by (entity, access)."""
+
+    policies: Mapping[tuple[str, Access], CompiledPolicy]
+
+    def get(self, entity: str, access: Access) -> CompiledPolicy:
+        """Return the policy, or one that denies everybody where there is none."""
+        return self.policies.get((entity, access), _DENY)
+
+
+def compile_policy(
+    text: str, *, entity: Entity, access: Access, schema: Schema, position: Position | None = None
+) -> CompiledPolicy:
+    """Return the compiled policy; raises PolicyMistakes with every mistake of the text."""
+    where = f"{entity.name}.{access}"
+    scope = Scope(schema=schema, entity=entity, access=access, where=where, position=position)
+    condition = _compile(text, scope)
+    return CompiledPolicy(text, condition, where, _missing_indexes(entity, condition))
+
+
+def compile_allow(
+    text: str, *, arguments: Mapping[str, FieldKind | None], schema: Schema,
+    where: str = "allow", position: Position | None = None,
+) -> CompiledPolicy:  # fmt: skip
+    """Return the compiled guard of a function; `data` does not exist in it."""
+    scope = Scope(schema=schema, entity=None, arguments=arguments, where=where, position=position)
+    return CompiledPolicy(text, _compile(text, scope), where)
+
+
+def _compile(text: str, scope: Scope, *, bare_fields: bool = False) -> ir.Condition:
+    try:
+        node = grammar.parse(text, bare_fields=bare_fields)
+    except grammar.GrammarError as error:
+        mistake = mistake_at(
+            text, error.at, error.message, where=scope.where, position=scope.position
+        )
+        raise PolicyMistakes((mistake,)) from error
+    condition, mistakes = check_text(text, node, scope)
+    if mistakes:
+        raise PolicyMistakes(tuple(mistakes))
+    return condition
+
+
+def compile_expression(text: str, scope: Scope) -> ir.Condition:
+    """Return the meaning of a filter expression, in which a bare name is a field."""
+    return _compile(text, scope, bare_fields=True)
+
+
+def _missing_indexes(entity: Entity, condition: ir.Condition) -> tuple[str, ...]:
+    """Name the fields of the entity itself that an exists is keyed by and no index covers.
+
+    A change of the looked-at entity moves the rows with that key, and they must be found.
+    """
+    firsts = {index.fields[0] for index in entity.indexes} | {"id"}
+    keys = {
+        one.value.name
+        for node in walk(condition)
+        if isinstance(node, ir.ExistsNode)
+        for one in node.filters
+        if one.op == "==" and isinstance(one.value, ir.Column)
+    }
+    return tuple(
+        f'{entity.name} has no index that begins with {name}: add by_{name} = index("{name}")'
+        for name in sorted(keys - firsts)
+    )
+
+
+__all__ = [
+    "CompiledExpression", "CompiledFilter", "CompiledPolicy", "ExistsLookup", "ExistsNode",
+    "PolicyMistakes", "PolicySet", "SqlClause", "compile_allow", "compile_policy", "lookup_sql",
+]  # fmt: skip

@@ -1,0 +1,199 @@
+"""Text to nodes, by pyparsing; once per text, at load, never per row.
+
+The grammar is that of the policy language's specification (SPEC.md). Depth and length are
+checked by a scan before parsing, because a parser that recurses is itself a target.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import pyparsing as pp
+
+from pylon import limits
+from pylon.policy.ast import (
+    And,
+    Call,
+    Compare,
+    Exists,
+    Filter,
+    ListNode,
+    Literal,
+    Node,
+    Not,
+    Or,
+    Path,
+    Shift,
+)  # fmt: skip
+
+ROOTS = frozenset({"auth", "data", "old", "new", "now", "args"})
+_UNIT_MS = {"seconds": 1_000, "minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}
+_WORDS = frozenset(
+    {"and", "or", "not", "in", "exists", "null", "true", "false", *_UNIT_MS}
+)  # fmt: skip
+_STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
+_MANY_NEGATIONS = re.compile(rf"((!|\bnot\b)\s*){{{limits.POLICY_DEPTH_MAX + 1}}}")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+class GrammarError(Exception):
+    """The text is no expression; `at` is the offset where that showed."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str, *, bare_fields: bool = False) -> Node:
+    """Return the node of an expression; raises GrammarError.
+
+    Args:
+        text: the expression.
+        bare_fields: a bare name means `data.name` (filter expressions).
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > limits.POLICY_BYTES_MAX:
+        raise GrammarError(f"longer than {limits.POLICY_BYTES_MAX} bytes", 0)
+    _check_depth(text)
+    try:
+        (node,) = _grammar(bare_fields).parse_string(text, parse_all=True)
+    except pp.ParseBaseException as error:
+        raise GrammarError(_what_is_wrong(text, error.loc), error.loc) from None
+    except RecursionError:
+        raise GrammarError(f"nested deeper than {limits.POLICY_DEPTH_MAX}", 0) from None
+    assert isinstance(node, _NODES)
+    return node
+
+
+_NODES = (And, Call, Compare, Exists, ListNode, Literal, Not, Or, Path, Shift)
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    plain = _blank_strings(text)
+    for at, character in enumerate(plain):
+        if character in "([":
+            depth += 1
+            if depth > limits.POLICY_DEPTH_MAX:
+                raise GrammarError(f"nested deeper than {limits.POLICY_DEPTH_MAX}", at)
+        elif character in ")]":
+            depth -= 1
+    negations = _MANY_NEGATIONS.search(plain)
+    if negations is not None:
+        raise GrammarError(f"nested deeper than {limits.POLICY_DEPTH_MAX}", negations.start())
+
+
+def _blank_strings(text: str) -> str:
+    return _STRING.sub(lambda found: " " * len(found[0]), text)
+
+
+def _what_is_wrong(text: str, at: int) -> str:
+    rest = text[at:].lstrip()
+    if not rest:
+        return "the expression ends too early"
+    if rest[0] == "=" and not rest.startswith("=="):
+        return "a single = is no comparison; write =="
+    word = re.match(r"\w+|\S{1,3}", rest)
+    return f"{word[0] if word else rest[:3]!r} is not expected here"
+
+
+@lru_cache(maxsize=2)
+def _grammar(bare_fields: bool) -> pp.ParserElement:
+    expression = pp.Forward()
+    opening, closing = pp.Suppress("("), pp.Suppress(")")
+    name = pp.Regex(r"[A-Za-z_][A-Za-z0-9_]*")
+    plain_name = ~pp.MatchFirst([pp.Keyword(word) for word in sorted(_WORDS)]) + name
+
+    number = pp.Regex(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![A-Za-z0-9_.])")
+    number.set_parse_action(lambda _, at, tokens: Literal(_number(tokens[0], at), at))
+    string = pp.Regex(_STRING.pattern)
+    string.set_parse_action(lambda _, at, tokens: Literal(_unquote(tokens[0]), at))
+    keyword = pp.MatchFirst([pp.Keyword(word) for word in ("null", "true", "false")])
+    keyword.set_parse_action(
+        lambda _, at, tokens: Literal({"null": None, "true": True, "false": False}[tokens[0]], at)
+    )
+    items = pp.Optional(pp.DelimitedList(expression))
+    list_node = pp.Suppress("[") + items + pp.Suppress("]")
+    list_node.set_parse_action(lambda _, at, tokens: ListNode(tuple(tokens), at))
+    call = plain_name + opening + pp.Group(items) + closing
+    call.set_parse_action(lambda _, at, tokens: Call(tokens[0], tuple(tokens[1]), at))
+    path = pp.DelimitedList(plain_name, ".")
+    path.set_parse_action(lambda _, at, tokens: _path(tuple(tokens), at, bare_fields))
+
+    compare_op = pp.one_of("== != <= >= < >")
+    in_op = pp.Keyword("in") | (pp.Keyword("not") + pp.Keyword("in"))
+    in_op.set_parse_action(lambda tokens: " ".join(tokens))
+    value = pp.Forward()
+    exists_filter = name + (compare_op | in_op) + value
+    exists_filter.set_parse_action(lambda _, at, tokens: Filter(*tokens, at))
+    exists = (
+        pp.Suppress(pp.Keyword("exists")) + name + opening
+        + pp.Group(pp.DelimitedList(exists_filter, ",")) + closing
+    )  # fmt: skip
+    exists.set_parse_action(lambda _, at, tokens: Exists(tokens[0], tuple(tokens[1]), at))
+
+    atom = (
+        number | string | keyword | list_node | exists | call | path
+        | (opening + expression + closing)
+    )  # fmt: skip
+    unit = pp.MatchFirst([pp.Keyword(word) for word in _UNIT_MS])
+    duration = pp.one_of("+ -") + unit + opening + pp.Regex(r"[0-9]{1,12}") + closing
+    value <<= atom + pp.ZeroOrMore(pp.Group(duration))
+    value.set_parse_action(_shift)
+    comparison = value + pp.Optional((compare_op | in_op) + value)
+    comparison.set_parse_action(_comparison)
+    negation = pp.Forward()
+    negated = pp.Suppress(pp.Literal("!") + ~pp.Literal("=") | pp.Keyword("not")) + negation
+    negated.set_parse_action(lambda _, at, tokens: Not(tokens[0], at))
+    negation <<= negated | comparison
+    conjunction = pp.DelimitedList(negation, pp.Literal("&&") | pp.Keyword("and"))
+    conjunction.set_parse_action(
+        lambda _, at, tokens: And(tuple(tokens), at) if len(tokens) > 1 else tokens[0]
+    )
+    disjunction = pp.DelimitedList(conjunction, pp.Literal("||") | pp.Keyword("or"))
+    disjunction.set_parse_action(
+        lambda _, at, tokens: Or(tuple(tokens), at) if len(tokens) > 1 else tokens[0]
+    )
+    expression <<= disjunction
+    whole = expression.copy()
+    whole.ignore(pp.Regex(r"#[^\n]*"))
+    return whole
+
+
+def _number(text: str, at: int) -> int | float:
+    if any(mark in text for mark in ".eE"):
+        value = float(text)
+        if value in (float("inf"), float("-inf")):
+            raise pp.ParseFatalException(text, at, "the number is no finite double")
+        return value
+    return int(text)
+
+
+def _unquote(text: str) -> str:
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text[1:-1])
+
+
+def _path(names: tuple[str, ...], at: int, bare_fields: bool) -> Path:
+    if bare_fields and names[0] not in ROOTS:
+        names = ("data", *names)
+    return Path(names, at)
+
+
+def _shift(_: str, at: int, tokens: Any) -> Node:
+    node: Node = tokens[0]
+    for sign, unit, amount in tokens[1:]:
+        ms = int(amount) * _UNIT_MS[unit]
+        node = Shift(node, ms if sign == "+" else -ms, at)
+    return node
+
+
+def _comparison(_: str, at: int, tokens: Any) -> Node:
+    if len(tokens) == 1:
+        node: Node = tokens[0]
+        return node
+    left, op, right = tokens
+    return Compare(op, left, right, at)

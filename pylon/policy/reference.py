@@ -1,0 +1,120 @@
+"""Meaning by walking: the slow, plain reading that the others are held against.
+
+`explain` will stand on it too. What does not live here: anything fast.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pylon import jsonvalue
+from pylon.identity import Identity
+from pylon.policy import ir
+from pylon.policy.predicate import ascii_lower, member
+from pylon.policy.slots import answer
+from pylon.policy.sqlclause import flat_values, shifted_now
+from pylon.schema.model import Row
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
+    ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that an expression may look at."""
+
+    identity: Identity
+    data: Row | None = None
+    old: Row | None = None
+    new: Row | None = None
+    now: str
+    args: Mapping[str, Any] | None = None
+    lookup: Callable[[ir.ExistsNode, tuple[Any, ...]], bool]
+
+
+def evaluate(node: ir.Condition, world: World) -> bool | None:
+    """Return True, False, or None for unknown."""
+    match node:
+        case ir.Constant(value):
+            return value
+        case ir.Cmp(op, left, right):
+            a, b = _value(left, world), _value(right, world)
+            return None if a is None or b is None else _OPERATORS[op](a, b)
+        case ir.Absent(value):
+            return _value(value, world) is None
+        case ir.Member(value, items):
+            found = _value(value, world)
+            return None if found is None else member(found, [_value(one, world) for one in items])
+        case ir.MemberOf(value, of):
+            found, listed = _value(value, world), _value(of, world)
+            return None if found is None or listed is None else member(found, listed)
+        case ir.TextTest(is_prefix, text, part):
+            whole, piece = _value(text, world), _value(part, world)
+            if whole is None or piece is None:
+                return None
+            return bool(whole.startswith(piece) if is_prefix else piece in whole)
+        case ir.Holds(value):
+            held: bool | None = _value(value, world)
+            return held
+        case ir.FactHolds(slot):
+            return bool(answer(slot, world.identity))
+        case ir.ExistsTest(exists):
+            return _exists(exists, world)
+        case ir.Negation(item):
+            inner = evaluate(item, world)
+            return None if inner is None else not inner
+        case ir.Conjunction(items):
+            return _all([evaluate(item, world) for item in items])
+        case ir.Disjunction(items):
+            inverted = _all([_not(evaluate(item, world)) for item in items])
+            return _not(inverted)
+
+
+def _all(answers: list[bool | None]) -> bool | None:
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _not(value: bool | None) -> bool | None:
+    return None if value is None else not value
+
+
+def _exists(node: ir.ExistsNode, world: World) -> bool | None:
+    values = []
+    for one in node.filters:
+        is_list = one.op in ("in", "not in") and not isinstance(one.value, tuple)
+        for value in flat_values(one):
+            found = _value(value, world)
+            if found is None:
+                return None
+            values.append(jsonvalue.encode_text(found) if is_list else found)
+    return world.lookup(node, tuple(values))
+
+
+def _value(node: ir.Value, world: World) -> Any:
+    match node:
+        case ir.Const(value):
+            return value
+        case ir.Column(image, name):
+            row: Row | None = getattr(world, image)
+            return None if row is None else row.get(name)
+        case ir.Fact(slot):
+            return answer(slot, world.identity)
+        case ir.Argument(name):
+            return (world.args or {}).get(name)
+        case ir.Now(ms):
+            return shifted_now(world.now, ms)
+        case ir.Lower(value):
+            text = _value(value, world)
+            return None if text is None else ascii_lower(text)
+        case ir.Length(value):
+            whole = _value(value, world)
+            return None if whole is None else len(whole)
+        case ir.Judged(condition):
+            return evaluate(condition, world)

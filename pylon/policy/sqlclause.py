@@ -1,0 +1,243 @@
+"""Meaning to SQL: a clause with bound parameters, over columns or over a stored JSON image.
+
+The text depends on the expression alone and never on the caller, so that SQLite's statement
+cache works; what the caller contributes are parameters. No text from a request or a literal
+becomes SQL: names come from the schema, values are bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pylon import jsonvalue
+from pylon.clock import iso_ms
+from pylon.identity import Identity
+from pylon.policy import ir
+from pylon.policy.ir import Slot, SlotKind, TypeKind
+from pylon.policy.slots import answer
+from pylon.schema.fieldtypes import datetime_ms
+from pylon.schema.model import FieldKind
+
+_OPERATORS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+
+@dataclass(frozen=True, slots=True)
+class SqlClause:
+    """A condition to stand in WHERE, in parentheses, and its parameters in order."""
+
+    text: str
+    params: tuple[Any, ...]
+
+
+class NoImageForm(Exception):
+    """A double in stored JSON is not read back to the last bit: ask the predicate instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Where a parameter's value comes from."""
+
+    constant: Any = None
+    slot: Slot | None = None
+    now_ms: int | None = None
+    argument: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SqlTemplate:
+    """A clause whose parameters are not bound yet."""
+
+    text: str
+    parameters: tuple[Parameter, ...]
+
+    def bind(
+        self, identity: Identity, now: str, arguments: Mapping[str, Any] | None = None
+    ) -> SqlClause:
+        """Return the clause for one caller at one time."""
+        return SqlClause(
+            self.text, tuple(_bound(one, identity, now, arguments) for one in self.parameters)
+        )
+
+
+def _bound(
+    one: Parameter, identity: Identity, now: str, arguments: Mapping[str, Any] | None
+) -> Any:
+    if one.slot is not None:
+        value = answer(one.slot, identity)
+        return jsonvalue.encode_text(value) if one.slot.kind is SlotKind.ROLES else value
+    if one.now_ms is not None:
+        return shifted_now(now, one.now_ms)
+    if one.argument is not None:
+        return (arguments or {}).get(one.argument)
+    return one.constant
+
+
+def shifted_now(now: str, ms: int) -> str:
+    """Return the canonical text of now plus `ms`."""
+    return iso_ms(datetime_ms(now) + ms) if ms else now
+
+
+class SqlWriter:
+    """Writes one condition; `column` says how a field of the row is spelled."""
+
+    def __init__(self, column: Callable[[ir.Column], str]) -> None:
+        self._column = column
+        self._parameters: list[Parameter] = []
+        self._aliases = 0
+
+    def write(self, condition: ir.Condition) -> SqlTemplate:
+        """Return the template of a condition."""
+        text = self._condition(condition)
+        return SqlTemplate(text, tuple(self._parameters))
+
+    def _condition(self, node: ir.Condition) -> str:
+        match node:
+            case ir.Constant(value):
+                return {True: "1", False: "0", None: "NULL"}[value]
+            case ir.Cmp(op, left, right):
+                return f"({self._value(left)} {_OPERATORS[op]} {self._value(right)})"
+            case ir.Absent(value):
+                return f"({self._value(value)} IS NULL)"
+            case ir.Member(value, items):
+                return self._member(value, items)
+            case ir.MemberOf(value, of):
+                return self._member_of(value, of)
+            case ir.TextTest():
+                return self._text_test(node)
+            case ir.Holds(value):
+                return f"({self._value(value)} = 1)"
+            case ir.FactHolds(slot):
+                self._parameters.append(Parameter(slot=slot))
+                return "?"
+            case ir.ExistsTest(exists):
+                return self._exists(exists)
+            case ir.Negation(item):
+                return f"(NOT {self._condition(item)})"
+            case ir.Conjunction(items):
+                return self._joined(" AND ", items)
+            case ir.Disjunction(items):
+                return self._joined(" OR ", items)
+
+    def _joined(self, word: str, items: tuple[ir.Condition, ...]) -> str:
+        texts = [self._condition(item) for item in items]
+        # SQLite limits the depth of an expression; a balanced tree stays far below it.
+        while len(texts) > 1:
+            pairs = [texts[place : place + 2] for place in range(0, len(texts), 2)]
+            texts = [f"({word.join(pair)})" if len(pair) > 1 else pair[0] for pair in pairs]
+        return texts[0]
+
+    def _member(self, value: ir.Value, items: tuple[ir.Value, ...]) -> str:
+        if not items:
+            return f"(CASE WHEN {self._value(value)} IS NULL THEN NULL ELSE 0 END)"
+        left = self._value(value)
+        return f"({left} IN ({', '.join(self._value(item) for item in items)}))"
+
+    def _member_of(self, value: ir.Value, of: ir.Value) -> str:
+        absent = f"{self._value(value)} IS NULL OR {self._value(of)} IS NULL"
+        listed = self._value(of)
+        return (
+            f"(CASE WHEN {absent} THEN NULL ELSE EXISTS (SELECT 1 FROM json_each({listed})"
+            f" WHERE value = {self._value(value)}) END)"
+        )
+
+    def _text_test(self, node: ir.TextTest) -> str:
+        if node.is_prefix:
+            text, part = self._value(node.text), self._value(node.part)
+            return f"(substr({text}, 1, length({part})) = {self._value(node.part)})"
+        return f"(instr({self._value(node.text)}, {self._value(node.part)}) > 0)"
+
+    def _exists(self, node: ir.ExistsNode) -> str:
+        values = [value for one in node.filters for value in flat_values(one)]
+        checks = [f"{self._value(value)} IS NULL" for value in values if can_be_absent(value)]
+        self._aliases += 1
+        body = exists_sql(node, f"x{self._aliases}", self._value)
+        if not checks:
+            return f"EXISTS ({body})"
+        return f"(CASE WHEN {' OR '.join(checks)} THEN NULL ELSE EXISTS ({body}) END)"
+
+    def _value(self, node: ir.Value) -> str:
+        match node:
+            case ir.Const(value):
+                self._parameters.append(Parameter(constant=value))
+                return "?"
+            case ir.Fact(slot):
+                self._parameters.append(Parameter(slot=slot))
+                return "?"
+            case ir.Argument(name):
+                self._parameters.append(Parameter(argument=name))
+                return "?"
+            case ir.Now(ms):
+                self._parameters.append(Parameter(now_ms=ms))
+                return "?"
+            case ir.Column():
+                return self._column(node)
+            case ir.Lower(value):
+                return f"lower({self._value(value)})"
+            case ir.Length(value):
+                function = "json_array_length" if value.type.kind is TypeKind.LIST else "length"
+                return f"{function}({self._value(value)})"
+            case ir.Judged(condition):
+                return self._condition(condition)
+
+
+def flat_values(one: ir.ExistsFilter) -> tuple[ir.Value, ...]:
+    """Return the right-hand values of an exists filter, in the order of their placeholders."""
+    if one.value is None:
+        return ()
+    return one.value if isinstance(one.value, tuple) else (one.value,)
+
+
+def can_be_absent(value: ir.Value) -> bool:
+    """Tell whether a right-hand side can be absent, which makes the exists unknown."""
+    match value:
+        case ir.Const(constant):
+            return constant is None
+        case ir.Now():
+            return False
+        case ir.Fact(_, _, nullable):
+            return nullable
+        case ir.Column():
+            return value.nullable
+        case _:
+            return True
+
+
+def exists_sql(node: ir.ExistsNode, alias: str, write: Callable[[ir.Value], str]) -> str:
+    """Return the SELECT of an exists; `write` spells each right-hand value."""
+    terms = []
+    for one in node.filters:
+        left = f'{alias}."{one.field}"'
+        if one.value is None:
+            terms.append(f"{left} IS {'NOT ' if one.op == '!=' else ''}NULL")
+        elif one.op in ("in", "not in"):
+            word = "IN" if one.op == "in" else "NOT IN"
+            if isinstance(one.value, tuple):
+                terms.append(f"{left} {word} ({', '.join(write(item) for item in one.value)})")
+            else:
+                terms.append(f"{left} {word} (SELECT value FROM json_each({write(one.value)}))")
+        else:
+            terms.append(f"{left} {_OPERATORS[one.op]} {write(one.value)}")
+    return f'SELECT 1 FROM "{node.entity}" AS {alias} WHERE {" AND ".join(terms)}'
+
+
+def lookup_sql(node: ir.ExistsNode) -> str:
+    """Return the statement that answers one exists for given right-hand values."""
+    return exists_sql(node, "x", lambda _: "?") + " LIMIT 1"
+
+
+def column_of(alias: str) -> Callable[[ir.Column], str]:
+    """Return the spelling of fields as columns of `alias`."""
+    return lambda column: f'{alias}."{column.name}"'
+
+
+def column_in_image(image: str) -> Callable[[ir.Column], str]:
+    """Return the spelling of fields inside a JSON image; raises NoImageForm for doubles."""
+
+    def spelled(column: ir.Column) -> str:
+        if column.field_kind is FieldKind.FLOAT:
+            raise NoImageForm(column.name)
+        return f"json_extract({image}, '$.\"{column.name}\"')"
+
+    return spelled

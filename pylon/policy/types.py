@@ -1,0 +1,107 @@
+"""Types of fields and facts, and how a literal takes the type of what it is compared with."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pylon.policy.ir import TypeKind, ValueType
+from pylon.schema.fieldtypes import parse_datetime
+from pylon.schema.model import Field, FieldKind
+
+TEXT = ValueType(TypeKind.TEXT)
+NUMBER = ValueType(TypeKind.NUMBER)
+BOOL = ValueType(TypeKind.BOOL)
+DATETIME = ValueType(TypeKind.DATETIME)
+NULL = ValueType(TypeKind.NULL)
+
+_KINDS = {
+    FieldKind.STR: TypeKind.TEXT, FieldKind.TEXT: TypeKind.TEXT, FieldKind.REF: TypeKind.TEXT,
+    FieldKind.ENUM: TypeKind.TEXT, FieldKind.INT: TypeKind.NUMBER, FieldKind.FLOAT: TypeKind.NUMBER,
+    FieldKind.BIGINT: TypeKind.NUMBER, FieldKind.DECIMAL: TypeKind.DECIMAL,
+    FieldKind.BOOL: TypeKind.BOOL, FieldKind.DATETIME: TypeKind.DATETIME,
+    FieldKind.DATE: TypeKind.DATE, FieldKind.LIST: TypeKind.LIST, FieldKind.OBJECT: TypeKind.OPAQUE,
+    FieldKind.JSON: TypeKind.OPAQUE, FieldKind.BYTES: TypeKind.OPAQUE,
+}  # fmt: skip
+#: Lists whose items SQLite finds again exactly in the stored JSON.
+_SEARCHABLE_ITEMS = frozenset(
+    {FieldKind.STR, FieldKind.INT, FieldKind.BOOL, FieldKind.DATE, FieldKind.DATETIME,
+     FieldKind.ENUM, FieldKind.REF, FieldKind.TEXT}
+)  # fmt: skip
+BIGINT_MAX = 2**63 - 1
+
+
+class TypeMistake(Exception):
+    """Two values that can never be compared; the message says why."""
+
+
+def type_of_field(field: Field) -> ValueType:
+    """Return the type of a field's value."""
+    kind = _KINDS[field.kind]
+    item = None
+    if kind is TypeKind.LIST and field.item in _SEARCHABLE_ITEMS:
+        item = _KINDS[field.item]
+    return ValueType(kind, scale=field.scale, item=item, choices=field.choices)
+
+
+def type_of_literal(value: Any) -> ValueType:
+    """Return the type of a literal as it stands."""
+    if value is None:
+        return NULL
+    if isinstance(value, bool):
+        return BOOL
+    return TEXT if isinstance(value, str) else NUMBER
+
+
+def coerce_literal(value: Any, wanted: ValueType) -> tuple[Any, ValueType]:
+    """Return a literal in the row form of the type it is compared with.
+
+    Raises TypeMistake where the literal can never equal such a value. There is no other coercion.
+    """
+    own = type_of_literal(value)
+    match wanted.kind:
+        case TypeKind.DATETIME if isinstance(value, str):
+            try:
+                return parse_datetime(value), wanted
+            except ValueError as error:
+                raise TypeMistake(f"{value!r} {error}") from None
+        case TypeKind.DATE if isinstance(value, str):
+            return value, wanted
+        case TypeKind.DECIMAL if own.kind is TypeKind.NUMBER or isinstance(value, str):
+            return _units(value, wanted.scale), wanted
+        case TypeKind.TEXT if wanted.choices and isinstance(value, str):
+            if value not in wanted.choices:
+                raise TypeMistake(f"{value!r} is none of {', '.join(wanted.choices)}")
+            return value, own
+    if own.kind is TypeKind.NUMBER and isinstance(value, int) and abs(value) > BIGINT_MAX:
+        raise TypeMistake(f"{value} does not fit into 64 bits")
+    return value, own
+
+
+def _units(value: Any, scale: int) -> int:
+    try:
+        scaled = Decimal(str(value)).scaleb(scale)
+        units = int(scaled)
+    except (ArithmeticError, ValueError):
+        raise TypeMistake(f"{value!r} is no decimal") from None
+    if units != scaled:
+        raise TypeMistake(f"{value!r} has more than {scale} digits behind the point")
+    if abs(units) > BIGINT_MAX:
+        raise TypeMistake(f"{value!r} is too large")
+    return units
+
+
+def check_comparable(op: str, left: ValueType, right: ValueType) -> None:
+    """Raise TypeMistake where the two can't be compared by `op`."""
+    for one in (left, right):
+        if one.kind in (TypeKind.OPAQUE, TypeKind.LIST):
+            raise TypeMistake(f"a {one.kind} can only be compared with null")
+    if left.kind is TypeKind.CLAIM and right.kind is TypeKind.CLAIM:
+        raise TypeMistake("two claims have no known type; compare each with a field or a literal")
+    kinds = {left.kind, right.kind} - {TypeKind.CLAIM}
+    if len(kinds) > 1:
+        raise TypeMistake(f"{left.kind} is never equal to {right.kind}; there is no conversion")
+    if kinds == {TypeKind.DECIMAL} and left.scale != right.scale:
+        raise TypeMistake("decimals of different scale can't be compared")
+    if TypeKind.BOOL in kinds and op not in ("==", "!="):
+        raise TypeMistake("true and false have no order")
