@@ -1,0 +1,161 @@
+"""One annotation to one kind of field, evaluated alone, so that one bad name hides no other.
+
+The class's own namespace is not looked into: a field called `list` must not break `list[str]`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import datetime as dt
+import enum
+import types
+import typing
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pylon.app import fields
+from pylon.policy.mistakes import nearest
+from pylon.schema.model import FieldKind
+
+
+class AnnotationMistake(Exception):
+    """An annotation that is no field's; the message says why."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldShape:
+    """What an annotation says of a field."""
+
+    kind: FieldKind
+    nullable: bool = False
+    ref: str | None = None
+    choices: tuple[str, ...] = ()
+    enum_class: type | None = None
+    item: FieldKind | None = None
+
+
+_SIMPLE: dict[Any, FieldKind] = {
+    str: FieldKind.STR, int: FieldKind.INT, float: FieldKind.FLOAT, bool: FieldKind.BOOL,
+    bytes: FieldKind.BYTES, Decimal: FieldKind.DECIMAL, dt.datetime: FieldKind.DATETIME,
+    dt.date: FieldKind.DATE, dict: FieldKind.OBJECT, list: FieldKind.LIST,
+    fields.Text: FieldKind.TEXT, fields.BigInt: FieldKind.BIGINT, fields.Json: FieldKind.JSON,
+    Any: FieldKind.JSON,
+}  # fmt: skip
+_ITEMS = frozenset(
+    {FieldKind.STR, FieldKind.TEXT, FieldKind.INT, FieldKind.FLOAT, FieldKind.BOOL,
+     FieldKind.DATETIME, FieldKind.DATE, FieldKind.ENUM, FieldKind.OBJECT, FieldKind.JSON}
+)  # fmt: skip
+_KNOWN = ("str", "Text", "int", "BigInt", "float", "Decimal", "bool", "datetime", "date",
+          "Literal", "Ref", "list", "dict", "Json", "bytes")  # fmt: skip
+
+
+def shape_of(node: ast.expr, names: dict[str, Any]) -> FieldShape:
+    """Return the shape of an annotation; raises AnnotationMistake.
+
+    Args:
+        node: the annotation as written.
+        names: the module's globals.
+    """
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        node = ast.parse(node.value, mode="eval").body
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        parts = [part for part in (node.left, node.right) if not _is_none(part)]
+        if len(parts) != 1:
+            raise AnnotationMistake("a field has one type, and perhaps None beside it")
+        return _nullable(shape_of(parts[0], names))
+    if isinstance(node, ast.Subscript):
+        base = _name_of(node.value)
+        if base == "Optional":
+            return _nullable(shape_of(node.slice, names))
+        if base == "Ref":
+            return FieldShape(kind=FieldKind.REF, ref=_ref_name(node.slice))
+        if base == "list":
+            return _list_shape(node.slice, names)
+    return _evaluated(node, names)
+
+
+def _evaluated(node: ast.expr, names: dict[str, Any]) -> FieldShape:
+    text = ast.unparse(node)
+    scope = {**vars(builtins), **names}
+    for name in ("Ref", "Text", "BigInt", "Json", "File"):
+        scope.setdefault(name, getattr(fields, name))
+    try:
+        value = eval(compile(ast.Expression(node), "<annotation>", "eval"), scope)  # noqa: S307
+    except NameError as error:
+        raise AnnotationMistake(
+            f"{error.name or text} is not defined", nearest(error.name or text, [*names, *_KNOWN])
+        ) from None
+    except (TypeError, AttributeError) as error:
+        raise AnnotationMistake(f"{text} is no type: {error}") from None
+    return _shape_of_value(value, text)
+
+
+def _shape_of_value(value: Any, text: str) -> FieldShape:
+    if value is fields.File:
+        raise AnnotationMistake(
+            "File fields are not in this version", "keep the file elsewhere and store its URL"
+        )
+    if value is fields.Ref:
+        raise AnnotationMistake("Ref names its entity", 'write Ref["Channel"]')
+    try:
+        kind = _SIMPLE.get(value)
+    except TypeError:
+        kind = None
+    if kind is not None:
+        return FieldShape(kind=kind)
+    if typing.get_origin(value) is typing.Literal:
+        choices = typing.get_args(value)
+        if not all(isinstance(choice, str) for choice in choices):
+            raise AnnotationMistake("a Literal field has texts only")
+        return FieldShape(kind=FieldKind.ENUM, choices=choices)
+    if isinstance(value, type) and issubclass(value, enum.Enum):
+        choices = tuple(member.value for member in value)
+        if not all(isinstance(choice, str) for choice in choices):
+            raise AnnotationMistake(f"{value.__name__} has members that are no text")
+        return FieldShape(kind=FieldKind.ENUM, choices=choices, enum_class=value)
+    if typing.get_origin(value) is dict:
+        return FieldShape(kind=FieldKind.OBJECT)
+    if isinstance(value, types.UnionType):
+        raise AnnotationMistake("a field has one type, and perhaps None beside it")
+    raise AnnotationMistake(
+        f"{text} is not a type that a field can have", f"there are {', '.join(_KNOWN)}"
+    )
+
+
+def _list_shape(node: ast.expr, names: dict[str, Any]) -> FieldShape:
+    item = shape_of(node, names)
+    if item.kind not in _ITEMS or item.nullable:
+        raise AnnotationMistake(f"a list can't hold {ast.unparse(node)}")
+    kind = FieldKind.JSON if item.kind is FieldKind.OBJECT else item.kind
+    return FieldShape(kind=FieldKind.LIST, item=kind, choices=item.choices)
+
+
+def _nullable(shape: FieldShape) -> FieldShape:
+    return FieldShape(
+        kind=shape.kind, nullable=True, ref=shape.ref, choices=shape.choices,
+        enum_class=shape.enum_class, item=shape.item,
+    )  # fmt: skip
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _name_of(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _ref_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    name = _name_of(node)
+    if not name:
+        raise AnnotationMistake("Ref takes the name of an entity", 'write Ref["Channel"]')
+    return name

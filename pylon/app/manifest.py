@@ -1,0 +1,67 @@
+"""A frozen app to its manifest: public fields and callable functions, no policy texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pylon.app.functions import Function
+from pylon.protocol.manifest import EntityManifest, FieldManifest, Manifest
+from pylon.schema.fieldtypes import to_wire, ts_type
+from pylon.schema.model import DefaultKind, Field, FieldKind, Schema
+
+
+def build_manifest(
+    name: str,
+    version: str,
+    schema: Schema,
+    functions: Mapping[str, Function],
+    hash_of: Callable[[Any], str],
+) -> Manifest:
+    """Return the manifest; its hash covers all but the version."""
+    entities = [
+        EntityManifest(
+            name=entity.name,
+            fields=[_field(one) for one in entity.public_fields],
+            sync=entity.sync,
+            doc=entity.doc,
+        )
+        for entity in schema.entities.values()
+    ]
+    callable_ones = [one.manifest() for one in functions.values() if not one.is_internal]
+    content = msgspec.to_builtins([name, entities, callable_ones])
+    return Manifest(
+        app=name, version=version, hash=hash_of(content), entities=entities, functions=callable_ones
+    )
+
+
+def _field(field: Field) -> FieldManifest:
+    return FieldManifest(
+        name=field.name,
+        kind=field.kind.value,
+        type=ts_type(field),
+        nullable=field.nullable,
+        required=field.is_required,
+        immutable=field.immutable,
+        ref=field.ref,
+        choices=list(field.choices) or None,
+        scale=field.scale if field.kind is FieldKind.DECIMAL else None,
+        default=_default(field),
+        doc=field.doc,
+    )
+
+
+def _default(field: Field) -> dict[str, Any] | None:
+    if field.default is None:
+        return None
+    match field.default.kind:
+        case DefaultKind.LITERAL:
+            return {"value": to_wire(field, field.default.value)}
+        case DefaultKind.NOW:
+            return {"now": True}
+        case DefaultKind.ACTOR:
+            return {"actor": True}
+        case DefaultKind.FACTORY:
+            return None
