@@ -1,0 +1,41 @@
+// Builds dist/: client.js, react.js and dev.js as modules with source maps, and their types.
+//
+// react.js imports "react" by its bare name (a bundler or an import map resolves it) and the
+// client as "./client.js", so that both share one copy of it.
+import { build } from "esbuild";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { joinDeclarations } from "./declarations.mjs";
+
+const root = import.meta.dirname;
+const dist = join(root, "dist");
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist);
+
+const shared = {
+  bundle: true, format: "esm", target: "es2022", minify: true, sourcemap: true, legalComments: "none",
+  absWorkingDir: root, logLevel: "warning", sourcesContent: true,
+};
+const nextDoor = {
+  name: "client next door",
+  setup(builder) {
+    builder.onResolve({ filter: /\/index\.ts$/ }, ({ path, kind }) =>
+      kind === "entry-point" || !path.startsWith("..") ? undefined : { path: "./client.js", external: true });
+  },
+};
+await build({ ...shared, entryPoints: { client: "src/index.ts" }, outdir: "dist" });
+await build({ ...shared, entryPoints: { dev: "src/dev.ts" }, outdir: "dist" });
+await build({ ...shared, entryPoints: { react: "src/react/index.ts" }, outdir: "dist", external: ["react"], plugins: [nextDoor] });
+
+const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+const checked = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+if (checked.status !== 0) process.exit(checked.status ?? 1);
+
+// Declarations: one file beside each script.
+const types = join(dist, "types");
+writeFileSync(join(dist, "client.d.ts"), joinDeclarations(join(types, "index.d.ts"), () => null));
+writeFileSync(join(dist, "react.d.ts"), joinDeclarations(join(types, "react", "index.d.ts"), (from) =>
+  from === "react" ? "react" : from.endsWith("/index.ts") ? "./client.js" : null));
+writeFileSync(join(dist, "dev.d.ts"), "export {};\n");
+rmSync(types, { recursive: true });

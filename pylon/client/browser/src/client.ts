@@ -1,0 +1,234 @@
+// The facade: `connect()` and the database that it gives.
+
+import { Auth } from "./auth.ts";
+import type { Surroundings } from "./connection.ts";
+import { Engine, type EngineStatus } from "./engine.ts";
+import { PylonError, wireError } from "./errors.ts";
+import { compileFilter } from "./filter.ts";
+import { IdSource } from "./ids.ts";
+import { guarded, LiveQuery } from "./live.ts";
+import { effectsOf, replay, type Effect, type PendingMutation } from "./pending.ts";
+import { WS_MESSAGE_BYTES_MAX, type Json, type JsonObject, type WireError, type WireRow } from "./protocol.gen.ts";
+import { LiveRow } from "./row.ts";
+import type { Store } from "./store.ts";
+import { IndexedDbStore } from "./store-indexeddb.ts";
+import { MemoryStore } from "./store-memory.ts";
+import type {
+  AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, InsertOf, LooseOptions, OptimisticTransaction,
+  PatchOf, QueryOptions, ReturnOf, Row, RowOf, UntypedName, UpdateOptions, Values,
+} from "./types.ts";
+
+/** The state of the connection and of what waits to be sent. */
+export interface Status {
+  readonly state: "connecting" | "live" | "offline" | "resyncing";
+  /** Mutations that are not confirmed yet. */
+  readonly pending: number;
+  /** What went wrong last, until all is well again. */
+  readonly error: WireError | null;
+  /** False where rows and pending mutations last only as long as this page. */
+  readonly persistent: boolean;
+}
+
+export interface ConnectOptions {
+  /** Where the runtime is; by default where the page came from. */
+  readonly url?: string;
+  /** A token, for pages of another origin and for programs; pages of the app have a cookie. */
+  readonly token?: string;
+  /** `indexeddb` where there is one, `memory`, or a store of your own. */
+  readonly store?: "indexeddb" | "memory" | Store;
+  /** @internal */
+  readonly surroundings?: Surroundings;
+}
+
+const MANIFEST_MS_MAX = 3_000;
+/** Room in a frame for what stands around one operation. */
+const OPERATION_SIZE_MAX = WS_MESSAGE_BYTES_MAX - 4_096;
+
+/** Connects to the runtime: rows of an earlier visit are there at once, the rest follows. */
+export async function connect<A extends AppTypes = AnyApp>(options: ConnectOptions = {}): Promise<Database<A>> {
+  const ids = new IdSource(() => Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
+  const url = options.url ?? location.origin;
+  const engine = new Engine({
+    url,
+    token: options.token,
+    store: await openStore(options.store ?? "indexeddb", url, ids),
+    surroundings: options.surroundings ?? { WebSocket, fetch: (...given) => fetch(...given) },
+    random: Math.random,
+    newId: () => ids.uuid7(),
+  });
+  await engine.start();
+  await engine.knowSchema(MANIFEST_MS_MAX);
+  return new Database<A>(engine, ids);
+}
+
+async function openStore(choice: "indexeddb" | "memory" | Store, url: string, ids: IdSource): Promise<Store> {
+  if (typeof choice === "object") return choice;
+  if (choice === "memory" || typeof indexedDB === "undefined") return new MemoryStore();
+  // A blocked, full or broken IndexedDB costs persistence, not the app (I35).
+  return IndexedDbStore.open(indexedDB, `pylon:${new URL(url).origin}`, ids.uuid7()).catch(() => new MemoryStore());
+}
+
+/** Returns what JSON keeps of a value: dates as text, without what is undefined. */
+function plain(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value ?? null)) as Json;
+}
+
+export class Database<A extends AppTypes = AnyApp> {
+  readonly auth: Auth;
+  private readonly network = (): void => this.engine.dispatch({ type: "network", is_online: navigator.onLine });
+
+  /** @internal */
+  constructor(private readonly engine: Engine, private readonly ids: IdSource) {
+    this.auth = new Auth(engine);
+    if (typeof addEventListener === "function") {
+      addEventListener("online", this.network);
+      addEventListener("offline", this.network);
+    }
+  }
+
+  // --- reading
+
+  /** A live query: subscribes, hydrates, stays current until it is closed. */
+  query<E extends EntityName<A>>(entity: E, options?: QueryOptions<RowOf<A, E>>): LiveQuery<RowOf<A, E>>;
+  query<R extends Row>(entity: UntypedName<A>, options?: LooseOptions): LiveQuery<R>;
+  query(entity: string, options: LooseOptions = {}): unknown {
+    return this.prepare(entity, options).keep();
+  }
+
+  /** One live row. */
+  row<E extends EntityName<A>>(entity: E, id: string): LiveRow<RowOf<A, E>>;
+  row<R extends Row>(entity: UntypedName<A>, id: string): LiveRow<R>;
+  row(entity: string, id: string): unknown {
+    return new LiveRow(this.prepare(entity, { where: { id } }).keep());
+  }
+
+  /** @internal A live query that is open only while somebody watches it. */
+  prepare(entity: string, options: LooseOptions): LiveQuery<WireRow> {
+    const { where, order, limit } = options;
+    return new LiveQuery(this.engine, {
+      entity,
+      where: plain(where ?? {}) as JsonObject,
+      ...(order === undefined ? {} : { order: [...order] }),
+      ...(limit === undefined ? {} : { limit }),
+    });
+  }
+
+  // --- writing
+
+  /** Inserts: seen at once, resolves with the stored row when it is durable. */
+  insert<E extends EntityName<A>>(entity: E, values: InsertOf<A, E>): Promise<RowOf<A, E>>;
+  insert<R extends Row>(entity: UntypedName<A>, values: Values): Promise<R>;
+  insert(entity: string, values: object): Promise<unknown> {
+    const { id = this.ids.uuid7(), ...rest } = plain(values) as JsonObject;
+    return this.mutate("pylon.insert", { entity, id, values: rest });
+  }
+
+  /** Sets these fields and leaves the others, so that two people editing different ones both win. */
+  update<E extends EntityName<A>>(entity: E, id: string, values: PatchOf<A, E>, options?: UpdateOptions): Promise<RowOf<A, E>>;
+  update<R extends Row>(entity: UntypedName<A>, id: string, values: Values, options?: UpdateOptions): Promise<R>;
+  update(entity: string, id: string, values: object, options: UpdateOptions = {}): Promise<unknown> {
+    const condition = options.ifSeq === undefined ? {} : { if_seq: options.ifSeq };
+    return this.mutate("pylon.update", { entity, id, values: plain(values), ...condition });
+  }
+
+  async delete(entity: EntityName<A>, id: string, options: UpdateOptions = {}): Promise<void> {
+    await this.mutate("pylon.delete", { entity, id, ...(options.ifSeq === undefined ? {} : { if_seq: options.ifSeq }) });
+  }
+
+  /** Calls a function of the app. A mutation waits its turn, offline too; others need the server. */
+  call<F extends FunctionName<A>>(name: F, args: ArgsOf<A, F>, options?: CallOptions): Promise<ReturnOf<A, F>>;
+  call<T>(name: UntypedName<A>, args?: Values, options?: CallOptions): Promise<T>;
+  async call(name: string, args: object = {}, options: CallOptions = {}): Promise<unknown> {
+    const given = plain(args) as JsonObject;
+    await this.engine.knowSchema(MANIFEST_MS_MAX);
+    if (this.engine.schema.functionKind(name) === "mutation") {
+      return this.mutate(name, given, this.guess(options.optimistic));
+    }
+    const answer = await this.engine.connection.request("POST", `/api/fn/${encodeURIComponent(name)}`, given);
+    return (answer as { value?: unknown } | null)?.value ?? null;
+  }
+
+  private mutate(fn: string, args: JsonObject, guessed?: readonly Effect[]): Promise<Json> {
+    const at = new Date().toISOString();
+    const size = new TextEncoder().encode(JSON.stringify(args)).length;
+    if (size > OPERATION_SIZE_MAX) {
+      return Promise.reject(new PylonError(wireError("PAYLOAD_TOO_LARGE", `${size} bytes are too many for one operation`)));
+    }
+    const effects = (guessed ?? effectsOf(fn, args)).map((effect): Effect => (
+      effect.kind === "insert" ? { ...effect, values: this.filledIn(effect.entity, effect.values, at) } : effect
+    ));
+    const mutation: PendingMutation = { op_id: this.ids.uuid7(), fn, args, effects, at, size };
+    return this.engine.mutate(mutation);
+  }
+
+  private filledIn(entity: string, values: JsonObject, now: string): JsonObject {
+    return this.engine.schema.withDefaults(entity, values, now, this.engine.caller?.user_id ?? null);
+  }
+
+  private guess(optimistic: ((tx: OptimisticTransaction) => void) | undefined): readonly Effect[] {
+    const effects: Effect[] = [];
+    if (optimistic === undefined) return effects;
+    const { view, schema } = this.engine;
+    const now = (entity: string, id: string): WireRow | undefined =>
+      replay(view.row(entity, id), effects.filter((one) => one.entity === entity && one.id === id));
+    optimistic({
+      get: now,
+      list: (entity, where = {}) => {
+        const ids = new Set([...view.rows(entity)].map((row) => row.id));
+        for (const effect of effects) if (effect.entity === entity) ids.add(effect.id);
+        const wants = compileFilter(plain(where) as JsonObject, entity, schema);
+        return [...ids].map((id) => now(entity, id)).filter((row): row is WireRow => row !== undefined && wants(row));
+      },
+      insert: (entity, values) => {
+        const { id = this.ids.uuid7(), ...rest } = plain(values) as JsonObject;
+        effects.push({ kind: "insert", entity, id: String(id), values: rest });
+        return String(id);
+      },
+      update: (entity, id, values) => {
+        effects.push({ kind: "update", entity, id, values: plain(values) as JsonObject });
+      },
+      delete: (entity, id) => {
+        effects.push({ kind: "delete", entity, id });
+      },
+    });
+    return effects;
+  }
+
+  /** The mutations that are not confirmed yet, in order. */
+  get pending(): readonly PendingMutation[] {
+    return this.engine.machine.pending.all();
+  }
+
+  // --- the connection
+
+  get status(): Status {
+    return publicStatus(this.engine.status);
+  }
+
+  /** Calls with the status, now and at each change; returns how to stop. */
+  onStatus(listener: (status: Status) => void): () => void {
+    let last = this.status;
+    const stop = this.engine.onStatus((status) => {
+      const next = publicStatus(status);
+      if (JSON.stringify(next) === JSON.stringify(last)) return;
+      last = next;
+      listener(next);
+    });
+    guarded(() => listener(last));
+    return stop;
+  }
+
+  /** Closes the connection and the store; rows stay stored for the next visit. */
+  close(): void {
+    if (typeof removeEventListener === "function") {
+      removeEventListener("online", this.network);
+      removeEventListener("offline", this.network);
+    }
+    this.engine.close();
+  }
+}
+
+function publicStatus({ state, pending, error, isPersistent }: EngineStatus): Status {
+  const shown = state === "hydrating" ? "connecting" : state === "closed" ? "offline" : state;
+  return { state: shown, pending, error, persistent: isPersistent };
+}

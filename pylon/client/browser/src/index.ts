@@ -1,0 +1,16 @@
+// The public names of `/_pylon/client.js`.
+
+export { Auth, type Me, type SignedIn } from "./auth.ts";
+export { connect, Database, type ConnectOptions, type Status } from "./client.ts";
+export { compareText } from "./compare.ts";
+export { PylonError } from "./errors.ts";
+export { LiveQuery, type QuerySnapshot } from "./live.ts";
+export type { Effect, PendingMutation } from "./pending.ts";
+export type { ErrorCode, Json, JsonObject, Manifest, WireError, WireRow } from "./protocol.gen.ts";
+export { LiveRow } from "./row.ts";
+export type { Store, StoreContents } from "./store.ts";
+export { MemoryStore } from "./store-memory.ts";
+export type {
+  AnyApp, AppTypes, CallOptions, EntityTypes, Filter, FunctionTypes, LooseOptions, OptimisticTransaction,
+  QueryOptions, Row, UpdateOptions, Values,
+} from "./types.ts";

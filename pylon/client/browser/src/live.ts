@@ -1,0 +1,240 @@
+// Live queries: results over the view that are kept current, row by row. Pure but for listeners.
+//
+// A result is replaced only when it changed, and an unchanged row stays the same object.
+
+import { PylonError } from "./errors.ts";
+import { compileFilter, compileOrder, type Predicate, type RowOrder } from "./filter.ts";
+import type { WireRow } from "./protocol.gen.ts";
+import type { Schema } from "./schema.ts";
+import type { Definition, Subscription } from "./subscription.ts";
+import type { View } from "./view.ts";
+
+/** What a query has to show: the rows, whether they are complete, and why there are none. */
+export interface QuerySnapshot<R> {
+  readonly rows: readonly R[];
+  readonly ready: boolean;
+  readonly error: PylonError | null;
+}
+
+/** Above so many changes at once, sorting anew is cheaper than moving row by row. */
+const MOVES_MAX = 100;
+
+/** A sorted result over rows of one entity. */
+export class Result {
+  rows: readonly WireRow[] = [];
+  private members = new Map<string, WireRow>();
+  private readonly wants: Predicate;
+  private readonly order: RowOrder;
+
+  constructor(
+    private readonly view: View,
+    private readonly definition: Definition,
+    schema: Schema,
+  ) {
+    this.wants = compileFilter(definition.where, definition.entity, schema);
+    this.order = compileOrder(definition.order ?? [], definition.entity, schema);
+  }
+
+  /** Takes in the rows that changed (undefined: any may have); true where the result is another. */
+  update(ids: readonly string[] | undefined, listed: readonly string[] | null): boolean {
+    if (ids?.length === 0) return false;
+    if (this.definition.limit !== undefined) return this.cut(listed ?? [], this.definition.limit);
+    if (ids === undefined || ids.length > MOVES_MAX) return this.sortAll();
+    let rows: WireRow[] | undefined;
+    for (const id of ids) {
+      const before = this.members.get(id);
+      const found = this.view.row(this.definition.entity, id);
+      const after = found !== undefined && this.wants(found) ? found : undefined;
+      if (before === after) continue;
+      rows ??= [...this.rows];
+      if (before !== undefined) rows.splice(this.place(rows, before), 1);
+      if (after === undefined) {
+        this.members.delete(id);
+      } else {
+        this.members.set(id, after);
+        rows.splice(this.place(rows, after), 0, after);
+      }
+    }
+    if (rows === undefined) return false;
+    this.rows = rows;
+    return true;
+  }
+
+  private sortAll(): boolean {
+    const rows: WireRow[] = [];
+    for (const row of this.view.rows(this.definition.entity)) if (this.wants(row)) rows.push(row);
+    return this.replace(rows.sort(this.order));
+  }
+
+  /** A window shows what it lists and what else is here, so that own changes are seen at once. */
+  private cut(listed: readonly string[], limit: number): boolean {
+    const { entity } = this.definition;
+    const rows = new Map<string, WireRow>();
+    for (const id of listed) {
+      const row = this.view.row(entity, id);
+      if (row !== undefined && this.wants(row)) rows.set(id, row);
+    }
+    for (const row of this.view.pendingRows(entity)) if (this.wants(row)) rows.set(row.id, row);
+    return this.replace([...rows.values()].sort(this.order).slice(0, limit));
+  }
+
+  private replace(rows: readonly WireRow[]): boolean {
+    const isSame = rows.length === this.rows.length && rows.every((row, at) => row === this.rows[at]);
+    if (isSame) return false;
+    this.rows = rows;
+    this.members = new Map(rows.map((row) => [row.id, row]));
+    return true;
+  }
+
+  /** Returns where a row stands, or would stand. The order is total: ids differ. */
+  private place(rows: readonly WireRow[], row: WireRow): number {
+    let [low, high] = [0, rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = rows[middle];
+      if (other !== undefined && this.order(other, row) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** What a live query needs of the database behind it. */
+export interface QueryHost {
+  readonly view: View;
+  readonly schema: Schema;
+  subscription(id: string): Subscription | undefined;
+  acquire(definition: Definition): string;
+  release(subscription: string): void;
+  attach(query: LiveQuery<never>): void;
+  detach(query: LiveQuery<never>): void;
+}
+
+interface Listener<R> {
+  readonly call: (rows: readonly R[]) => void;
+  seen: QuerySnapshot<R> | null;
+}
+
+/** A query that stays current until it is closed. */
+export class LiveQuery<R = WireRow> {
+  private snapshot: QuerySnapshot<R> = { rows: [], ready: false, error: null };
+  private result: Result | null = null;
+  private subscription: string | null = null;
+  private readonly listeners = new Set<Listener<R>>();
+  private readonly watchers = new Set<() => void>();
+  private isKept = false;
+
+  /** @internal */
+  constructor(
+    private readonly host: QueryHost,
+    readonly definition: Definition,
+  ) {}
+
+  get rows(): readonly R[] {
+    return this.snapshot.rows;
+  }
+
+  /** True when the rows are complete; before, they are what happens to be here. */
+  get ready(): boolean {
+    return this.snapshot.ready;
+  }
+
+  get error(): PylonError | null {
+    return this.snapshot.error;
+  }
+
+  /** Calls with the rows: soon where there are any, then whenever they or `ready` change. */
+  subscribe(call: (rows: readonly R[]) => void): () => void {
+    const listener: Listener<R> = { call, seen: null };
+    this.listeners.add(listener);
+    this.open();
+    queueMicrotask(() => {
+      if (this.listeners.has(listener) && (this.snapshot.ready || this.snapshot.rows.length > 0)) this.tell(listener);
+    });
+    return () => {
+      this.listeners.delete(listener);
+      this.rest();
+    };
+  }
+
+  /** For external stores: tells that the snapshot is another, not what it is. */
+  readonly watch = (changed: () => void): (() => void) => {
+    this.watchers.add(changed);
+    this.open();
+    return () => {
+      this.watchers.delete(changed);
+      this.rest();
+    };
+  };
+
+  /** Returns rows, readiness and error as one value, the same until one of them changes. */
+  readonly getSnapshot = (): QuerySnapshot<R> => this.snapshot;
+
+  /** Ends it: no listener is called any more, and its rows may leave the replica. */
+  close(): void {
+    this.isKept = false;
+    this.listeners.clear();
+    this.watchers.clear();
+    this.rest();
+  }
+
+  /** @internal Keeps it current though nobody listens. */
+  keep(): this {
+    this.isKept = true;
+    this.open();
+    return this;
+  }
+
+  /** @internal Takes in what changed: ids of its entity, or undefined for anything. */
+  refresh(ids: readonly string[] | undefined): void {
+    const { subscription, result, host } = this;
+    if (subscription === null || result === null) return;
+    const state = host.subscription(subscription);
+    const isOther = result.update(ids, state?.ids ?? null);
+    const ready = host.view.isReady(subscription);
+    const { snapshot } = this;
+    const wire = state?.error ?? null;
+    const error = wire === null ? null : snapshot.error?.message === wire.message ? snapshot.error : new PylonError(wire);
+    if (!isOther && ready === snapshot.ready && error === snapshot.error) return;
+    this.snapshot = { rows: result.rows as unknown as readonly R[], ready, error };
+    for (const listener of [...this.listeners]) this.tell(listener);
+    for (const watcher of [...this.watchers]) guarded(watcher);
+  }
+
+  /** @internal The fields' kinds are others now: read everything anew. */
+  recompile(): void {
+    if (this.subscription === null) return;
+    this.result = new Result(this.host.view, this.definition, this.host.schema);
+    this.refresh(undefined);
+  }
+
+  private tell(listener: Listener<R>): void {
+    if (listener.seen === this.snapshot || !this.listeners.has(listener)) return;
+    listener.seen = this.snapshot;
+    guarded(() => listener.call(this.snapshot.rows));
+  }
+
+  private open(): void {
+    if (this.subscription !== null) return;
+    this.subscription = this.host.acquire(this.definition);
+    this.host.attach(this as unknown as LiveQuery<never>);
+    this.recompile();
+  }
+
+  private rest(): void {
+    if (this.subscription === null || this.isKept || this.listeners.size > 0 || this.watchers.size > 0) return;
+    this.host.detach(this as unknown as LiveQuery<never>);
+    this.host.release(this.subscription);
+    this.subscription = null;
+  }
+}
+
+/** Calls app code: what it throws is reported, and harms nobody else. */
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    if (typeof reportError === "function") reportError(error);
+    else console.error(error);
+  }
+}

@@ -1,0 +1,470 @@
+// The machine: what to do about everything that happens to a replica. Pure: `step(event)` returns
+// commands, and holds no socket, store, clock or chance but the random numbers handed in.
+//
+//   offline --connect--> connecting --welcome--> hydrating --all ready--> live
+//   live, hydrating --resync--> resyncing --all ready--> live
+//   any but closed --socket lost--> offline;  any --closed--> closed
+//
+// What does not live here: rows and subscriptions (`replica`), the overlay (`pending`), how the
+// commands are carried out (`engine`).
+
+import { goAwayMs, reconnectMs } from "./backoff.ts";
+import { hasReached, parseCursor } from "./cursor.ts";
+import { Delivery, type Outcome } from "./delivery.ts";
+import { wireError } from "./errors.ts";
+import type { Command, Event, MachineState, Status, Timer } from "./events.ts";
+import { Pending, type PendingMutation } from "./pending.ts";
+import {
+  PROTOCOL_VERSION, type ChangeBatch, type Changes, type Downstream, type ErrorMessage,
+  type Resync, type SubscriptionSpec, type Upstream, type Welcome, type WireError,
+} from "./protocol.gen.ts";
+import { Replica } from "./replica.ts";
+import { Schema } from "./schema.ts";
+import { specOf } from "./subscription.ts";
+
+const WELCOME_MS = 10_000;
+/** A connection that lasted so long makes the next trouble the first again. */
+const HEALTHY_MS = 10_000;
+const ACK_MS = 1_000;
+const MISSED_MAX = 2;
+/** Pulls that did not meet the live stream, and resyncs within one connection, before starting over. */
+const GAPS_MAX = 3;
+const RESYNCS_MAX = 3;
+const FRAMES_KEPT_MAX = 1_000;
+
+export class Machine {
+  readonly replica = new Replica();
+  readonly pending = new Pending();
+  state: MachineState = "offline";
+  private commands: Command[] = [];
+  private clientId = "";
+  /** Whose rows these are; undefined until somebody said so. */
+  private principal: string | null | undefined;
+  private schemaHash: string | null = null;
+  private error: WireError | null = null;
+  private status: Status = { state: "offline", pending: 0, error: null };
+  private attempt = 0;
+  private goAway: number | null = null;
+  private isOpen = false;
+  private isWelcome = false;
+  private hasHistory = false;
+  private target: string | null = null;
+  private heartbeatMs = 0;
+  private wasHeard = false;
+  private missed = 0;
+  private resyncs = 0;
+  private gaps = 0;
+  private isPulling = false;
+  private frames: ChangeBatch[] = [];
+  private savedCursor: string | null = null;
+  private acknowledged = "";
+  private isAckPaused = false;
+
+  private readonly delivery: Delivery;
+
+  constructor(private readonly random: () => number) {
+    this.delivery = new Delivery(this.pending, random);
+  }
+
+  step(event: Event): readonly Command[] {
+    this.commands = [];
+    if (this.state !== "closed") {
+      this.take(event);
+      this.finish();
+    }
+    return this.commands;
+  }
+
+  private take(event: Event): void {
+    switch (event.type) {
+      case "started": return this.start(event);
+      case "opened": return this.open();
+      case "received": return this.receive(event.message);
+      case "lost": return this.lose(event.code);
+      case "refused": return this.refuse(event.error);
+      case "fired": return this.fire(event.timer);
+      case "network": return this.changeNetwork(event.is_online);
+      case "subscribed": return this.subscribe(event);
+      case "unsubscribed": return this.unsubscribe(event.id);
+      case "mutated": return this.mutate(event.mutation);
+      case "pulled": return this.pulled(event.batch);
+      case "pull_failed": return this.pullFailed(event.error);
+      case "pending_loaded": return this.takePending(event.principal, event.pending);
+      case "saved": this.savedCursor = event.cursor; return this.acknowledge();
+      case "manifest":
+        this.schemaHash = event.manifest.hash;
+        return this.replica.useSchema(new Schema(event.manifest));
+      case "identity": return this.changeIdentity();
+      case "closed": return this.close(null);
+      default: event satisfies never;
+    }
+  }
+
+  // --- connecting
+
+  private start(event: Event & { type: "started" }): void {
+    this.clientId = event.client_id;
+    this.principal = event.principal;
+    if (event.manifest !== undefined) {
+      this.schemaHash = event.manifest.hash;
+      this.replica.useSchema(new Schema(event.manifest));
+    }
+    if (event.stored !== undefined) this.replica.load(event.stored);
+    for (const mutation of event.pending ?? []) this.pending.add(mutation);
+    this.connect();
+  }
+
+  private connect(): void {
+    this.state = "connecting";
+    this.commands.push({ type: "connect" });
+    this.setTimer("welcome", WELCOME_MS);
+  }
+
+  private open(): void {
+    this.isOpen = true;
+    const { cursor } = this.replica;
+    this.hasHistory = cursor !== null;
+    this.send({
+      type: "hello", protocol: PROTOCOL_VERSION, client_id: this.clientId,
+      ...(cursor === null ? {} : { cursor }),
+      ...(this.schemaHash === null ? {} : { schema: this.schemaHash }),
+      subscriptions: this.specs(),
+    });
+  }
+
+  private specs(): readonly SubscriptionSpec[] {
+    const hasCursor = this.replica.cursor !== null;
+    return [...this.replica.subscriptions.values()].map((one) => specOf(one, hasCursor));
+  }
+
+  private welcome(message: Welcome): void {
+    const { user_id: principal } = message;
+    this.commands.push({ type: "caller", caller: { user_id: principal, roles: message.roles } });
+    if (this.principal !== principal) {
+      const isOther = this.principal !== undefined;
+      this.adopt(principal);
+      // What this hello said was of somebody else's replica: say it again, empty-handed.
+      if (isOther && this.hasHistory) {
+        this.drop("identity changed");
+        return this.connect();
+      }
+    }
+    this.replica.reveal();
+    this.isWelcome = true;
+    this.clearTimer("welcome");
+    this.setTimer("healthy", HEALTHY_MS);
+    this.heartbeatMs = Math.max(1_000, message.heartbeat_s * 1_000);
+    this.wasHeard = true;
+    this.missed = 0;
+    this.setTimer("heartbeat", this.heartbeatMs);
+    if (this.replica.cursor === null) this.replica.startAt(message.head);
+    this.target = message.head;
+    this.state = this.replica.isStale ? "resyncing" : "hydrating";
+    if (message.schema !== this.schemaHash) this.commands.push({ type: "fetch_manifest" });
+  }
+
+  /** Makes the replica this principal's: nothing of another is left in it. */
+  private adopt(principal: string | null): void {
+    if (this.principal !== undefined) this.forget();
+    this.principal = principal;
+    this.commands.push({ type: "wipe", principal });
+    for (const mutation of this.pending.bind(principal)) this.commands.push({ type: "save_pending", mutation });
+    this.commands.push({ type: "load_pending", principal });
+  }
+
+  /** Drops the rows of whoever it was, at once; his mutations stay his, in the store (I33). */
+  private forget(): void {
+    this.replica.reset(null, false);
+    const error = wireError("UNAUTHENTICATED", "the caller changed before this was decided; it is kept for its author");
+    for (const { op_id } of this.pending.all()) this.commands.push({ type: "settle", settlement: { op_id, error } });
+    this.pending.clear();
+    this.delivery.interrupt();
+    this.principal = undefined;
+  }
+
+  private lose(code: number | undefined): void {
+    if (this.state === "offline" && !this.isOpen) return;
+    this.drop(null);
+    if (code === 4001) this.error = wireError("UNAUTHENTICATED", "the session ended");
+    // The server could not read what we hold: hold nothing rather than say it for ever.
+    if (code === 4400 && this.hasHistory) this.replica.reset(null, true);
+    // Without a network, or with nobody there, what is stored is all there is to show.
+    if (this.principal !== undefined) this.replica.reveal();
+    this.retry();
+  }
+
+  private retry(): void {
+    this.state = "offline";
+    this.attempt += 1;
+    const ms = this.goAway === null
+      ? reconnectMs(this.attempt, this.random()) : goAwayMs(this.goAway, this.random());
+    this.goAway = null;
+    this.setTimer("reconnect", ms);
+  }
+
+  /** Leaves the connection: nothing of it counts any more. */
+  private drop(reason: string | null): void {
+    if (reason !== null) this.commands.push({ type: "disconnect", code: 1000, reason });
+    for (const timer of ["welcome", "heartbeat", "healthy", "reconnect", "push"] as const) this.clearTimer(timer);
+    this.isOpen = this.isWelcome = this.isPulling = false;
+    this.delivery.interrupt();
+    this.frames = [];
+    this.gaps = this.resyncs = 0;
+    this.acknowledged = "";
+    this.replica.interrupt();
+  }
+
+  private restart(reason: string): void {
+    this.drop(reason);
+    this.retry();
+  }
+
+  private refuse(error: WireError): void {
+    this.drop(null);
+    this.error = error;
+    this.forget();
+    this.commands.push({ type: "wipe", principal: null }, { type: "forget_session" });
+    this.retry();
+  }
+
+  private changeIdentity(): void {
+    this.forget();
+    this.commands.push({ type: "wipe", principal: null });
+    this.error = null;
+    this.drop("identity changed");
+    this.connect();
+  }
+
+  /** The network's own events are hints: a server on this very machine needs no network. */
+  private changeNetwork(isOnline: boolean): void {
+    if (!isOnline && this.isOpen) this.restart("offline");
+    if (isOnline && this.state === "offline") {
+      this.clearTimer("reconnect");
+      this.connect();
+    }
+  }
+
+  private close(error: WireError | null): void {
+    this.drop(error?.message ?? "closed");
+    this.error = error;
+    this.state = "closed";
+  }
+
+  private fire(timer: Timer): void {
+    switch (timer) {
+      case "welcome": return this.restart("no welcome");
+      case "reconnect": return this.state === "offline" ? this.connect() : undefined;
+      case "heartbeat": return this.beat();
+      case "healthy": this.attempt = this.resyncs = 0; return;
+      case "push": return this.delivery.resume();
+      case "ack": this.isAckPaused = false; return this.acknowledge();
+      default: timer satisfies never;
+    }
+  }
+
+  private beat(): void {
+    if (!this.isWelcome) return;
+    this.missed = this.wasHeard ? 0 : this.missed + 1;
+    this.wasHeard = false;
+    if (this.missed >= MISSED_MAX) return this.restart("no heartbeat");
+    if (this.missed > 0) this.send({ type: "ping" });
+    this.setTimer("heartbeat", this.heartbeatMs);
+  }
+
+  // --- what the server says
+
+  private receive(message: Downstream): void {
+    if (!this.isOpen) return;
+    this.wasHeard = true;
+    if (!this.isWelcome && message.type !== "welcome" && message.type !== "error" && message.type !== "goaway") return;
+    switch (message.type) {
+      case "welcome": return this.welcome(message);
+      case "snapshot": return this.replica.page(message);
+      case "changes": return this.follow(message);
+      case "window": return this.replica.window(message);
+      case "results":
+        if (this.delivery.isAwaiting(message.request_id)) this.settle(this.delivery.answered(message));
+        return;
+      case "resync": return this.resync(message);
+      case "schema":
+        if (message.schema !== this.schemaHash) this.commands.push({ type: "fetch_manifest" });
+        return;
+      case "goaway":
+        this.goAway = Number.isFinite(message.retry_ms) ? message.retry_ms : 0;
+        return;
+      case "error": return this.takeError(message);
+      default: return;  // value, part, returned, unsubscribed, pong: nothing was asked for or is left
+    }
+  }
+
+  private follow(batch: Changes | ChangeBatch): void {
+    if (this.isPulling) {
+      if (this.frames.length < FRAMES_KEPT_MAX) this.frames.push(batch);
+      return;
+    }
+    switch (this.replica.apply(batch)) {
+      case "applied": this.gaps = 0; return;
+      case "duplicate": return;
+      case "gap": return this.meetGap();
+    }
+  }
+
+  /** Something is missing between the cursor and this batch: ask for it, never step over it (I25). */
+  private meetGap(): void {
+    this.gaps += 1;
+    const { cursor } = this.replica;
+    // While pages come, an answer beside the socket could overtake them (rule 8): one channel only.
+    if (this.gaps > GAPS_MAX || cursor === null || this.replica.isHydrating) return this.restart("gap");
+    this.isPulling = true;
+    this.pull(cursor);
+  }
+
+  private pull(cursor: string): void {
+    this.commands.push({ type: "pull", cursor, subscriptions: this.specs() });
+  }
+
+  private pulled(batch: ChangeBatch): void {
+    if (!this.isPulling) return;
+    const before = this.replica.cursor;
+    const applied = this.replica.apply(batch);
+    const { cursor } = this.replica;
+    if (applied === "gap" || cursor === null || (batch.more && cursor === before)) return this.restart("pull failed");
+    if (batch.more) return this.pull(cursor);
+    this.isPulling = false;
+    const frames = this.frames;
+    this.frames = [];
+    for (const frame of frames) this.follow(frame);
+  }
+
+  private pullFailed(error: WireError): void {
+    if (!this.isPulling) return;
+    this.error = error;
+    if (error.code === "RESYNC_REQUIRED") this.replica.reset(null, true);
+    this.restart("pull failed");
+  }
+
+  private resync(message: Resync): void {
+    this.resyncs += 1;
+    const { reason, head } = message;
+    const isOtherLineage = parseCursor(head)?.epoch !== parseCursor(this.replica.cursor ?? "")?.epoch;
+    this.isPulling = false;
+    this.frames = [];
+    // Old rows may stay in sight only while they are the same caller's and of the same form (rule 12).
+    this.replica.reset(head, reason !== "identity_changed" && reason !== "schema_changed");
+    if (isOtherLineage) this.dropPending(this.pending.settleAll());
+    this.target = head;
+    this.state = "resyncing";
+    if (this.resyncs > RESYNCS_MAX) this.restart("too many resyncs");
+  }
+
+  private takeError(message: ErrorMessage): void {
+    const { error, subscription, request_id: request } = message;
+    if (error.code === "UPGRADE_REQUIRED") return this.close(error);
+    if (subscription !== undefined) return this.replica.fail(subscription, error);
+    if (request !== undefined && this.delivery.isAwaiting(request)) return this.settle(this.delivery.refused(error));
+    this.error = error;
+  }
+
+  // --- subscriptions
+
+  private subscribe(event: Event & { type: "subscribed" }): void {
+    this.replica.subscribe(event.id, event.definition);
+    const added = this.replica.subscriptions.get(event.id);
+    if (this.isOpen && added !== undefined) this.send({ type: "subscribe", ...specOf(added, false) });
+  }
+
+  private unsubscribe(id: string): void {
+    if (!this.replica.subscriptions.has(id)) return;
+    const isKnown = this.replica.subscriptions.get(id)?.phase !== "failed";
+    this.replica.unsubscribe(id);
+    if (this.isOpen && isKnown) this.send({ type: "unsubscribe", id });
+  }
+
+  // --- mutations
+
+  private mutate(mutation: PendingMutation): void {
+    const { principal } = this;
+    const bound = principal === undefined ? mutation : { ...mutation, principal };
+    if (!this.pending.add(bound)) return;
+    if (principal !== undefined) this.commands.push({ type: "save_pending", mutation: bound });
+  }
+
+  private takePending(principal: string | null, pending: readonly PendingMutation[]): void {
+    if (principal !== this.principal) return;
+    for (const mutation of pending) this.pending.add(mutation);
+  }
+
+  private settle(outcome: Outcome): void {
+    for (const settlement of outcome.settlements) {
+      this.commands.push({ type: "settle", settlement });
+      if (settlement.error !== undefined) this.dropPending([settlement.op_id]);
+    }
+    if (outcome.pauseMs !== null) this.setTimer("push", outcome.pauseMs);
+  }
+
+  private dropPending(ids: readonly string[]): void {
+    for (const op_id of ids) this.commands.push({ type: "drop_pending", op_id });
+  }
+
+  private acknowledge(): void {
+    if (!this.isWelcome || this.isAckPaused || this.savedCursor === null) return;
+    const pending = this.pending.count;
+    const acknowledged = `${this.savedCursor} ${pending}`;
+    if (acknowledged === this.acknowledged) return;
+    this.acknowledged = acknowledged;
+    this.send({ type: "stored", cursor: this.savedCursor, pending });
+    this.isAckPaused = true;
+    this.setTimer("ack", ACK_MS);
+  }
+
+  // --- after each event
+
+  /** Draws what follows from the new state: views, stores, status and the next push. */
+  private finish(): void {
+    this.replica.release();
+    const shown = this.replica.shownCursor;
+    if (shown !== null) this.dropPending(this.pending.settle(parseCursor(shown)?.seq ?? 0));
+    const isCaughtUp = shown !== null && this.isWelcome && hasReached(shown, this.target);
+    if (isCaughtUp && !this.replica.isHydrating && (this.state === "hydrating" || this.state === "resyncing")) {
+      this.state = "live";
+      this.error = null;
+    }
+    const save = this.replica.takeSave();
+    if (save !== null) this.commands.push({ type: "save", save });
+    this.publish();
+    const { state, error } = this;
+    const pending = this.pending.count;
+    if (state !== this.status.state || pending !== this.status.pending || error !== this.status.error) {
+      this.status = { state, pending, error };
+      this.commands.push({ type: "status", status: this.status });
+    }
+    const push = this.isWelcome && this.goAway === null ? this.delivery.next(this.clientId) : null;
+    if (push !== null) this.send(push);
+  }
+
+  private publish(): void {
+    const touched = new Map<string, Set<string>>();
+    for (const source of [this.replica.takeTouched(), this.pending.takeTouched()]) {
+      for (const [entity, ids] of source) {
+        const known = touched.get(entity) ?? new Set<string>();
+        for (const id of ids) known.add(id);
+        touched.set(entity, known);
+      }
+    }
+    const isStateChanged = this.replica.takeStateChange();
+    if (touched.size === 0 && !isStateChanged) return;
+    this.commands.push({ type: "publish", changes: [...touched].map(([entity, ids]) => [entity, [...ids]] as const) });
+  }
+
+  private send(message: Upstream): void {
+    this.commands.push({ type: "send", message });
+  }
+
+  private setTimer(timer: Timer, ms: number): void {
+    this.commands.push({ type: "set_timer", timer, ms });
+  }
+
+  private clearTimer(timer: Timer): void {
+    this.commands.push({ type: "clear_timer", timer });
+  }
+}

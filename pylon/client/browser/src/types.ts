@@ -1,0 +1,104 @@
+// The public types: an app's generated types go in, typed calls come out.
+
+import type { Json, WireRow } from "./protocol.gen.ts";
+
+/** What every row has. `_seq` is 0 for a row that only exists here so far. */
+export interface Row {
+  readonly id: string;
+  readonly _seq: number;
+}
+
+/** One entity of an app: a row, what an insert takes, what an update takes. */
+export interface EntityTypes {
+  readonly row: Row;
+  readonly insert: object;
+  readonly patch: object;
+}
+
+/** One function of an app. */
+export interface FunctionTypes {
+  readonly args: object;
+  readonly returns: unknown;
+}
+
+/** What generated types of an app look like. */
+export interface AppTypes {
+  readonly entities: { readonly [entity: string]: EntityTypes };
+  readonly functions: { readonly [name: string]: FunctionTypes };
+}
+
+/** An app of which nothing is known: every name goes, rows have any fields. */
+export interface AnyApp extends AppTypes {
+  readonly entities: { readonly [entity: string]: { row: WireRow; insert: Values; patch: Values } };
+  readonly functions: { readonly [name: string]: { args: Values; returns: Json } };
+}
+
+/** Values by field name. */
+export type Values = Readonly<Record<string, unknown>>;
+
+export type EntityName<A extends AppTypes> = keyof A["entities"] & string;
+export type FunctionName<A extends AppTypes> = keyof A["functions"] & string;
+export type RowOf<A extends AppTypes, E extends EntityName<A>> = A["entities"][E]["row"];
+export type InsertOf<A extends AppTypes, E extends EntityName<A>> = A["entities"][E]["insert"] & { readonly id?: string };
+export type PatchOf<A extends AppTypes, E extends EntityName<A>> = A["entities"][E]["patch"];
+export type ArgsOf<A extends AppTypes, F extends FunctionName<A>> = A["functions"][F]["args"];
+export type ReturnOf<A extends AppTypes, F extends FunctionName<A>> = A["functions"][F]["returns"];
+
+/** A name where the app's types are not known; nothing where they are, so that mistakes are errors. */
+export type UntypedName<A extends AppTypes> = AnyApp extends A ? string : never;
+
+/** The comparisons of one field. A `Date` may stand for a time. */
+export type FieldFilter<V> = V | null | (V extends string ? Date : never) | {
+  readonly "=="?: V | null;
+  readonly "!="?: V | null;
+  readonly "<"?: V;
+  readonly "<="?: V;
+  readonly ">"?: V;
+  readonly ">="?: V;
+  readonly in?: readonly (V | null)[];
+  readonly "not in"?: readonly (V | null)[];
+  readonly contains?: V extends readonly (infer I)[] ? I : V;
+  readonly startsWith?: string;
+};
+
+/** A filter over rows: members are joined by and; only true selects. */
+export type Filter<R> = { readonly [F in Exclude<keyof R, "_seq">]?: FieldFilter<NonNullable<R[F]>> } & {
+  readonly and?: readonly Filter<R>[];
+  readonly or?: readonly Filter<R>[];
+  readonly not?: Filter<R>;
+};
+
+/** A field to order by; `-` descends. */
+export type OrderKey<R> = (keyof R & string) | `-${keyof R & string}`;
+
+export interface QueryOptions<R> {
+  readonly where?: Filter<R>;
+  readonly order?: readonly OrderKey<R>[];
+  readonly limit?: number;
+}
+
+/** The same where rows are not typed. */
+export interface LooseOptions {
+  readonly where?: Values;
+  readonly order?: readonly string[];
+  readonly limit?: number;
+}
+
+/** What an optimistic function may do: a guess at what the server will do, seen at once. */
+export interface OptimisticTransaction {
+  get(entity: string, id: string): WireRow | undefined;
+  list(entity: string, where?: Values): readonly WireRow[];
+  /** Returns the id: give it to the function as an argument, so that both mean the same row. */
+  insert(entity: string, values: Values): string;
+  update(entity: string, id: string, values: Values): void;
+  delete(entity: string, id: string): void;
+}
+
+export interface CallOptions {
+  readonly optimistic?: (tx: OptimisticTransaction) => void;
+}
+
+export interface UpdateOptions {
+  /** Only if the row is still as of this `_seq`; CONFLICT otherwise. */
+  readonly ifSeq?: number;
+}
