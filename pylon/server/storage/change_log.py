@@ -1,0 +1,170 @@
+"""The change log: records as stored, appended by transactions, read after a cursor, trimmed.
+
+What does not live here: what a caller may see of a record (`sync.projection`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pylon import limits
+from pylon.schema.model import Row, Schema
+from pylon.schema.wire import row_from_image
+from pylon.sqlite import RawConnection
+
+APPEND_SQL: Final = (
+    "INSERT INTO _pylon_log (seq, tx, at, entity, row_id, kind, before, after, actor, cause,"
+    " operation_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_COLUMNS = "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
+
+
+@dataclass(slots=True)
+class LogRecord:
+    """A change with its images, who made it and why. Never leaves the server as it is."""
+
+    seq: int
+    tx: int
+    at_ms: int
+    entity: str
+    row_id: str
+    kind: str
+    before: Row | None
+    after: Row | None
+    #: The row's wire text after the change; None for a delete.
+    wire: str | None
+    actor: str | None
+    cause: str | None
+    operation_id: str | None
+
+    @property
+    def size_bytes(self) -> int:
+        """Return about how much memory the record takes."""
+        return 400 + 4 * len(self.wire or "")
+
+
+def read_after(connection: RawConnection, seq: int, limit: int, schema: Schema) -> list[LogRecord]:
+    """Return up to `limit` records above `seq`, without wire texts."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM _pylon_log WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+    ).fetchall()
+    return [_record(row, schema) for row in rows]
+
+
+def read_one(connection: RawConnection, seq: int, schema: Schema) -> LogRecord | None:
+    """Return the record at `seq`, or None."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM _pylon_log WHERE seq = ?", (seq,)).fetchone()
+    return None if row is None else _record(row, schema)
+
+
+def read_last(connection: RawConnection, limit: int, schema: Schema) -> list[LogRecord]:
+    """Return the newest records, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM _pylon_log ORDER BY seq DESC LIMIT ?", (limit,)
+    ).fetchall()
+    return [_record(row, schema) for row in reversed(rows)]
+
+
+def _record(row: tuple[Any, ...], schema: Schema) -> LogRecord:
+    entity = schema.entities.get(row[3])
+    before, after = row[6], row[7]
+    return LogRecord(
+        seq=row[0], tx=row[1], at_ms=row[2], entity=row[3], row_id=row[4], kind=row[5],
+        before=row_from_image(entity, before) if entity is not None and before else None,
+        after=row_from_image(entity, after) if entity is not None and after else None,
+        wire=None, actor=row[8], cause=row[9], operation_id=row[10],
+    )  # fmt: skip
+
+
+def read_head(connection: RawConnection) -> tuple[int, int]:
+    """Return (head, horizon): the last seq ever given, and the seq that the log starts after."""
+    (newest,) = connection.execute("SELECT max(seq) FROM _pylon_log").fetchone()
+    floor = _meta_int(connection, "head_floor")
+    return max(newest or 0, floor), _meta_int(connection, "horizon")
+
+
+def _meta_int(connection: RawConnection, key: str) -> int:
+    row = connection.execute("SELECT value FROM _pylon_meta WHERE key = ?", (key,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def trim(
+    connection: RawConnection, head: int, *, keep_changes: int, keep_after_ms: int, at_most: int
+) -> int:
+    """Delete records that are beyond both bounds, whole transactions; returns the new horizon.
+
+    Args:
+        connection: the writer, inside a transaction.
+        head: last committed seq; remembered, so that no number is ever given twice.
+        keep_changes: how many of the newest records stay in any case.
+        keep_after_ms: records younger than this Unix time stay in any case.
+        at_most: how many records one call deletes.
+    """
+    horizon = _meta_int(connection, "horizon")
+    last = head - keep_changes
+    if last <= horizon:
+        return horizon
+    row = connection.execute(
+        "SELECT max(seq) FROM (SELECT seq FROM _pylon_log WHERE seq <= ? AND at < ?"
+        " ORDER BY seq LIMIT ?)",
+        (last, keep_after_ms, at_most),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return horizon
+    (border,) = connection.execute(
+        "SELECT max(seq) FROM _pylon_log WHERE seq <= ? AND tx < (SELECT min(tx) FROM _pylon_log"
+        " WHERE seq > ?)",
+        (row[0], row[0]),
+    ).fetchone()
+    if border is None or border <= horizon:
+        return horizon
+    connection.execute("DELETE FROM _pylon_log WHERE seq <= ?", (border,))
+    for key, value in (("horizon", border), ("head_floor", head)):
+        connection.execute(
+            "INSERT INTO _pylon_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+            " excluded.value",
+            (key, value),
+        )
+    return int(border)
+
+
+class LogTail:
+    """The newest records in memory, bounded, so that live delivery reads no file."""
+
+    def __init__(self, head: int) -> None:
+        self._records: deque[LogRecord] = deque()
+        self._bytes = 0
+        #: Everything after this seq is here.
+        self.start = head
+
+    def extend(self, records: list[LogRecord]) -> None:
+        """Take the records of a commit."""
+        for record in records:
+            self._records.append(record)
+            self._bytes += record.size_bytes
+        while (
+            len(self._records) > limits.TAIL_ENTRIES_MAX or self._bytes > limits.TAIL_BYTES_MAX
+        ) and len(self._records) > 1:
+            dropped = self._records.popleft()
+            self._bytes -= dropped.size_bytes
+            self.start = dropped.seq
+
+    def since(self, seq: int) -> list[LogRecord] | None:
+        """Return the records above `seq`; None where the tail no longer reaches back to it."""
+        if seq < self.start:
+            return None
+        found: list[LogRecord] = []
+        for record in reversed(self._records):
+            if record.seq <= seq:
+                break
+            found.append(record)
+        found.reverse()
+        return found
+
+    def reset(self, head: int) -> None:
+        """Forget everything: the log goes on from `head`."""
+        self._records.clear()
+        self._bytes = 0
+        self.start = head

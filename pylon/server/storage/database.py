@@ -1,0 +1,242 @@
+"""The database of one project: opened, owned, migrated, recovered and closed here.
+
+Everything else asks its parts: `writer` for changes, `readers` for reads, `tail` for the newest
+records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pylon.clock import Clock
+from pylon.errors import Unavailable
+from pylon.ids import Epoch, IdSource, Seq
+from pylon.protocol.change import Cursor
+from pylon.schema.model import Schema
+from pylon.server.storage import system_tables
+from pylon.server.storage.change_log import LogRecord, LogTail, read_head
+from pylon.server.storage.folder import DATABASE_NAME, FolderLock, prepare_folder
+from pylon.server.storage.lineage import Lineage, Witness, meta, set_meta, settle_lineage
+from pylon.server.storage.readers import Readers
+from pylon.server.storage.tables import EntityTable, tables_of
+from pylon.server.storage.transaction import Transaction
+from pylon.server.storage.writer import Writer
+from pylon.sqlite import LIBRARY_VERSION, Connection, has_wal_reset_fault, open_writer
+
+_WITNESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """What the status shows of the storage."""
+
+    sqlite: str
+    has_wal_reset_fault: bool
+    journal_mode: str
+    synchronous: str
+    database_bytes: int
+    wal_bytes: int
+    health: str
+    commit_ms: float
+
+
+class Database:
+    """One project's storage; make it with `Database.open`."""
+
+    def __init__(
+        self, folder: Path, clock: Clock, ids: IdSource, synchronous: str, lock: FolderLock
+    ) -> None:
+        self.folder = folder
+        self.path = folder / DATABASE_NAME
+        self.clock = clock
+        self.ids = ids
+        self.head = 0
+        self.horizon = 0
+        self.schema = Schema(entities={})
+        self._tables: dict[str, EntityTable] = {}
+        self._synchronous = synchronous
+        self._lock = lock
+        self._lineage: Lineage
+        self._witness: Witness
+        self._connection: Connection
+        self.writer: Writer
+        self.readers = Readers(self.path, clock)
+        self.tail: LogTail
+        self._keeper: asyncio.Task[None] | None = None
+
+    # --- life
+
+    @classmethod
+    async def open(
+        cls, folder: Path, *, clock: Clock, ids: IdSource, durability: str = "full",
+        witness: Path | None = None,
+    ) -> Database:  # fmt: skip
+        """Open, or create, the database of a data folder.
+
+        Args:
+            folder: the project's `.pylon`.
+            clock: tells the time.
+            ids: mints ids and tokens.
+            durability: full (each commit survives power loss) or normal (survives a crash of
+                the process; the last commits may be lost with the power).
+            witness: the user's folder of lineage witnesses; None keeps none.
+
+        Raises:
+            FolderInUse: another runtime owns the folder.
+        """
+        prepare_folder(folder)
+        lock = FolderLock(folder)
+        lock.take()
+        try:
+            database = cls(folder, clock, ids, durability.upper(), lock)
+            await database._open(witness)
+        except BaseException:
+            lock.release()
+            raise
+        return database
+
+    async def _open(self, witness: Path | None) -> None:
+        self._connection = await open_writer(self.path, synchronous=self._synchronous)
+        try:
+            raw = self._connection.raw
+            _create_system_tables(raw)
+            self.head, self.horizon = read_head(raw)
+            self._lineage, self._witness = settle_lineage(raw, self.ids, witness, self.head)
+            await self.readers.open(self.schema, self._tables)
+        except BaseException:
+            await self.readers.close()
+            await self._connection.close()
+            raise
+        self.tail = LogTail(self.head)
+        self.writer = Writer(self, self._connection, self.clock)
+        self.writer.on_commit(self._note_commit)
+        self.writer.start()
+        self._keeper = asyncio.get_running_loop().create_task(
+            self._keep_witness(), name="pylon-witness"
+        )
+
+    async def close(self) -> None:
+        """Finish queued operations, close every connection and give the folder up."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+        await self.writer.close()
+        await self.readers.close()
+        await self._connection.run(_checkpoint_fully)
+        await self._connection.close()
+        self._witness.write(self.head)
+        self._lock.release()
+
+    # --- what others ask
+
+    @property
+    def epoch(self) -> str:
+        """Return the name of this lineage of the log."""
+        return self._lineage.epoch
+
+    @property
+    def began_new_epoch(self) -> bool:
+        """Tell whether history was found rolled back at this start."""
+        return self._lineage.is_new_epoch
+
+    def cursor(self, seq: int | None = None) -> Cursor:
+        """Return the cursor at a seq, by default at the head."""
+        return Cursor(Epoch(self.epoch), Seq(self.head if seq is None else seq))
+
+    def new_transaction(self) -> Transaction:
+        """Return a transaction over the current schema."""
+        return Transaction(self._connection.raw, self.schema, self._tables)
+
+    @property
+    def status(self) -> DatabaseStatus:
+        """Return versions, modes and sizes."""
+        return DatabaseStatus(
+            sqlite=LIBRARY_VERSION,
+            has_wal_reset_fault=has_wal_reset_fault(),
+            journal_mode="wal",
+            synchronous=self._synchronous.lower(),
+            database_bytes=_size(self.path),
+            wal_bytes=_size(self.path.with_name(f"{self.path.name}-wal")),
+            health=self.writer.health,
+            commit_ms=round(self.writer.commit_ms, 2),
+        )
+
+    def use_schema(self, schema: Schema) -> None:
+        """Read and write by this schema from now on; its tables must exist."""
+        self.schema = schema
+        self._tables = dict(tables_of(schema))
+        self.readers.use(schema, self._tables)
+
+    async def run_on_writer(self, function: Any) -> Any:
+        """Run a function with the writer's raw connection while no batch runs."""
+        async with self.writer.pause():
+            return function(self._connection.raw)
+
+    # --- trouble
+
+    async def recover(self) -> Connection:
+        """Close every connection, open them again, verify, and read head and epoch anew."""
+        await self.readers.close()
+        await self._connection.close()
+        connection = await open_writer(self.path, synchronous=self._synchronous)
+        check = await connection.run(lambda raw: raw.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if check != "ok":
+            await connection.close()
+            raise Unavailable(f"the database is damaged: {check}", reason="corrupt")
+        self._connection = connection
+        before = self.head
+        self.head, self.horizon = read_head(connection.raw)
+        await self.readers.open(self.schema, self._tables)
+        self.tail.reset(self.head)
+        if self.head != before:
+            # What the failed commit did is in the log after all: have it delivered from there.
+            self._note_commit_elsewhere()
+        return connection
+
+    def _note_commit_elsewhere(self) -> None:
+        for listener in self.writer._listeners:
+            listener([], self.head)
+
+    def _note_commit(self, records: list[LogRecord], head: int) -> None:
+        self.tail.extend(records)
+
+    async def _keep_witness(self) -> None:
+        written = self.head
+        while True:
+            await self.clock.sleep(_WITNESS_SECONDS)
+            if self.head != written:
+                written = self.head
+                self._witness.write(written)
+
+
+def _create_system_tables(raw: Any) -> None:
+    found = raw.execute("SELECT 1 FROM sqlite_master WHERE name = '_pylon_meta'").fetchone()
+    if found is not None:
+        stored = int(meta(raw, "format") or 0)
+        if stored > system_tables.FORMAT:
+            raise Unavailable(
+                f"the database has format {stored}; this Pylon knows {system_tables.FORMAT}",
+                hint="install a newer Pylon",
+                reason="newer_format",
+            )
+        return
+    raw.execute("BEGIN IMMEDIATE")
+    for statement in system_tables.STATEMENTS:
+        raw.execute(statement)
+    set_meta(raw, "format", system_tables.FORMAT)
+    raw.execute("COMMIT")
+
+
+def _checkpoint_fully(raw: Any) -> None:
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,85 @@
+"""The folder `.pylon`: owner-only whatever the umask, and one owner at a time.
+
+The lock is a `flock` held for the life of the process on a file that is never removed; the pid in
+it is for the message only.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pylon.errors import PylonError
+
+DATABASE_NAME: Final = "app.db"
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+
+
+class FolderInUse(PylonError):
+    """Another runtime owns this project's data."""
+
+    code = "FOLDER_IN_USE"
+    http_status = 503
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create the data folder, or tighten it, so that only its owner reads it."""
+    folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    folder.chmod(_FOLDER_MODE)
+    path = folder / DATABASE_NAME
+    # SQLite gives -wal and -shm the mode of the main file, so it must be right from the start.
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, _FILE_MODE)
+    os.close(descriptor)
+    for one in (path, *folder.glob(f"{DATABASE_NAME}-*")):
+        with suppress(FileNotFoundError):
+            one.chmod(_FILE_MODE)
+
+
+class FolderLock:
+    """The one owner of a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Take the lock; raises FolderInUse naming the holder."""
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+        if not _lock(descriptor):
+            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise FolderInUse(
+                f"{self._path.parent} is in use by another runtime (process {holder})",
+                hint="stop that one first, or attach to it: pylon",
+                holder=holder,
+            )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock up; the file stays."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: lock the first byte instead
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,105 @@
+"""Epoch and lineage: is this the database that we left, or an older copy in its place?
+
+At each start a random token is written into the database (keeping the one before) and then into
+the user's state folder. A stored token that is neither of the two, or a head below the witnessed
+one, means that history was rolled back: a new epoch begins, and all sessions end (I16).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pylon import jsonvalue
+from pylon.errors import InvalidJson
+from pylon.ids import IdSource
+from pylon.sqlite import RawConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The database's lasting id, its epoch, and whether the epoch began just now."""
+
+    database_id: str
+    epoch: str
+    is_new_epoch: bool
+
+
+def meta(connection: RawConnection, key: str) -> str | None:
+    """Return a value of `_pylon_meta`."""
+    row = connection.execute("SELECT value FROM _pylon_meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_meta(connection: RawConnection, key: str, value: str | int) -> None:
+    """Set a value of `_pylon_meta`."""
+    connection.execute(
+        "INSERT INTO _pylon_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+        " excluded.value",
+        (key, value),
+    )
+
+
+class Witness:
+    """What the user's state folder remembers of a database: its token and its head."""
+
+    def __init__(self, folder: Path | None, database_id: str) -> None:
+        self._path = None if folder is None else folder / f"{database_id}.json"
+        self._token = ""
+
+    def read(self) -> tuple[str, int] | None:
+        """Return (token, head), or None where there is no witness."""
+        if self._path is None or not self._path.is_file():
+            return None
+        try:
+            stored = jsonvalue.parse(self._path.read_bytes())
+            return str(stored["token"]), int(stored["head"])
+        except (InvalidJson, KeyError, TypeError, ValueError):
+            return None
+
+    def write(self, head: int, token: str | None = None) -> None:
+        """Remember token and head; the file is replaced whole."""
+        if self._path is None:
+            return
+        self._token = token if token is not None else self._token
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = self._path.with_suffix(".new")
+        descriptor = os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(jsonvalue.encode({"token": self._token, "head": head}))
+        beside.replace(self._path)
+
+
+def settle_lineage(
+    connection: RawConnection, ids: IdSource, folder: Path | None, head: int
+) -> tuple[Lineage, Witness]:
+    """Decide the epoch at start, and leave a new token on both sides.
+
+    The caller commits nothing in between: the database's own token is committed here, before the
+    witness is written, so that a crash between the two leaves one that still fits.
+    """
+    database_id = meta(connection, "database_id")
+    is_new = database_id is None
+    if database_id is None:
+        database_id = ids.token_hex(16)
+    witness = Witness(folder, database_id)
+    seen = witness.read()
+    epoch = meta(connection, "epoch")
+    known = {meta(connection, "token"), meta(connection, "token_before")}
+    is_rolled_back = seen is not None and (seen[0] not in known or head < seen[1])
+    is_new_epoch = is_new or epoch is None or is_rolled_back
+    token = ids.token_hex(16)
+    connection.execute("BEGIN IMMEDIATE")
+    if is_new:
+        set_meta(connection, "database_id", database_id)
+    if epoch is None or is_rolled_back:
+        epoch = ids.token_hex(8)
+        set_meta(connection, "epoch", epoch)
+        connection.execute("DELETE FROM _pylon_sessions")
+        connection.execute("DELETE FROM _pylon_codes")
+    set_meta(connection, "token_before", meta(connection, "token") or "")
+    set_meta(connection, "token", token)
+    connection.execute("COMMIT")
+    witness.write(head, token)
+    return Lineage(database_id, epoch, is_new_epoch and not is_new), witness

@@ -1,0 +1,120 @@
+"""Reading: one connection on the loop for point reads, a few on threads for everything longer.
+
+All of them are opened read-only. What does not live here: which rows a caller may see (the
+policy's clause is handed in).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pylon import limits
+from pylon.clock import Clock
+from pylon.errors import FunctionTimeout
+from pylon.policy.compiled import ExistsNode
+from pylon.schema.model import Entity, Row, Schema, Value
+from pylon.server.storage.tables import EntityTable
+from pylon.server.storage.transaction import exists_in
+from pylon.sqlite import SQLITE_INTERRUPT, Connection, OperationalError, RawConnection, open_reader
+
+T = TypeVar("T")
+READERS = 2
+_PROGRESS_STEPS = 20_000
+
+
+class ReadConnection:
+    """Reads over one read-only connection."""
+
+    def __init__(
+        self, raw: RawConnection, schema: Schema, tables: Mapping[str, EntityTable]
+    ) -> None:
+        self.raw = raw
+        self.schema = schema
+        self.tables = tables
+
+    def get(self, entity: Entity, row_id: str) -> Row | None:
+        """Return a row, or None."""
+        table = self.tables[entity.name]
+        stored = self.raw.execute(f'{table.select_sql} WHERE "id" = ?', (row_id,)).fetchone()
+        return None if stored is None else table.row(stored)
+
+    def exists(self, node: ExistsNode, values: tuple[Value, ...]) -> bool:
+        """Answer an `exists` of a policy."""
+        return exists_in(self.raw, node, values)
+
+    def rows(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement of our own."""
+        return self.raw.execute(sql, params).fetchall()
+
+
+class Readers:
+    """The read-only connections of one database."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._inline: Connection | None = None
+        self._pool: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
+        self._opened: list[Connection] = []
+        self._schema = Schema(entities={})
+        self._tables: Mapping[str, EntityTable] = {}
+        self.inline: ReadConnection
+
+    async def open(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
+        """Open all connections."""
+        self._schema, self._tables = schema, tables
+        self._inline = await open_reader(self._path)
+        self.inline = ReadConnection(self._inline.raw, schema, tables)
+        for _ in range(READERS):
+            connection = await open_reader(self._path)
+            self._opened.append(connection)
+            self._pool.put_nowait(connection)
+
+    def use(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
+        """Read by a new schema from now on."""
+        self._schema, self._tables = schema, tables
+        if self._inline is not None:
+            self.inline = ReadConnection(self._inline.raw, schema, tables)
+
+    async def close(self) -> None:
+        """Close all connections and end their threads."""
+        connections = [*self._opened, *([self._inline] if self._inline else [])]
+        self._opened, self._inline, self._pool = [], None, asyncio.LifoQueue()
+        for connection in connections:
+            await connection.close()
+
+    async def run(
+        self, function: Callable[[ReadConnection], T], *, timeout_s: float = limits.READ_SECONDS
+    ) -> T:
+        """Run a function in one read transaction on a thread, in one hop.
+
+        Raises FunctionTimeout where its SQL runs longer than `timeout_s`.
+        """
+        connection = await self._pool.get()
+        schema, tables = self._schema, self._tables
+        deadline = self._clock.monotonic() + timeout_s
+
+        def in_transaction(raw: RawConnection) -> T:
+            raw.set_progress_handler(
+                lambda: int(self._clock.monotonic() > deadline), _PROGRESS_STEPS
+            )
+            raw.execute("BEGIN")
+            try:
+                return function(ReadConnection(raw, schema, tables))
+            finally:
+                raw.set_progress_handler(None, 0)
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+
+        try:
+            return await connection.run(in_transaction)
+        except OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) == SQLITE_INTERRUPT:
+                raise FunctionTimeout(f"reading took longer than {timeout_s:g} s") from error
+            raise
+        finally:
+            if connection in self._opened:
+                self._pool.put_nowait(connection)

@@ -1,0 +1,123 @@
+"""Lists of rows as ready text: one statement each, the policy in its WHERE.
+
+Rows leave as the wire text that stands beside them, joined by SQLite, and never become Python
+objects on the way. Counts and pages are right by construction (I53).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pylon.policy.sqlclause import SqlClause
+from pylon.schema.model import Entity, Row
+from pylon.server.storage.readers import ReadConnection
+from pylon.sqlite import RawConnection
+
+NO_CLAUSE = SqlClause("1", ())
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTerm:
+    """One field of an order; nulls stand first ascending."""
+
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectSpec:
+    """One page of a list. `order` ends with id; `after` holds the last row's values of it."""
+
+    entity: Entity
+    policy: SqlClause = NO_CLAUSE
+    where: SqlClause = NO_CLAUSE
+    order: tuple[OrderTerm, ...] = (OrderTerm("id"),)
+    limit: int = 100
+    after: tuple[Any, ...] | None = None
+
+
+def _where(spec: SelectSpec) -> tuple[str, list[Any]]:
+    terms, params = [], []
+    for clause in (spec.policy, spec.where):
+        if clause is not NO_CLAUSE:
+            terms.append(clause.text)
+            params += clause.params
+    if spec.after is not None:
+        text, values = _beyond(spec.order, spec.after)
+        terms.append(text)
+        params += values
+    return " AND ".join(terms) or "1", params
+
+
+def _beyond(order: tuple[OrderTerm, ...], after: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """Return the condition "behind the last row" of a keyset page, nulls considered."""
+    alternatives, params = [], []
+    for place, term in enumerate(order):
+        parts, values = [], []
+        for earlier, value in zip(order[:place], after[:place], strict=True):
+            parts.append(f't."{earlier.field}" IS ?')
+            values.append(value)
+        column, value = f't."{term.field}"', after[place]
+        if not term.descending:
+            parts.append(f"{column} IS NOT NULL" if value is None else f"{column} > ?")
+        elif value is None:
+            continue  # descending ends with the nulls, in which only later terms go on
+        else:
+            parts.append(f"({column} < ? OR {column} IS NULL)")
+        if value is not None:
+            values.append(value)
+        alternatives.append(f"({' AND '.join(parts)})")
+        params += values
+    return f"({' OR '.join(alternatives) or '0'})", params
+
+
+def _order(order: tuple[OrderTerm, ...]) -> str:
+    return ", ".join(f't."{term.field}"{" DESC" if term.descending else ""}' for term in order)
+
+
+def list_wire(connection: RawConnection, spec: SelectSpec) -> tuple[str, tuple[Any, ...] | None]:
+    """Return the page's rows as a JSON array's inside, and the key of the next page or None."""
+    where, params = _where(spec)
+    keys = ", ".join(f't."{term.field}"' for term in spec.order)
+    rows = connection.execute(
+        f'SELECT t."_wire", {keys} FROM "{spec.entity.name}" AS t WHERE {where}'
+        f" ORDER BY {_order(spec.order)} LIMIT ?",
+        (*params, spec.limit + 1),
+    ).fetchall()
+    page = rows[: spec.limit]
+    following = tuple(page[-1][1:]) if len(rows) > spec.limit and page else None
+    return ",".join([row[0] for row in page]), following
+
+
+def list_rows(connection: ReadConnection, spec: SelectSpec) -> list[Row]:
+    """Return the page's rows as values, for functions."""
+    where, params = _where(spec)
+    table = connection.tables[spec.entity.name]
+    listed = ", ".join(f't."{name}"' for name in table.columns)
+    rows = connection.raw.execute(
+        f'SELECT {listed} FROM "{spec.entity.name}" AS t WHERE {where}'
+        f" ORDER BY {_order(spec.order)} LIMIT ?",
+        (*params, spec.limit),
+    ).fetchall()
+    return [table.row(row) for row in rows]
+
+
+def count_rows(connection: RawConnection, spec: SelectSpec) -> int:
+    """Return how many rows the clauses select; limit and order do not matter."""
+    where, params = _where(spec)
+    ((count,),) = connection.execute(
+        f'SELECT count(*) FROM "{spec.entity.name}" AS t WHERE {where}', params
+    ).fetchall()
+    return int(count)
+
+
+def wire_of(
+    connection: RawConnection, entity: Entity, row_id: str, policy: SqlClause
+) -> tuple[str, int] | None:
+    """Return (wire text, seq) of a row that the policy lets the caller read, or None."""
+    row = connection.execute(
+        f'SELECT t."_wire", t."_seq" FROM "{entity.name}" AS t WHERE t."id" = ? AND {policy.text}',
+        (row_id, *policy.params),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])

@@ -1,0 +1,245 @@
+"""One operation's transaction: reads, and writes that take row, log record and limits together.
+
+A transaction lives inside a savepoint of a batch and is valid only while its work runs. Nothing
+is written to an entity's table but through here, so that tables are the fold of the log (I4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pylon import limits
+from pylon.clock import iso_ms
+from pylon.errors import Conflict, InvalidArgument, PayloadTooLarge, TransactionTooLarge
+from pylon.policy.compiled import ExistsNode, lookup_sql
+from pylon.schema.model import Entity, Field, FieldKind, OnDelete, Row, Schema, Value
+from pylon.schema.wire import image_text, wire_text
+from pylon.server.storage.change_log import APPEND_SQL, LogRecord
+from pylon.sqlite import IntegrityError, RawConnection
+
+if TYPE_CHECKING:
+    from pylon.server.storage.tables import EntityTable
+
+_LOOKUPS: dict[ExistsNode, str] = {}
+
+
+def exists_in(connection: RawConnection, node: ExistsNode, values: tuple[Value, ...]) -> bool:
+    """Answer an `exists` of a policy on a connection."""
+    sql = _LOOKUPS.get(node)
+    if sql is None:
+        sql = _LOOKUPS[node] = lookup_sql(node)
+    return connection.execute(sql, values).fetchone() is not None
+
+
+class Transaction:
+    """Reads and writes of one operation, on the writer's connection."""
+
+    def __init__(
+        self, connection: RawConnection, schema: Schema, tables: Mapping[str, EntityTable]
+    ) -> None:
+        self.connection = connection
+        self.schema = schema
+        self.tables = tables
+        self.now_ms = 0
+        self.now = ""
+        #: The last seq given; the first of this operation is the next.
+        self.seq = 0
+        self.tx_id = 0
+        self.actor: str | None = None
+        self.cause: str | None = None
+        self.operation_id: str | None = None
+        #: Facts read once per batch; cleared where an operation writes accounts or sessions.
+        self.batch_facts: dict[Any, Any] = {}
+        self.records: list[LogRecord] = []
+        self._bytes = 0
+
+    def begin(self, now_ms: int, seq: int) -> None:
+        """Start an operation: what came before it in the batch is not its business."""
+        if now_ms != self.now_ms:
+            self.now_ms = now_ms
+            self.now = iso_ms(now_ms)
+        self.seq = seq
+        self.tx_id = seq + 1
+        self.actor = self.cause = self.operation_id = None
+        self.records = []
+        self._bytes = 0
+
+    # --- reads
+
+    def get(self, entity: Entity, row_id: str) -> Row | None:
+        """Return a row, or None."""
+        table = self.tables[entity.name]
+        stored = self.connection.execute(f'{table.select_sql} WHERE "id" = ?', (row_id,)).fetchone()
+        return None if stored is None else table.row(stored)
+
+    def exists(self, node: ExistsNode, values: tuple[Value, ...]) -> bool:
+        """Answer an `exists` of a policy against the state of this moment."""
+        return exists_in(self.connection, node, values)
+
+    def select(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement of our own."""
+        return self.connection.execute(sql, params).fetchall()
+
+    def execute(self, sql: str, params: tuple[Any, ...] = ()) -> int:
+        """Run a statement of a store and return how many rows it changed."""
+        return self.connection.execute(sql, params).rowcount
+
+    # --- writes
+
+    def insert(self, entity: Entity, row: Row) -> Row:
+        """Store a new row and its record; returns it with its `_seq`.
+
+        Raises Conflict for a taken id or unique value, InvalidArgument for a dangling Ref.
+        """
+        self._check_references(entity, row, None)
+        row["_seq"] = seq = self._next_seq()
+        wire = self._checked_wire(entity, row)
+        table = self.tables[entity.name]
+        values = table.values(row)
+        values.append(wire)
+        try:
+            self.connection.execute(table.insert_sql, values)
+        except IntegrityError as error:
+            raise _conflict(entity, error) from error
+        self._append(entity, "insert", row["id"], None, row, wire, seq)
+        return row
+
+    def update(self, entity: Entity, before: Row, after: Row) -> Row:
+        """Store a row's new values and its record; returns it with its new `_seq`."""
+        self._check_references(entity, after, before)
+        after["_seq"] = seq = self._next_seq()
+        wire = self._checked_wire(entity, after)
+        table = self.tables[entity.name]
+        values = table.values(after)[1:]
+        values += (wire, after["id"])
+        try:
+            changed = self.connection.execute(table.update_sql, values).rowcount
+        except IntegrityError as error:
+            raise _conflict(entity, error) from error
+        assert changed == 1, "an update is of a row that was just read"
+        self._append(entity, "update", after["id"], before, after, wire, seq)
+        return after
+
+    def delete(self, entity: Entity, before: Row) -> None:
+        """Delete a row, and what its references ask for, each a change of its own.
+
+        Raises Conflict where a row refers to it with on_delete="restrict".
+        """
+        self._delete(entity, before, set())
+
+    def _delete(self, entity: Entity, before: Row, seen: set[tuple[str, str]]) -> None:
+        key = (entity.name, before["id"])
+        if key in seen:
+            return
+        seen.add(key)
+        for referrer, field in self.schema.referrers.get(entity.name, ()):
+            for row in self._referring(referrer, field, before["id"]):
+                if (referrer.name, row["id"]) in seen:
+                    continue
+                match field.on_delete:
+                    case OnDelete.RESTRICT:
+                        raise Conflict(
+                            f"a {referrer.name} still refers to it",
+                            hint=f"delete that {referrer.name} first",
+                            entity=referrer.name,
+                            field=field.name,
+                        )
+                    case OnDelete.CASCADE:
+                        self._delete(referrer, row, seen)
+                    case OnDelete.SET_NULL:
+                        self.update(referrer, row, {**row, field.name: None})
+        table = self.tables[entity.name]
+        current = self.get(entity, before["id"])
+        if current is None:
+            return
+        self.connection.execute(table.delete_sql, (before["id"],))
+        self._append(entity, "delete", before["id"], current, None, None, self._next_seq())
+
+    def _referring(self, entity: Entity, field: Field, row_id: str) -> list[Row]:
+        table = self.tables[entity.name]
+        rows = self.connection.execute(
+            f'{table.select_sql} WHERE "{field.name}" = ? LIMIT ?',
+            (row_id, limits.TRANSACTION_ROWS_MAX + 1),
+        ).fetchall()
+        return [table.row(row) for row in rows]
+
+    def _check_references(self, entity: Entity, row: Row, before: Row | None) -> None:
+        for field in _references(entity):
+            value = row[field.name]
+            if value is None or (before is not None and before[field.name] == value):
+                continue
+            if field.ref == entity.name and value == row["id"]:
+                continue  # a row may refer to itself
+            found = self.connection.execute(
+                f'SELECT 1 FROM "{field.ref}" WHERE "id" = ?', (value,)
+            ).fetchone()
+            if found is None:
+                raise InvalidArgument(
+                    f"{field.name}: there is no {field.ref} with this id", field=field.name
+                )
+
+    def _next_seq(self) -> int:
+        if len(self.records) >= limits.TRANSACTION_ROWS_MAX:
+            raise TransactionTooLarge(
+                f"one transaction changes at most {limits.TRANSACTION_ROWS_MAX} rows"
+            )
+        self.seq += 1
+        return self.seq
+
+    def _checked_wire(self, entity: Entity, row: Row) -> str:
+        wire = wire_text(entity, row)
+        size = len(wire)
+        if size > limits.ROW_BYTES_MAX // 4 and len(wire.encode()) > limits.ROW_BYTES_MAX:
+            raise PayloadTooLarge(f"a row has at most {limits.ROW_BYTES_MAX} bytes")
+        self._bytes += size
+        if self._bytes > limits.TRANSACTION_BYTES_MAX:
+            raise TransactionTooLarge(
+                f"one transaction changes at most {limits.TRANSACTION_BYTES_MAX} bytes of rows"
+            )
+        return wire
+
+    def _append(
+        self, entity: Entity, kind: str, row_id: str, before: Row | None, after: Row | None,
+        wire: str | None, seq: int,
+    ) -> None:  # fmt: skip
+        self.connection.execute(
+            APPEND_SQL,
+            (
+                seq, self.tx_id, self.now_ms, entity.name, row_id, kind,
+                None if before is None else image_text(entity, before),
+                None if after is None else image_text(entity, after),
+                self.actor, self.cause, self.operation_id,
+            ),
+        )  # fmt: skip
+        self.records.append(
+            LogRecord(
+                seq, self.tx_id, self.now_ms, entity.name, row_id, kind, before, after, wire,
+                self.actor, self.cause, self.operation_id,
+            )
+        )  # fmt: skip
+
+
+def _references(entity: Entity) -> tuple[Field, ...]:
+    # An entity is made once per definition and never changes, so the answer is kept on it.
+    found: tuple[Field, ...] | None = entity.__dict__.get("_references")
+    if found is None:
+        found = tuple(one for one in entity.fields if one.kind is FieldKind.REF)
+        entity.__dict__["_references"] = found
+    return found
+
+
+def _conflict(entity: Entity, error: IntegrityError) -> Conflict:
+    """Return the conflict of a broken unique index: its name and fields, never a value."""
+    message = str(error)
+    columns = [part.strip().rpartition(".")[2] for part in message.partition(": ")[2].split(",")]
+    if columns == ["id"]:
+        return Conflict("this id is taken", index="id", fields=["id"])
+    for index in entity.indexes:
+        if index.unique and list(index.fields) == columns:
+            return Conflict(
+                f"another {entity.name} has the same {', '.join(index.fields)}",
+                index=index.name,
+                fields=list(index.fields),
+            )
+    return Conflict(f"the write conflicts with another {entity.name}")

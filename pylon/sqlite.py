@@ -1,0 +1,105 @@
+"""The one home of the SQLite binding: opening connections, pragmas, the library's version.
+
+Connections and their threads are aiosqlite's; statements that must not wait for a thread run on
+the raw connection that it opened. One library per process: a second copy of SQLite in the same
+process would drop the first one's POSIX locks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import aiosqlite
+
+T = TypeVar("T")
+
+Error = sqlite3.Error
+IntegrityError = sqlite3.IntegrityError
+OperationalError = sqlite3.OperationalError
+RawConnection = sqlite3.Connection
+LIBRARY_VERSION: Final = sqlite3.sqlite_version
+#: From 3.7.0 up to this version two connections that write or checkpoint at the same moment can
+#: corrupt a WAL database. One connection that does both, as here, closes it.
+LAST_WAL_RESET_FAULT: Final = (3, 51, 2)
+_STATEMENTS_CACHED = 512
+SQLITE_FULL: Final = sqlite3.SQLITE_FULL
+SQLITE_INTERRUPT: Final = sqlite3.SQLITE_INTERRUPT
+
+
+def has_wal_reset_fault() -> bool:
+    """Tell whether the library lies in the range of the WAL-reset fault."""
+    return (3, 7, 0) <= sqlite3.sqlite_version_info <= LAST_WAL_RESET_FAULT
+
+
+class _Work(str, Generic[T]):
+    """A unit of work dressed as a statement, so that one hop to the thread runs all of it."""
+
+    __slots__ = ("function", "result")
+    function: Callable[[sqlite3.Connection], T]
+    result: T
+
+
+class _UnitConnection(sqlite3.Connection):
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        if isinstance(sql, _Work):
+            sql.result = sql.function(self)
+            return self.cursor()
+        return super().execute(sql, *parameters)
+
+
+class Connection:
+    """One connection with its thread: `raw` for the loop, `run` and `commit` for the thread."""
+
+    def __init__(self, raw: sqlite3.Connection, threaded: aiosqlite.Connection) -> None:
+        self.raw = raw
+        self._threaded = threaded
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function with the raw connection on the connection's thread, in one hop."""
+        work: _Work[T] = _Work("work")
+        work.function = function
+        cursor = await self._threaded.execute(work)
+        del cursor
+        return work.result
+
+    async def close(self) -> None:
+        """Close the connection and end its thread."""
+        await self._threaded.close()
+
+
+async def _open(target: str, *, uri: bool) -> Connection:
+    threaded = await aiosqlite.connect(
+        target, factory=_UnitConnection, isolation_level=None, check_same_thread=False,
+        cached_statements=_STATEMENTS_CACHED, uri=uri,
+    )  # fmt: skip
+    work: _Work[sqlite3.Connection] = _Work("connection")
+    work.function = lambda raw: raw
+    await threaded.execute(work)
+    return Connection(work.result, threaded)
+
+
+async def open_writer(path: Path, *, synchronous: str) -> Connection:
+    """Open the one connection that writes and checkpoints.
+
+    Args:
+        path: the database file; created where missing.
+        synchronous: FULL (durable at power loss) or NORMAL.
+    """
+    connection = await _open(str(path), uri=False)
+    for pragma in (
+        "journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON",
+        "wal_autocheckpoint=0", "temp_store=MEMORY", "cache_size=-65536",
+    ):  # fmt: skip
+        connection.raw.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+async def open_reader(path: Path) -> Connection:
+    """Open a connection that can't write."""
+    connection = await _open(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.raw.execute("PRAGMA query_only=ON").fetchall()
+    connection.raw.execute("PRAGMA cache_size=-16384").fetchall()
+    return connection
