@@ -126,7 +126,7 @@ export class Engine implements QueryHost {
       case "send": return this.connection.send(command.message);
       case "set_timer": return this.setTimer(command.timer, command.ms);
       case "clear_timer": return this.clearTimer(command.timer);
-      case "pull": return void this.pull(command.cursor, command.subscriptions);
+      case "pull": return void this.pull(command.id, command.cursor, command.subscriptions);
       case "save": return this.saves.add(command.save);
       case "wipe": return this.saves.wipe(command.principal);
       case "load_pending": return void this.loadPending(command.principal);
@@ -195,17 +195,17 @@ export class Engine implements QueryHost {
 
   // --- catching up
 
-  private async pull(cursor: string, subscriptions: readonly SubscriptionSpec[]): Promise<void> {
+  private async pull(id: number, cursor: string, subscriptions: readonly SubscriptionSpec[]): Promise<void> {
     const query = `/api/sync/pull?limit=${PULL_LIMIT_MAX}&cursor=${encodeURIComponent(cursor)}`;
     const specs = encodeURIComponent(JSON.stringify(subscriptions));
     const path = specs.length > PULL_URL_MAX ? query : `${query}&subscriptions=${specs}`;
     try {
       const batch = await this.connection.request("GET", path);
-      if (isBatch(batch)) this.dispatch({ type: "pulled", batch: batch as ChangeBatch });
-      else this.dispatch({ type: "pull_failed", error: wireError("UNAVAILABLE", "the answer is no batch") });
+      if (isBatch(batch)) this.dispatch({ type: "pulled", id, batch: batch as ChangeBatch });
+      else this.dispatch({ type: "pull_failed", id, error: wireError("UNAVAILABLE", "the answer is no batch") });
     } catch (error) {
       if (!(error instanceof PylonError)) throw error;
-      this.dispatch({ type: "pull_failed", error: wireError(error.code, error.message) });
+      this.dispatch({ type: "pull_failed", id, error: wireError(error.code, error.message) });
     }
   }
 

@@ -23,8 +23,8 @@ export type Event =
   | { readonly type: "subscribed"; readonly id: string; readonly definition: Definition }
   | { readonly type: "unsubscribed"; readonly id: string }
   | { readonly type: "mutated"; readonly mutation: PendingMutation }
-  | { readonly type: "pulled"; readonly batch: ChangeBatch }
-  | { readonly type: "pull_failed"; readonly error: WireError }
+  | { readonly type: "pulled"; readonly id: number; readonly batch: ChangeBatch }
+  | { readonly type: "pull_failed"; readonly id: number; readonly error: WireError }
   | { readonly type: "pending_loaded"; readonly principal: string | null; readonly pending: readonly PendingMutation[] }
   | { readonly type: "saved"; readonly cursor: string | null }
   | { readonly type: "manifest"; readonly manifest: Manifest }
@@ -50,7 +50,8 @@ export type Command =
   | { readonly type: "send"; readonly message: Upstream }
   | { readonly type: "set_timer"; readonly timer: Timer; readonly ms: number }
   | { readonly type: "clear_timer"; readonly timer: Timer }
-  | { readonly type: "pull"; readonly cursor: string; readonly subscriptions: readonly SubscriptionSpec[] }
+  | { readonly type: "pull"; readonly id: number; readonly cursor: string;
+      readonly subscriptions: readonly SubscriptionSpec[] }
   | { readonly type: "save"; readonly save: Save }
   /** Everything of another principal goes, at once; what comes next is this one's. */
   | { readonly type: "wipe"; readonly principal: string | null }

@@ -139,7 +139,9 @@ function containment(name: string, operand: Json): Test {
     const value = valueOf(row, name);
     if (value === null || operand === null) return null;
     if (typeof value === "string") return typeof operand === "string" ? value.includes(operand) : null;
-    return Array.isArray(value) ? value.some((item: Json) => isSame(item, operand)) : null;
+    if (!Array.isArray(value)) return null;
+    if (value.some((item: Json) => isSame(item, operand))) return true;
+    return value.includes(null) ? null : false;
   };
 }
 

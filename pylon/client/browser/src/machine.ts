@@ -9,13 +9,14 @@
 // commands are carried out (`engine`).
 
 import { goAwayMs, reconnectMs } from "./backoff.ts";
+import { CatchUp, type Move } from "./catch-up.ts";
 import { hasReached, parseCursor } from "./cursor.ts";
 import { Delivery, type Outcome } from "./delivery.ts";
 import { wireError } from "./errors.ts";
 import type { Command, Event, MachineState, Status, Timer } from "./events.ts";
 import { Pending, type PendingMutation } from "./pending.ts";
 import {
-  PROTOCOL_VERSION, type ChangeBatch, type Changes, type Downstream, type ErrorMessage,
+  PROTOCOL_VERSION, type Downstream, type ErrorMessage,
   type Resync, type SubscriptionSpec, type Upstream, type Welcome, type WireError,
 } from "./protocol.gen.ts";
 import { Replica } from "./replica.ts";
@@ -27,10 +28,8 @@ const WELCOME_MS = 10_000;
 const HEALTHY_MS = 10_000;
 const ACK_MS = 1_000;
 const MISSED_MAX = 2;
-/** Pulls that did not meet the live stream, and resyncs within one connection, before starting over. */
-const GAPS_MAX = 3;
+/** Resyncs within one connection before starting over. */
 const RESYNCS_MAX = 3;
-const FRAMES_KEPT_MAX = 1_000;
 
 export class Machine {
   readonly replica = new Replica();
@@ -53,14 +52,12 @@ export class Machine {
   private wasHeard = false;
   private missed = 0;
   private resyncs = 0;
-  private gaps = 0;
-  private isPulling = false;
-  private frames: ChangeBatch[] = [];
   private savedCursor: string | null = null;
   private acknowledged = "";
   private isAckPaused = false;
 
   private readonly delivery: Delivery;
+  private readonly catchUp = new CatchUp(this.replica);
 
   constructor(private readonly random: () => number) {
     this.delivery = new Delivery(this.pending, random);
@@ -87,8 +84,8 @@ export class Machine {
       case "subscribed": return this.subscribe(event);
       case "unsubscribed": return this.unsubscribe(event.id);
       case "mutated": return this.mutate(event.mutation);
-      case "pulled": return this.pulled(event.batch);
-      case "pull_failed": return this.pullFailed(event.error);
+      case "pulled": return this.move(this.catchUp.pulled(event.id, event.batch));
+      case "pull_failed": return this.pullFailed(event.id, event.error);
       case "pending_loaded": return this.takePending(event.principal, event.pending);
       case "saved": this.savedCursor = event.cursor; return this.acknowledge();
       case "manifest":
@@ -206,10 +203,10 @@ export class Machine {
   private drop(reason: string | null): void {
     if (reason !== null) this.commands.push({ type: "disconnect", code: 1000, reason });
     for (const timer of ["welcome", "heartbeat", "healthy", "reconnect", "push"] as const) this.clearTimer(timer);
-    this.isOpen = this.isWelcome = this.isPulling = false;
+    this.isOpen = this.isWelcome = false;
     this.delivery.interrupt();
-    this.frames = [];
-    this.gaps = this.resyncs = 0;
+    this.catchUp.reset();
+    this.resyncs = 0;
     this.acknowledged = "";
     this.replica.interrupt();
   }
@@ -280,7 +277,7 @@ export class Machine {
     switch (message.type) {
       case "welcome": return this.welcome(message);
       case "snapshot": return this.replica.page(message);
-      case "changes": return this.follow(message);
+      case "changes": return this.move(this.catchUp.follow(message));
       case "window": return this.replica.window(message);
       case "results":
         if (this.delivery.isAwaiting(message.request_id)) this.settle(this.delivery.answered(message));
@@ -297,47 +294,13 @@ export class Machine {
     }
   }
 
-  private follow(batch: Changes | ChangeBatch): void {
-    if (this.isPulling) {
-      if (this.frames.length < FRAMES_KEPT_MAX) this.frames.push(batch);
-      return;
-    }
-    switch (this.replica.apply(batch)) {
-      case "applied": this.gaps = 0; return;
-      case "duplicate": return;
-      case "gap": return this.meetGap();
-    }
+  private move(move: Move): void {
+    if (move === "restart") return this.restart("gap");
+    if (move !== null) this.commands.push({ type: "pull", ...move, subscriptions: this.specs() });
   }
 
-  /** Something is missing between the cursor and this batch: ask for it, never step over it (I25). */
-  private meetGap(): void {
-    this.gaps += 1;
-    const { cursor } = this.replica;
-    // While pages come, an answer beside the socket could overtake them (rule 8): one channel only.
-    if (this.gaps > GAPS_MAX || cursor === null || this.replica.isHydrating) return this.restart("gap");
-    this.isPulling = true;
-    this.pull(cursor);
-  }
-
-  private pull(cursor: string): void {
-    this.commands.push({ type: "pull", cursor, subscriptions: this.specs() });
-  }
-
-  private pulled(batch: ChangeBatch): void {
-    if (!this.isPulling) return;
-    const before = this.replica.cursor;
-    const applied = this.replica.apply(batch);
-    const { cursor } = this.replica;
-    if (applied === "gap" || cursor === null || (batch.more && cursor === before)) return this.restart("pull failed");
-    if (batch.more) return this.pull(cursor);
-    this.isPulling = false;
-    const frames = this.frames;
-    this.frames = [];
-    for (const frame of frames) this.follow(frame);
-  }
-
-  private pullFailed(error: WireError): void {
-    if (!this.isPulling) return;
+  private pullFailed(id: number, error: WireError): void {
+    if (!this.catchUp.isAwaiting(id)) return;
     this.error = error;
     if (error.code === "RESYNC_REQUIRED") this.replica.reset(null, true);
     this.restart("pull failed");
@@ -347,8 +310,7 @@ export class Machine {
     this.resyncs += 1;
     const { reason, head } = message;
     const isOtherLineage = parseCursor(head)?.epoch !== parseCursor(this.replica.cursor ?? "")?.epoch;
-    this.isPulling = false;
-    this.frames = [];
+    this.catchUp.reset();
     // Old rows may stay in sight only while they are the same caller's and of the same form (rule 12).
     this.replica.reset(head, reason !== "identity_changed" && reason !== "schema_changed");
     if (isOtherLineage) this.dropPending(this.pending.settleAll());
@@ -397,13 +359,13 @@ export class Machine {
   private settle(outcome: Outcome): void {
     for (const settlement of outcome.settlements) {
       this.commands.push({ type: "settle", settlement });
-      if (settlement.error !== undefined) this.dropPending([settlement.op_id]);
+      if (settlement.error !== undefined) this.dropPending([settlement]);
     }
     if (outcome.pauseMs !== null) this.setTimer("push", outcome.pauseMs);
   }
 
-  private dropPending(ids: readonly string[]): void {
-    for (const op_id of ids) this.commands.push({ type: "drop_pending", op_id });
+  private dropPending(gone: readonly { readonly op_id: string }[]): void {
+    for (const { op_id } of gone) this.commands.push({ type: "drop_pending", op_id });
   }
 
   private acknowledge(): void {
@@ -423,7 +385,11 @@ export class Machine {
   private finish(): void {
     this.replica.release();
     const shown = this.replica.shownCursor;
-    if (shown !== null) this.dropPending(this.pending.settle(parseCursor(shown)?.seq ?? 0));
+    if (shown !== null) {
+      const settled = this.pending.settle(parseCursor(shown)?.seq ?? 0);
+      for (const mutation of settled) this.replica.confirm(mutation);
+      this.dropPending(settled);
+    }
     const isCaughtUp = shown !== null && this.isWelcome && hasReached(shown, this.target);
     if (isCaughtUp && !this.replica.isHydrating && (this.state === "hydrating" || this.state === "resyncing")) {
       this.state = "live";

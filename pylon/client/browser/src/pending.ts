@@ -25,6 +25,8 @@ export interface PendingMutation {
   readonly size: number;
   /** The head right after it, once applied. */
   readonly seq?: number;
+  /** What the server answered, once applied. */
+  readonly value?: Json;
 }
 
 /** How a mutation ended, for who made it. */
@@ -94,23 +96,24 @@ export class Pending {
       const answer = error ?? wireError("INTERNAL", "rejected without a reason");
       return { op_id, error: answer };
     }
-    this.mutations.set(op_id, { ...found, seq: result.seq ?? head });
-    return { op_id, value: result.value ?? null };
+    const value = result.value ?? null;
+    this.mutations.set(op_id, { ...found, seq: result.seq ?? head, value });
+    return { op_id, value };
   }
 
   reject(id: string): boolean {
     return this.remove(id);
   }
 
-  /** Drops those whose effect is in the base now; returns their ids. */
-  settle(seq: number): readonly string[] {
-    const ids = [...this.mutations.values()].filter((one) => one.seq !== undefined && one.seq <= seq).map((one) => one.op_id);
-    for (const id of ids) this.remove(id);
-    return ids;
+  /** Drops those whose effect is in the base now; returns them. */
+  settle(seq: number): readonly PendingMutation[] {
+    const settled = [...this.mutations.values()].filter((one) => one.seq !== undefined && one.seq <= seq);
+    for (const { op_id } of settled) this.remove(op_id);
+    return settled;
   }
 
-  /** Drops those that another lineage of the log had confirmed; returns their ids. */
-  settleAll(): readonly string[] {
+  /** Drops those that another lineage of the log had confirmed; returns them. */
+  settleAll(): readonly PendingMutation[] {
     return this.settle(Number.MAX_SAFE_INTEGER);
   }
 

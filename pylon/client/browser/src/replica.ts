@@ -6,7 +6,8 @@
 import { canonicalJson, isSame } from "./compare.ts";
 import { hasReached, parseCursor } from "./cursor.ts";
 import { compileFilter, hasValues, type Predicate } from "./filter.ts";
-import type { Change, ChangeBatch, Refresh, Snapshot, Window, WireError, WireRow } from "./protocol.gen.ts";
+import type { PendingMutation } from "./pending.ts";
+import type { Change, ChangeBatch, Json, JsonObject, Refresh, Snapshot, Window, WireError, WireRow } from "./protocol.gen.ts";
 import { Schema } from "./schema.ts";
 import { newSubscription, type Definition, type Subscription } from "./subscription.ts";
 
@@ -28,6 +29,11 @@ export interface StoredReplica {
 }
 
 export type Applied = "applied" | "duplicate" | "gap";
+
+function isRow(value: Json | undefined): value is WireRow {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    && typeof (value as JsonObject)["id"] === "string" && Number.isSafeInteger((value as JsonObject)["_seq"]);
+}
 
 type Rows<T> = Map<string, Map<string, T>>;
 
@@ -289,6 +295,30 @@ export class Replica {
     }
   }
 
+  /**
+   * Takes what an own mutation confirmed into windows, whose frames keep no step with the cursor:
+   * between the end of the overlay and the next frame the row would be missing (I28).
+   */
+  confirm(mutation: PendingMutation): void {
+    const { value, seq = 0 } = mutation;
+    for (const { entity, id, kind } of mutation.effects) {
+      const windows = [...this.subscriptions.values()]
+        .filter(({ definition }) => definition.entity === entity && definition.limit !== undefined);
+      if (windows.length === 0) continue;
+      const local = this.base.get(entity)?.get(id);
+      if (kind === "delete") {
+        if (local !== undefined && local._seq < seq) this.drop(entity, id);
+        continue;
+      }
+      if (!isRow(value) || value.id !== id) continue;
+      for (const one of windows) {
+        if (one.ids === null || one.ids.includes(id) || this.predicates.get(one.id)?.(value) !== true) continue;
+        this.change(one, { ids: [...one.ids, id] });
+      }
+      this.upsert(entity, value);
+    }
+  }
+
   /** Tells whether the rows in sight are those from before a resync. */
   get isStale(): boolean {
     return this.isResyncing;
@@ -331,8 +361,10 @@ export class Replica {
   }
 
   private isWanted(entity: string, row: WireRow): boolean {
-    for (const one of this.subscriptions.values()) {
-      if (one.definition.entity === entity && this.predicates.get(one.id)?.(row) === true) return true;
+    for (const { id, definition } of this.subscriptions.values()) {
+      // A window wants what it lists, not all that its filter matches (rule 16).
+      if (definition.entity !== entity || definition.limit !== undefined) continue;
+      if (this.predicates.get(id)?.(row) === true) return true;
     }
     return this.isListed(entity, row.id);
   }
@@ -377,10 +409,9 @@ export class Replica {
   }
 
   private accept(subscription: Subscription): void {
-    const { entity, where, limit } = subscription.definition;
+    const { entity, where } = subscription.definition;
     this.subscriptions.set(subscription.id, subscription);
-    // A window wants what it lists, not all that its filter matches (rule 16).
-    if (limit === undefined) this.predicates.set(subscription.id, compileFilter(where, entity, this.schema));
+    this.predicates.set(subscription.id, compileFilter(where, entity, this.schema));
   }
 
   private change(subscription: Subscription, members: Partial<Subscription>): void {
