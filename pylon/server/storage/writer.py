@@ -28,7 +28,9 @@ Refusal = Callable[[Transaction, PylonError], Any]
 CommitListener = Callable[[list[LogRecord], int], None]
 
 _log = logging.getLogger("pylon.storage")
-_CHECKPOINT_PAGES = 2_000
+#: Records after which the WAL is copied back when nothing else waits, and when much does.
+_CHECKPOINT_RECORDS_IDLE = 2_000
+_CHECKPOINT_RECORDS_BUSY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,9 @@ class Writer:
         self._clock = clock
         self._queue: deque[_Operation] = deque()
         self._wake = asyncio.Event()
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
         self._pause = asyncio.Lock()
         self._listeners: list[CommitListener] = []
-        self._pages = 0
+        self._records_since_checkpoint = 0
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
         self.health = "ok"
@@ -148,7 +148,7 @@ class Writer:
             if not self._queue:
                 if self._is_closing:
                     return
-                await self._checkpoint_when_due()
+                await self._checkpoint_beyond(_CHECKPOINT_RECORDS_IDLE)
                 self._wake.clear()
                 if not self._queue:
                     await self._wake.wait()
@@ -157,6 +157,7 @@ class Writer:
                 continue
             async with self._pause:
                 await self._commit_one_batch()
+            await self._checkpoint_beyond(_CHECKPOINT_RECORDS_BUSY)
 
     async def _commit_one_batch(self) -> None:
         try:
@@ -175,7 +176,7 @@ class Writer:
         self.commit_ms = (self._clock.monotonic() - started) * 1000
         self.batches += 1
         self.operations += len(batch)
-        self._pages += len(records)
+        self._records_since_checkpoint += len(records)
         self._publish(batch, records, seq)
 
     async def _commit(self) -> None:
@@ -316,10 +317,10 @@ class Writer:
             operation.outcome = Unavailable("the storage is not available", reason="stopping")
             _answer(operation)
 
-    async def _checkpoint_when_due(self) -> None:
-        if self._pages < _CHECKPOINT_PAGES:
+    async def _checkpoint_beyond(self, records: int) -> None:
+        if self._records_since_checkpoint < records:
             return
-        self._pages = 0
+        self._records_since_checkpoint = 0
         async with self._pause:
             try:
                 await self._connection.run(_checkpoint)

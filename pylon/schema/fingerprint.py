@@ -1,0 +1,61 @@
+"""A schema as plain JSON and its hash: what the database remembers of the app it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylon import jsonvalue
+from pylon.schema.model import Entity, Field, FieldKind, Index, OnDelete, Schema
+
+
+def schema_to_json(schema: Schema) -> dict[str, Any]:
+    """Return what of a schema decides how rows are stored."""
+    return {name: _entity_to_json(entity) for name, entity in schema.entities.items()}
+
+
+def _entity_to_json(entity: Entity) -> dict[str, Any]:
+    return {
+        "fields": [
+            {
+                "name": one.name, "kind": one.kind.value, "nullable": one.nullable,
+                "private": one.private, "choices": list(one.choices), "ref": one.ref,
+                "on_delete": one.on_delete.value, "scale": one.scale,
+                "item": one.item.value if one.item else None,
+            }
+            for one in entity.fields
+        ],
+        "indexes": [
+            {"name": one.name, "fields": list(one.fields), "unique": one.unique}
+            for one in entity.indexes
+        ],
+    }  # fmt: skip
+
+
+def schema_from_json(stored: dict[str, Any]) -> Schema:
+    """Return the schema of `schema_to_json`; what it left out has its default."""
+    return Schema(
+        entities={
+            name: Entity(
+                name=name,
+                fields=tuple(
+                    Field(
+                        name=one["name"], kind=FieldKind(one["kind"]), nullable=one["nullable"],
+                        private=one["private"], choices=tuple(one["choices"]), ref=one["ref"],
+                        on_delete=OnDelete(one["on_delete"]), scale=one["scale"],
+                        item=FieldKind(one["item"]) if one["item"] else None,
+                    )
+                    for one in entity["fields"]
+                ),
+                indexes=tuple(
+                    Index(name=one["name"], fields=tuple(one["fields"]), unique=one["unique"])
+                    for one in entity["indexes"]
+                ),
+            )
+            for name, entity in stored.items()
+        }
+    )  # fmt: skip
+
+
+def fingerprint(schema: Schema) -> str:
+    """Return the hash of how a schema's rows are stored."""
+    return jsonvalue.stable_hash(schema_to_json(schema))
