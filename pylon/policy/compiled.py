@@ -15,7 +15,7 @@ from typing import Any
 from pylon.identity import Identity
 from pylon.policy import grammar, ir
 from pylon.policy.mistakes import PolicyMistakes, mistake_at
-from pylon.policy.predicate import compile_predicate
+from pylon.policy.predicate import Predicate, compile_predicate
 from pylon.policy.sentence import sentence
 from pylon.policy.slots import answers, slots_of, walk
 from pylon.policy.sqlclause import (
@@ -49,9 +49,13 @@ class CompiledExpression:
         self.where = where
         self.condition = condition
         self.slots = slots_of(condition)
-        self._predicate = compile_predicate(condition)
         self._facts: dict[Identity, tuple[Hashable, ...]] = {}
         self._templates: dict[str, SqlTemplate | None] = {}
+
+    @cached_property
+    def _predicate(self) -> Predicate:
+        # Filters of lists never need it: SQLite answers those.
+        return compile_predicate(self.condition)
 
     # --- what it looks at
 

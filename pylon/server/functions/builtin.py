@@ -1,0 +1,80 @@
+"""pylon.insert, pylon.update, pylon.delete: mutations like the app's own.
+
+Their arguments are checked here; what they do is `rowwrites`. The value is the row's wire text,
+or `{"id","_seq"}` where the caller may not read what was stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pylon import jsonvalue
+from pylon.errors import InvalidArgument
+from pylon.schema.model import Entity, Row
+from pylon.server.functions.rowwrites import RowWrites
+
+#: (writes, args) -> JSON text of the value.
+Builtin = Callable[[RowWrites, Mapping[str, Any]], str]
+
+
+def _insert(writes: RowWrites, args: Mapping[str, Any]) -> str:
+    _check(args, required=("entity", "values"), optional=("id",))
+    entity = writes.entity(args["entity"])
+    row = writes.insert(entity, _values(args), args.get("id"))
+    return _value_of(writes, entity, row)
+
+
+def _update(writes: RowWrites, args: Mapping[str, Any]) -> str:
+    _check(args, required=("entity", "id", "values"), optional=("if_seq",))
+    entity = writes.entity(args["entity"])
+    row = writes.update(entity, args["id"], _values(args), _if_seq(args))
+    return _value_of(writes, entity, row)
+
+
+def _delete(writes: RowWrites, args: Mapping[str, Any]) -> str:
+    _check(args, required=("entity", "id"), optional=("if_seq",))
+    entity = writes.entity(args["entity"])
+    writes.delete(entity, args["id"], _if_seq(args))
+    return "null"
+
+
+BUILTINS: Final[Mapping[str, Builtin]] = {
+    "pylon.insert": _insert,
+    "pylon.update": _update,
+    "pylon.delete": _delete,
+}
+
+
+def _value_of(writes: RowWrites, entity: Entity, row: Row) -> str:
+    if writes.may_read(entity, row):
+        wire = writes.transaction.records[-1].wire
+        assert wire is not None
+        return wire
+    return jsonvalue.encode_text({"id": row["id"], "_seq": row["_seq"]})
+
+
+def _check(
+    args: Mapping[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]
+) -> None:
+    for name in required:
+        if name not in args:
+            raise InvalidArgument(f"{name} is required", field=name)
+    if len(args) > len(required):
+        for name in args:
+            if name not in required and name not in optional:
+                raise InvalidArgument(f"there is no argument {name}", field=name)
+
+
+def _values(args: Mapping[str, Any]) -> Mapping[str, Any]:
+    values = args["values"]
+    if not isinstance(values, dict):
+        raise InvalidArgument("values is an object of fields", field="values")
+    return values
+
+
+def _if_seq(args: Mapping[str, Any]) -> int | None:
+    value = args.get("if_seq")
+    if value is not None and (type(value) is not int or value < 0):
+        raise InvalidArgument("if_seq is a sequence number", field="if_seq")
+    return value

@@ -1,0 +1,256 @@
+"""What a function may touch: `ctx.db`, `ctx.auth`, the operation's time, chance and ids.
+
+Time, randomness and ids are fixed per operation, because an operation may be run again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pylon.app.definition import AppDefinition
+from pylon.app.functions import to_json
+from pylon.app.rows import AppRow, app_row
+from pylon.errors import FunctionTimeout, InvalidArgument, PylonError
+from pylon.identity import SYSTEM, Identity
+from pylon.policy.compiled import CompiledFilter
+from pylon.policy.filters import compile_filter_text
+from pylon.schema.model import Entity, Row
+from pylon.server.functions.authorize import Reader, may_read
+from pylon.server.functions.queries import entity_of, filter_of, order_of, read_clause
+from pylon.server.functions.rowwrites import RowWrites
+from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.select import NO_CLAUSE, SelectSpec, count_rows, list_rows
+from pylon.server.storage.transaction import Transaction
+from pylon.sqlite import SQLITE_INTERRUPT, OperationalError, RawConnection
+
+T = TypeVar("T")
+_LIST_MAX = 10_000
+_PROGRESS_STEPS = 20_000
+_LATER = ("jobs", "workflows", "mail", "files", "rooms", "shards")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthView:
+    """`ctx.auth`: who calls."""
+
+    user_id: str | None
+    email: str | None
+    roles: frozenset[str]
+    claims: Mapping[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class CallFacts:
+    """What is fixed for one call: the definition, the caller, time and chance."""
+
+    definition: AppDefinition
+    identity: Identity
+    now: str
+    seed: bytes
+    #: Monotonic time after which reads are interrupted, and the clock to compare it with.
+    deadline: float
+    monotonic: Callable[[], float]
+
+
+class Context:
+    """The part of a context that all colours share."""
+
+    def __init__(self, facts: CallFacts) -> None:
+        self._facts = facts
+        self._identities = [facts.identity]
+        self.random = random.Random(facts.seed)
+        self.log = logging.getLogger(f"app.{facts.definition.name}")
+
+    @property
+    def identity(self) -> Identity:
+        """Return whose authority is in force."""
+        return self._identities[-1]
+
+    @property
+    def auth(self) -> AuthView:
+        """Return who called, also inside `as_system()`."""
+        caller = self._facts.identity
+        return AuthView(caller.user_id, caller.email, caller.roles, caller.claims)
+
+    @property
+    def now(self) -> dt.datetime:
+        """Return the operation's time, in UTC."""
+        return dt.datetime.fromisoformat(self._facts.now)
+
+    def new_id(self) -> str:
+        """Return an id for a new row; the same one where the operation is run again."""
+        ms = int(self.now.timestamp() * 1000)
+        value = ms << 80 | 0x7 << 76 | self.random.getrandbits(12) << 64
+        value |= 0b10 << 62 | self.random.getrandbits(62)
+        text = f"{value:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    @contextmanager
+    def as_system(self) -> Iterator[None]:
+        """Lift the policies inside the block."""
+        self._identities.append(SYSTEM)
+        try:
+            yield
+        finally:
+            self._identities.pop()
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of what comes with a later version that it does."""
+        if name in _LATER:
+            raise PylonError(f"ctx.{name} is not in this version of Pylon")
+        raise AttributeError(f"ctx has no {name}")
+
+
+class ReadDatabase:
+    """`ctx.db` of a query: reads with the caller's authority."""
+
+    def __init__(
+        self, context: Context, facts: CallFacts, raw: RawConnection, reader: Reader
+    ) -> None:
+        self._context = context
+        self._facts = facts
+        self._raw = raw
+        self._reader = reader
+
+    def get(self, entity: Any, row_id: str) -> AppRow | None:
+        """Return a readable row, or None."""
+        found = self._entity(entity)
+        row = self._stored(found, row_id)
+        if row is None or not may_read(
+            self._facts.definition, self._context.identity, found, row, self._facts.now,
+            self._reader,
+        ):  # fmt: skip
+            return None
+        return app_row(found, row)
+
+    def first(self, entity: Any, **equals: Any) -> AppRow | None:
+        """Return the first readable row whose fields equal these, or None."""
+        rows = self.list(entity, where=equals, limit=1)
+        return rows[0] if rows else None
+
+    def list(
+        self, entity: Any, where: Any = None, order: Any = None, limit: int = 1_000,
+        args: Mapping[str, Any] | None = None,
+    ) -> list[AppRow]:  # fmt: skip
+        """Return readable rows; `where` is a filter object or an expression with `args`."""
+        found = self._entity(entity)
+        if not 1 <= limit <= _LIST_MAX:
+            raise InvalidArgument(f"limit is 1 to {_LIST_MAX}", field="limit")
+        names = [order] if isinstance(order, str) else order
+        spec = self._spec(found, where, args, order=names, limit=limit)
+        connection = ReadConnection(self._raw, self._facts.definition.schema, self._tables())
+        rows = self._bounded(lambda: list_rows(connection, spec))
+        return [app_row(found, row) for row in rows]
+
+    def count(self, entity: Any, where: Any = None, args: Mapping[str, Any] | None = None) -> int:
+        """Return the number of readable rows that a filter selects."""
+        spec = self._spec(self._entity(entity), where, args)
+        return self._bounded(lambda: count_rows(self._raw, spec))
+
+    def _entity(self, entity: Any) -> Entity:
+        name = entity if isinstance(entity, str) else getattr(entity, "__name__", str(entity))
+        return entity_of(self._facts.definition, name)
+
+    def _tables(self) -> Any:
+        return self._reader.tables  # type: ignore[attr-defined]
+
+    def _stored(self, entity: Entity, row_id: str) -> Row | None:
+        row: Row | None = self._reader.get(entity, row_id)  # type: ignore[attr-defined]
+        return row
+
+    def _spec(
+        self, entity: Entity, where: Any, args: Mapping[str, Any] | None, order: Any = None,
+        limit: int = 1,
+    ) -> SelectSpec:  # fmt: skip
+        now, identity = self._facts.now, self._context.identity
+        clause = NO_CLAUSE
+        if where is not None:
+            selected = self._filter(entity, where, args)
+            clause = selected.clause(identity, alias="t", now=now, args=selected.args)
+        return SelectSpec(
+            entity=entity, where=clause, order=order_of(entity, order), limit=limit,
+            policy=read_clause(self._facts.definition, identity, entity, now),
+        )  # fmt: skip
+
+    def _filter(self, entity: Entity, where: Any, args: Mapping[str, Any] | None) -> CompiledFilter:
+        if isinstance(where, str):
+            schema = self._facts.definition.schema
+            return compile_filter_text(where, entity=entity, schema=schema, args=to_json(args))
+        return filter_of(entity, to_json(where))
+
+    def _bounded(self, read: Callable[[], T]) -> T:
+        """Run a SELECT of the app with an end: only SELECTs can be interrupted harmlessly."""
+        deadline, monotonic = self._facts.deadline, self._facts.monotonic
+        self._raw.set_progress_handler(lambda: int(monotonic() > deadline), _PROGRESS_STEPS)
+        try:
+            return read()
+        except OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) == SQLITE_INTERRUPT:
+                raise FunctionTimeout("a read took longer than the function's budget") from error
+            raise
+        finally:
+            self._raw.set_progress_handler(None, 0)
+
+
+class WriteDatabase(ReadDatabase):
+    """`ctx.db` of a mutation."""
+
+    def __init__(self, context: Context, facts: CallFacts, transaction: Transaction) -> None:
+        super().__init__(context, facts, transaction.connection, transaction)
+        self._transaction = transaction
+
+    def insert(self, entity: Any, **values: Any) -> AppRow:
+        """Insert a row and return it."""
+        found = self._entity(entity)
+        return app_row(found, self._writes().insert(found, values))
+
+    def update(self, entity: Any, row_id: str, **values: Any) -> AppRow:
+        """Update a row and return it; a value may be `pylon.inc(n)`."""
+        found = self._entity(entity)
+        return app_row(found, self._writes().update(found, row_id, values))
+
+    def delete(self, entity: Any, row_id: str) -> None:
+        """Delete a row."""
+        self._writes().delete(self._entity(entity), row_id)
+
+    def _writes(self) -> RowWrites:
+        return RowWrites(
+            self._facts.definition, self._context.identity, self._transaction,
+            self._context.new_id, is_app=True,
+        )  # fmt: skip
+
+
+class QueryContext(Context):
+    """`ctx` of a query."""
+
+    def __init__(self, facts: CallFacts, connection: ReadConnection) -> None:
+        super().__init__(facts)
+        self.db = ReadDatabase(self, facts, connection.raw, connection)
+
+
+class MutationContext(Context):
+    """`ctx` of a mutation."""
+
+    def __init__(self, facts: CallFacts, transaction: Transaction) -> None:
+        super().__init__(facts)
+        self.db = WriteDatabase(self, facts, transaction)
+
+
+class ActionContext(Context):
+    """`ctx` of an action: reaches data through `run`, and owns no transaction."""
+
+    def __init__(self, facts: CallFacts, run: Callable[..., Any], http: Any) -> None:
+        super().__init__(facts)
+        self._run = run
+        self.http = http
+
+    async def run(self, function: Any, **args: Any) -> Any:
+        """Call a query, a mutation or another action with the authority in force."""
+        name = function if isinstance(function, str) else function.__name__
+        return await self._run(self.identity, name, to_json(args))

@@ -1,0 +1,120 @@
+"""Insert, update and delete of one row by one identity: the order of judgement, in one place.
+
+401, then 404, then INVALID_*, then POLICY_DENIED, then CONFLICT (PROTOCOL "Errors"). The built-in
+mutations and `ctx.db` both come here, so that there is one way to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pylon.app.definition import AppDefinition
+from pylon.app.fields import Inc
+from pylon.errors import Conflict, InvalidArgument, NotFound
+from pylon.identity import Identity
+from pylon.policy.mistakes import nearest
+from pylon.schema.fieldtypes import parse_wire
+from pylon.schema.model import Access, Entity, FieldKind, Row
+from pylon.schema.validate import validate_insert, validate_patch
+from pylon.server.functions.authorize import demand, demand_signed_in, may_read
+from pylon.server.storage.transaction import Transaction
+
+_COUNTABLE = (FieldKind.INT, FieldKind.BIGINT, FieldKind.FLOAT, FieldKind.DECIMAL)
+
+
+@dataclass(slots=True)
+class RowWrites:
+    """The writes of one operation; `is_app` values come from the app's own code."""
+
+    definition: AppDefinition
+    identity: Identity
+    transaction: Transaction
+    new_id: Callable[[], str]
+    is_app: bool = False
+
+    def entity(self, name: Any) -> Entity:
+        """Return an entity by name; raises NotFound."""
+        entities = self.definition.schema.entities
+        entity = entities.get(name) if isinstance(name, str) else None
+        if entity is None:
+            raise NotFound(f"there is no entity {name}", hint=nearest(str(name), entities))
+        return entity
+
+    def insert(self, entity: Entity, values: Mapping[str, Any], row_id: str | None = None) -> Row:
+        """Insert a row and return it as stored."""
+        if not self.identity.is_system:
+            demand_signed_in(self.identity)
+        row = validate_insert(
+            entity, values, now=self.transaction.now, actor=self.identity.user_id,
+            new_id=self.new_id, row_id=row_id, is_app=self.is_app,
+        )  # fmt: skip
+        demand(
+            self.definition, self.identity, entity, Access.INSERT, row, self.transaction.now,
+            self.transaction,
+        )  # fmt: skip
+        return self.transaction.insert(entity, row)
+
+    def update(
+        self, entity: Entity, row_id: str, values: Mapping[str, Any], if_seq: int | None = None
+    ) -> Row:
+        """Update a row and return it as stored; a patch that changes nothing is stored too."""
+        before = self._readable(entity, row_id)
+        values, increments = self._split(entity, values)
+        patch = validate_patch(entity, values, is_app=self.is_app)
+        after = {**before, **patch}
+        for name, amount in increments.items():
+            field = entity.by_name[name]
+            after[name] = parse_wire(field, amount + (before[name] or 0))
+        demand(
+            self.definition, self.identity, entity, Access.UPDATE, before, self.transaction.now,
+            self.transaction, after=after,
+        )  # fmt: skip
+        _demand_seq(before, if_seq)
+        return self.transaction.update(entity, before, after)
+
+    def delete(self, entity: Entity, row_id: str, if_seq: int | None = None) -> None:
+        """Delete a row."""
+        before = self._readable(entity, row_id)
+        demand(
+            self.definition, self.identity, entity, Access.DELETE, before, self.transaction.now,
+            self.transaction,
+        )  # fmt: skip
+        _demand_seq(before, if_seq)
+        self.transaction.delete(entity, before)
+
+    def may_read(self, entity: Entity, row: Row) -> bool:
+        """Tell whether the caller may read a row."""
+        return may_read(
+            self.definition, self.identity, entity, row, self.transaction.now, self.transaction
+        )
+
+    def _readable(self, entity: Entity, row_id: Any) -> Row:
+        if not self.identity.is_system:
+            demand_signed_in(self.identity)
+        row = self.transaction.get(entity, row_id) if isinstance(row_id, str) else None
+        if row is None or not self.may_read(entity, row):
+            raise NotFound()
+        return row
+
+    def _split(
+        self, entity: Entity, values: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], dict[str, Any]]:
+        increments = {name: value for name, value in values.items() if isinstance(value, Inc)}
+        if not increments:
+            return values, {}
+        for name in increments:
+            field = entity.by_name.get(name)
+            if field is None or field.kind not in _COUNTABLE or field.immutable:
+                raise InvalidArgument(f"{name} can't be incremented", field=name)
+        rest = {name: value for name, value in values.items() if name not in increments}
+        return rest, {name: value.amount for name, value in increments.items()}
+
+
+def _demand_seq(row: Row, if_seq: int | None) -> None:
+    if if_seq is not None and row["_seq"] != if_seq:
+        raise Conflict(
+            "the row has changed since then", hint="read it again and decide anew",
+            seq=row["_seq"],
+        )  # fmt: skip

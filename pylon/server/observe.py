@@ -1,0 +1,127 @@
+"""What operators see: structured log lines with stable event names, and the ring of recent calls.
+
+A line is `event field=value …`; the event name comes first and never changes. Text from callers
+is cleaned of control characters before it reaches a terminal (I99).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pylon import jsonvalue, limits
+from pylon.clock import Clock, iso_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One call of a function, as the dashboard shows it."""
+
+    id: int
+    name: str
+    kind: str
+    user: str | None
+    at: str
+    ms: float
+    outcome: str
+    code: str | None = None
+    rows_written: int = 0
+    error: str | None = None
+
+
+class Observer:
+    """Counters, recent calls, recent log lines and sent mails; one per runtime."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.calls: deque[CallRecord] = deque(maxlen=limits.CALLS_KEPT_MAX)
+        self.lines: deque[dict[str, str]] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
+        self.mails: deque[dict[str, Any]] = deque(maxlen=limits.OUTBOX_MAILS_MAX)
+        self.counters: dict[str, int] = {"errors": 0, "calls": 0, "writes": 0, "refused": 0}
+        self._listeners: list[Callable[[str, Any], None]] = []
+        self._call_id = 0
+
+    def listen(self, listener: Callable[[str, Any], None]) -> Callable[[], None]:
+        """Call `listener(kind, value)` for calls, logs and mails; returns how to stop it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _tell(self, kind: str, value: Any) -> None:
+        for listener in self._listeners:
+            listener(kind, value)
+
+    def note_call(
+        self, *, name: str, kind: str, user: str | None, ms: float, outcome: str,
+        code: str | None = None, rows_written: int = 0, error: str | None = None,
+    ) -> None:  # fmt: skip
+        """Keep one call."""
+        self._call_id += 1
+        self.counters["calls"] += 1
+        record = CallRecord(
+            id=self._call_id, name=name, kind=kind, user=user, at=iso_ms(self.clock.now_ms()),
+            ms=round(ms, 2), outcome=outcome, code=code, rows_written=rows_written, error=error,
+        )  # fmt: skip
+        self.calls.append(record)
+        if self._listeners:
+            self._tell("calls", record)
+
+    def note_mail(self, mail: dict[str, Any]) -> None:
+        """Keep one mail that was sent."""
+        self.mails.append(mail)
+        self._tell("mail", mail)
+
+    def note_line(self, level: str, event: str, message: str) -> None:
+        """Keep one line of the log."""
+        line = {
+            "at": iso_ms(self.clock.now_ms()), "level": level, "event": event, "message": message
+        }  # fmt: skip
+        self.lines.append(line)
+        self._tell("logs", line)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, observer: Observer, *, as_json: bool) -> None:
+        super().__init__()
+        self._observer = observer
+        self._as_json = as_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line and print it on stderr."""
+        message = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            message += "\n" + logging.Formatter().formatException(record.exc_info)
+        event = message.split(" ", 1)[0]
+        level = record.levelname.lower()
+        if record.levelno >= logging.ERROR:
+            self._observer.counters["errors"] += 1
+        self._observer.note_line(level, event, message)
+        if self._as_json:
+            text = jsonvalue.encode_text(
+                {"level": level, "logger": record.name, "message": message}
+            )
+        else:
+            text = f"{level:<7} {_printable(message)}"
+        sys.stderr.write(text + "\n")
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        one if one in "\n\t" or (ord(one) >= 0x20 and not 0x7F <= ord(one) <= 0x9F) else "�"
+        for one in text
+    )
+
+
+def set_up_logging(observer: Observer, *, as_json: bool) -> None:
+    """Send the log of Pylon and of the app to stderr and to the observer."""
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(_Handler(observer, as_json=as_json))
+    root.setLevel(logging.INFO)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
