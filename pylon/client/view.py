@@ -28,3 +28,12 @@ class View:
             row = self.row(entity, row_id)
             if row is not None:
                 yield row
+
+    def take_changes(self) -> list[tuple[str, list[str]]] | None:
+        """Return the ids that may show otherwise since the last call; None for nothing at all."""
+        touched = self._replica.take_touched()
+        for entity, ids in self._pending.take_touched().items():
+            touched.setdefault(entity, {}).update(ids)
+        if not self._replica.take_state_change() and not touched:
+            return None
+        return [(entity, list(ids)) for entity, ids in touched.items()]

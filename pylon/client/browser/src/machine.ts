@@ -48,6 +48,7 @@ export class Machine {
   private isWelcome = false;
   private hasHistory = false;
   private target: string | null = null;
+  private epoch: string | null = null;
   private heartbeatMs = 0;
   private wasHeard = false;
   private missed = 0;
@@ -55,7 +56,6 @@ export class Machine {
   private savedCursor: string | null = null;
   private acknowledged = "";
   private isAckPaused = false;
-
   private readonly delivery: Delivery;
   private readonly catchUp = new CatchUp(this.replica);
 
@@ -106,7 +106,10 @@ export class Machine {
       this.schemaHash = event.manifest.hash;
       this.replica.useSchema(new Schema(event.manifest));
     }
-    if (event.stored !== undefined) this.replica.load(event.stored);
+    if (event.stored !== undefined) {
+      this.replica.load(event.stored);
+      this.epoch = parseCursor(event.stored.cursor ?? "")?.epoch ?? null;
+    }
     for (const mutation of event.pending ?? []) this.pending.add(mutation);
     this.connect();
   }
@@ -125,7 +128,7 @@ export class Machine {
       type: "hello", protocol: PROTOCOL_VERSION, client_id: this.clientId,
       ...(cursor === null ? {} : { cursor }),
       ...(this.schemaHash === null ? {} : { schema: this.schemaHash }),
-      subscriptions: this.specs(),
+      ...(this.replica.subscriptions.size === 0 ? {} : { subscriptions: this.specs() }),
     });
   }
 
@@ -154,7 +157,10 @@ export class Machine {
     this.wasHeard = true;
     this.missed = 0;
     this.setTimer("heartbeat", this.heartbeatMs);
-    if (this.replica.cursor === null) this.replica.startAt(message.head);
+    if (this.replica.cursor === null) {
+      this.enterLineage(message.head);
+      this.replica.startAt(message.head);
+    }
     this.target = message.head;
     this.state = this.replica.isStale ? "resyncing" : "hydrating";
     if (message.schema !== this.schemaHash) this.commands.push({ type: "fetch_manifest" });
@@ -309,14 +315,20 @@ export class Machine {
   private resync(message: Resync): void {
     this.resyncs += 1;
     const { reason, head } = message;
-    const isOtherLineage = parseCursor(head)?.epoch !== parseCursor(this.replica.cursor ?? "")?.epoch;
     this.catchUp.reset();
     // Old rows may stay in sight only while they are the same caller's and of the same form (rule 12).
     this.replica.reset(head, reason !== "identity_changed" && reason !== "schema_changed");
-    if (isOtherLineage) this.dropPending(this.pending.settleAll());
+    this.enterLineage(head);
     this.target = head;
     this.state = "resyncing";
     if (this.resyncs > RESYNCS_MAX) this.restart("too many resyncs");
+  }
+
+  /** What another lineage of the log had confirmed waits for a number that never comes: it ends here. */
+  private enterLineage(head: string): void {
+    const epoch = parseCursor(head)?.epoch ?? null;
+    if (this.epoch !== null && this.epoch !== epoch) this.dropPending(this.pending.settleAll());
+    this.epoch = epoch;
   }
 
   private takeError(message: ErrorMessage): void {
