@@ -64,7 +64,7 @@ class Context:
     def __init__(self, facts: CallFacts) -> None:
         self._facts = facts
         self._identities = [facts.identity]
-        self.random = random.Random(facts.seed)
+        self.random = random.Random(facts.seed)  # noqa: S311 -- must be the same on a re-run
         self.log = logging.getLogger(f"app.{facts.definition.name}")
 
     @property

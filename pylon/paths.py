@@ -1,0 +1,84 @@
+"""Where things lie that belong to the user and not to a project, all owner-only.
+
+Projects, run-time tokens, sockets, logs and lineage witnesses live where platformdirs says;
+`PYLON_STATE_DIR` puts them elsewhere, for tests. A project is known by a key: the hash of its
+folder's path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import platformdirs
+
+_SOCKET_PATH_MAX = 100
+
+
+def state_dir() -> Path:
+    """Return the user's state folder, created 0700."""
+    given = os.environ.get("PYLON_STATE_DIR")
+    folder = Path(given) if given else Path(platformdirs.user_state_dir("pylon"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def project_key(project: Path) -> str:
+    """Return the key of a project: 16 hexadecimal digits of its path's hash."""
+    return hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
+
+
+def runtime_dir(project: Path) -> Path:
+    """Return the folder of a project's running runtime, created 0700."""
+    folder = state_dir() / "run" / project_key(project)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def admin_socket_path(project: Path) -> Path | None:
+    """Return the path of the admin socket; None where there are no Unix sockets or no room."""
+    path = runtime_dir(project) / "admin.sock"
+    if sys.platform == "win32" or len(str(path)) > _SOCKET_PATH_MAX:
+        return None
+    return path
+
+
+def admin_token_path(project: Path) -> Path:
+    """Return the file with the run-time token, for admin requests over TCP."""
+    return runtime_dir(project) / "token"
+
+
+def runtime_file(project: Path) -> Path:
+    """Return the file that says which process runs, where it listens, and since when."""
+    return runtime_dir(project) / "runtime.json"
+
+
+def stacks_path(project: Path) -> Path:
+    """Return the file into which a runtime dumps its stacks on request."""
+    return runtime_dir(project) / "stacks.log"
+
+
+def runtime_log_path(project: Path) -> Path:
+    """Return the runtime's log file."""
+    return runtime_dir(project) / "runtime.log"
+
+
+def witness_dir() -> Path:
+    """Return the folder of lineage witnesses."""
+    return state_dir() / "lineage"
+
+
+def projects_file() -> Path:
+    """Return the list of the user's projects."""
+    return state_dir() / "projects.json"
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file whole, readable by its owner only."""
+    beside = path.with_name(f"{path.name}.new")
+    descriptor = os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+    beside.replace(path)

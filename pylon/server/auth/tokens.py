@@ -1,0 +1,45 @@
+"""Tokens and codes: made from random bytes that are handed in, stored and compared as hashes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Final
+
+#: 31 letters and digits; 8 of them are 39 bits. No letters that are read as one another.
+_CODE_ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+_CODE_LENGTH: Final = 8
+_TOKEN_BYTES: Final = 32
+
+
+def new_token(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a new opaque token of 256 bits."""
+    return base64.urlsafe_b64encode(random_bytes(_TOKEN_BYTES)).decode().rstrip("=")
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is stored of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def new_code(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a new magic code of 8 characters and 39 bits."""
+    code = ""
+    while len(code) < _CODE_LENGTH:
+        for byte in random_bytes(_CODE_LENGTH):
+            if byte < 248 and len(code) < _CODE_LENGTH:  # 248 = 8 · 31: no letter is favoured
+                code += _CODE_ALPHABET[byte % 31]
+    return code
+
+
+def code_hash(email: str, code: str) -> bytes:
+    """Return what is stored of a code; codes are compared without case and spaces."""
+    plain = "".join(code.split()).upper().replace("-", "")
+    return hashlib.sha256(f"{email}\0{plain}".encode("utf-8", "replace")).digest()
+
+
+def is_equal(left: bytes, right: bytes) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(left, right)

@@ -1,0 +1,213 @@
+"""Settings: one table of keys, one precedence — flag, environment, pylon.toml, default.
+
+Unknown keys and wrong types stop the start, naming file, line and the nearest known key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pylon import limits
+from pylon.errors import PylonError
+
+
+class ConfigError(PylonError):
+    """A setting is wrong."""
+
+    code = "CONFIG_ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key: its type, its default, and what it is for."""
+
+    kind: type
+    default: Any
+    doc: str
+
+
+#: Every key that pylon.toml and the environment may set, as `section.key`.
+SETTINGS: Final[Mapping[str, Setting]] = {
+    "server.host": Setting(str, "127.0.0.1", "Address to listen on."),
+    "server.port": Setting(int, 4321, "Port to listen on."),
+    "server.origins": Setting(list, [], "Origins of your own pages, such as https://chat.example."),
+    "server.durability": Setting(str, "full", "full: survives power loss. normal: faster."),
+    "log.retain_changes": Setting(int, limits.RETAIN_CHANGES, "Changes the log keeps at least."),
+    "log.retain_days": Setting(int, limits.RETAIN_DAYS, "Days the log keeps at least."),
+    "auth.methods": Setting(list, ["magic"], "How people sign in."),
+    "auth.session_days": Setting(int, limits.SESSION_DAYS, "Days that a sign-in lasts."),
+    "limits.requests_per_second": Setting(int, 0, "Data requests per address; 0: no limit."),
+    "limits.sockets": Setting(int, limits.SOCKETS_MAX, "Sync sockets in all."),
+    "limits.sockets_per_user": Setting(int, limits.SOCKETS_PER_USER_MAX, "Sockets per user."),
+    "limits.sockets_per_address": Setting(
+        int, limits.SOCKETS_PER_ADDRESS_MAX, "Sockets per address."
+    ),
+    "limits.send_queue_bytes": Setting(
+        int, limits.SEND_QUEUE_BYTES_MAX, "Bytes queued for one slow socket."
+    ),
+    "limits.heartbeat_seconds": Setting(
+        float, limits.HEARTBEAT_SECONDS, "Interval of heartbeats on a socket."
+    ),
+    "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of sign-in mails."),
+}
+_ENV_NAME: Final = re.compile(r"PYLON_([A-Z]+)_([A-Z_]+)\Z")
+_ENV_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z")
+#: Names that a project's .env must not set: they would steer the interpreter.
+_ENV_REFUSED: Final = re.compile(r"PATH|PYTHON.*|LD_.*|DYLD_.*|HOME|SHELL|IFS|BASH_ENV|ENV")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """All settings, and where the project is."""
+
+    project: Path
+    is_dev: bool
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a setting by `section.key`."""
+        return self.values[key]
+
+    @property
+    def is_https(self) -> bool:
+        """Tell whether people come over https, by the first origin."""
+        origins = self.values["server.origins"]
+        return bool(origins) and str(origins[0]).startswith("https://")
+
+
+def load_config(
+    project: Path, *, is_dev: bool, flags: Mapping[str, Any], environment: Mapping[str, str]
+) -> ServerConfig:
+    """Return the settings of a project; raises ConfigError naming file, line and key.
+
+    Args:
+        project: the project's folder.
+        is_dev: development mode.
+        flags: values by `section.key` from the command line; None means not given.
+        environment: the process environment.
+    """
+    values = {key: setting.default for key, setting in SETTINGS.items()}
+    path = project / "pylon.toml"
+    if path.is_file():
+        values |= _from_toml(path, environment)
+    values |= _from_environment(environment)
+    values |= {key: value for key, value in flags.items() if value is not None}
+    if values["server.durability"] not in ("full", "normal"):
+        raise ConfigError("server.durability is full or normal")
+    if not 0 <= values["server.port"] <= 65_535:
+        raise ConfigError("server.port is 0 to 65535")
+    return ServerConfig(project, is_dev, values)
+
+
+def _from_toml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path.name}: {error}") from error
+    values: dict[str, Any] = {}
+    for section, keys in tree.items():
+        if not isinstance(keys, dict):
+            raise _unknown(path.name, text, section, section)
+        for name, value in keys.items():
+            key = f"{section}.{name}"
+            if key not in SETTINGS:
+                raise _unknown(path.name, text, key, name)
+            values[key] = _typed(
+                key, _resolved(key, value, environment), f"{path.name}:{_line(text, name)}"
+            )
+    return values
+
+
+def _resolved(key: str, value: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value.removeprefix("env:")
+        if name not in environment:
+            raise ConfigError(
+                f"{key} wants the environment's {name}, which is not set",
+                hint=f"put {name}=… into .env",
+            )
+        return environment[name]
+    return value
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    sections = {key.partition(".")[0] for key in SETTINGS}
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        found = _ENV_NAME.match(name)
+        if found is None or found[1].lower() not in sections:
+            continue
+        key = f"{found[1]}.{found[2]}".lower()
+        if key not in SETTINGS:
+            raise ConfigError(f"{name}: there is no setting {key}", hint=_nearest(key))
+        values[key] = _parsed(key, text, name)
+    return values
+
+
+def _parsed(key: str, text: str, where: str) -> Any:
+    kind = SETTINGS[key].kind
+    try:
+        if kind is list:
+            return [part.strip() for part in text.split(",") if part.strip()]
+        return kind(text)
+    except ValueError:
+        raise ConfigError(f"{where}: {key} is a {kind.__name__}, not {text!r}") from None
+
+
+def _typed(key: str, value: Any, where: str) -> Any:
+    kind = SETTINGS[key].kind
+    if kind is float and type(value) is int:
+        value = float(value)
+    is_text_list = kind is not list or (
+        isinstance(value, list) and all(isinstance(one, str) for one in value)
+    )
+    if type(value) is not kind or not is_text_list:
+        raise ConfigError(f"{where}: {key} is a {kind.__name__}, not {value!r}")
+    return value
+
+
+def _unknown(file: str, text: str, key: str, name: str) -> ConfigError:
+    return ConfigError(f"{file}:{_line(text, name)}: there is no setting {key}", hint=_nearest(key))
+
+
+def _nearest(key: str) -> str | None:
+    near = difflib.get_close_matches(key, SETTINGS, n=1, cutoff=0.4)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _line(text: str, name: str) -> int:
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[?{re.escape(name)}\b", line):
+            return number
+    return 1
+
+
+def load_dotenv(project: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a project's .env adds to the environment; it never overrides it."""
+    path = project / ".env"
+    if not path.is_file():
+        return {}
+    added: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        found = _ENV_LINE.match(line)
+        if found is None or line.lstrip().startswith("#"):
+            continue
+        name, value = found[1], found[2]
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        if name not in environment and not _ENV_REFUSED.fullmatch(name):
+            added[name] = value
+    return added
+
+
+def apply_dotenv(project: Path) -> None:
+    """Add a project's .env to this process's environment."""
+    os.environ.update(load_dotenv(project, os.environ))
