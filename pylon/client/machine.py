@@ -363,8 +363,7 @@ class Machine(Link):
         self._commands += [ev.DropPending(op_id=one) for one in op_ids]
 
     def _acknowledge(self) -> None:
-        stored = self._acknowledgement.next(len(self.pending)) if self._is_welcome else None
-        if stored is not None:
+        if self._is_welcome and (stored := self._acknowledgement.next(len(self.pending))):
             self._send(stored)
             self._set_timer("ack", ACK_MS)
 
@@ -384,11 +383,9 @@ class Machine(Link):
         if is_caught_up and is_arriving and not self.replica.is_hydrating:
             self.state = "live"
             self._error = None
-        save = self.replica.take_save()
-        if save is not None:
+        if (save := self.replica.take_save()) is not None:
             self._commands.append(ev.SaveReplica(save=save))
-        changes = self.view.take_changes()
-        if changes is not None:
+        if (changes := self.view.take_changes()) is not None:
             self._commands.append(ev.Publish(changes=changes))
         status = ev.Status(state=self.state, pending=len(self.pending), error=self._error)
         if status != self.status:

@@ -1,0 +1,300 @@
+"""The stories that the conformance vectors tell, as events of the client machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+Events = list[dict[str, Any]]
+
+ENTITIES: Final = ("Note", "Tag")
+RANDOM: Final = [0.5, 0.25, 0.75]
+
+_OPENING: Final[Events] = [{"type": "started", "client_id": "c1"}, {"type": "opened"}]
+
+
+def _received(**message: Any) -> dict[str, Any]:
+    return {"type": "received", "message": message}
+
+
+def _welcome(head: str = "e1:10", user_id: str | None = "u1") -> dict[str, Any]:
+    return _received(
+        type="welcome", connection_id="k", head=head, user_id=user_id, roles=[], schema="h1",
+        heartbeat_s=15, limits={},
+    )  # fmt: skip
+
+
+def _subscribed(subscription_id: str, entity: str = "Note", **definition: Any) -> dict[str, Any]:
+    where = definition.pop("where", {})
+    return {
+        "type": "subscribed",
+        "id": subscription_id,
+        "definition": {"entity": entity, "where": where, **definition},
+    }
+
+
+def _row(row_id: str, seq: int, **values: Any) -> dict[str, Any]:
+    return {"id": row_id, "_seq": seq, **values}
+
+
+def _page(
+    subscription: str, at: int, *rows: dict[str, Any], done: bool = True, entity: str = "Note"
+) -> dict[str, Any]:
+    return _received(
+        type="snapshot", subscription=subscription, entity=entity, rows=list(rows),
+        at=f"e1:{at}", done=done,
+    )  # fmt: skip
+
+
+def _upsert(entity: str, row: dict[str, Any], kind: str = "update") -> dict[str, Any]:
+    return {
+        "seq": row["_seq"], "entity": entity, "row_id": row["id"], "kind": kind, "row": row,
+        "tx": row["_seq"], "at": "2026-11-24T12:00:00.000Z",
+    }  # fmt: skip
+
+
+def _delete(entity: str, row_id: str, seq: int, **members: Any) -> dict[str, Any]:
+    return {
+        "seq": seq, "entity": entity, "row_id": row_id, "kind": "delete", "tx": seq,
+        "at": "2026-11-24T12:00:00.000Z", **members,
+    }  # fmt: skip
+
+
+def _refresh(seq: int, where: dict[str, Any], *rows: dict[str, Any], done: bool) -> dict[str, Any]:
+    return {
+        "seq": seq, "kind": "refresh", "entity": "Note", "where": where, "rows": list(rows),
+        "done": done,
+    }  # fmt: skip
+
+
+def _batch(
+    after: int, through: int, *changes: dict[str, Any], more: bool = False
+) -> dict[str, Any]:
+    return {
+        "after": f"e1:{after}", "through": f"e1:{through}", "changes": list(changes), "more": more
+    }  # fmt: skip
+
+
+def _changes(
+    after: int, through: int, *changes: dict[str, Any], more: bool = False
+) -> dict[str, Any]:
+    return _received(type="changes", **_batch(after, through, *changes, more=more))
+
+
+def _mutated(op_id: str, fn: str, row_id: str, **values: Any) -> dict[str, Any]:
+    args: dict[str, Any] = {"entity": "Note", "id": row_id}
+    effect: dict[str, Any] = {"kind": fn, "entity": "Note", "id": row_id}
+    if fn != "delete":
+        args["values"] = effect["values"] = values
+    return {
+        "type": "mutated",
+        "mutation": {
+            "op_id": op_id, "fn": f"pylon.{fn}", "args": args, "effects": [effect],
+            "at": "2026-11-24T12:00:00.000Z", "size": 40,
+        },
+    }  # fmt: skip
+
+
+def _results(request: str, head: int, *results: dict[str, Any]) -> dict[str, Any]:
+    return _received(type="results", request_id=request, results=list(results), head=f"e1:{head}")
+
+
+def _result(op_id: str, status: str, seq: int | None, **members: Any) -> dict[str, Any]:
+    return {"op_id": op_id, "status": status, "seq": seq, **members}
+
+
+def _fired(timer: str) -> dict[str, Any]:
+    return {"type": "fired", "timer": timer}
+
+
+_LIVE: Final[Events] = [
+    *_OPENING, _subscribed("s1"), _welcome(), _page("s1", 10, _row("a", 3, text="one")),
+    _changes(10, 10),
+]  # fmt: skip
+
+
+def hydration() -> Events:
+    """Pages and changes interleave; the view is ready when the cursor has passed all pages."""
+    return [
+        *_OPENING, _subscribed("s1", where={"state": "open"}), _welcome(),
+        _page("s1", 12, _row("a", 3, state="open"), _row("b", 12, state="open"), done=False),
+        _changes(10, 11, _delete("Note", "a", 11)),
+        _page("s1", 11, _row("c", 7, state="open")),
+        _changes(11, 13, _upsert("Note", _row("b", 13, state="open"))),
+        _changes(13, 15, _delete("Note", "c", 14, cause="filtered"),
+                 _upsert("Note", _row("d", 15, state="open"), "insert")),
+        _changes(13, 15, _delete("Note", "c", 14, cause="filtered")),
+    ]  # fmt: skip
+
+
+def gap() -> Events:
+    """A batch that does not follow the cursor is never applied: what is missing is pulled."""
+    return [
+        *_LIVE,
+        _changes(11, 12, _upsert("Note", _row("b", 12, text="late"), "insert")),
+        _changes(12, 13, _upsert("Note", _row("c", 13, text="later"), "insert")),
+        {"type": "pulled", "id": 1, "batch": _batch(
+            10, 12, _upsert("Note", _row("a", 11, text="two")),
+            _upsert("Note", _row("b", 12, text="late"), "insert"))},
+        {"type": "pulled", "id": 1, "batch": _batch(10, 12)},
+        _changes(20, 21), {"type": "pull_failed", "id": 2, "error": {
+            "code": "RESYNC_REQUIRED", "message": "start again"}},
+        _fired("reconnect"), {"type": "opened"}, _welcome("e1:21"),
+        _page("s1", 21, _row("a", 11, text="two")),
+    ]  # fmt: skip
+
+
+def overlay() -> Events:
+    """A mutation shows at once, and leaves the overlay when the cursor reaches its effect."""
+    return [
+        *_LIVE,
+        _mutated("o1", "insert", "b", text="mine"), _mutated("o2", "update", "a", text="edited"),
+        _results("p1", 11, _result("o1", "applied", 11, value=_row("b", 11, text="mine"))),
+        _changes(10, 11, _upsert("Note", _row("b", 11, text="mine", by="u1"), "insert")),
+        _results("p2", 11, _result("o2", "rejected", None, error={
+            "code": "POLICY_DENIED", "message": "no"})),
+        _mutated("o3", "delete", "a"),
+        _results("p3", 11, _result("o3", "retry", None, error={
+            "code": "UNAVAILABLE", "message": "busy"})),
+        _fired("push"), _results("p4", 12, _result("o3", "duplicate", 12)),
+        _changes(11, 12, _delete("Note", "a", 12)),
+    ]  # fmt: skip
+
+
+def reconnection() -> Events:
+    """After a loss the replica goes on from its cursor; what was in flight goes again."""
+    return [
+        *_LIVE, _mutated("o1", "insert", "b", text="mine"), {"type": "lost", "code": 1006},
+        _subscribed("s2", "Tag"), _fired("reconnect"), {"type": "lost", "code": 1006},
+        _fired("reconnect"), {"type": "opened"}, _welcome("e1:12"),
+        _results("p2", 12, _result("o1", "duplicate", 11)),
+        _changes(10, 12, _upsert("Note", _row("b", 11, text="mine"), "insert")),
+        _page("s2", 12, _row("t", 2), entity="Tag"), _fired("healthy"),
+        _received(type="goaway", reason="restart", retry_ms=500), {"type": "lost", "code": 1001},
+        {"type": "network", "is_online": True}, {"type": "opened"}, _welcome("e1:12"),
+        _changes(12, 12), {"type": "network", "is_online": False},
+    ]  # fmt: skip
+
+
+def heartbeat() -> Events:
+    """Silence is asked about once, then the connection is given up."""
+    return [
+        *_LIVE, _fired("heartbeat"), _fired("heartbeat"), _received(type="pong"),
+        _fired("heartbeat"), _fired("heartbeat"), _fired("heartbeat"),
+    ]  # fmt: skip
+
+
+def resync() -> Events:
+    """A resync drops base rows and cursor, keeps pending ones, and the old rows stay in sight."""
+    return [
+        *_LIVE, _mutated("o1", "insert", "b", text="mine"),
+        _received(type="resync", reason="cursor_too_old", head="e1:30"),
+        _page("s1", 30, _row("c", 29, text="new"), done=False), _page("s1", 31),
+        _results("p1", 31, _result("o1", "applied", 31)),
+        _changes(30, 31, _upsert("Note", _row("b", 31, text="mine"), "insert")),
+        _received(type="resync", reason="identity_changed", head="e1:31"),
+        _page("s1", 31, _row("b", 31, text="mine")),
+    ]  # fmt: skip
+
+
+def lineage() -> Events:
+    """Another epoch ends what the old one had confirmed."""
+    return [
+        *_LIVE, _mutated("o1", "insert", "b", text="mine"),
+        _results("p1", 11, _result("o1", "applied", 11)),
+        _received(type="resync", reason="epoch_changed", head="e2:4"),
+        _received(type="snapshot", subscription="s1", entity="Note", rows=[], at="e2:4", done=True),
+    ]  # fmt: skip
+
+
+def refresh() -> Events:
+    """A refresh upserts its rows; at its end what matches and was not sent leaves."""
+    return [
+        *_LIVE,
+        _changes(10, 13, _upsert("Note", _row("b", 12, channel="x"), "insert"),
+                 _upsert("Note", _row("c", 13, channel="x"), "insert")),
+        _changes(13, 13, _refresh(15, {"channel": "x"}, _row("c", 13, channel="x"), done=False),
+                 more=True),
+        _changes(13, 15, _refresh(15, {"channel": "x"}, _row("d", 14, channel="x"), done=True)),
+        _changes(15, 16, _refresh(16, {"channel": None}, done=True)),
+    ]  # fmt: skip
+
+
+def catching_up() -> Events:
+    """While more is to come, what is shown stays as it was, pending mutations on top."""
+    return [
+        *_LIVE,
+        _changes(10, 12, _upsert("Note", _row("a", 11, text="torn")), more=True),
+        _mutated("o1", "update", "a", mine=True),
+        _changes(12, 14, _upsert("Note", _row("b", 13, text="whole"), "insert")),
+    ]  # fmt: skip
+
+
+def window() -> Events:
+    """A window shows what it lists; own rows do not wait for its next frame."""
+    return [
+        *_OPENING, _subscribed("w1", order=["-n"], limit=2), _welcome(),
+        _received(type="window", subscription="w1", ids=["b", "a"], at="e1:10", version=0,
+                  rows=[_row("a", 1, n=1), _row("b", 2, n=2)]),
+        _mutated("o1", "insert", "c", n=3),
+        _results("p1", 11, _result("o1", "applied", 11, value=_row("c", 11, n=3))),
+        _changes(10, 11),
+        _received(type="window", subscription="w1", ids=["c", "b"], at="e1:11", version=0,
+                  rows=[_row("c", 11, n=3)]),
+        {"type": "unsubscribed", "id": "w1"},
+    ]  # fmt: skip
+
+
+def identity() -> Events:
+    """Rows of one principal are gone before another is greeted; his mutations stay his."""
+    stored = {
+        "cursor": "e1:5", "rows": [["Note", _row("a", 3, text="secret")]],
+        "subscriptions": [{
+            "id": "s1", "definition": {"entity": "Note", "where": {}}, "phase": "done",
+            "after": None, "at": "e1:4", "ids": None, "version": 0, "error": None}],
+    }  # fmt: skip
+    start = {"type": "started", "client_id": "c1", "stored": stored, "principal": "u1"}
+    return [
+        start, {"type": "opened"}, _mutated("o1", "insert", "b", text="mine"),
+        _welcome(user_id="u2"), {"type": "opened"}, _welcome(user_id="u2"),
+        {"type": "pending_loaded", "principal": "u2", "pending": []},
+        _page("s1", 10), {"type": "identity"}, {"type": "opened"}, _welcome(user_id=None),
+        {"type": "lost", "code": 1006},
+        {"type": "refused", "error": {"code": "UNAUTHENTICATED", "message": "bad token"}},
+    ]  # fmt: skip
+
+
+def offline_start() -> Events:
+    """Stored rows are shown when nobody is there, and go on from the cursor when somebody is."""
+    events = identity()
+    return [
+        events[0], {"type": "lost", "code": 1006}, _fired("reconnect"), {"type": "opened"},
+        _welcome(), _changes(5, 10, _upsert("Note", _row("a", 8, text="news"))),
+        {"type": "saved", "cursor": "e1:10"}, {"type": "saved", "cursor": "e1:11"},
+        _fired("ack"), _received(type="schema", schema="h2"), {"type": "closed"}, _fired("ack"),
+    ]  # fmt: skip
+
+
+def refusals() -> Events:
+    """Errors reach whom they concern; another protocol version ends it."""
+    error = {"code": "INVALID_ARGUMENT", "message": "Note has no field x"}
+    return [
+        *_LIVE, _subscribed("s2", where={"x": 1}),
+        _received(type="error", subscription="s2", error=error),
+        _mutated("o1", "insert", "b", text="x"), _mutated("o2", "insert", "c", text="y"),
+        _mutated("o3", "insert", "d", text="z"),
+        _received(type="error", request_id="p1", error=error),
+        _received(type="error", request_id="p2", error=error),
+        _received(type="error", request_id="p3", error={"code": "RATE_LIMITED", "message": "slow"}),
+        {"type": "unsubscribed", "id": "s2"},
+        _received(type="error", error={"code": "UPGRADE_REQUIRED", "message": "reload"}),
+    ]  # fmt: skip
+
+
+SCENARIOS: Final[dict[str, Callable[[], Events]]] = {
+    one.__name__: one
+    for one in (
+        catching_up, gap, heartbeat, hydration, identity, lineage, offline_start, overlay,
+        reconnection, refresh, refusals, resync, window,
+    )
+}  # fmt: skip
