@@ -1,0 +1,182 @@
+"""Signing in and out over HTTP: codes, links, the development sign-in, sessions and tokens."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from pylon.clock import iso_ms
+from pylon.errors import InvalidArgument, NotFound, Unauthenticated
+from pylon.identity import IdentityKind
+from pylon.server.auth.sessions import Issued, normalise_email
+from pylon.server.http.exchange import Exchange, json_value, no_content
+from pylon.server.storage.accounts import Account, LoginSession
+
+_log = logging.getLogger("pylon.auth")
+
+
+def _limit(exchange: Exchange) -> None:
+    exchange.services.auth_rates.demand(exchange.address)
+
+
+async def magic_send(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/auth/magic/send: the same answer for known and unknown addresses."""
+    _limit(exchange)
+    body = await exchange.json_object()
+    services = exchange.services
+    email = normalise_email(body.get("email"))
+    code = await services.sessions.send_code(email)
+    services.outbox.send(
+        email,
+        f"Your code: {code}",
+        f"Your sign-in code for {services.definitions.current.name} is\n\n    {code}\n\n"
+        "It works once, for ten minutes. If you did not ask for it, ignore this mail.\n",
+        code=code if services.config.is_dev else None,
+    )
+    return json_value({"sent": True})
+
+
+async def magic_verify(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/auth/magic/verify: a code for a session."""
+    _limit(exchange)
+    body = await exchange.json_object()
+    account = await exchange.services.sessions.verify_code(body.get("email"), body.get("code"))  # type: ignore[arg-type]
+    return await _signed_in(exchange, account)
+
+
+async def dev_login(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/auth/dev/login: sign in as anybody, in development only."""
+    body = await exchange.json_object()
+    roles = body.get("roles")
+    if roles is not None and (
+        not isinstance(roles, list) or not all(isinstance(one, str) for one in roles)
+    ):
+        raise InvalidArgument("roles is a list of names", field="roles")
+    account = await exchange.services.sessions.ensure_account(
+        normalise_email(body.get("email")), None if roles is None else frozenset(roles)
+    )
+    return await _signed_in(exchange, account)
+
+
+async def use_link(exchange: Exchange) -> web.StreamResponse:
+    """GET /auth/link?t=…: the one-time link that `pylon login-link` makes."""
+    _limit(exchange)
+    account = await exchange.services.sessions.use_link(exchange.query().get("t", ""))
+    issued = await exchange.services.sessions.issue(account)
+    answer = web.Response(status=303, headers={"Location": "/", "Referrer-Policy": "no-referrer"})
+    _set_cookie(exchange, answer, issued)
+    return answer
+
+
+async def _signed_in(exchange: Exchange, account: Account) -> web.Response:
+    services = exchange.services
+    try:
+        before = exchange.identity
+    except Unauthenticated:
+        before = None
+    issued = await services.sessions.issue(account)
+    if before is not None and before.session_id is not None and before.user_id is not None:
+        # The token used before is dead: no session survives a sign-in (I65).
+        await services.sessions.end(before.session_id, before.user_id, "signed_in_again")
+    answer = json_value(
+        {
+            "token": issued.token,
+            "user_id": account.id,
+            "expires_at": iso_ms(issued.session.expires_at_ms),
+        }
+    )
+    _set_cookie(exchange, answer, issued)
+    return answer
+
+
+def _set_cookie(exchange: Exchange, answer: web.Response, issued: Issued) -> None:
+    is_https = exchange.services.config.is_https
+    seconds = (issued.session.expires_at_ms - issued.session.created_at_ms) // 1000
+    answer.set_cookie(
+        "__Host-pylon_session" if is_https else "pylon_session", issued.token, path="/",
+        max_age=seconds, httponly=True, samesite="Lax", secure=is_https,
+    )  # fmt: skip
+
+
+async def me(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/auth/me: who am I; 401 for nobody."""
+    identity = exchange.identity
+    if identity.kind is IdentityKind.ANONYMOUS:
+        raise Unauthenticated()
+    return json_value(
+        {"user_id": identity.user_id, "email": identity.email, "roles": sorted(identity.roles)}
+    )
+
+
+async def logout(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/auth/logout: end this session."""
+    try:
+        identity = exchange.identity
+    except Unauthenticated:
+        identity = None
+    if identity is not None and identity.session_id is not None and identity.user_id is not None:
+        await exchange.services.sessions.end(identity.session_id, identity.user_id, "signed_out")
+    answer = no_content()
+    for name in ("pylon_session", "__Host-pylon_session"):
+        answer.del_cookie(name, path="/", secure=name.startswith("__"), httponly=True)
+    return answer
+
+
+def _user(exchange: Exchange) -> str:
+    identity = exchange.identity
+    if identity.user_id is None:
+        raise Unauthenticated()
+    return identity.user_id
+
+
+def _session(one: LoginSession, current: str | None) -> dict[str, Any]:
+    return {
+        "id": one.id, "kind": one.kind, "name": one.name, "current": one.id == current,
+        "created_at": iso_ms(one.created_at_ms), "expires_at": iso_ms(one.expires_at_ms),
+    }  # fmt: skip
+
+
+async def sessions(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/auth/sessions: my sessions and tokens."""
+    found = exchange.services.sessions.sessions_of(_user(exchange))
+    current = exchange.identity.session_id
+    return json_value({"sessions": [_session(one, current) for one in found]})
+
+
+async def end_session(exchange: Exchange) -> web.StreamResponse:
+    """DELETE /api/auth/sessions/{id}."""
+    if not await exchange.services.sessions.end(exchange.parts[0], _user(exchange), "revoked"):
+        raise NotFound()
+    return no_content()
+
+
+async def make_token(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/auth/tokens: an API token, shown once."""
+    _limit(exchange)
+    account = exchange.services.sessions.account_of(_user(exchange))
+    if account is None:
+        raise Unauthenticated()
+    body = await exchange.json_object()
+    days, name = body.get("days", 90), body.get("name")
+    if type(days) not in (int, float) or not 0 < days <= 3650:
+        raise InvalidArgument("days is 1 to 3650", field="days")
+    if name is not None and (not isinstance(name, str) or len(name) > 100):
+        raise InvalidArgument("name is a short text", field="name")
+    issued = await exchange.services.sessions.issue(account, kind="token", name=name, days=days)
+    return json_value(
+        {
+            "token": issued.token, "id": issued.session.id,
+            "expires_at": iso_ms(issued.session.expires_at_ms),
+        },
+        201,
+    )  # fmt: skip
+
+
+async def providers(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/auth/providers: how people sign in here."""
+    config = exchange.services.config
+    return json_value(
+        {"methods": list(config["auth.methods"]), "oauth": [], "dev_login": config.is_dev}
+    )

@@ -1,0 +1,174 @@
+"""One request on its way: what handlers read, and the answers they give.
+
+The server is aiohttp's low-level one: a routed application with a stack of middlewares costs
+more per request than everything that Pylon does for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from pylon import jsonvalue, limits
+from pylon.errors import (
+    InvalidArgument,
+    InvalidJson,
+    PayloadTooLarge,
+    PylonError,
+    RateLimited,
+    UnsupportedMedia,
+)  # fmt: skip
+from pylon.identity import Identity
+
+if TYPE_CHECKING:
+    from pylon.server.http.services import Services
+
+_JSON_HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request with its services; the identity is resolved when it is first asked for."""
+
+    request: web.BaseRequest
+    services: Services
+    path: str
+    #: The parts of the path that the route left open.
+    parts: tuple[str, ...] = ()
+    #: The request came over the admin socket, which only the owner can reach.
+    is_local_socket: bool = False
+    _identity: Identity | None = field(default=None)
+
+    @property
+    def method(self) -> str:
+        """Return the request's method."""
+        return self.request.method
+
+    @property
+    def address(self) -> str:
+        """Return the peer's address, which the caller cannot choose."""
+        return self.request.remote or "local"
+
+    @property
+    def identity(self) -> Identity:
+        """Return the caller; raises Unauthenticated for a bad token."""
+        if self._identity is None:
+            self._identity = self.services.sessions.resolve(token_of(self.request))
+        return self._identity
+
+    @property
+    def operation_id(self) -> str | None:
+        """Return the Idempotency-Key."""
+        return self.request.headers.get("Idempotency-Key")
+
+    def query(self) -> Mapping[str, str]:
+        """Return the query string's parameters; raises InvalidArgument for one given twice."""
+        found: dict[str, str] = {}
+        for name, value in parse_qsl(self.request.rel_url.raw_query_string, keep_blank_values=True):
+            if name in found:
+                raise InvalidArgument(f"{name} is given twice", field=name)
+            found[name] = value
+        return found
+
+    async def body(self) -> bytes:
+        """Return the body; raises PayloadTooLarge before reading more than the limit."""
+        length = self.request.content_length
+        if length is not None and length > limits.BODY_BYTES_MAX:
+            raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
+        data = b""
+        while chunk := await self.request.content.readany():
+            data = chunk if not data else data + chunk
+            if len(data) > limits.BODY_BYTES_MAX:
+                raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
+        return data
+
+    async def json(self) -> Any:
+        """Return the body as strict JSON; raises UnsupportedMedia, InvalidJson."""
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise UnsupportedMedia()
+        return jsonvalue.parse(await self.body())
+
+    async def json_object(self) -> dict[str, Any]:
+        """Return the body as a JSON object; an empty body is an empty object."""
+        if self.request.content_length in (None, 0) and not self.request.can_read_body:
+            return {}
+        value = await self.json()
+        if not isinstance(value, dict):
+            raise InvalidArgument("the body is an object")
+        return value
+
+
+def token_of(request: web.BaseRequest) -> str | None:
+    """Return the token of a request: Authorization, cookie, or subprotocol; never the URL."""
+    header = request.headers.get("Authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else header
+    offered = request.headers.get("Sec-WebSocket-Protocol")
+    if offered is not None:
+        for one in offered.split(","):
+            if one.strip().startswith("bearer."):
+                return one.strip().removeprefix("bearer.")
+    if "Cookie" in request.headers:
+        return request.cookies.get("__Host-pylon_session") or request.cookies.get("pylon_session")
+    return None
+
+
+def json_text(
+    text: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return an answer whose body is ready JSON text."""
+    merged = _JSON_HEADERS if headers is None else {**_JSON_HEADERS, **headers}
+    return web.Response(body=text.encode(), status=status, headers=merged)
+
+
+def json_value(value: Any, status: int = 200) -> web.Response:
+    """Return an answer with a JSON value."""
+    return web.Response(body=jsonvalue.encode(value), status=status, headers=_JSON_HEADERS)
+
+
+def no_content() -> web.Response:
+    """Return 204."""
+    return web.Response(status=204, headers={"Cache-Control": "no-store"})
+
+
+def error_answer(error: PylonError) -> web.Response:
+    """Return the one shape of a failed call."""
+    answer = json_value({"error": error.to_wire()}, error.http_status)
+    if isinstance(error, RateLimited):
+        answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    return answer
+
+
+def flag(text: str | None) -> bool:
+    """Return a yes-or-no query parameter."""
+    return text in ("1", "true", "yes")
+
+
+def integer(text: str | None, name: str) -> int | None:
+    """Return an integer query parameter; raises InvalidArgument."""
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 16:
+        raise InvalidArgument(f"{name} is a whole number", field=name)
+    return int(text)
+
+
+def json_parameter(text: str | None, name: str) -> Any:
+    """Return a JSON query parameter; raises InvalidArgument."""
+    if text is None:
+        return None
+    try:
+        return jsonvalue.parse(text.encode())
+    except InvalidJson as error:
+        raise InvalidArgument(f"{name}: {error.message}", field=name) from error

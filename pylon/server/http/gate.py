@@ -1,0 +1,112 @@
+"""The gate before every handler, on every port: Host, Origin, then errors into answers.
+
+A web page can send requests to a server on localhost; what it cannot do is name our host and our
+origin (I74).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from pylon import limits
+from pylon.errors import ForbiddenOrigin, Internal, Misdirected, PylonError
+from pylon.server.http.exchange import Exchange, error_answer
+from pylon.server.http.routes import Router
+from pylon.server.http.services import Services
+
+_log = logging.getLogger("pylon.http")
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+def known_names(
+    host: str, port: int, origins: Iterable[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return (hosts, origins) that are ours.
+
+    Args:
+        host: the address that is listened on.
+        port: the port.
+        origins: further origins, from the settings.
+    """
+    names = {*_LOCAL_NAMES, host if ":" not in host else f"[{host}]"}
+    hosts = {*names, *(f"{name}:{port}" for name in names)}
+    own = {f"http://{name}:{port}" for name in names}
+    if port == 80:
+        own |= {f"http://{name}" for name in names}
+    for origin in origins:
+        netloc = urlsplit(origin).netloc
+        hosts |= {netloc, netloc.partition(":")[0], f"{netloc.partition(':')[0]}:{port}"}
+        own.add(origin.rstrip("/"))
+    return frozenset(hosts), frozenset(own)
+
+
+class Gate:
+    """Turns requests into answers."""
+
+    def __init__(self, services: Services, router: Router, *, is_local_socket: bool) -> None:
+        self._services = services
+        self._router = router
+        self._is_local_socket = is_local_socket
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; no exception leaves it but cancellation."""
+        try:
+            if not self._is_local_socket:
+                self._check_host(request)
+                self._check_origin(request)
+            exchange = Exchange(
+                request, self._services, request.path, is_local_socket=self._is_local_socket
+            )
+            return await self._router.dispatch(exchange)
+        except PylonError as error:
+            return self._refusal(request, error)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except TimeoutError:
+            return error_answer(PylonError("the request took too long to arrive"))
+        except web.HTTPException as error:
+            return error_answer(_as_pylon_error(error))
+        except Exception as error:  # noqa: BLE001 -- the last net: nothing leaks (I76)
+            error_id = self._services.ids.uuid7()
+            _log.error("http.failed %s %s id=%s", request.method, request.path, error_id,
+                       exc_info=error)  # fmt: skip
+            return error_answer(Internal(id=error_id))
+
+    def _refusal(self, request: web.BaseRequest, error: PylonError) -> web.Response:
+        answer = error_answer(error)
+        if request.can_read_body and not request.content.at_eof():
+            # What was not read would be taken for the next request.
+            answer.force_close()
+        return answer
+
+    def _check_host(self, request: web.BaseRequest) -> None:
+        host = request.headers.get("Host", "").lower()
+        if host not in self._services.known_hosts:
+            raise Misdirected(
+                f"this runtime does not answer for {host[:100]!r}",
+                hint="add its origin to [server] origins in pylon.toml",
+            )
+
+    def _check_origin(self, request: web.BaseRequest) -> None:
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            if origin not in self._services.known_origins:
+                raise ForbiddenOrigin()
+        elif request.method not in ("GET", "HEAD") and request.headers.get(
+            "Sec-Fetch-Site", "none"
+        ) not in ("same-origin", "none"):
+            raise ForbiddenOrigin()
+
+
+def _as_pylon_error(error: web.HTTPException) -> PylonError:
+    converted = PylonError(error.reason)
+    if error.status == 413:
+        from pylon.errors import PayloadTooLarge
+
+        return PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
+    return converted

@@ -1,0 +1,123 @@
+"""Rows over HTTP: lists, one row, insert, patch, delete. Writes are the built-in mutations."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiohttp import web
+
+from pylon.errors import InvalidArgument, NotFound
+from pylon.server.functions.executor import Outcome
+from pylon.server.http.exchange import (
+    Exchange,
+    integer,
+    json_parameter,
+    json_text,
+    json_value,
+    no_content,
+)  # fmt: skip
+
+_ETAG = re.compile(r'(?:W/)?"(\d{1,16})"\Z', re.ASCII)
+_LIST_NAMES = frozenset({"where", "order", "limit", "after", "include"})
+
+
+async def list_rows(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/entities/{E}."""
+    query = exchange.query()
+    _check_names(query)
+    order = query.get("order")
+    body = await exchange.services.reads.list_rows(
+        exchange.identity,
+        exchange.parts[0],
+        where=json_parameter(query.get("where"), "where"),
+        order=None if order is None else [one.strip() for one in order.split(",")],
+        limit=integer(query.get("limit"), "limit"),
+        after=query.get("after"),
+    )
+    return json_text(body)
+
+
+async def query_rows(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/query/{E}: the list call with a JSON body."""
+    identity = exchange.identity
+    body = await exchange.json_object()
+    _check_names(body)
+    text = await exchange.services.reads.list_rows(
+        identity, exchange.parts[0], where=body.get("where"), order=body.get("order"),
+        limit=body.get("limit"), after=body.get("after"),
+    )  # fmt: skip
+    return json_text(text)
+
+
+def _check_names(given: Any) -> None:
+    for name in given:
+        if name not in _LIST_NAMES:
+            raise InvalidArgument(f"a list has no {name}", field=name)
+    if given.get("include"):
+        raise InvalidArgument("include is not in this version", field="include")
+
+
+async def get_row(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/entities/{E}/{id}."""
+    entity, row_id = exchange.parts
+    wire, seq = exchange.services.reads.get_row(exchange.identity, entity, row_id)
+    return json_text(wire, headers={"ETag": f'"{seq}"'})
+
+
+async def insert_row(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/entities/{E}."""
+    identity = exchange.identity
+    values = await exchange.json()
+    if not isinstance(values, dict):
+        raise InvalidArgument("the body is an object of fields")
+    outcome = await exchange.services.executor.mutate(
+        identity, "pylon.insert", {"entity": exchange.parts[0], "values": values},
+        op_id=exchange.operation_id, cause="http",
+    )  # fmt: skip
+    return _written(outcome, 201)
+
+
+async def patch_row(exchange: Exchange) -> web.StreamResponse:
+    """PATCH /api/entities/{E}/{id}."""
+    identity = exchange.identity
+    values = await exchange.json()
+    entity, row_id = exchange.parts
+    args = {"entity": entity, "id": row_id, "values": values, **_if_match(exchange)}
+    outcome = await exchange.services.executor.mutate(
+        identity, "pylon.update", args, op_id=exchange.operation_id, cause="http"
+    )
+    return _written(outcome, 200)
+
+
+async def delete_row(exchange: Exchange) -> web.StreamResponse:
+    """DELETE /api/entities/{E}/{id}."""
+    entity, row_id = exchange.parts
+    args = {"entity": entity, "id": row_id, **_if_match(exchange)}
+    outcome = await exchange.services.executor.mutate(
+        exchange.identity, "pylon.delete", args, op_id=exchange.operation_id, cause="http"
+    )
+    return _written(outcome, 204)
+
+
+def _if_match(exchange: Exchange) -> dict[str, int]:
+    given = exchange.request.headers.get("If-Match")
+    if given is None:
+        return {}
+    found = _ETAG.match(given.strip())
+    if found is None:
+        raise InvalidArgument('If-Match is "<seq>", as ETag gave it', field="If-Match")
+    return {"if_seq": int(found[1])}
+
+
+def _written(outcome: Outcome, status: int) -> web.Response:
+    if outcome.error is not None:
+        return json_value({"error": outcome.error}, outcome.http_status)
+    if status == 204:
+        return no_content()
+    return json_text(outcome.value or "null", status)
+
+
+async def count_missing(exchange: Exchange) -> web.StreamResponse:
+    """Answer for what comes with a later version."""
+    raise NotFound("aggregates and search are not in this version")

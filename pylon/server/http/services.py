@@ -1,0 +1,52 @@
+"""What handlers work with: one object, built by the assembly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylon.clock import Clock
+    from pylon.ids import IdSource
+    from pylon.server.auth.outbox import Outbox
+    from pylon.server.auth.rates import RateLimiter
+    from pylon.server.auth.sessions import SessionService
+    from pylon.server.config import ServerConfig
+    from pylon.server.functions.definitions import DefinitionHolder
+    from pylon.server.functions.executor import Executor
+    from pylon.server.functions.reads import Reads
+    from pylon.server.observe import Observer
+    from pylon.server.storage.database import Database
+    from pylon.server.sync.hub import Hub
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Every service of a runtime."""
+
+    config: ServerConfig
+    clock: Clock
+    ids: IdSource
+    database: Database
+    definitions: DefinitionHolder
+    executor: Executor
+    reads: Reads
+    sessions: SessionService
+    outbox: Outbox
+    observer: Observer
+    hub: Hub
+    auth_rates: RateLimiter
+    data_rates: RateLimiter | None
+    admin_tokens: tuple[str, ...]
+    #: Reloads the app; answers what the admin API answers.
+    reload: Any
+    #: Asks the runtime to stop.
+    stop: Any
+    known_hosts: frozenset[str] = frozenset()
+    known_origins: frozenset[str] = frozenset()
+    bound_port: int = 0
+    started_ms: int = 0
+    #: Open pages of `pylon dev` that load again on request.
+    page_listeners: set[Any] = field(default_factory=set)
+    loop_lag_ms: float = 0.0
+    is_stopping: bool = False

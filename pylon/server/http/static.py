@@ -1,0 +1,171 @@
+"""Files: the app's `web/` folder, the browser client, the sign-in page, and pages that reload.
+
+No name leaves its folder, no dotfile is served, and unknown paths without an extension give
+`index.html`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from pathlib import Path
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from pylon.errors import MethodNotAllowed, NotFound
+from pylon.server.http.exchange import Exchange
+
+CLIENT_FOLDER = Path(__file__).resolve().parents[2] / "client" / "browser" / "dist"
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-cache"}  # fmt: skip
+_DEV_SCRIPT = b'<script type="module" src="/_pylon/dev.js"></script>'
+_FILE_BYTES_INLINE = 1_048_576
+
+
+def resolve(folder: Path, path: str) -> Path | None:
+    """Return the file of a path below a folder; None where there is none, or it leads out."""
+    parts = [part for part in unquote(path).split("/") if part]
+    if any(part in (".", "..") or part.startswith(".") or "\\" in part or "\0" in part
+           for part in parts):  # fmt: skip
+        return None
+    candidate = folder.joinpath(*parts)
+    try:
+        real = candidate.resolve(strict=True)
+    except OSError:
+        return None
+    if not real.is_relative_to(folder.resolve()):
+        return None
+    return real if real.is_file() else None
+
+
+async def client_file(exchange: Exchange) -> web.StreamResponse:
+    """GET /_pylon/…: the browser client that matches this runtime."""
+    found = resolve(CLIENT_FOLDER, exchange.parts[0])
+    if found is None:
+        hint = None if CLIENT_FOLDER.is_dir() else "build it: make client"
+        raise NotFound(f"the browser client has no {exchange.parts[0][:100]}", hint=hint)
+    return _file_answer(found, is_dev=False)
+
+
+async def app_file(exchange: Exchange) -> web.StreamResponse:
+    """Serve everything else: the app's own pages."""
+    if exchange.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed()
+    services = exchange.services
+    folder = services.definitions.current.root / "web"
+    found = resolve(folder, exchange.path)
+    if found is None and "." not in exchange.path.rpartition("/")[2]:
+        found = resolve(folder, "index.html")
+    if found is None:
+        if exchange.path == "/":
+            return _page(f"<h1>{_escaped(services.definitions.current.name)}</h1>"
+                         "<p>It runs. Put an index.html into web/ to see it here.</p>")  # fmt: skip
+        raise NotFound(f"there is no {exchange.path[:200]}")
+    return _file_answer(found, is_dev=services.config.is_dev)
+
+
+def _file_answer(path: Path, *, is_dev: bool) -> web.StreamResponse:
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    if path.suffix in (".js", ".mjs"):
+        kind = "text/javascript"
+    stat = path.stat()
+    if stat.st_size > _FILE_BYTES_INLINE:
+        return web.FileResponse(path, headers=_HEADERS)
+    data = path.read_bytes()
+    if is_dev and kind == "text/html":
+        data = data.replace(b"</body>", _DEV_SCRIPT + b"</body>", 1)
+    text_kind = kind.startswith("text/") or kind.endswith(("javascript", "json"))
+    content_type = f"{kind}; charset=utf-8" if text_kind else kind
+    return web.Response(body=data, headers={**_HEADERS, "Content-Type": content_type})
+
+
+async def dev_events(exchange: Exchange) -> web.StreamResponse:
+    """GET /_pylon/dev/events: tells open pages to load again; in development only."""
+    answer = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+    )
+    await answer.prepare(exchange.request)
+    await answer.write(b": connected\n\n")
+    waiting: asyncio.Queue[bytes] = asyncio.Queue(maxsize=10)
+    listeners = exchange.services.page_listeners
+    listeners.add(waiting)
+    try:
+        while not exchange.services.is_stopping:
+            try:
+                async with asyncio.timeout(15):
+                    event = await waiting.get()
+            except TimeoutError:
+                event = b": still here\n\n"
+            await answer.write(event)
+    except (ConnectionError, asyncio.CancelledError):
+        pass
+    finally:
+        listeners.discard(waiting)
+    return answer
+
+
+def tell_pages_to_reload(listeners: set[asyncio.Queue[bytes]]) -> int:
+    """Have open pages load again; returns how many were told."""
+    for waiting in listeners:
+        if not waiting.full():
+            waiting.put_nowait(b"event: reload\ndata: {}\n\n")
+    return len(listeners)
+
+
+async def sign_in_page(exchange: Exchange) -> web.StreamResponse:
+    """GET /auth/: the built-in sign-in page, in plain HTML and a little script."""
+    return _page(_SIGN_IN.replace("{app}", _escaped(exchange.services.definitions.current.name)))
+
+
+def _escaped(text: str) -> str:
+    return (
+        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    )
+
+
+def _page(body: str) -> web.Response:
+    text = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport"'
+        ' content="width=device-width, initial-scale=1"><title>Pylon</title>'
+        '<link rel="icon" href="data:,">'
+        "<style>:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
+        "body{max-width:22rem;margin:18vh auto 0;padding:0 1rem}form{display:grid;gap:.8rem}"
+        "input,button{font:inherit;padding:.5rem .7rem}.error{color:#c0392b;min-height:1.5em}"
+        f"</style><body>{body}</body></html>"
+    )
+    return web.Response(
+        text=text, content_type="text/html", headers={**_HEADERS, "X-Frame-Options": "DENY"}
+    )
+
+
+_SIGN_IN = """<main><h1>Sign in to {app}</h1>
+<form id="f"><label>E-mail <input name="email" type="email" required autocomplete="email"></label>
+<label id="c" hidden>Code <input name="code" autocomplete="one-time-code"></label>
+<button>Send me a code</button><p class="error" role="alert" id="e"></p></form></main>
+<script type="module">
+const f = document.querySelector("#f"), c = document.querySelector("#c");
+const e = document.querySelector("#e");
+const asked = new URLSearchParams(location.search).get("next") ?? "/";
+const next = /^\\/(?![\\/\\\\])/.test(asked) ? asked : "/";
+const post = async (path, body) => {
+  const answer = await fetch("/api/auth/magic/" + path, {method: "POST",
+    headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+  if (!answer.ok) throw new Error((await answer.json()).error.message);
+};
+f.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  e.textContent = "";
+  const email = f.elements.email.value;
+  try {
+    if (c.hidden) {
+      await post("send", {email});
+      c.hidden = false; c.querySelector("input").focus();
+      f.querySelector("button").textContent = "Sign in";
+    } else {
+      await post("verify", {email, code: f.elements.code.value});
+      location.assign(next);
+    }
+  } catch (problem) { e.textContent = problem.message; }
+});
+</script>"""
