@@ -150,7 +150,8 @@ export class ModelConnection {
   /** Queues a page, or the changes so far; false when there is nothing to do. */
   run(kind: "page" | "changes"): boolean {
     const [next] = this.hydrating;
-    if (kind === "page" && next !== undefined) {
+    if (kind === "page") {
+      if (next === undefined) return false;
       const [id, after] = next;
       const spec = this.subscriptions.get(id) as SubscriptionSpec;
       const rest = this.server.select(spec).filter((row) => row.id > after);
