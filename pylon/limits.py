@@ -28,6 +28,8 @@ ROW_BYTES_MAX: Final = 512 * KIB
 #: One transaction. Above: 413 TRANSACTION_TOO_LARGE, nothing stored.
 TRANSACTION_ROWS_MAX: Final = 10_000
 TRANSACTION_BYTES_MAX: Final = 8 * MIB
+#: Characters of a text whose field has a `pattern`: matching may backtrack. Above: 400.
+PATTERN_TEXT_MAX: Final = 1_000
 #: Operations of one push. Above: 400 INVALID_ARGUMENT.
 PUSH_OPERATIONS_MAX: Final = 1_000
 #: Rows (about) of one group commit: bounds how long the loop is held. The rest waits for the next.

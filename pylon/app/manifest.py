@@ -9,7 +9,8 @@ import msgspec
 
 from pylon.app.functions import Function
 from pylon.protocol.manifest import EntityManifest, FieldManifest, Manifest
-from pylon.schema.fieldtypes import to_wire, ts_type
+from pylon.schema.describe import ts_type
+from pylon.schema.fieldtypes import to_wire
 from pylon.schema.model import DefaultKind, Field, FieldKind, Schema
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from pylon.errors import InvalidArgument
 from pylon.ids import is_id
-from pylon.schema.fieldtypes import FIELD_TYPES, check_constraints, from_app, has_constraints
+from pylon.schema.constraints import constraint_of
+from pylon.schema.fieldtypes import FIELD_TYPES, from_app
 from pylon.schema.model import Default, DefaultKind, Entity, Field, Row, Value
 
 Converter = Callable[[Field, Any], Value]
@@ -31,7 +32,7 @@ class InsertPlan:
                 one.name,
                 FIELD_TYPES[one.kind].parse,
                 FIELD_TYPES[one.kind].from_app,
-                has_constraints(one),
+                constraint_of(one),
             )
             for one in entity.fields
         )
@@ -71,14 +72,18 @@ def validate_insert(
     """
     plan = _plan(entity)
     problems: Problems = []
-    given = row_id if row_id is not None else values.get("id")
+    given = values.get("id")
+    if row_id is not None:
+        if given is not None and given != row_id:
+            problems.append({"field": "id", "message": "id is given twice, and differs"})
+        given = row_id
     if given is None:
         given = new_id()
     elif not is_id(given):
         problems.append({"field": "id", "message": "id must be 1-64 of A-Za-z0-9_-"})
     row: Row = {"id": given}
     seen = 1 if "id" in values else 0
-    for field, name, parse, parse_app, is_constrained in plan.fields:
+    for field, name, parse, parse_app, check in plan.fields:
         if name in values:
             seen += 1
             value = values[name]
@@ -87,8 +92,8 @@ def validate_insert(
                 continue
             try:
                 converted = (parse_app if is_app else parse)(field, value)
-                if is_constrained and value is not None:
-                    check_constraints(field, converted)
+                if check is not None and value is not None:
+                    check(converted)
                 row[name] = converted
             except ValueError as error:
                 problems.append(_problem(name, value, error))
@@ -99,7 +104,7 @@ def validate_insert(
         else:
             problems.append({"field": name, "message": f"{name} is required"})
     if seen != len(values):
-        _note_unknown(entity, values, problems)
+        _note_unknown(entity, values, problems, id_allowed=True)
     if problems:
         raise _refusal(problems)
     return row
@@ -110,7 +115,7 @@ def validate_patch(entity: Entity, values: Mapping[str, Any], *, is_app: bool = 
     plan = _plan(entity)
     problems: Problems = []
     patch: Row = {}
-    for field, name, parse, parse_app, is_constrained in plan.fields:
+    for field, name, parse, parse_app, check in plan.fields:
         if name not in values:
             continue
         value = values[name]
@@ -122,13 +127,13 @@ def validate_patch(entity: Entity, values: Mapping[str, Any], *, is_app: bool = 
             continue
         try:
             converted = (parse_app if is_app else parse)(field, value)
-            if is_constrained and value is not None:
-                check_constraints(field, converted)
+            if check is not None and value is not None:
+                check(converted)
             patch[name] = converted
         except ValueError as error:
             problems.append(_problem(name, value, error))
     if len(patch) + len(problems) != len(values):
-        _note_unknown(entity, values, problems)
+        _note_unknown(entity, values, problems, id_allowed=False)
     if problems:
         raise _refusal(problems)
     return patch
@@ -147,7 +152,11 @@ def _fill(field: Field, default: Default, now: str, actor: str | None, problems:
                 )
             return actor
         case DefaultKind.FACTORY:
-            return from_app(field, default.value())
+            try:
+                return from_app(field, default.value())
+            except InvalidArgument as error:
+                # The app's own mistake, not the caller's: it must not read as a 400.
+                raise TypeError(f"default_factory of {error.message}") from error
 
 
 def _problem(name: str, value: Any, error: ValueError) -> dict[str, str]:
@@ -155,14 +164,20 @@ def _problem(name: str, value: Any, error: ValueError) -> dict[str, str]:
     return {"field": name, "message": f"{name} {message}"}
 
 
-def _note_unknown(entity: Entity, values: Mapping[str, Any], problems: Problems) -> None:
+def _note_unknown(
+    entity: Entity, values: Mapping[str, Any], problems: Problems, *, id_allowed: bool
+) -> None:
     known = _plan(entity).names
     for name in values:
-        if name in known or name == "id":
+        if name in known or (name == "id" and id_allowed):
             continue
-        message = (
-            "_seq is set by the server" if name == "_seq" else f"{entity.name} has no field {name}"
-        )
+        match name:
+            case "id":
+                message = "id is set on insert only"
+            case "_seq":
+                message = "_seq is set by the server"
+            case _:
+                message = f"{entity.name} has no field {name!s:.64}"
         problems.append({"field": name, "message": message})
 
 

@@ -21,10 +21,11 @@ _CONVERTED = frozenset({FieldKind.BIGINT, FieldKind.DECIMAL, FieldKind.BYTES})
 class WirePlan:
     """How the rows of one entity become text; made once per entity (`Entity.wire_plan`)."""
 
-    __slots__ = ("_bytes_names", "_converted", "_names")
+    __slots__ = ("_bytes_names", "_converted", "_names", "names")
 
     def __init__(self, entity: Entity) -> None:
         public = entity.public_fields
+        self.names = frozenset(one.name for one in entity.fields)
         self._names = ("id", *(one.name for one in public), "_seq")
         self._converted = tuple(
             (one.name, one, FIELD_TYPES[one.kind].to_wire)
@@ -83,8 +84,12 @@ def image_text(entity: Entity, row: Row) -> str:
 
 
 def row_from_image(entity: Entity, text: str) -> Row:
-    """Return the row of an image; fields added since then are null."""
-    row = _plan(entity).from_image(jsonvalue.decode_trusted(text))
-    for field in entity.fields:
-        row.setdefault(field.name, None)
-    return row
+    """Return the row of an image; fields renamed since then moved, fields added are null."""
+    image: dict[str, Any] = jsonvalue.decode_trusted(text)
+    plan = _plan(entity)
+    if not plan.names <= image.keys():
+        for field in entity.fields:
+            if field.name not in image:
+                # An older name serves until a field of that name exists again.
+                image[field.name] = image.get(field.renamed_from or "")
+    return plan.from_image(image)

@@ -15,7 +15,7 @@ from pylon.app.fields import Inc
 from pylon.errors import Conflict, InvalidArgument, NotFound
 from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
-from pylon.schema.fieldtypes import parse_wire
+from pylon.schema.fieldtypes import incremented
 from pylon.schema.model import Access, Entity, FieldKind, Row
 from pylon.schema.validate import validate_insert, validate_patch
 from pylon.server.functions.authorize import demand, demand_signed_in, may_read
@@ -65,8 +65,7 @@ class RowWrites:
         patch = validate_patch(entity, values, is_app=self.is_app)
         after = {**before, **patch}
         for name, amount in increments.items():
-            field = entity.by_name[name]
-            after[name] = parse_wire(field, amount + (before[name] or 0))
+            after[name] = incremented(entity.by_name[name], before[name], amount)
         demand(
             self.definition, self.identity, entity, Access.UPDATE, before, self.transaction.now,
             self.transaction, after=after,

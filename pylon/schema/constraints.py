@@ -1,0 +1,94 @@
+"""Bounds of a field: min, max, lengths and pattern, made into one check per field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from pylon import limits
+from pylon.schema.decimals import units_of
+from pylon.schema.model import Field, FieldKind, Value
+
+Check = Callable[[Value], None]
+
+
+def constraint_of(field: Field) -> Check | None:
+    """Return the check of a present value, which raises ValueError; None where all values pass."""
+    kept = field.__dict__
+    if "_constraint" not in kept:
+        # A field is made once per definition and never changes, so its check is kept on it.
+        kept["_constraint"] = _make(field)
+    check: Check | None = kept["_constraint"]
+    return check
+
+
+def _make(field: Field) -> Check | None:
+    checks = [
+        made
+        for made in (_range_check(field), _length_check(field), _pattern_check(field))
+        if made is not None
+    ]
+    if len(checks) < 2:
+        return checks[0] if checks else None
+
+    def check_all(value: Value) -> None:
+        for check in checks:
+            check(value)
+
+    return check_all
+
+
+def _range_check(field: Field) -> Check | None:
+    low, high = field.min, field.max
+    if low is None and high is None:
+        return None
+    low_value, high_value = _bound(field, low), _bound(field, high)
+
+    def check(value: Value) -> None:
+        if low_value is not None and value < low_value:
+            raise ValueError(f"must be at least {low}")
+        if high_value is not None and value > high_value:
+            raise ValueError(f"must be at most {high}")
+
+    return check
+
+
+def _bound(field: Field, bound: Any) -> Any:
+    if bound is None or field.kind is not FieldKind.DECIMAL:
+        return bound
+    return units_of(Decimal(str(bound)), field.scale)
+
+
+def _length_check(field: Field) -> Check | None:
+    low, high = field.min_length, field.max_length
+    if low is None and high is None:
+        return None
+    noun = {FieldKind.LIST: "items", FieldKind.BYTES: "bytes"}.get(field.kind, "characters")
+
+    def check(value: Value) -> None:
+        length = len(value)
+        if low is not None and length < low:
+            raise ValueError(f"must have at least {low} {noun}")
+        if high is not None and length > high:
+            raise ValueError(f"must have at most {high} {noun}")
+
+    return check
+
+
+def _pattern_check(field: Field) -> Check | None:
+    if field.pattern is None:
+        return None
+    pattern = field.pattern
+    match = re.compile(pattern).fullmatch
+
+    def check(value: Value) -> None:
+        if len(value) > limits.PATTERN_TEXT_MAX:
+            raise ValueError(
+                f"must have at most {limits.PATTERN_TEXT_MAX} characters, because it has a pattern"
+            )
+        if match(value) is None:
+            raise ValueError(f"must match {pattern}")
+
+    return check
