@@ -30,29 +30,46 @@ def page_border(connection: RawConnection, seq: int, limit: int) -> tuple[int, l
     return int(through), [name for (name,) in entities]
 
 
+CaughtUp = tuple[int, int, int, str, str | None, int | None, int | None, int | None]
+
+
 def catch_up(
-    connection: RawConnection, entity: Entity, after: int, through: int, visible: SqlClause,
-    was_visible: SqlClause,
-) -> list[tuple[int, int, int, str, str | None, int | None, str | None]]:  # fmt: skip
-    """Return (seq, tx, at, row id, wire or None, was visible, id of the existing row) per entry.
+    connection: RawConnection, entity: Entity, after: int, through: int, policy: SqlClause,
+    matches: SqlClause, was_visible: SqlClause,
+) -> list[CaughtUp]:  # fmt: skip
+    """Return one tuple per entry: seq, tx, at, row id, wire, was visible, is newest, is allowed.
 
     Args:
         connection: inside a read transaction.
         entity: whose entries are looked at.
         after: entries above this seq,
         through: and up to this one.
-        visible: policy and subscriptions over the columns of `t`, asked of the state now.
-        was_visible: the same over the JSON image `l.before`.
+        policy: the read policy over the columns of `t`, asked of the state now.
+        matches: any of the subscriptions, likewise.
+        was_visible: both over the JSON image `l.before`.
+
+    `wire` is the current row's text, where the entry is its newest change and it is in view.
     """
     return connection.execute(
         "SELECT l.seq, l.tx, l.at, l.row_id,"
-        f' CASE WHEN t."_seq" = l.seq AND {visible.text} THEN t."_wire" END,'
+        f' CASE WHEN t."_seq" = l.seq AND {policy.text} AND {matches.text} THEN t."_wire" END,'
         f" CASE WHEN l.before IS NOT NULL THEN {was_visible.text} END,"
-        ' t."id"'
+        f' t."_seq" = l.seq, CASE WHEN t."_seq" = l.seq THEN {policy.text} END'
         f' FROM _pylon_log AS l LEFT JOIN "{entity.name}" AS t ON t."id" = l.row_id'
         " WHERE l.seq > ? AND l.seq <= ? AND l.entity = ? ORDER BY l.seq",
-        (*visible.params, *was_visible.params, after, through, entity.name),
-    ).fetchall()
+        (
+            *policy.params, *matches.params, *was_visible.params, *policy.params,
+            after, through, entity.name,
+        ),
+    ).fetchall()  # fmt: skip
+
+
+def wire_text_of(connection: RawConnection, entity: Entity, row_id: str) -> str | None:
+    """Return the wire text of a row, or None where it is gone."""
+    row = connection.execute(
+        f'SELECT "_wire" FROM "{entity.name}" WHERE "id" = ?', (row_id,)
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def snapshot_page(

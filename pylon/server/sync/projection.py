@@ -1,0 +1,86 @@
+"""A log record as one class of callers may see it: a change, or nothing.
+
+Pure. Both images are judged by the state now (POLICY "Visibility is data too"); what leaves the
+view leaves as a delete with an id and no content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pylon import jsonvalue
+from pylon.clock import iso_ms
+from pylon.schema.model import Row
+from pylon.server.storage.change_log import LogRecord
+
+#: Answers of a class of callers for one image: may the policy show it, does a subscription match.
+Judge = Callable[[Row], tuple[bool, bool]]
+
+
+def change_text(
+    *, seq: int, entity: str, row_id: str, kind: str, tx: int, at_ms: int,
+    wire: str | None = None, cause: str | None = None,
+) -> str:  # fmt: skip
+    """Return the JSON text of one change."""
+    text = f'{{"seq":{seq},"entity":"{entity}","row_id":"{row_id}","kind":"{kind}"'
+    if wire is not None:
+        text += f',"row":{wire}'
+    text += f',"tx":{tx},"at":"{iso_ms(at_ms)}"'
+    return f'{text},"cause":"{cause}"}}' if cause is not None else f"{text}}}"
+
+
+def project(record: LogRecord, *, is_newest: bool, judge: Judge) -> str | None:
+    """Return the change text that a class of callers gets for a record, or None.
+
+    Args:
+        record: the record with its images.
+        is_newest: no later record of the same row exists at the moment of asking.
+        judge: what the class may see, asked of the state now.
+    """
+    before = record.before
+    was_visible = before is not None and all(judge(before))
+    if is_newest and record.after is not None:
+        is_allowed, is_matched = judge(record.after)
+        if is_allowed and is_matched:
+            return _text(record, "update" if was_visible else "insert", wire=record.wire)
+        if was_visible:
+            return _text(record, "delete", cause="filtered" if is_allowed else "hidden")
+        return None
+    return _text(record, "delete") if was_visible else None
+
+
+def _text(
+    record: LogRecord, kind: str, *, wire: str | None = None, cause: str | None = None
+) -> str:
+    return change_text(
+        seq=record.seq, entity=record.entity, row_id=record.row_id, kind=kind, tx=record.tx,
+        at_ms=record.at_ms, wire=wire, cause=cause,
+    )  # fmt: skip
+
+
+def newest_seqs(records: list[LogRecord]) -> dict[tuple[str, str], int]:
+    """Return the last seq of each row among the records."""
+    return {(record.entity, record.row_id): record.seq for record in records}
+
+
+def changes_frame(epoch: str, after: int, through: int, tail: str, *, more: bool) -> bytes:
+    """Return the `changes` frame: a small prefix of the connection's own and a shared tail."""
+    flag = "true" if more else "false"
+    return (
+        f'{{"type":"changes","after":"{epoch}:{after}","through":"{epoch}:{through}",'
+        f'"changes":[{tail}],"more":{flag}}}'
+    ).encode()
+
+
+def batch_text(epoch: str, after: int, through: int, tail: str, *, more: bool) -> str:
+    """Return a batch as HTTP and SSE carry it."""
+    flag = "true" if more else "false"
+    return (
+        f'{{"after":"{epoch}:{after}","through":"{epoch}:{through}","changes":[{tail}],'
+        f'"more":{flag}}}'
+    )
+
+
+def encode(value: object) -> str:
+    """Return compact JSON text."""
+    return jsonvalue.encode_text(value)

@@ -1,0 +1,172 @@
+"""One connection's machine: what was promised to it, and what to read for it next.
+
+Pure: events in, commands out. A subscriber greets, hydrates its subscriptions page by page,
+catches up from its cursor, and is then live. What does not live here: sockets, SQL, and the
+order of frames among connections (`hub`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pylon import limits
+from pylon.errors import InvalidArgument, RateLimited
+from pylon.protocol.change import Cursor, ResyncReason
+from pylon.server.sync.subscription import Subscription
+
+
+class Phase(StrEnum):
+    """Where a connection stands."""
+
+    GREETING = "greeting"
+    HYDRATING = "hydrating"
+    CATCHING_UP = "catching_up"
+    LIVE = "live"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """Read the next page of a subscription, after this id."""
+
+    subscription_id: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWindow:
+    """Run a window's query again."""
+
+    subscription_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLog:
+    """Read the log on from this seq."""
+
+    seq: int
+
+
+Command = ReadPage | ReadWindow | ReadLog
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """The state of one connection; `cursor` is what was handed to its transport."""
+
+    epoch: str
+    phase: Phase = Phase.GREETING
+    cursor: int = 0
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    #: Highest version seen of an id, kept after unsubscribe.
+    versions: dict[str, int] = field(default_factory=dict)
+    dirty_windows: list[str] = field(default_factory=list)
+
+    def greet(self, cursor: Cursor | None, head: int, horizon: int) -> ResyncReason | None:
+        """Take a `hello`; returns why its cursor cannot be continued, or None.
+
+        Without a cursor the connection starts at the head of this moment.
+        """
+        assert self.phase is Phase.GREETING
+        reason = None
+        if cursor is None:
+            self.cursor = head
+        elif cursor.epoch != self.epoch:
+            reason = ResyncReason.EPOCH_CHANGED
+        elif cursor.seq > head:
+            reason = ResyncReason.CURSOR_AHEAD
+        elif cursor.seq < horizon:
+            reason = ResyncReason.CURSOR_TOO_OLD
+        else:
+            self.cursor = cursor.seq
+        if reason is not None:
+            self.cursor = head
+        self.phase = Phase.CATCHING_UP if self.cursor < head else Phase.LIVE
+        return reason
+
+    def add(self, subscription: Subscription) -> Subscription | None:
+        """Take a subscription; it takes part in changes from this moment on.
+
+        Returns the one it replaces (a higher version of the same id). Raises RateLimited over
+        the limit, InvalidArgument for an id that is in use.
+        """
+        known = self.versions.get(subscription.id)
+        replaced = self.subscriptions.get(subscription.id)
+        if replaced is not None and subscription.version <= (known or 0):
+            raise InvalidArgument(
+                f"the subscription {subscription.id} exists", field="id",
+                hint="unsubscribe first, or send a higher version",
+            )  # fmt: skip
+        if replaced is None and len(self.subscriptions) >= limits.SUBSCRIPTIONS_MAX:
+            raise RateLimited(f"a socket has at most {limits.SUBSCRIPTIONS_MAX} subscriptions")
+        self.subscriptions[subscription.id] = subscription
+        self.versions[subscription.id] = subscription.version
+        if subscription.is_window:
+            self.dirty_windows.append(subscription.id)
+        return replaced
+
+    def remove(self, subscription_id: str) -> bool:
+        """Drop a subscription; tells whether it was there."""
+        self.versions.pop(subscription_id, None)
+        return self.subscriptions.pop(subscription_id, None) is not None
+
+    def start_over(self, head: int) -> None:
+        """Go on as if `hello` had neither cursor nor `have`."""
+        self.cursor = head
+        self.phase = Phase.LIVE
+        self.dirty_windows = []
+        for one in self.subscriptions.values():
+            one.listed = None
+            if one.is_window:
+                self.dirty_windows.append(one.id)
+            else:
+                one.after = ""
+
+    def next_read(self) -> Command | None:
+        """Return what to read next for this connection, or None where nothing is missing."""
+        if self.phase in (Phase.GREETING, Phase.CLOSED):
+            return None
+        if self.phase is Phase.CATCHING_UP:
+            return ReadLog(self.cursor)
+        while self.dirty_windows:
+            subscription_id = self.dirty_windows.pop(0)
+            if subscription_id in self.subscriptions:
+                return ReadWindow(subscription_id)
+        for one in self.subscriptions.values():
+            if one.after is not None:
+                return ReadPage(one.id, one.after)
+        return None
+
+    def page_sent(self, subscription_id: str, last_id: str | None) -> bool:
+        """Note a page that was handed to the transport; tells whether it was the last."""
+        one = self.subscriptions.get(subscription_id)
+        if one is None:
+            return True
+        one.after = last_id
+        return last_id is None
+
+    def log_sent(self, through: int, *, more: bool) -> None:
+        """Note that changes through a seq were handed to the transport."""
+        assert through >= self.cursor, "a cursor never goes back"
+        self.cursor = through
+        if self.phase is Phase.CATCHING_UP and not more:
+            self.phase = Phase.LIVE
+
+    def fall_behind(self) -> None:
+        """Leave the live path: the log will bring this connection up again."""
+        if self.phase is Phase.LIVE:
+            self.phase = Phase.CATCHING_UP
+
+    def mark_windows(self, touches: Callable[[Subscription], bool]) -> None:
+        """Have the windows run again that a change can have moved."""
+        for one in self.subscriptions.values():
+            if one.is_window and one.id not in self.dirty_windows and touches(one):
+                self.dirty_windows.append(one.id)
+
+    def check(self) -> None:
+        """Assert what must hold after every step."""
+        assert self.cursor >= 0
+        assert set(self.subscriptions) <= set(self.versions)
+        assert len(self.subscriptions) <= limits.SUBSCRIPTIONS_MAX

@@ -1,0 +1,103 @@
+"""What a connection wants kept current: an entity, a filter, perhaps an order and a limit.
+
+Pure. What does not live here: which rows the policy lets through (`view`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pylon import jsonvalue, limits
+from pylon.app.definition import AppDefinition
+from pylon.errors import InvalidArgument, PylonError
+from pylon.ids import is_id
+from pylon.policy.compiled import CompiledFilter
+from pylon.protocol.messages import HaveAfter, Subscribe, SubscriptionSpec
+from pylon.schema.model import Entity
+from pylon.server.functions.queries import entity_of, filter_of, order_of
+from pylon.server.storage.select import OrderTerm
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One subscription of one connection and how far its rows were sent."""
+
+    id: str
+    entity: Entity
+    filter: CompiledFilter
+    #: Canonical text of the filter: equal texts select equal rows.
+    filter_key: str
+    order: tuple[OrderTerm, ...]
+    limit: int | None
+    version: int
+    #: Rows up to this id were sent; None once all were.
+    after: str | None = ""
+    #: Number of rows expected, once counted.
+    total: int | None = None
+    #: What a window last listed: id to seq.
+    listed: dict[str, int] | None = None
+
+    @property
+    def is_window(self) -> bool:
+        """Tell whether it is a window, which is no part of the cursor's promise."""
+        return self.limit is not None
+
+    @property
+    def is_hydrated(self) -> bool:
+        """Tell whether all its rows were sent."""
+        return self.after is None
+
+
+def make_subscription(
+    spec: SubscriptionSpec | Subscribe, definition: AppDefinition, *, is_resuming: bool
+) -> Subscription:
+    """Return the checked subscription; raises InvalidArgument or NotFound.
+
+    Args:
+        spec: what the client asks for.
+        definition: the app.
+        is_resuming: the connection continues a cursor, so that `have` counts.
+    """
+    if not is_id(spec.id):
+        raise InvalidArgument("a subscription's id is 1-64 of A-Za-z0-9_-", field="id")
+    if spec.fn is not None:
+        raise InvalidArgument("live query functions are not in this version", field="fn")
+    if spec.entity is None:
+        raise InvalidArgument("a subscription names an entity", field="entity")
+    if spec.include:
+        raise InvalidArgument("include is not in this version", field="include")
+    entity = entity_of(definition, spec.entity)
+    if not entity.sync:
+        raise InvalidArgument(f"{entity.name} is kept off the live path", field="entity")
+    if spec.limit is not None and not 1 <= spec.limit <= limits.WINDOW_ROWS_MAX:
+        raise InvalidArgument(f"limit is 1 to {limits.WINDOW_ROWS_MAX}", field="limit")
+    made = Subscription(
+        id=spec.id,
+        entity=entity,
+        filter=filter_of(entity, spec.where),
+        filter_key=jsonvalue.canonical_json(spec.where or {}).decode(),
+        order=order_of(entity, spec.order),
+        limit=spec.limit,
+        version=spec.version or 0,
+    )
+    if made.is_window or (is_resuming and spec.have is True):
+        made.after = None
+    elif is_resuming and isinstance(spec.have, HaveAfter):
+        made.after = spec.have.after
+    return made
+
+
+def still_compiles(subscription: Subscription, definition: AppDefinition) -> Subscription | None:
+    """Return the subscription over a new definition, or None where it no longer compiles."""
+    try:
+        entity = entity_of(definition, subscription.entity.name)
+        where = jsonvalue.decode_trusted(subscription.filter_key)
+        names = [f"{'-' if one.descending else ''}{one.field}" for one in subscription.order]
+        return Subscription(
+            id=subscription.id, entity=entity, filter=filter_of(entity, where or None),
+            filter_key=subscription.filter_key, order=order_of(entity, names),
+            limit=subscription.limit, version=subscription.version, after=subscription.after,
+            total=subscription.total, listed=subscription.listed,
+        )  # fmt: skip
+    except PylonError:
+        return None
