@@ -1,0 +1,146 @@
+"""The shell around the network: one WebSocket at a time, and requests beside it. Holds no rule."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from pylon import jsonvalue
+from pylon.client import events as ev
+from pylon.errors import PylonError, Unavailable
+from pylon.protocol.messages import Downstream, Upstream
+from pylon.protocol.version import SUBPROTOCOL
+
+_decoder = msgspec.json.Decoder(Downstream)
+
+
+class ServerRefused(PylonError):
+    """The server answered with an error; its code, message, hint and details are here."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        hint, details = error.get("hint"), error.get("details")
+        super().__init__(str(error.get("message", "")), hint=hint)
+        self.code = str(error.get("code", "INTERNAL"))
+        self.details = dict(details) if isinstance(details, dict) else {}
+
+
+class Connection:
+    """Opens, reads, writes; tells what happens through `dispatch`."""
+
+    def __init__(self, url: str, token: str | None, dispatch: Callable[[ev.Event], None]) -> None:
+        self._url = url.rstrip("/")
+        self._dispatch = dispatch
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._session: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._outgoing: asyncio.Queue[Upstream] = asyncio.Queue()
+        self._closing: set[asyncio.Task[object]] = set()
+
+    async def start(self) -> None:
+        """Make the HTTP session; a connection is opened by `connect`."""
+        self._session = aiohttp.ClientSession(headers=self._headers)
+
+    async def stop(self) -> None:
+        """Close whatever is open."""
+        self.disconnect()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def connect(self) -> None:
+        """Open a socket; any other is left."""
+        self.disconnect()
+        self._outgoing = asyncio.Queue()
+        self._reader = asyncio.create_task(self._run(), name="pylon client socket")
+
+    def disconnect(self) -> None:
+        """Leave the socket: nothing of it is told any more."""
+        if self._reader is not None:
+            task, self._reader = self._reader, None
+            self._keep(task)
+            task.cancel()
+
+    def send(self, message: Upstream) -> None:
+        """Queue a frame for the open socket."""
+        self._outgoing.put_nowait(message)
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _run(self) -> None:
+        assert self._session is not None
+        task = asyncio.current_task()
+        try:
+            socket = await self._session.ws_connect(
+                f"{self._url}/api/sync/ws", protocols=(SUBPROTOCOL,), max_msg_size=0
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            self._tell_failure(task, error.status)
+            return
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            self._tell(task, ev.Lost())
+            return
+        async with socket:
+            writer = asyncio.create_task(self._write(socket, self._outgoing))
+            try:
+                self._tell(task, ev.Opened())
+                async for frame in socket:
+                    if frame.type is not aiohttp.WSMsgType.TEXT:
+                        break
+                    self._tell(task, ev.Received(message=_decoder.decode(frame.data)))
+            except msgspec.DecodeError:
+                pass  # a frame that is none: the connection is over
+            finally:
+                writer.cancel()
+            code = socket.close_code
+        self._tell(task, ev.Lost(code=1006 if code is None else code))
+
+    async def _write(
+        self, socket: aiohttp.ClientWebSocketResponse, outgoing: asyncio.Queue[Upstream]
+    ) -> None:
+        while True:
+            message = await outgoing.get()
+            await socket.send_str(jsonvalue.encode_text(message))
+
+    def _tell_failure(self, task: asyncio.Task[Any] | None, status: int) -> None:
+        if status == 401:
+            error = {"code": "UNAUTHENTICATED", "message": "the token is not valid"}
+            self._tell(task, ev.Refused(error=error))
+        else:
+            self._tell(task, ev.Lost())
+
+    def _tell(self, task: asyncio.Task[Any] | None, event: ev.Event) -> None:
+        if task is self._reader:
+            self._dispatch(event)
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None
+    ) -> Any:
+        """Return the body of an answer; raises ServerRefused, or Unavailable for no answer."""
+        assert self._session is not None
+        try:
+            async with self._session.request(
+                method, self._url + path, params=params, json=body
+            ) as response:
+                text = await response.read()
+                status = response.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable("the server cannot be reached") from error
+        answer = jsonvalue.decode_trusted(text) if text else None
+        if status >= 400:
+            found = answer.get("error") if isinstance(answer, dict) else None
+            raise ServerRefused(found or {"message": f"the server answered {status}"})
+        return answer
+
+
+def spawn(work: Coroutine[Any, Any, None], owner: set[asyncio.Task[None]]) -> None:
+    """Run work in a task that `owner` keeps until it ends."""
+    task = asyncio.create_task(work)
+    owner.add(task)
+    task.add_done_callback(owner.discard)
