@@ -22,6 +22,8 @@ class StepKind(StrEnum):
     DROP_FIELD = "drop field"
     RENAME_FIELD = "rename field"
     CHANGE_FIELD = "change field"
+    #: A rule of a field that stored values need not be written anew for.
+    CHANGE_RULE = "change rule"
     CREATE_INDEX = "create index"
     DROP_INDEX = "drop index"
 
@@ -50,7 +52,11 @@ class SchemaStep:
 
 
 def diff(old: Schema, new: Schema) -> tuple[SchemaStep, ...]:
-    """Return the steps from `old` to `new`, in the order in which they can be carried out."""
+    """Return the steps from `old` to `new`; tables are dropped last, after a look at their rows.
+
+    Bounds (min, max, lengths, pattern) are no part of it: they are asked of what comes in, and
+    rows that were accepted under other bounds stay.
+    """
     steps: list[SchemaStep] = []
     for name, entity in new.entities.items():
         before = old.entities.get(name)
@@ -116,28 +122,56 @@ def _added(entity: Entity, field: Field) -> SchemaStep:
 
 def _changed(entity: Entity, old: Field, new: Field) -> list[SchemaStep]:
     where = f"{entity.name}.{new.name}"
-    found: list[tuple[Safety, str]] = []
+    found: list[tuple[StepKind, Safety, str]] = []
     if not _is_same_form(old, new):
-        found.append((Safety.LOSSY, f"{where} becomes {new.kind} (was {old.kind})"))
+        text = f"{where} becomes {_form(new)} (was {_form(old)})"
+        found.append((StepKind.CHANGE_FIELD, Safety.LOSSY, text))
     elif old.kind is not new.kind:
-        found.append((Safety.CHECKED, f"{where} becomes {new.kind} (was {old.kind})"))
+        text = f"{where} becomes {new.kind} (was {old.kind})"
+        found.append((StepKind.CHANGE_FIELD, Safety.CHECKED, text))
     if old.nullable and not new.nullable:
-        found.append((Safety.CHECKED, f"{where} must not be null any more"))
+        text = f"{where} must not be null any more"
+        found.append((StepKind.CHANGE_FIELD, Safety.CHECKED, text))
     elif new.nullable and not old.nullable:
-        found.append((Safety.ADDITIVE, f"{where} may be null"))
-    loses_choices = not set(old.choices) <= set(new.choices)
-    if old.kind is FieldKind.ENUM and new.kind is FieldKind.ENUM and loses_choices:
-        found.append((Safety.CHECKED, f"{where} loses choices"))
+        found.append((StepKind.CHANGE_FIELD, Safety.ADDITIVE, f"{where} may be null"))
     if old.private is not new.private:
         word = "private" if new.private else "readable"
-        found.append((Safety.ADDITIVE, f"{where} becomes {word}"))
+        found.append((StepKind.CHANGE_FIELD, Safety.ADDITIVE, f"{where} becomes {word}"))
+    found += _changed_rules(where, old, new)
     return [
-        SchemaStep(
-            kind=StepKind.CHANGE_FIELD, safety=safety, entity=entity.name, description=text,
-            old=old, new=new,
-        )
-        for safety, text in found
-    ]  # fmt: skip
+        SchemaStep(kind=kind, safety=safety, entity=entity.name, description=text, old=old, new=new)
+        for kind, safety, text in found
+    ]
+
+
+def _changed_rules(where: str, old: Field, new: Field) -> list[tuple[StepKind, Safety, str]]:
+    found: list[tuple[StepKind, Safety, str]] = []
+    if old.kind is new.kind is FieldKind.ENUM:
+        lost = [one for one in old.choices if one not in new.choices]
+        gained = [one for one in new.choices if one not in old.choices]
+        if lost:
+            text = f"{where} loses {', '.join(lost)}"
+            found.append((StepKind.CHANGE_RULE, Safety.CHECKED, text))
+        if gained:
+            text = f"{where} gains {', '.join(gained)}"
+            found.append((StepKind.CHANGE_RULE, Safety.ADDITIVE, text))
+    if old.kind is new.kind is FieldKind.REF:
+        if old.ref != new.ref:
+            text = f"{where} refers to {new.ref} (was {old.ref})"
+            found.append((StepKind.CHANGE_RULE, Safety.CHECKED, text))
+        if old.on_delete is not new.on_delete:
+            text = f"{where} is on_delete={new.on_delete} (was {old.on_delete})"
+            found.append((StepKind.CHANGE_RULE, Safety.ADDITIVE, text))
+    return found
+
+
+def _form(field: Field) -> str:
+    """Return the kind with what else decides how values are stored."""
+    if field.kind is FieldKind.DECIMAL:
+        return f"decimal with {field.scale} digits"
+    if field.kind is FieldKind.LIST and field.item is not None:
+        return f"list of {field.item}"
+    return str(field.kind)
 
 
 _TEXT_KINDS = (FieldKind.STR, FieldKind.TEXT, FieldKind.ENUM, FieldKind.REF)

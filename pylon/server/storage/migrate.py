@@ -16,9 +16,9 @@ from pylon import jsonvalue
 from pylon.clock import iso_ms
 from pylon.errors import PylonError
 from pylon.schema.diff import Safety, SchemaStep, StepKind, diff
-from pylon.schema.fieldtypes import from_app
+from pylon.schema.fieldtypes import from_app, to_app, to_wire
 from pylon.schema.fingerprint import schema_from_json, schema_to_json
-from pylon.schema.model import DefaultKind, Entity, Field, FieldKind, Row, Schema
+from pylon.schema.model import DefaultKind, Entity, Field, FieldKind, Index, Row, Schema
 from pylon.schema.wire import wire_text
 from pylon.server.storage.lineage import meta, set_meta
 from pylon.server.storage.tables import (
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from pylon.server.storage.database import Database
 
 _ROWS_AT_ONCE = 1_000
+#: Defaults that give every live row the same value.
+_SAME_FOR_ALL = (DefaultKind.LITERAL, DefaultKind.NOW)
+#: Steps that leave the rows of a table as they are written.
+_NO_REWRITE = (
+    StepKind.CREATE_INDEX, StepKind.DROP_INDEX, StepKind.DROP_TABLE, StepKind.CHANGE_RULE
+)  # fmt: skip
 
 
 class MigrationRefused(PylonError):
@@ -87,7 +93,7 @@ def make_plan(connection: RawConnection, new: Schema) -> MigrationPlan:
         if step.safety is Safety.LOSSY:
             losses += _losses(connection, step)
         elif step.safety is Safety.CHECKED:
-            blockers += _blockers(connection, step, old)
+            blockers += _blockers(connection, step, old, new)
     return MigrationPlan(steps, tuple(blockers), tuple(losses))
 
 
@@ -110,7 +116,7 @@ def _losses(connection: RawConnection, step: SchemaStep) -> list[str]:
     return [f"{step.description}: {_rows(count)} have a value"] if count else []
 
 
-def _blockers(connection: RawConnection, step: SchemaStep, old: Schema) -> list[str]:
+def _blockers(connection: RawConnection, step: SchemaStep, old: Schema, new: Schema) -> list[str]:
     table = f'"{step.entity}"'
     if step.kind is StepKind.ADD_FIELD:
         assert step.new is not None
@@ -118,7 +124,7 @@ def _blockers(connection: RawConnection, step: SchemaStep, old: Schema) -> list[
         text = f"{_rows(count)} have no {step.new.name}: give it a default, or | None"
         return [f"{step.entity}: {text}"] if count else []
     if step.kind is StepKind.CREATE_INDEX:
-        return _duplicates(connection, step, old)
+        return _duplicates(connection, step, old, new)
     assert step.old is not None
     assert step.new is not None
     found = []
@@ -126,6 +132,8 @@ def _blockers(connection: RawConnection, step: SchemaStep, old: Schema) -> list[
         count = _count(connection, f'SELECT count(*) FROM {table} WHERE "{step.old.name}" IS NULL')
         if count:
             found.append(f"{step.entity}: {_rows(count)} have no {step.new.name}")
+    if step.new.kind is FieldKind.REF and step.new.ref != step.old.ref:
+        found += _dangling(connection, step, old)
     if step.new.kind is FieldKind.ENUM:
         marks = ", ".join("?" * len(step.new.choices))
         count = _count(
@@ -140,20 +148,56 @@ def _blockers(connection: RawConnection, step: SchemaStep, old: Schema) -> list[
     return found
 
 
-def _duplicates(connection: RawConnection, step: SchemaStep, old: Schema) -> list[str]:
-    assert step.index is not None
-    entity = old.entities[step.entity]
-    if not all(name in entity.by_name or name == "id" for name in step.index.fields):
-        return []  # the index is over a field that is new, and so null or equal in every row
-    names = ", ".join(f'"{name}"' for name in step.index.fields)
-    present = " AND ".join(f'"{name}" IS NOT NULL' for name in step.index.fields)
+def _dangling(connection: RawConnection, step: SchemaStep, old: Schema) -> list[str]:
+    """Return how many rows refer to no row of the entity that a field is now to refer to."""
+    assert step.old is not None
+    assert step.new is not None
+    column = f'"{step.entity}"."{step.old.name}"'
+    found = "" if step.new.ref not in old.entities else (
+        f' AND NOT EXISTS (SELECT 1 FROM "{step.new.ref}" AS one WHERE one."id" = {column})'
+    )  # fmt: skip
     count = _count(
-        connection,
-        f'SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM "{step.entity}"'
-        f" WHERE {present} GROUP BY {names} HAVING n > 1)",
+        connection, f'SELECT count(*) FROM "{step.entity}" WHERE {column} IS NOT NULL{found}'
     )
+    text = f"{_rows(count)} have a {step.new.name} that is no {step.new.ref}"
+    return [f"{step.entity}: {text}"] if count else []
+
+
+def _duplicates(connection: RawConnection, step: SchemaStep, old: Schema, new: Schema) -> list[str]:
+    assert step.index is not None
+    before, after = old.entities[step.entity], new.entities[step.entity]
+    columns = _columns_before(step.index, before, after)
+    if columns is None:
+        return []
+    names = ", ".join(f'"{name}"' for name in columns)
+    if columns:
+        present = " AND ".join(f'"{name}" IS NOT NULL' for name in columns)
+        count = _count(
+            connection,
+            f'SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM "{step.entity}"'
+            f" WHERE {present} GROUP BY {names} HAVING n > 1)",
+        )
+    else:
+        count = _count(connection, f'SELECT max(count(*) - 1, 0) FROM "{step.entity}"')
     where = f"{step.entity}.{', '.join(step.index.fields)}"
     return [f"{count} duplicate{'' if count == 1 else 's'} in {where}"] if count else []
+
+
+def _columns_before(index: Index, before: Entity, after: Entity) -> list[str] | None:
+    """Return the columns that tell rows of a new unique index apart; None: all rows differ."""
+    columns = []
+    for name in index.fields:
+        field = after.by_name.get(name)
+        if field is None:
+            return None  # the id
+        source = name if name in before.by_name else field.renamed_from
+        if source in before.by_name:
+            columns.append(str(source))
+        elif field.default is None or field.default.kind not in _SAME_FOR_ALL:
+            return None  # null, or made anew for each row
+        elif field.default.value is None and field.default.kind is DefaultKind.LITERAL:
+            return None
+    return columns
 
 
 # --- carrying it out ---------------------------------------------------------------------
@@ -199,8 +243,7 @@ def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, no
     rewritten = {
         step.entity
         for step in plan.steps
-        if step.kind not in (StepKind.CREATE_INDEX, StepKind.DROP_INDEX, StepKind.DROP_TABLE)
-        and step.entity in old.entities
+        if step.kind not in _NO_REWRITE and step.entity in old.entities
     }
     for name, entity in new.entities.items():
         if name not in old.entities:
@@ -273,9 +316,10 @@ def _carried(old: Field, new: Field, value: Any) -> Any:
     if value is None or (old.kind is new.kind and old.scale == new.scale):
         return value
     if new.kind in (FieldKind.STR, FieldKind.TEXT):
-        return value if isinstance(value, str) else jsonvalue.encode_text(value)
+        wire = to_wire(old, value)
+        return wire if isinstance(wire, str) else jsonvalue.encode_text(wire)
     try:
-        return from_app(new, value)
+        return from_app(new, to_app(old, value))
     except PylonError:
         return _default_of(new, "") if not new.nullable else None
 
