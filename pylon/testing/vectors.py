@@ -18,7 +18,7 @@ import msgspec
 from pylon import jsonvalue
 from pylon.client import events as ev
 from pylon.client.machine import Machine
-from pylon.testing import scenarios
+from pylon.testing import filter_cases, scenarios
 
 FOLDER = Path(__file__).parents[2] / "tests" / "vectors"
 
@@ -70,7 +70,10 @@ def record() -> dict[str, bytes]:
             "random": scenarios.RANDOM,
             "steps": replay(scenarios.RANDOM, _plain(scenario)),
         }
-        found[f"{name}.json"] = msgspec.json.format(jsonvalue.encode(vector), indent=1) + b"\n"
+        found[f"machine/{name}.json"] = (
+            msgspec.json.format(jsonvalue.encode(vector), indent=1) + b"\n"
+        )
+    found["filters.json"] = filter_cases.record()
     return found
 
 

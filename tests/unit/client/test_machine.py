@@ -19,7 +19,9 @@ from pylon.protocol.messages import Changes, Downstream
 from pylon.testing import vectors
 
 
-@pytest.mark.parametrize("path", sorted(vectors.FOLDER.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(vectors.FOLDER.glob("machine/*.json")), ids=lambda path: path.stem
+)
 def test_recorded_transcripts_are_reproduced(path: Any) -> None:
     """Events in, the same commands and the same view out, as in TypeScript."""
     vector = json.loads(path.read_bytes())
@@ -30,7 +32,10 @@ def test_recorded_transcripts_are_reproduced(path: Any) -> None:
 
 def test_the_committed_transcripts_are_current() -> None:
     """What is in tests/vectors is what the scenarios tell now."""
-    found = {path.name: path.read_bytes() for path in vectors.FOLDER.glob("*.json")}
+    found = {
+        path.relative_to(vectors.FOLDER).as_posix(): path.read_bytes()
+        for path in vectors.FOLDER.rglob("*.json")
+    }
     assert found == vectors.record(), "run: python -m pylon.testing.vectors"
 
 

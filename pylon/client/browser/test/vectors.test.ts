@@ -9,7 +9,7 @@ import { Machine } from "../src/machine.ts";
 import type { WireRow } from "../src/protocol.gen.ts";
 import { View } from "../src/view.ts";
 
-const FOLDER = join(import.meta.dirname, "../../../../tests/vectors");
+const FOLDER = join(import.meta.dirname, "../../../../tests/vectors/machine");
 
 interface Vector {
   readonly name: string;
