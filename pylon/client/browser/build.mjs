@@ -4,8 +4,9 @@
 // client as "./client.js", so that both share one copy of it.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { joinDeclarations } from "./declarations.mjs";
 
 const root = import.meta.dirname;
@@ -39,3 +40,10 @@ writeFileSync(join(dist, "react.d.ts"), joinDeclarations(join(types, "react", "i
   from === "react" ? "react" : from.endsWith("/index.ts") ? "./client.js" : null));
 writeFileSync(join(dist, "dev.d.ts"), "export {};\n");
 rmSync(types, { recursive: true });
+
+// What a page loads stays small; over the bound, the build fails.
+for (const [name, kilobytesMax] of [["client.js", 25], ["react.js", 5]]) {
+  const bytes = gzipSync(readFileSync(join(dist, name)), { level: 9 }).length;
+  console.log(`${name}: ${(bytes / 1000).toFixed(1)} kB gzipped`);
+  if (bytes > kilobytesMax * 1000) throw new Error(`${name} has ${bytes} bytes gzipped; at most ${kilobytesMax} kB`);
+}

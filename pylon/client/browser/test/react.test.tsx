@@ -1,0 +1,112 @@
+// @vitest-environment happy-dom
+// Goal: the hooks show live rows under StrictMode and render only when something changed.
+
+import { act, StrictMode, type ReactNode } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { connect, type Database } from "../src/index.ts";
+import { PylonProvider, useAuth, useCall, useMutation, useQuery, useRow, useStatus } from "../src/react/index.ts";
+import { FakeNetwork } from "./fake-network.ts";
+import { ModelServer } from "./model-server.ts";
+
+(globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
+
+let server: ModelServer;
+let network: FakeNetwork;
+let db: Database;
+let root: Root;
+let page: HTMLElement;
+
+beforeEach(async () => {
+  server = new ModelServer();
+  network = new FakeNetwork(server);
+  db = await connect({ url: "http://localhost:4321", store: "memory", surroundings: network.surroundings });
+  page = document.createElement("div");
+  root = createRoot(page);
+});
+afterEach(async () => {
+  await act(async () => root.unmount());
+  db.close();
+});
+
+async function show(children: ReactNode): Promise<void> {
+  await act(async () => root.render(<StrictMode><PylonProvider db={db}>{children}</PylonProvider></StrictMode>));
+  await act(() => network.settle());
+}
+
+const later = (change: () => unknown): Promise<void> => act(async () => {
+  change();
+  await network.settle();
+});
+
+test("useQuery shows rows, follows changes, and is still for rows of others", async () => {
+  server.write("Note", "a", { text: "1", state: "on" });
+  let renders = 0;
+  const List = (): ReactNode => {
+    const { rows, ready } = useQuery("Note", { where: { state: "on" }, order: ["text"] });
+    renders += 1;
+    return <p>{ready ? rows.map((row) => String(row["text"])).join(",") : "…"}</p>;
+  };
+  await show(<List />);
+  expect(page.textContent).toBe("1");
+  await later(() => server.write("Note", "b", { text: "0", state: "on" }));
+  expect(page.textContent).toBe("0,1");
+  const before = renders;
+  await later(() => server.write("Note", "c", { text: "2", state: "off" }));
+  expect(renders).toBe(before);
+});
+
+test("useQuery follows its options", async () => {
+  server.write("Note", "a", { text: "1", state: "on" });
+  server.write("Note", "b", { text: "2", state: "off" });
+  const List = ({ state }: { state: string }): ReactNode => <p>{useQuery("Note", { where: { state } }).rows.map((row) => row.id)}</p>;
+  await show(<List state="on" />);
+  expect(page.textContent).toBe("a");
+  await show(<List state="off" />);
+  expect(page.textContent).toBe("b");
+});
+
+test("useMutation writes at once, useRow shows it, useStatus counts it", async () => {
+  server.write("Note", "a", { text: "1" });
+  let write: ReturnType<typeof useMutation> | undefined;
+  const seen: string[] = [];
+  const Editor = (): ReactNode => {
+    write = useMutation("Note");
+    const { row } = useRow("Note", "a");
+    const text = `${String(row?.["text"])} ${useStatus().pending} ${useStatus().state}`;
+    seen.push(text);
+    return <p>{text}</p>;
+  };
+  await show(<Editor />);
+  expect(page.textContent).toBe("1 0 live");
+  await act(async () => { void write?.update("a", { text: "2" }); });
+  expect(page.textContent).toBe("2 1 live");
+  await later(() => undefined);
+  expect(page.textContent).toBe("2 0 live");
+  expect(seen.lastIndexOf("1 0 live")).toBeLessThan(seen.indexOf("2 1 live"));
+});
+
+test("useCall keeps the last answer and its error", async () => {
+  let count: ReturnType<typeof useCall<number>> | undefined;
+  let none: ReturnType<typeof useCall> | undefined;
+  const Counter = (): ReactNode => {
+    count = useCall<number>("count");
+    none = useCall("nothing");
+    return <p>{`${count.value} ${none.error?.code}`}</p>;
+  };
+  await show(<Counter />);
+  await act(async () => { await count?.call(); await none?.call().catch(() => undefined); });
+  expect(page.textContent).toBe("0 NOT_FOUND");
+});
+
+test("useAuth says who is signed in, and follows signing out", async () => {
+  let auth: ReturnType<typeof useAuth> | undefined;
+  const Me = (): ReactNode => {
+    auth = useAuth();
+    return <p>{auth.user === undefined ? "…" : auth.user?.email ?? "nobody"}</p>;
+  };
+  await show(<Me />);
+  expect(page.textContent).toBe("u1@example.com");
+  await act(async () => { await auth?.signOut(); await network.settle(); });
+  expect(page.textContent).toBe("nobody");
+});
