@@ -31,6 +31,11 @@ class SqlClause:
     params: tuple[Any, ...]
 
 
+def both(left: SqlClause, right: SqlClause) -> SqlClause:
+    """Return two clauses joined by AND."""
+    return SqlClause(f"({left.text} AND {right.text})", (*left.params, *right.params))
+
+
 class NoImageForm(Exception):
     """A double in stored JSON is not read back to the last bit: ask the predicate instead."""
 

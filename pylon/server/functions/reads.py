@@ -9,6 +9,8 @@ from pylon.app.definition import AppDefinition
 from pylon.clock import Clock, iso_ms
 from pylon.errors import NotFound
 from pylon.identity import Identity
+from pylon.policy.filters import compile_filter_text
+from pylon.policy.sqlclause import both
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.queries import (
     decode_next,
@@ -54,11 +56,21 @@ class Reads:
 
     async def list_rows(
         self, identity: Identity, entity_name: str, *, where: Any = None, order: Any = None,
-        limit: Any = None, after: Any = None,
+        limit: Any = None, after: Any = None, expression: str | None = None,
     ) -> str:  # fmt: skip
-        """Return the JSON body of one page: {"rows": […], "next": …}."""
+        """Return the JSON body of one page: {"rows": […], "next": …}.
+
+        `expression` is a filter in the policy language, beside or instead of `where`.
+        """
         spec, question = self._spec(
-            self._definitions.current, identity, entity_name, where, order, limit, after
+            self._definitions.current,
+            identity,
+            entity_name,
+            where,
+            order,
+            limit,
+            after,
+            expression,
         )
         if spec.limit <= _INLINE_LIMIT and spec.policy is NO_CLAUSE and where is None:
             rows, key = list_wire(self._database.readers.inline.raw, spec)
@@ -78,15 +90,18 @@ class Reads:
 
     def _spec(
         self, definition: AppDefinition, identity: Identity, entity_name: str, where: Any,
-        order: Any, limit: Any, after: Any,
+        order: Any, limit: Any, after: Any, expression: str | None = None,
     ) -> tuple[SelectSpec, str]:  # fmt: skip
         entity = entity_of(definition, entity_name)
         now = iso_ms(self._clock.now_ms())
         terms = order_of(entity, order)
-        question = question_hash(entity, where, terms)
+        question = question_hash(entity, [where, expression], terms)
         selected = NO_CLAUSE
         if where is not None:
             selected = filter_of(entity, where).clause(identity, alias="t", now=now)
+        if expression is not None:
+            compiled = compile_filter_text(expression, entity=entity, schema=definition.schema)
+            selected = both(selected, compiled.clause(identity, alias="t", now=now))
         policy = read_clause(definition, identity, entity, now)
         return SelectSpec(
             entity=entity,

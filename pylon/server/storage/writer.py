@@ -125,6 +125,10 @@ class Writer:
         """Call `listener(records, head)` on the loop after each commit that changed rows."""
         self._listeners.append(listener)
 
+    def off_commit(self, listener: CommitListener) -> None:
+        """Stop calling a listener."""
+        self._listeners.remove(listener)
+
     def pause(self) -> asyncio.Lock:
         """Return the lock that keeps batches from running, for migrations and backups."""
         return self._pause

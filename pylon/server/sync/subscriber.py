@@ -124,6 +124,16 @@ class Subscriber:
             else:
                 one.after = ""
 
+    def next_read_is_due(self) -> bool:
+        """Tell whether `next_read` would return something."""
+        if self.phase in (Phase.GREETING, Phase.CLOSED):
+            return False
+        return (
+            self.phase is Phase.CATCHING_UP
+            or bool(self.dirty_windows)
+            or any(one.after is not None for one in self.subscriptions.values())
+        )
+
     def next_read(self) -> Command | None:
         """Return what to read next for this connection, or None where nothing is missing."""
         if self.phase in (Phase.GREETING, Phase.CLOSED):

@@ -13,7 +13,7 @@ from typing import Any
 from pylon.app.definition import AppDefinition
 from pylon.identity import Identity
 from pylon.policy.compiled import CompiledFilter, CompiledPolicy
-from pylon.policy.sqlclause import SqlClause
+from pylon.policy.sqlclause import SqlClause, both
 from pylon.schema.model import Access, Entity, Row
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.readers import ReadConnection
@@ -90,11 +90,6 @@ def any_clause(clauses: list[SqlClause]) -> SqlClause:
         return SqlClause("0", ())
     text = " OR ".join(clause.text for clause in clauses)
     return SqlClause(f"({text})", tuple(one for clause in clauses for one in clause.params))
-
-
-def both(left: SqlClause, right: SqlClause) -> SqlClause:
-    """Return two clauses joined by AND."""
-    return SqlClause(f"({left.text} AND {right.text})", (*left.params, *right.params))
 
 
 class View:

@@ -1,0 +1,114 @@
+"""`python -m pylon.server`: the runtime process that the supervisor starts.
+
+It stops on SIGINT and SIGTERM, and when its standard input ends (the supervisor is gone), unless
+it was started with --detach. SIGUSR1 writes every stack to the project's stacks file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+from pathlib import Path
+
+from pylon import paths
+from pylon.errors import PylonError
+from pylon.server.assembly import Runtime, report_failure
+from pylon.server.config import ServerConfig, apply_dotenv, load_config
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one project's runtime; returns the exit code."""
+    given = _parser().parse_args(arguments)
+    project = Path(given.project).resolve()
+    sys.path.insert(0, str(project))
+    try:
+        apply_dotenv(project)
+        config = load_config(
+            project, is_dev=given.mode == "dev", environment=os.environ,
+            flags={"server.host": given.host, "server.port": given.port},
+        )  # fmt: skip
+    except PylonError as error:
+        report_failure(error)
+        return 1
+    stacks = paths.stacks_path(project)
+    descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1, file=descriptor, all_threads=True)
+    try:
+        return _run(RuntimeProcess(config, given))
+    finally:
+        os.close(descriptor)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pylon.server", description=__doc__)
+    parser.add_argument("--project", required=True)
+    parser.add_argument("--mode", choices=["dev", "serve"], default="dev")
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--migrate", action="store_true")
+    parser.add_argument("--detach", action="store_true")
+    parser.add_argument("--listen-fd", type=int)
+    return parser
+
+
+class RuntimeProcess:
+    """The coroutine of a runtime process, and its signals."""
+
+    def __init__(self, config: ServerConfig, given: argparse.Namespace) -> None:
+        self._config = config
+        self._given = given
+
+    async def __call__(self) -> int:
+        """Start, wait, stop."""
+        runtime = Runtime(self._config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, runtime.ask_to_stop, signal.Signals(number).name)
+        try:
+            port = await runtime.start(
+                may_migrate=self._given.mode == "dev" or self._given.migrate,
+                listen_fd=self._given.listen_fd,
+            )
+        except PylonError as error:
+            report_failure(error)
+            return 1
+        if not self._given.detach:
+            _watch_parent(loop, runtime)
+        host = runtime.config["server.host"]
+        sys.stdout.write(f"listening on http://{host}:{port}\n")
+        sys.stdout.flush()
+        await runtime.wait()
+        await runtime.stop()
+        return 0
+
+
+def _watch_parent(loop: asyncio.AbstractEventLoop, runtime: Runtime) -> None:
+    """Stop when standard input ends: whoever started this runtime is gone."""
+    descriptor = sys.stdin.fileno()
+
+    def readable() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            runtime.ask_to_stop("its supervisor is gone")
+
+    try:
+        loop.add_reader(descriptor, readable)
+    except (OSError, ValueError, PermissionError):
+        return  # standard input is a plain file: there is nobody to watch
+
+
+def _run(start: RuntimeProcess) -> int:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(start())
+    return uvloop.run(start())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""The composition root: builds every service of a runtime, listens, and takes it all down again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from pylon import limits, paths
+from pylon.app.loader import load_app
+from pylon.clock import SystemClock
+from pylon.errors import PylonError
+from pylon.ids import IdSource
+from pylon.server.auth.outbox import Outbox
+from pylon.server.auth.rates import RateLimiter
+from pylon.server.auth.sessions import SessionService
+from pylon.server.config import ServerConfig
+from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.executor import Executor
+from pylon.server.functions.reads import Reads
+from pylon.server.http.gate import Gate, known_names
+from pylon.server.http.services import Services
+from pylon.server.http.table import make_router
+from pylon.server.lifecycle import Stopper
+from pylon.server.observe import Observer, set_up_logging
+from pylon.server.reloading import Reloader, run_hooks
+from pylon.server.storage.database import Database
+from pylon.server.storage.migrate import make_plan, migrate
+from pylon.server.sync.hub import Hub
+
+_log = logging.getLogger("pylon.runtime")
+_LAG_SECONDS = 0.1
+_BACKLOG = 1024
+
+
+class Runtime:
+    """One project's runtime in this process."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.clock = SystemClock()
+        self.ids = IdSource(self.clock, secrets.token_bytes)
+        self.observer = Observer(self.clock)
+        self.services: Services
+        self._stopper = Stopper()
+        self._stop_asked = asyncio.Event()
+        self._servers: list[web.Server] = []
+
+    async def start(self, *, may_migrate: bool, listen_fd: int | None = None) -> int:
+        """Start everything and listen; returns the port.
+
+        Raises LoadFailed, MigrationRefused, FolderInUse and ConfigError, all before listening.
+        """
+        config = self.config
+        set_up_logging(self.observer, as_json=not config.is_dev)
+        definition = load_app(config.project, generation=1)
+        database = await Database.open(
+            config.project / ".pylon", clock=self.clock, ids=self.ids,
+            durability=config["server.durability"], witness=paths.witness_dir(),
+        )  # fmt: skip
+        self._stopper.add("database", database.close)
+        try:
+            await self._migrate(database, definition.schema, may_migrate=may_migrate)
+            self._build(database, DefinitionHolder(definition))
+            await run_hooks(definition, definition.on_start)
+            port = await self._listen(listen_fd)
+        except BaseException:
+            await self._stopper.stop(limits.DRAIN_SECONDS)
+            raise
+        for warning in definition.warnings:
+            _log.warning("app.advice %s", warning)
+        return port
+
+    async def _migrate(self, database: Database, schema: Any, *, may_migrate: bool) -> None:
+        plan = await database.run_on_writer(lambda raw: make_plan(raw, schema))
+        is_first = database.head == 0 and not database.schema.entities
+        if not plan.is_empty and not may_migrate and not (is_first and _is_new(plan)):
+            raise PylonError(
+                "the app's schema is not the database's:\n" + plan.render(),
+                hint="start with --migrate, or apply it first: pylon migrate --apply",
+            )
+        await migrate(database, schema)
+
+    def _build(self, database: Database, definitions: DefinitionHolder) -> None:
+        config = self.config
+        sessions = SessionService(
+            database, lambda: definitions.current.schema.entities["User"], self.clock, self.ids,
+            config["auth.session_days"],
+        )  # fmt: skip
+        hub = Hub(
+            database, definitions, sessions, self.clock,
+            queue_bytes_max=config["limits.send_queue_bytes"],
+            heartbeat_s=config["limits.heartbeat_seconds"],
+            sockets_max=(
+                config["limits.sockets"], config["limits.sockets_per_user"],
+                config["limits.sockets_per_address"],
+            ),
+        )  # fmt: skip
+        per_second = config["limits.requests_per_second"]
+        self.services = Services(
+            config=config, clock=self.clock, ids=self.ids, database=database,
+            definitions=definitions,
+            executor=Executor(database, definitions, self.clock, self.ids, self.observer),
+            reads=Reads(database, definitions, self.clock), sessions=sessions,
+            outbox=Outbox(
+                config.project / ".pylon" / "outbox", config["mail.from"], self.clock, self.ids,
+                self.observer,
+            ),
+            observer=self.observer, hub=hub,
+            auth_rates=RateLimiter(self.clock, per_second=0.5, burst=30),
+            data_rates=RateLimiter(self.clock, per_second, per_second * 2) if per_second else None,
+            admin_tokens=self._admin_tokens(),
+            reload=Reloader(database, definitions, hub, self.clock).reload,
+            stop=lambda reason: self.ask_to_stop(reason),
+            started_ms=self.clock.now_ms(),
+        )  # fmt: skip
+        sessions.start()
+        self._stopper.add("sessions", sessions.stop)
+        hub.start()
+        self._stopper.add("hub", hub.stop)
+        task = asyncio.get_running_loop().create_task(self._watch_lag())
+        self._stopper.add("lag", lambda: _cancel(task))
+
+    def _admin_tokens(self) -> tuple[str, ...]:
+        token = secrets.token_urlsafe(32)
+        path = paths.admin_token_path(self.config.project)
+        paths.write_private(path, token.encode())
+        self._stopper.add("token", lambda: _unlink(path))
+        given = os.environ.pop("PYLON_ADMIN_TOKEN", None)
+        return (token, given) if given else (token,)
+
+    # --- listening
+
+    async def _listen(self, listen_fd: int | None) -> int:
+        router = make_router(is_dev=self.config.is_dev)
+        host = self.config["server.host"]
+        if listen_fd is not None:
+            listener = socket.socket(fileno=listen_fd)
+        else:
+            listener = _bind(host, self.config["server.port"])
+        listener.setblocking(False)  # noqa: FBT003 -- the socket API
+        port = int(listener.getsockname()[1])
+        services = self.services
+        services.bound_port = port
+        services.known_hosts, services.known_origins = known_names(
+            host, port, self.config["server.origins"]
+        )
+        await self._serve(router, is_local_socket=False, listener=listener)
+        path = paths.admin_socket_path(self.config.project)
+        if path is not None:
+            path.unlink(missing_ok=True)
+            before = os.umask(0o177)
+            try:
+                local = socket.socket(socket.AF_UNIX)
+                local.bind(str(path))
+            finally:
+                os.umask(before)
+            await self._serve(router, is_local_socket=True, listener=local)
+            self._stopper.add("admin socket", lambda: _unlink(path))
+        state = {
+            "pid": os.getpid(), "port": port, "host": host,
+            "started_ms": services.started_ms, "app": services.definitions.current.name,
+            "project": str(self.config.project), "mode": "dev" if self.config.is_dev else "serve",
+        }  # fmt: skip
+        where = paths.runtime_file(self.config.project)
+        paths.write_private(where, json.dumps(state).encode())  # noqa: TID251 -- a plain file
+        self._stopper.add("state file", lambda: _unlink(where))
+        return port
+
+    async def _serve(self, router: Any, *, is_local_socket: bool, listener: socket.socket) -> None:
+        gate = Gate(self.services, router, is_local_socket=is_local_socket)
+        server = web.Server(
+            gate.handle, access_log=None, keepalive_timeout=75.0,
+            lingering_time=1.0, max_line_size=8190, max_field_size=8190,
+        )  # fmt: skip
+        self._servers.append(server)
+        listening = await asyncio.get_running_loop().create_server(
+            server, sock=listener, backlog=_BACKLOG
+        )
+
+        async def stop() -> None:
+            listening.close()
+            await server.shutdown(2.0)
+
+        self._stopper.add("listener", stop)
+
+    # --- running
+
+    async def _watch_lag(self) -> None:
+        while True:
+            before = self.clock.monotonic()
+            await self.clock.sleep(_LAG_SECONDS)
+            lag = (self.clock.monotonic() - before - _LAG_SECONDS) * 1000
+            self.services.loop_lag_ms = max(lag, self.services.loop_lag_ms * 0.8)
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Begin to stop; `wait()` returns."""
+        if not self._stop_asked.is_set():
+            _log.info("runtime.stopping %s", reason)
+            self._stop_asked.set()
+
+    async def wait(self) -> None:
+        """Return when the runtime was asked to stop."""
+        await self._stop_asked.wait()
+
+    async def stop(self) -> None:
+        """Drain and take everything down within the deadline."""
+        self.services.is_stopping = True
+        definition = self.services.definitions.current
+        await run_hooks(definition, definition.on_stop)
+        await self._stopper.stop(limits.DRAIN_SECONDS / 3)
+
+
+def _is_new(plan: Any) -> bool:
+    return all(step.kind == "create table" for step in plan.steps)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PylonError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="another program has the port; choose one with --port",
+        ) from error
+    return listener
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def report_failure(error: PylonError) -> None:
+    """Print why the runtime could not start, as one short paragraph."""
+    sys.stderr.write(f"pylon: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"  {error.hint}\n")

@@ -1,0 +1,338 @@
+"""The admin surface: what the dashboard and the command line ask of a running runtime.
+
+Only the owner reaches it: over the Unix socket (0600), or with the run-time token or
+PYLON_ADMIN_TOKEN; never from a page of another origin (the gate).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from pylon import jsonvalue
+from pylon.clock import iso_ms
+from pylon.errors import ForbiddenOrigin, InvalidArgument, NotFound, Unauthenticated
+from pylon.identity import SYSTEM, Identity, IdentityKind
+from pylon.schema.wire import image_text
+from pylon.server.http.exchange import Exchange, integer, json_text, json_value, token_of
+from pylon.server.http.services import Services
+from pylon.server.http.static import tell_pages_to_reload
+from pylon.server.storage import change_log
+from pylon.server.storage.change_log import LogRecord
+from pylon.server.storage.clients import known_clients
+
+Handler = Callable[[Exchange], Coroutine[Any, Any, web.StreamResponse]]
+_LOG_PAGE_MAX = 1_000
+
+
+def admin(handler: Handler) -> Handler:
+    """Let only the owner through."""
+
+    async def guarded(exchange: Exchange) -> web.StreamResponse:
+        demand_owner(exchange)
+        return await handler(exchange)
+
+    return guarded
+
+
+def demand_owner(exchange: Exchange) -> None:
+    """Raise Unauthenticated unless the request comes from the owner."""
+    if exchange.is_local_socket:
+        return
+    if "Origin" in exchange.request.headers:
+        raise ForbiddenOrigin("the admin surface is not for web pages")
+    given = token_of(exchange.request) or ""
+    if not any(
+        hmac.compare_digest(given.encode(), one.encode()) for one in exchange.services.admin_tokens
+    ):
+        raise Unauthenticated("the admin token is missing or wrong")
+
+
+# --- what is shown -----------------------------------------------------------------------
+
+
+def status_of(services: Services) -> dict[str, Any]:
+    """Return the runtime's status."""
+    database, definition = services.database, services.definitions.current
+    storage = database.status
+    observer = services.observer
+    return {
+        "app": definition.name,
+        "version": definition.version,
+        "environment": "dev" if services.config.is_dev else "production",
+        "generation": definition.generation,
+        "schema": definition.hash,
+        "project": str(services.config.project),
+        "host": services.config["server.host"],
+        "port": services.bound_port,
+        "pid": _pid(),
+        "epoch": database.epoch,
+        "head": database.head,
+        "horizon": database.horizon,
+        "clients": len(services.hub.connections()),
+        "writes": database.writer.operations,
+        "batches": database.writer.batches,
+        "commit_ms": storage.commit_ms,
+        "errors": observer.counters["errors"],
+        "calls": observer.counters["calls"],
+        "uptime_s": round((services.clock.now_ms() - services.started_ms) / 1000, 1),
+        "loop_lag_ms": round(services.loop_lag_ms, 1),
+        "memory_mb": _memory_mb(),
+        "durability": storage.synchronous,
+        "sqlite": storage.sqlite,
+        "journal_mode": storage.journal_mode,
+        "has_wal_reset_fault": storage.has_wal_reset_fault,
+        "database_bytes": storage.database_bytes,
+        "wal_bytes": storage.wal_bytes,
+        "health": storage.health,
+        "at": iso_ms(services.clock.now_ms()),
+    }
+
+
+def _pid() -> int:
+    import os
+
+    return os.getpid()
+
+
+def _memory_mb() -> float:
+    import psutil
+
+    return round(psutil.Process().memory_info().rss / 1_048_576, 1)
+
+
+def change_of(record: LogRecord, emails: dict[str, str]) -> dict[str, Any]:
+    """Return a log record as the tail shows it: without images."""
+    return {
+        "seq": record.seq, "tx": record.tx, "at": iso_ms(record.at_ms), "entity": record.entity,
+        "row_id": record.row_id, "kind": record.kind,
+        "user": emails.get(record.actor or "", record.actor), "cause": record.cause,
+        "operation_id": record.operation_id, "size": len(record.wire or ""),
+    }  # fmt: skip
+
+
+def clients_of(services: Services) -> list[dict[str, Any]]:
+    """Return every connection, then every known client that is not connected."""
+    now_ms = services.clock.now_ms()
+    live = services.hub.describe()
+    for one in live:
+        one["connected_at"] = iso_ms(one["connected_at"])
+        one["last_seen"] = iso_ms(one["last_seen"])
+    connected = {(one["client_id"], one["user_id"] or "") for one in live}
+    database = services.database
+    offline = [
+        {
+            "connection_id": None, "client_id": one.client_id, "user_id": one.principal or None,
+            "email": one.email, "address": None, "user_agent": one.user_agent,
+            "state": "offline", "cursor": f"{one.epoch}:{one.seq}", "sent": None,
+            "lag_changes": max(0, database.head - one.seq)
+            if one.epoch == database.epoch else None,
+            "lag_s": round((now_ms - one.last_seen_ms) / 1000, 1), "queued_bytes": 0,
+            "subscriptions": [], "connected_at": None, "last_seen": iso_ms(one.last_seen_ms),
+            "pending": one.pending,
+        }
+        for one in known_clients(database.readers.inline.rows, 200)
+        if (one.client_id, one.principal) not in connected
+    ]  # fmt: skip
+    return [*live, *offline]
+
+
+def emails_of(services: Services) -> dict[str, str]:
+    """Return the addresses of accounts by user id, for showing."""
+    return {one.id: one.email for one in services.sessions.accounts()}
+
+
+# --- handlers ----------------------------------------------------------------------------
+
+
+async def status(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/status."""
+    return json_value(status_of(exchange.services))
+
+
+async def log(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/log?after=&limit=: records without images, oldest first."""
+    services, query = exchange.services, exchange.query()
+    after = integer(query.get("after"), "after")
+    limit = min(integer(query.get("limit"), "limit") or 100, _LOG_PAGE_MAX)
+    raw, schema = services.database.readers.inline.raw, services.database.schema
+    if after is None:
+        records = change_log.read_last(raw, limit, schema)
+    else:
+        records = change_log.read_after(raw, after, limit, schema)
+    emails = emails_of(services)
+    return json_value(
+        {"changes": [change_of(one, emails) for one in records], "head": services.database.head}
+    )
+
+
+async def log_entry(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/log/{seq}: one record with both images."""
+    services = exchange.services
+    seq = integer(exchange.parts[0], "seq")
+    schema = services.database.schema
+    record = change_log.read_one(services.database.readers.inline.raw, seq or 0, schema)
+    if record is None:
+        raise NotFound()
+    entity = schema.entities.get(record.entity)
+    shown = change_of(record, emails_of(services))
+    for name, image in (("before", record.before), ("after", record.after)):
+        shown[name] = (
+            None
+            if image is None or entity is None
+            else jsonvalue.decode_trusted(image_text(entity, image))
+        )
+    return json_value(shown)
+
+
+async def clients(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/clients."""
+    return json_value({"clients": clients_of(exchange.services)})
+
+
+async def calls(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/calls: recent calls, oldest first."""
+    return json_value({"calls": [asdict(one) for one in exchange.services.observer.calls]})
+
+
+async def mail(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/mail: what was sent."""
+    return json_value({"mails": list(exchange.services.observer.mails)})
+
+
+async def logs(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/logs: the newest lines of the runtime's log."""
+    return json_value({"lines": list(exchange.services.observer.lines)})
+
+
+async def reload(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/reload: load the app anew; the old version serves on if that fails."""
+    body = await exchange.json_object()
+    answer = await exchange.services.reload(consent=bool(body.get("consent")))
+    return json_value(answer)
+
+
+async def refresh_pages(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/refresh-pages: open pages of `pylon dev` load again."""
+    told = tell_pages_to_reload(exchange.services.page_listeners)
+    return json_value({"told": told})
+
+
+async def shutdown(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/shutdown."""
+    exchange.services.stop("asked by the admin surface")
+    return json_value({"stopping": True})
+
+
+async def token(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/token {user, days?, name?}: an API token for a user."""
+    body = await exchange.json_object()
+    sessions = exchange.services.sessions
+    who = _who(body)
+    account = await sessions.ensure_account(who) if "@" in who else sessions.account_of(who)
+    if account is None:
+        raise NotFound(f"there is no account {who}")
+    days = body.get("days", 90)
+    if type(days) not in (int, float) or not 0 < days <= 3650:
+        raise InvalidArgument("days is 1 to 3650", field="days")
+    issued = await sessions.issue(account, kind="token", name=body.get("name"), days=days)
+    return json_value(
+        {
+            "token": issued.token, "id": issued.session.id, "user_id": account.id,
+            "email": account.email, "expires_at": iso_ms(issued.session.expires_at_ms),
+        }
+    )  # fmt: skip
+
+
+async def roles(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/roles {user, role, grant}."""
+    body = await exchange.json_object()
+    role = body.get("role")
+    if not isinstance(role, str) or not role or len(role) > 64:
+        raise InvalidArgument("role is a short name", field="role")
+    sessions, who = exchange.services.sessions, _who(body)
+    if "@" in who and sessions.account_of(who) is None and body.get("grant", True):
+        await sessions.ensure_account(who)
+    account = await sessions.change_role(who, role, grant=bool(body.get("grant", True)))
+    return json_value(
+        {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
+    )
+
+
+async def login_link(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/login-link {user}: a one-time sign-in link."""
+    body = await exchange.json_object()
+    services = exchange.services
+    who = _who(body)
+    account = (
+        await services.sessions.ensure_account(who)
+        if "@" in who
+        else services.sessions.account_of(who)
+    )
+    if account is None:
+        raise NotFound(f"there is no account {who}")
+    link_token = await services.sessions.make_link(account)
+    origins = services.config["server.origins"]
+    origin = origins[0] if origins else f"http://127.0.0.1:{services.bound_port}"
+    return json_value({"url": f"{origin}/auth/link?t={link_token}", "email": account.email})
+
+
+async def users(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/users."""
+    return json_value(
+        {
+            "users": [
+                {"id": one.id, "email": one.email, "roles": sorted(one.roles),
+                 "disabled": one.disabled}
+                for one in exchange.services.sessions.accounts()
+            ]
+        }
+    )  # fmt: skip
+
+
+async def call(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/call {fn, args, as?}: call a function as a user, or as the system."""
+    body = await exchange.json_object()
+    args = body.get("args") or {}
+    if not isinstance(args, dict):
+        raise InvalidArgument("args is an object", field="args")
+    outcome = await exchange.services.executor.call(
+        _acting(exchange, body.get("as")), str(body.get("fn")), args, cause="cli"
+    )
+    if outcome.error is not None:
+        return json_value({"error": outcome.error}, outcome.http_status)
+    return json_text(f'{{"value":{outcome.value or "null"}}}')
+
+
+async def query(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/query {entity, where?, expression?, order?, limit?, after?, as?}."""
+    body = await exchange.json_object()
+    text = await exchange.services.reads.list_rows(
+        _acting(exchange, body.get("as")), str(body.get("entity")), where=body.get("where"),
+        expression=body.get("expression"), order=body.get("order"), limit=body.get("limit"),
+        after=body.get("after"),
+    )  # fmt: skip
+    return json_text(text)
+
+
+def _who(body: dict[str, Any]) -> str:
+    who = body.get("user")
+    if not isinstance(who, str) or not who:
+        raise InvalidArgument("user is an e-mail address or a user id", field="user")
+    return who
+
+
+def _acting(exchange: Exchange, who: Any) -> Identity:
+    if who is None:
+        return SYSTEM
+    account = exchange.services.sessions.account_of(str(who))
+    if account is None:
+        raise NotFound(f"there is no account {who}")
+    return Identity(
+        kind=IdentityKind.USER, user_id=account.id, email=account.email, roles=account.roles,
+        auth_version=account.auth_version,
+    )  # fmt: skip

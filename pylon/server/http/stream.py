@@ -1,0 +1,126 @@
+"""GET /api/admin/stream: what the dashboard shows live, batched at most 15 times a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from pylon import jsonvalue
+from pylon.server.http.admin import change_of, clients_of, demand_owner, emails_of, status_of
+from pylon.server.http.exchange import Exchange
+from pylon.server.observe import CallRecord
+from pylon.server.storage import change_log
+from pylon.server.storage.change_log import LogRecord
+
+_FLUSH_SECONDS = 1 / 15
+_STATUS_SECONDS = 0.5
+_BATCH_MAX = 500
+
+
+async def stream(exchange: Exchange) -> web.StreamResponse:
+    """Serve one dashboard until it leaves."""
+    demand_owner(exchange)
+    socket = web.WebSocketResponse(heartbeat=15, compress=False)
+    await socket.prepare(exchange.request)
+    feed = _Feed(exchange, socket)
+    feed.start()
+    try:
+        async for message in socket:
+            if message.type is WSMsgType.ERROR:
+                break
+    finally:
+        await feed.stop()
+    return socket
+
+
+class _Feed:
+    """Collects what happens and sends it in batches; a slow dashboard loses the oldest."""
+
+    def __init__(self, exchange: Exchange, socket: web.WebSocketResponse) -> None:
+        self._services = exchange.services
+        self._socket = socket
+        self._changes: deque[LogRecord] = deque(maxlen=_BATCH_MAX)
+        self._dropped = 0
+        self._others: dict[str, deque[Any]] = {
+            name: deque(maxlen=_BATCH_MAX) for name in ("calls", "mail", "logs", "reload")
+        }
+        self._task: asyncio.Task[None] | None = None
+        self._emails: dict[str, str] = {}
+        self._stop_listening: Any = None
+
+    def start(self) -> None:
+        services = self._services
+        services.database.writer.on_commit(self._committed)
+        self._stop_listening = services.observer.listen(self._noted)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        self._services.database.writer.off_commit(self._committed)
+        self._stop_listening()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _committed(self, records: list[LogRecord], head: int) -> None:
+        overflow = len(self._changes) + len(records) - _BATCH_MAX
+        self._dropped += max(0, overflow)
+        self._changes.extend(records)
+
+    def _noted(self, kind: str, value: Any) -> None:
+        waiting = self._others.get(kind)
+        if waiting is not None:
+            waiting.append(value)
+
+    async def _run(self) -> None:
+        services = self._services
+        self._emails = emails_of(services)
+        records = change_log.read_last(
+            services.database.readers.inline.raw, 200, services.database.schema
+        )
+        await self._send_changes(records, 0)
+        for name, values in (
+            ("calls", [asdict(one) for one in services.observer.calls]),
+            ("mail", list(services.observer.mails)),
+            ("logs", list(services.observer.lines)),
+        ):
+            await self._send_others(name, values)
+        next_status = 0.0
+        while not self._socket.closed:
+            if services.clock.monotonic() >= next_status:
+                next_status = services.clock.monotonic() + _STATUS_SECONDS
+                await self._send({"type": "status", **status_of(services)})
+                await self._send({"type": "clients", "clients": clients_of(services)})
+            if self._changes:
+                records, dropped = list(self._changes), self._dropped
+                self._changes.clear()
+                self._dropped = 0
+                await self._send_changes(records, dropped)
+            for name, waiting in self._others.items():
+                if waiting:
+                    values = [
+                        asdict(one) if isinstance(one, CallRecord) else one for one in waiting
+                    ]
+                    waiting.clear()
+                    await self._send_others(name, values)
+            await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def _send_changes(self, records: list[LogRecord], dropped: int) -> None:
+        if any(one.actor is not None and one.actor not in self._emails for one in records):
+            self._emails = emails_of(self._services)
+        changes = [change_of(one, self._emails) for one in records]
+        await self._send({"type": "changes", "changes": changes, "dropped": dropped})
+
+    async def _send_others(self, name: str, values: list[Any]) -> None:
+        member = {"calls": "calls", "mail": "mails", "logs": "lines", "reload": "reloads"}[name]
+        if name == "reload":
+            for one in values:
+                await self._send({"type": "reload", **one})
+        elif values:
+            await self._send({"type": name, member: values})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._socket.send_str(jsonvalue.encode_text(message))

@@ -1,0 +1,259 @@
+"""The sync socket: frames in, the hub's machine, frames out. No rule lives here.
+
+Refused before the upgrade: a foreign origin (the gate), a bad token, too many sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from pylon import limits
+from pylon.errors import PylonError, RateLimited, UpgradeRequired
+from pylon.protocol import messages
+from pylon.protocol.change import parse_cursor
+from pylon.protocol.codec import BadFrame, decode_upstream
+from pylon.protocol.version import PROTOCOL_VERSION, SUBPROTOCOL
+from pylon.server.http.exchange import Exchange
+from pylon.server.http.services import Services
+from pylon.server.sync.channel import Connection
+from pylon.server.sync.subscriber import Subscriber
+from pylon.server.sync.subscription import make_subscription
+
+_CALLS_MAX = 100
+
+
+async def sync_socket(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/sync/ws."""
+    identity = exchange.identity
+    services = exchange.services
+    services.hub.admit(identity, exchange.address)
+    socket = web.WebSocketResponse(
+        protocols=(SUBPROTOCOL,), compress=False, autoping=True,
+        heartbeat=services.hub.heartbeat_s, max_msg_size=limits.WS_MESSAGE_BYTES_MAX + 1,
+        timeout=1.0,
+    )  # fmt: skip
+    await socket.prepare(exchange.request)
+    transport = exchange.request.transport
+    assert transport is not None
+    connection = Connection(
+        id=services.ids.uuid7(),
+        identity=identity,
+        address=exchange.address,
+        user_agent=exchange.request.headers.get("User-Agent", "")[:200],
+        transport=transport,
+        subscriber=Subscriber(services.database.epoch),
+        connected_at_ms=services.clock.now_ms(),
+        last_sent=services.clock.monotonic(),
+    )
+    services.hub.attach(connection)
+    try:
+        await _Session(services, connection, socket).run()
+    finally:
+        services.hub.detach(connection)
+    return socket
+
+
+class _Session:
+    """The read loop of one socket."""
+
+    def __init__(
+        self, services: Services, connection: Connection, socket: web.WebSocketResponse
+    ) -> None:
+        self._services = services
+        self._connection = connection
+        self._socket = socket
+        self._handlers: dict[type, Callable[[Any], Awaitable[None] | None]] = {
+            messages.Subscribe: self._subscribe,
+            messages.Unsubscribe: self._unsubscribe,
+            messages.Push: self._push,
+            messages.Call: self._call,
+            messages.Cancel: self._cancel,
+            messages.Stored: self._stored,
+            messages.Ping: self._ping,
+        }
+
+    async def run(self) -> None:
+        """Read frames until the socket ends."""
+        try:
+            if not await self._greet():
+                return
+            async for message in self._socket:
+                if message.type is WSMsgType.TEXT:
+                    await self._take(message.data.encode())
+                elif message.type is WSMsgType.BINARY:
+                    raise BadFrame("frames are JSON text")
+                elif message.type is WSMsgType.ERROR:
+                    return
+                if self._connection.is_closed:
+                    return
+        except PylonError as error:
+            await self._fail(error)
+
+    async def _fail(self, error: PylonError) -> None:
+        code = error.ws_close_code or 1008
+        self._connection.send(messages.ErrorMessage(error=error.to_wire()))
+        await self._socket.close(code=code, message=error.message.encode()[:120])
+
+    async def _greet(self) -> bool:
+        try:
+            first = await self._socket.receive(timeout=limits.HELLO_SECONDS)
+        except TimeoutError:
+            await self._socket.close(code=4408, message=b"no hello")
+            return False
+        if first.type is not WSMsgType.TEXT:
+            if first.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return False
+            if first.type is WSMsgType.ERROR:
+                return False
+            raise BadFrame("the first frame is hello")
+        hello = decode_upstream(first.data.encode())
+        if not isinstance(hello, messages.Hello):
+            raise BadFrame("the first frame is hello")
+        if hello.protocol != PROTOCOL_VERSION:
+            raise UpgradeRequired()
+        self._welcome(hello)
+        return True
+
+    def _welcome(self, hello: messages.Hello) -> None:
+        services, connection = self._services, self._connection
+        try:
+            cursor = parse_cursor(hello.cursor)
+        except PylonError as error:
+            raise BadFrame(error.message) from error
+        database, hub = services.database, services.hub
+        connection.client_id = hello.client_id[:64]
+        connection.last_seen_ms = services.clock.now_ms()
+        reason = connection.subscriber.greet(cursor, database.head, database.horizon)
+        is_resuming = cursor is not None and reason is None
+        connection.stored_seq = connection.subscriber.cursor if is_resuming else 0
+        connection.send(
+            messages.Welcome(
+                connection_id=connection.id,
+                head=str(database.cursor()),
+                user_id=connection.identity.user_id,
+                roles=sorted(connection.identity.roles),
+                schema=services.definitions.current.hash,
+                heartbeat_s=hub.heartbeat_s,
+                limits={
+                    "push_operations": limits.PUSH_OPERATIONS_MAX,
+                    "message_bytes": limits.WS_MESSAGE_BYTES_MAX,
+                    "subscriptions": limits.SUBSCRIPTIONS_MAX,
+                },
+            )
+        )
+        if reason is not None:
+            connection.send(messages.Resync(reason=reason.value, head=str(database.cursor())))
+        for spec in hello.subscriptions:
+            self._add(spec, is_resuming=is_resuming)
+        hub.subscriptions_changed(connection)
+        hub.work(connection)
+
+    async def _take(self, data: bytes) -> None:
+        message = decode_upstream(data)
+        self._connection.last_seen_ms = self._services.clock.now_ms()
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            raise BadFrame("hello was said already")
+        waiting = handler(message)
+        if waiting is not None:
+            await waiting
+
+    # --- one handler per message
+
+    def _add(
+        self, spec: messages.SubscriptionSpec | messages.Subscribe, *, is_resuming: bool
+    ) -> None:
+        try:
+            made = make_subscription(
+                spec, self._services.definitions.current, is_resuming=is_resuming
+            )
+            self._connection.subscriber.add(made)
+        except PylonError as error:
+            self._connection.send(
+                messages.ErrorMessage(error=error.to_wire(), subscription=spec.id)
+            )
+
+    def _subscribe(self, message: messages.Subscribe) -> None:
+        self._add(message, is_resuming=True)
+        self._services.hub.subscriptions_changed(self._connection)
+        self._services.hub.work(self._connection)
+
+    def _unsubscribe(self, message: messages.Unsubscribe) -> None:
+        if self._connection.subscriber.remove(message.id):
+            self._services.hub.subscriptions_changed(self._connection)
+        self._connection.send(messages.Unsubscribed(id=message.id))
+
+    async def _push(self, message: messages.Push) -> None:
+        self._spawn(message.request_id, self._run_push(message))
+
+    async def _run_push(self, message: messages.Push) -> None:
+        services, connection = self._services, self._connection
+        try:
+            outcomes = await services.executor.push(
+                connection.identity, message.operations, atomic=message.atomic, cause="ws"
+            )
+        except PylonError as error:
+            connection.send(
+                messages.ErrorMessage(request_id=message.request_id, error=error.to_wire())
+            )
+            return
+        results = ",".join(
+            [one.to_json(op.op_id) for one, op in zip(outcomes, message.operations, strict=True)]
+        )
+        request_id = msgspec.json.encode(message.request_id).decode()
+        connection.send_text(
+            f'{{"type":"results","request_id":{request_id},"results":[{results}],'
+            f'"head":"{services.database.cursor()}"}}'
+        )
+        services.hub.flush(connection)
+
+    async def _call(self, message: messages.Call) -> None:
+        self._spawn(message.request_id, self._run_call(message))
+
+    async def _run_call(self, message: messages.Call) -> None:
+        outcome = await self._services.executor.call(
+            self._connection.identity, message.fn, message.args, cause="ws"
+        )
+        if outcome.error is not None:
+            self._connection.send(
+                messages.Returned(request_id=message.request_id, error=outcome.error)
+            )
+            return
+        request_id = msgspec.json.encode(message.request_id).decode()
+        self._connection.send_text(
+            f'{{"type":"returned","request_id":{request_id},"value":{outcome.value or "null"}}}'
+        )
+
+    def _spawn(self, request_id: str, work: Any) -> None:
+        calls = self._connection.calls
+        if len(calls) >= _CALLS_MAX or request_id in calls:
+            work.close()
+            error = RateLimited("too many calls at once, or a request_id that is in use")
+            self._connection.send(
+                messages.ErrorMessage(request_id=request_id, error=error.to_wire())
+            )
+            return
+        task = asyncio.get_running_loop().create_task(work)
+        calls[request_id] = task
+        task.add_done_callback(lambda _: calls.pop(request_id, None))
+
+    def _cancel(self, message: messages.Cancel) -> None:
+        task = self._connection.calls.get(message.request_id)
+        if task is not None:
+            task.cancel()
+
+    def _stored(self, message: messages.Stored) -> None:
+        try:
+            cursor = parse_cursor(message.cursor)
+        except PylonError as error:
+            raise BadFrame(error.message) from error
+        if cursor is not None and cursor.epoch == self._services.database.epoch:
+            self._services.hub.note_stored(self._connection, cursor.seq, message.pending)
+
+    def _ping(self, message: messages.Ping) -> None:
+        self._connection.send(messages.Pong())

@@ -1,0 +1,94 @@
+"""The routes of a runtime, in one list; development has a few more (I73)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from pylon.server.http import (
+    admin,
+    auth,
+    functions,
+    openapi,
+    pull,
+    rows,
+    static,
+    stream,
+    sync,
+)  # fmt: skip
+from pylon.server.http.admin import demand_owner, status_of
+from pylon.server.http.exchange import Exchange, flag, json_value
+from pylon.server.http.routes import Route, Router
+
+
+async def health(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/health; `?full=1` for the owner adds versions, modes and sizes."""
+    services = exchange.services
+    definition, database = services.definitions.current, services.database
+    answer = {
+        "status": database.writer.health if not services.is_stopping else "stopping",
+        "app": definition.name,
+        "version": definition.version,
+        "head": str(database.cursor()),
+        "schema": definition.hash,
+    }
+    if flag(exchange.query().get("full")):
+        demand_owner(exchange)
+        answer = {**status_of(services), **answer}
+    return json_value(answer, 200 if answer["status"] == "ok" else 503)
+
+
+def make_router(*, is_dev: bool) -> Router:
+    """Return the router of a runtime."""
+    table = [
+        ("GET", "/api/health", health),
+        ("GET", "/api/schema", openapi.schema),
+        ("GET", "/api/openapi.json", openapi.openapi),
+        ("GET", "/api/entities/{E}", rows.list_rows),
+        ("POST", "/api/entities/{E}", rows.insert_row),
+        ("GET", "/api/entities/{E}/{id}", rows.get_row),
+        ("PATCH", "/api/entities/{E}/{id}", rows.patch_row),
+        ("DELETE", "/api/entities/{E}/{id}", rows.delete_row),
+        ("POST", "/api/query/{E}", rows.query_rows),
+        ("POST", "/api/fn/{name}", functions.call_function),
+        ("GET", "/api/sync/ws", sync.sync_socket),
+        ("GET", "/api/sync/pull", pull.pull),
+        ("POST", "/api/sync/push", pull.push),
+        ("GET", "/api/sync/snapshot", pull.snapshot),
+        ("GET", "/api/sync/events", pull.events),
+        ("POST", "/api/auth/magic/send", auth.magic_send),
+        ("POST", "/api/auth/magic/verify", auth.magic_verify),
+        ("GET", "/api/auth/me", auth.me),
+        ("POST", "/api/auth/logout", auth.logout),
+        ("GET", "/api/auth/sessions", auth.sessions),
+        ("DELETE", "/api/auth/sessions/{id}", auth.end_session),
+        ("POST", "/api/auth/tokens", auth.make_token),
+        ("GET", "/api/auth/providers", auth.providers),
+        ("GET", "/auth/", static.sign_in_page),
+        ("GET", "/auth/link", auth.use_link),
+        ("GET", "/_pylon/{tail...}", static.client_file),
+    ]
+    guarded = [
+        ("GET", "/api/admin/status", admin.status),
+        ("GET", "/api/admin/log", admin.log),
+        ("GET", "/api/admin/log/{seq}", admin.log_entry),
+        ("GET", "/api/admin/clients", admin.clients),
+        ("GET", "/api/admin/calls", admin.calls),
+        ("GET", "/api/admin/mail", admin.mail),
+        ("GET", "/api/admin/logs", admin.logs),
+        ("GET", "/api/admin/users", admin.users),
+        ("GET", "/api/admin/stream", stream.stream),
+        ("POST", "/api/admin/reload", admin.reload),
+        ("POST", "/api/admin/shutdown", admin.shutdown),
+        ("POST", "/api/admin/token", admin.token),
+        ("POST", "/api/admin/roles", admin.roles),
+        ("POST", "/api/admin/login-link", admin.login_link),
+        ("POST", "/api/admin/call", admin.call),
+        ("POST", "/api/admin/query", admin.query),
+    ]
+    if is_dev:
+        table.append(("POST", "/api/auth/dev/login", auth.dev_login))
+        table.append(("GET", "/_pylon/dev/events", static.dev_events))
+        guarded.append(("POST", "/api/admin/refresh-pages", admin.refresh_pages))
+    routes = [Route(method, path, handler) for method, path, handler in table]
+    routes += [Route(method, path, admin.admin(handler)) for method, path, handler in guarded]
+    return Router(routes, static.app_file)

@@ -1,0 +1,72 @@
+"""A new generation in the running runtime: load, migrate, swap one reference, tell everybody."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pylon.app.definition import AppDefinition
+from pylon.app.loader import load_app
+from pylon.clock import Clock
+from pylon.errors import LoadFailed, PylonError
+from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.storage.database import Database
+from pylon.server.storage.migrate import MigrationRefused, migrate
+from pylon.server.sync.hub import Hub
+
+_log = logging.getLogger("pylon.reload")
+
+
+class Reloader:
+    """Swaps generations; a failed one changes nothing."""
+
+    def __init__(
+        self, database: Database, definitions: DefinitionHolder, hub: Hub, clock: Clock
+    ) -> None:
+        self._database = database
+        self._definitions = definitions
+        self._hub = hub
+        self._clock = clock
+
+    async def reload(self, *, consent: bool = False) -> dict[str, Any]:
+        """Load the app anew; answers {"ok", "generation", "ms", "mistakes", "plan"}."""
+        started = self._clock.monotonic()
+        old = self._definitions.current
+        try:
+            new = load_app(old.root, generation=old.generation + 1)
+            plan = await migrate(self._database, new.schema, consent=consent)
+        except LoadFailed as failure:
+            return self._failed(old, [one.render() for one in failure.mistakes], started)
+        except MigrationRefused as refused:
+            answer = self._failed(old, [refused.message], started)
+            return {**answer, "plan": refused.details["plan"]}
+        except PylonError as error:
+            return self._failed(old, [error.message], started)
+        self._definitions.current = new
+        self._hub.app_reloaded()
+        await run_hooks(old, old.on_stop)
+        await run_hooks(new, new.on_start)
+        ms = (self._clock.monotonic() - started) * 1000
+        _log.info("app.reloaded generation %d in %.0f ms", new.generation, ms)
+        return {
+            "ok": True, "generation": new.generation, "ms": round(ms, 1), "mistakes": [],
+            "plan": plan.render(),
+        }  # fmt: skip
+
+    def _failed(self, old: AppDefinition, mistakes: list[str], started: float) -> dict[str, Any]:
+        _log.warning("app.reload_failed generation %d serves on", old.generation)
+        ms = (self._clock.monotonic() - started) * 1000
+        return {
+            "ok": False, "generation": old.generation, "ms": round(ms, 1), "mistakes": mistakes,
+            "plan": "",
+        }  # fmt: skip
+
+
+async def run_hooks(definition: AppDefinition, hooks: Any) -> None:
+    """Run the start or stop hooks of a generation; a failing one is logged and harms nobody."""
+    for hook in hooks:
+        try:
+            await hook()
+        except Exception:  # noqa: BLE001 -- the app's own code
+            _log.exception("app.hook_failed %s of generation %d", hook.__name__,
+                           definition.generation)  # fmt: skip
