@@ -77,6 +77,11 @@ export class Database<A extends AppTypes = AnyApp> {
   readonly auth: Auth;
   private readonly network = (): void => this.engine.dispatch({ type: "network", is_online: navigator.onLine });
 
+  /** Somebody looks at the page: do not let him wait for a timer. */
+  private readonly woken = (): void => {
+    if (document.visibilityState === "visible") this.engine.dispatch({ type: "network", is_online: true });
+  };
+
   /** @internal */
   constructor(private readonly engine: Engine, private readonly ids: IdSource) {
     this.auth = new Auth(engine);
@@ -84,6 +89,7 @@ export class Database<A extends AppTypes = AnyApp> {
       addEventListener("online", this.network);
       addEventListener("offline", this.network);
     }
+    if (typeof document !== "undefined") document.addEventListener("visibilitychange", this.woken);
   }
 
   // --- reading
@@ -224,6 +230,7 @@ export class Database<A extends AppTypes = AnyApp> {
       removeEventListener("online", this.network);
       removeEventListener("offline", this.network);
     }
+    if (typeof document !== "undefined") document.removeEventListener("visibilitychange", this.woken);
     this.engine.close();
   }
 }
