@@ -1,0 +1,110 @@
+"""The admin protocol from outside: what the dashboard and the commands know of a runtime.
+
+Over the project's Unix socket where there is one, else over TCP with the run-time token; for a
+runtime elsewhere with the token that the person gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pylon import jsonvalue, paths
+from pylon.errors import PylonError
+
+_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
+
+
+class AdminError(PylonError):
+    """The runtime did not answer, or refused."""
+
+    code = "ADMIN_FAILED"
+
+    def __init__(self, message: str, *, answer: dict[str, Any] | None = None) -> None:
+        super().__init__(message, hint=(answer or {}).get("hint"))
+        if answer is not None:
+            self.code = str(answer.get("code", self.code))
+            self.details = answer.get("details", {})
+
+
+class AdminClient:
+    """Talks to one runtime."""
+
+    def __init__(
+        self, base: str, *, socket_path: Path | None = None, token: str | None = None
+    ) -> None:
+        self._base = base.rstrip("/")
+        self._socket_path = socket_path
+        self._token = token
+        self._token_path: Path | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def local(cls, project: Path, port: int | None = None) -> AdminClient:
+        """Return the client of a project's own runtime."""
+        socket_path = paths.admin_socket_path(project)
+        client = cls(f"http://127.0.0.1:{port or 4321}", socket_path=socket_path)
+        client._token_path = paths.admin_token_path(project)
+        return client
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = (
+                aiohttp.UnixConnector(path=str(self._socket_path))
+                if self._socket_path is not None
+                else None
+            )
+            self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
+        return self._session
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        token = self._token
+        if token is None and self._socket_path is None and self._token_path is not None:
+            token = self._token_path.read_text().strip() if self._token_path.is_file() else None
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """GET /api/PATH; raises AdminError."""
+        given = {name: str(value) for name, value in params.items() if value is not None}
+        return await self._ask("GET", path, params=given)
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST /api/PATH; raises AdminError."""
+        return await self._ask("POST", path, json=body)
+
+    async def _ask(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
+        try:
+            async with self._open().request(
+                method, f"{self._base}/api/{path}", headers=self._headers, **keywords
+            ) as answer:
+                data = await answer.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise AdminError(f"the runtime does not answer: {error}") from error
+        value = jsonvalue.decode_trusted(data) if data else {}
+        if answer.status >= 400 and "error" in value:
+            raise AdminError(value["error"]["message"], answer=value["error"])
+        found: dict[str, Any] = value
+        return found
+
+    async def stream(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the messages of the admin stream until it ends; raises AdminError."""
+        try:
+            async with self._open().ws_connect(
+                f"{self._base}/api/admin/stream", headers=self._headers, heartbeat=15,
+                max_msg_size=0,
+            ) as socket:  # fmt: skip
+                async for message in socket:
+                    if message.type is aiohttp.WSMsgType.TEXT:
+                        yield jsonvalue.decode_trusted(message.data)
+        except (aiohttp.ClientError, OSError) as error:
+            raise AdminError(f"the stream ended: {error}") from error

@@ -1,0 +1,165 @@
+"""One supervised runtime as a machine: what it is doing, and what to do when it dies or hangs.
+
+Pure: events and a monotonic time in, commands out. Restarts are backed off and bounded; a loop
+that does not answer is first shown with its stack, then ended (I100).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pylon import limits
+
+_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
+
+
+class ProcessState(StrEnum):
+    """Where a supervised runtime stands."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    HUNG = "hung"
+    BACKING_OFF = "backing off"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+class Event(StrEnum):
+    """What happens to it."""
+
+    START_ASKED = "start asked"
+    STOP_ASKED = "stop asked"
+    RESTART_ASKED = "restart asked"
+    ANSWERED = "answered"
+    SILENT = "silent"
+    EXITED = "exited"
+    TICK = "tick"
+
+
+class Command(StrEnum):
+    """What to do."""
+
+    SPAWN = "spawn"
+    TERMINATE = "terminate"
+    KILL = "kill"
+    DUMP_STACKS = "dump stacks"
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """The machine; `step` is told the time as monotonic seconds."""
+
+    state: ProcessState = ProcessState.STOPPED
+    #: When the loop last answered, or the process was started.
+    answered_at: float = 0.0
+    restarts: list[float] = field(default_factory=list)
+    due_at: float = 0.0
+    kill_at: float = 0.0
+    is_wanted: bool = False
+    why: str = ""
+
+    def step(
+        self, event: Event, now: float, *, exit_code: int | None = None
+    ) -> tuple[Command, ...]:
+        """Take an event and return what to do, in order."""
+        match event:
+            case Event.START_ASKED:
+                return self._start(now)
+            case Event.STOP_ASKED:
+                return self._stop(now)
+            case Event.RESTART_ASKED:
+                return self._restart(now)
+            case Event.ANSWERED:
+                return self._answered(now)
+            case Event.SILENT:
+                return self._silent(now)
+            case Event.EXITED:
+                return self._exited(now, exit_code)
+            case Event.TICK:
+                return self._tick(now)
+
+    def _start(self, now: float) -> tuple[Command, ...]:
+        self.is_wanted = True
+        if self.state not in (ProcessState.STOPPED, ProcessState.FAILED, ProcessState.BACKING_OFF):
+            return ()
+        self.restarts.clear()
+        return self._spawn(now)
+
+    def _spawn(self, now: float) -> tuple[Command, ...]:
+        self.state = ProcessState.STARTING
+        self.answered_at = now
+        return (Command.SPAWN,)
+
+    def _stop(self, now: float) -> tuple[Command, ...]:
+        self.is_wanted = False
+        if self.state in (ProcessState.STOPPED, ProcessState.FAILED, ProcessState.BACKING_OFF):
+            self.state = ProcessState.STOPPED
+            return ()
+        if self.state is ProcessState.STOPPING:
+            return ()
+        self.state = ProcessState.STOPPING
+        self.kill_at = now + limits.DRAIN_SECONDS
+        return (Command.TERMINATE,)
+
+    def _restart(self, now: float) -> tuple[Command, ...]:
+        self.restarts.clear()
+        if self.state in (ProcessState.STOPPED, ProcessState.FAILED, ProcessState.BACKING_OFF):
+            return self._start(now)
+        self.is_wanted = True
+        self.state = ProcessState.STOPPING
+        self.kill_at = now + limits.DRAIN_SECONDS
+        return (Command.TERMINATE,)
+
+    def _answered(self, now: float) -> tuple[Command, ...]:
+        self.answered_at = now
+        if self.state in (ProcessState.STARTING, ProcessState.HUNG):
+            self.state = ProcessState.RUNNING
+        return ()
+
+    def _silent(self, now: float) -> tuple[Command, ...]:
+        """Note that a heartbeat had no answer in time."""
+        if self.state is not ProcessState.RUNNING:
+            return ()
+        if now - self.answered_at < limits.HANG_REPORT_SECONDS:
+            return ()
+        self.state = ProcessState.HUNG
+        self.why = "its loop does not answer"
+        return (Command.DUMP_STACKS,)
+
+    def _exited(self, now: float, exit_code: int | None) -> tuple[Command, ...]:
+        if not self.is_wanted:
+            self.state = ProcessState.STOPPED
+            return ()
+        if self.state is ProcessState.STOPPING:
+            return self._spawn(now)  # a restart that was asked for
+        was_starting = self.state is ProcessState.STARTING
+        self.why = f"it ended with exit code {exit_code}"
+        if was_starting and exit_code == 1 and not self.restarts:
+            # It said itself why it can't start; doing it again says the same.
+            self.state = ProcessState.FAILED
+            return ()
+        window = now - limits.RESTART_WINDOW_SECONDS
+        self.restarts = [at for at in self.restarts if at > window]
+        if len(self.restarts) >= limits.RESTARTS_MAX:
+            self.state = ProcessState.FAILED
+            self.why += f", {limits.RESTARTS_MAX} times in a minute"
+            return ()
+        self.state = ProcessState.BACKING_OFF
+        self.due_at = now + _BACKOFF_SECONDS[min(len(self.restarts), len(_BACKOFF_SECONDS) - 1)]
+        self.restarts.append(now)
+        return ()
+
+    def _tick(self, now: float) -> tuple[Command, ...]:
+        match self.state:
+            case ProcessState.BACKING_OFF if now >= self.due_at:
+                return self._spawn(now)
+            case ProcessState.STOPPING if now >= self.kill_at:
+                self.kill_at = now + 1.0
+                return (Command.KILL,)
+            case ProcessState.HUNG if now - self.answered_at >= limits.HANG_RESTART_SECONDS:
+                self.answered_at = now
+                return (Command.KILL,)
+            case _:
+                return ()

@@ -1,0 +1,93 @@
+"""The runtime's process: spawned with a pipe that tells it when we are gone, its lines read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from pylon import paths
+
+_LINE_BYTES_MAX = 262_144
+
+
+class RuntimeProcess:
+    """One child; `on_line(text)` gets what it prints, `on_exit(code)` its end."""
+
+    def __init__(
+        self, project: Path, *, mode: str, listener: socket.socket, host: str, port: int,
+        extra: tuple[str, ...], on_line: Callable[[str], None], on_exit: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        self._project = project
+        self._mode = mode
+        self._listener = listener
+        self._host, self._port = host, port
+        self._extra = extra
+        self._on_line = on_line
+        self._on_exit = on_exit
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id while it lives."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def spawn(self) -> None:
+        """Start the child in a session of its own."""
+        descriptor = self._listener.fileno()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pylon.server", "--project", str(self._project),
+            "--mode", self._mode, "--host", self._host, "--port", str(self._port),
+            "--listen-fd", str(descriptor), *self._extra,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), limit=_LINE_BYTES_MAX,
+            start_new_session=True,
+        )  # fmt: skip
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._watch(self._process))]
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        log = os.open(
+            paths.runtime_log_path(self._project), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600
+        )
+        try:
+            while True:
+                try:
+                    line = await process.stdout.readline()
+                except ValueError:  # a line beyond the limit: what is left of it comes next
+                    continue
+                if not line:
+                    break
+                os.write(log, line)
+                self._on_line(line.decode("utf-8", "replace").rstrip("\n"))
+        finally:
+            os.close(log)
+        self._on_exit(await process.wait())
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the child."""
+        if self.pid is not None and self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def terminate(self) -> None:
+        """Ask the child to stop."""
+        self.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the child and what it started."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def gone(self) -> None:
+        """Return when the child has ended and its last line was read."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)

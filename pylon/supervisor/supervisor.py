@@ -1,0 +1,227 @@
+"""Supervision of one project's runtime: the shell around `lifecycle`, and one stream of events.
+
+The listening socket stays here, so that a restart keeps the port and nobody's connection attempt
+is refused. The dashboard, `pylon dev --no-tui` and `pylon serve` all stand on this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pylon import limits, paths
+from pylon.client.admin import AdminClient, AdminError
+from pylon.clock import Clock
+from pylon.errors import PylonError
+from pylon.supervisor.lifecycle import Command, Event, Lifecycle, ProcessState
+from pylon.supervisor.process import RuntimeProcess
+
+_HEARTBEAT_SECONDS = 0.5
+_HEARTBEAT_TIMEOUT_SECONDS = 1.0
+_STACK_LINES_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorEvent:
+    """Something that a person may want to see: a line, a new state, or a stack."""
+
+    kind: str
+    text: str
+    state: ProcessState
+
+
+Listener = Callable[[SupervisorEvent], None]
+
+
+class Supervisor:
+    """Starts, watches, restarts and stops one runtime."""
+
+    def __init__(
+        self, project: Path, clock: Clock, *, mode: str, host: str = "127.0.0.1",
+        port: int = 4321, extra: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self.project = project
+        self._clock = clock
+        self._mode = mode
+        self.host, self.port = host, port
+        self._extra = extra
+        self.lifecycle = Lifecycle()
+        self.lines: deque[str] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
+        self.stack = ""
+        self._listeners: list[Listener] = []
+        self._listener_socket: socket.socket | None = None
+        self._process: RuntimeProcess | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+        self.admin = AdminClient.local(project)
+
+    @property
+    def state(self) -> ProcessState:
+        """Return where the runtime stands."""
+        return self.lifecycle.state
+
+    @property
+    def pid(self) -> int | None:
+        """Return the runtime's process id while it lives."""
+        return self._process.pid if self._process is not None else None
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener(event)` for lines, states and stacks."""
+        self._listeners.append(listener)
+
+    # --- life
+
+    async def start(self) -> None:
+        """Bind the port and start the runtime; returns at once.
+
+        Raises PylonError where the port is taken.
+        """
+        self._bind()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._watch(), name="pylon-supervisor")]
+        await self._step(Event.START_ASKED)
+
+    def _bind(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self.host, self.port))
+            listener.listen(1024)
+        except OSError as error:
+            listener.close()
+            raise PylonError(
+                f"cannot listen on {self.host}:{self.port}: {error.strerror}",
+                hint="another program has the port; choose one with --port",
+            ) from error
+        listener.set_inheritable(True)
+        self.port = int(listener.getsockname()[1])
+        self._listener_socket = listener
+
+    async def restart(self, reason: str = "asked for") -> None:
+        """Stop the runtime and start it anew on the same port."""
+        self._tell("note", f"restarting: {reason}")
+        await self._step(Event.RESTART_ASKED)
+
+    async def stop(self) -> None:
+        """Stop the runtime and return when it is gone."""
+        await self._step(Event.STOP_ASKED)
+        while self.state is not ProcessState.STOPPED:
+            self._changed.clear()
+            await self._changed.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._process is not None:
+            await self._process.gone()
+        if self._listener_socket is not None:
+            self._listener_socket.close()
+            self._listener_socket = None
+        await self.admin.close()
+
+    async def until(self, *states: ProcessState, timeout_s: float) -> ProcessState:
+        """Return when the runtime is in one of the states; raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while self.state not in states:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.state
+
+    # --- the machine's commands
+
+    async def _step(self, event: Event, *, exit_code: int | None = None) -> None:
+        before = self.state
+        commands = self.lifecycle.step(event, self._clock.monotonic(), exit_code=exit_code)
+        if self.state is not before:
+            self._tell(
+                "state", f"{self.state}" + (f": {self.lifecycle.why}" if self._is_bad else "")
+            )
+        for command in commands:
+            match command:
+                case Command.SPAWN:
+                    await self._spawn()
+                case Command.TERMINATE if self._process is not None:
+                    self._process.terminate()
+                case Command.KILL if self._process is not None:
+                    self._tell("note", "it did not stop or answer in time: killed")
+                    self._process.kill()
+                case Command.DUMP_STACKS:
+                    await self._dump_stacks()
+                case _:
+                    pass
+        self._changed.set()
+
+    @property
+    def _is_bad(self) -> bool:
+        return self.state in (ProcessState.FAILED, ProcessState.HUNG, ProcessState.BACKING_OFF)
+
+    async def _spawn(self) -> None:
+        assert self._listener_socket is not None
+        self._process = RuntimeProcess(
+            self.project, mode=self._mode, listener=self._listener_socket, host=self.host,
+            port=self.port, extra=self._extra, on_line=self._line, on_exit=self._exited,
+        )  # fmt: skip
+        await self._process.spawn()
+
+    async def _dump_stacks(self) -> None:
+        if self._process is None or not hasattr(signal, "SIGUSR1"):
+            return
+        path = paths.stacks_path(self.project)
+        before = path.stat().st_size if path.is_file() else 0
+        self._process.signal(signal.SIGUSR1)
+        await self._clock.sleep(0.2)
+        if path.is_file():
+            with path.open("rb") as stream:
+                stream.seek(before)
+                text = stream.read(65_536).decode("utf-8", "replace")
+            self.stack = "\n".join(text.splitlines()[:_STACK_LINES_MAX])
+            self._tell("stack", self.stack)
+
+    def _line(self, text: str) -> None:
+        self.lines.append(text)
+        self._tell("line", text)
+
+    def _exited(self, code: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._step(Event.EXITED, exit_code=code))
+        self._tasks.append(task)
+
+    def _tell(self, kind: str, text: str) -> None:
+        event = SupervisorEvent(kind, text, self.state)
+        for listener in self._listeners:
+            listener(event)
+
+    # --- watching
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(_HEARTBEAT_SECONDS)
+            self._tasks = [task for task in self._tasks if not task.done()]
+            await self._step(Event.TICK)
+            if self.state in (ProcessState.STARTING, ProcessState.RUNNING, ProcessState.HUNG):
+                await self._step(await self._heartbeat())
+
+    async def _heartbeat(self) -> Event:
+        try:
+            async with asyncio.timeout(_HEARTBEAT_TIMEOUT_SECONDS):
+                await self.admin.get("health")
+        except (AdminError, TimeoutError, aiohttp.ClientError, OSError):
+            return Event.SILENT
+        return Event.ANSWERED
+
+    # --- what the dev session asks
+
+    async def reload(self) -> dict[str, Any]:
+        """Load the app anew in the running runtime."""
+        return await self.admin.post("admin/reload", {})
+
+    async def refresh_pages(self) -> None:
+        """Make open pages load again."""
+        await self.admin.post("admin/refresh-pages", {})
