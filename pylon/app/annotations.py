@@ -11,7 +11,7 @@ import datetime as dt
 import enum
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -64,43 +64,65 @@ def shape_of(node: ast.expr, names: dict[str, Any]) -> FieldShape:
         names: the module's globals.
     """
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        node = ast.parse(node.value, mode="eval").body
+        return shape_of(parsed(node.value), names)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        parts = [part for part in (node.left, node.right) if not _is_none(part)]
-        if len(parts) != 1:
-            raise AnnotationMistake("a field has one type, and perhaps None beside it")
-        return _nullable(shape_of(parts[0], names))
+        return _one_or_none((node.left, node.right), names)
     if isinstance(node, ast.Subscript):
-        base = _name_of(node.value)
-        if base == "Optional":
-            return _nullable(shape_of(node.slice, names))
-        if base == "Ref":
-            return FieldShape(kind=FieldKind.REF, ref=_ref_name(node.slice))
-        if base == "list":
-            return _list_shape(node.slice, names)
-    return _evaluated(node, names)
+        match _name_of(node.value):
+            case "Optional":
+                return replace(shape_of(node.slice, names), nullable=True)
+            case "Union" if isinstance(node.slice, ast.Tuple):
+                return _one_or_none(tuple(node.slice.elts), names)
+            case "Ref":
+                return FieldShape(kind=FieldKind.REF, ref=_ref_name(node.slice))
+            case "list" | "List":
+                return _list_shape(node.slice, names)
+            case _:
+                pass
+    return _shape_of_value(evaluated(node, names), ast.unparse(node))
 
 
-def _evaluated(node: ast.expr, names: dict[str, Any]) -> FieldShape:
-    text = ast.unparse(node)
+def parsed(text: str) -> ast.expr:
+    """Return the expression of an annotation's text; raises AnnotationMistake."""
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        raise AnnotationMistake(f"{text!r} is no type") from None
+
+
+def evaluated(node: ast.expr, names: dict[str, Any]) -> Any:
+    """Return the value of an annotation; raises AnnotationMistake with the nearest known name."""
     scope = {**vars(builtins), **names}
     for name in ("Ref", "Text", "BigInt", "Json", "File"):
         scope.setdefault(name, getattr(fields, name))
+    text = ast.unparse(node)
     try:
-        value = eval(compile(ast.Expression(node), "<annotation>", "eval"), scope)  # noqa: S307
+        return eval(compile(ast.Expression(node), "<annotation>", "eval"), scope)  # noqa: S307
     except NameError as error:
-        raise AnnotationMistake(
-            f"{error.name or text} is not defined", nearest(error.name or text, [*names, *_KNOWN])
-        ) from None
-    except (TypeError, AttributeError) as error:
+        name = error.name or text
+        raise AnnotationMistake(f"{name} is not defined", _near(name, names)) from None
+    except Exception as error:  # noqa: BLE001 -- whatever the app's annotation does
         raise AnnotationMistake(f"{text} is no type: {error}") from None
-    return _shape_of_value(value, text)
+
+
+def _near(name: str, names: dict[str, Any]) -> str | None:
+    usual = {"datetime": "from datetime import datetime", "date": "from datetime import date",
+             "Decimal": "from decimal import Decimal", "Literal": "from typing import Literal",
+             "Any": "from typing import Any", "Enum": "from enum import Enum"}  # fmt: skip
+    return usual.get(name) or nearest(name, [*names, *_KNOWN])
+
+
+def _one_or_none(parts: tuple[ast.expr, ...], names: dict[str, Any]) -> FieldShape:
+    present = [part for part in parts if not _is_none(part)]
+    if len(present) != 1:
+        raise AnnotationMistake("a field has one type, and perhaps None beside it")
+    return replace(shape_of(present[0], names), nullable=len(present) < len(parts))
 
 
 def _shape_of_value(value: Any, text: str) -> FieldShape:
     if value is fields.File:
         raise AnnotationMistake(
-            "File fields are not in this version", "keep the file elsewhere and store its URL"
+            "File fields are not available yet", "keep the file elsewhere and store its URL"
         )
     if value is fields.Ref:
         raise AnnotationMistake("Ref names its entity", 'write Ref["Channel"]')
@@ -119,14 +141,25 @@ def _shape_of_value(value: Any, text: str) -> FieldShape:
         choices = tuple(member.value for member in value)
         if not all(isinstance(choice, str) for choice in choices):
             raise AnnotationMistake(f"{value.__name__} has members that are no text")
+        if not choices:
+            raise AnnotationMistake(f"{value.__name__} has no members")
         return FieldShape(kind=FieldKind.ENUM, choices=choices, enum_class=value)
     if typing.get_origin(value) is dict:
         return FieldShape(kind=FieldKind.OBJECT)
-    if isinstance(value, types.UnionType):
-        raise AnnotationMistake("a field has one type, and perhaps None beside it")
+    if isinstance(value, types.UnionType) or typing.get_origin(value) is typing.Union:
+        return _shape_of_union(value, text)
     raise AnnotationMistake(
         f"{text} is not a type that a field can have", f"there are {', '.join(_KNOWN)}"
     )
+
+
+def _shape_of_union(value: Any, text: str) -> FieldShape:
+    """Return the shape of a union that stands behind a name, such as `Maybe = str | None`."""
+    parts = [part for part in typing.get_args(value) if part is not type(None)]
+    if len(parts) != 1:
+        raise AnnotationMistake("a field has one type, and perhaps None beside it")
+    nullable = len(parts) < len(typing.get_args(value))
+    return replace(_shape_of_value(parts[0], text), nullable=nullable)
 
 
 def _list_shape(node: ast.expr, names: dict[str, Any]) -> FieldShape:
@@ -134,14 +167,9 @@ def _list_shape(node: ast.expr, names: dict[str, Any]) -> FieldShape:
     if item.kind not in _ITEMS or item.nullable:
         raise AnnotationMistake(f"a list can't hold {ast.unparse(node)}")
     kind = FieldKind.JSON if item.kind is FieldKind.OBJECT else item.kind
-    return FieldShape(kind=FieldKind.LIST, item=kind, choices=item.choices)
-
-
-def _nullable(shape: FieldShape) -> FieldShape:
     return FieldShape(
-        kind=shape.kind, nullable=True, ref=shape.ref, choices=shape.choices,
-        enum_class=shape.enum_class, item=shape.item,
-    )  # fmt: skip
+        kind=FieldKind.LIST, item=kind, choices=item.choices, enum_class=item.enum_class
+    )
 
 
 def _is_none(node: ast.expr) -> bool:

@@ -9,21 +9,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from pylon.errors import Mistake
+from pylon.policy.mistakes import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
-C = TypeVar("C", bound=type)
+
+#: Decorators of APP.md that this version does not have.
+LATER: Final = ("job", "cron", "workflow", "webhook", "shard", "room")
+_DECORATORS: Final = ("entity", "query", "mutation", "action", "on_start", "on_stop")
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredEntity:
     """A class and the keywords of its decorator."""
 
-    cls: type
+    cls: Any
     policies: dict[str, Any]
-    sync: bool
+    sync: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,18 @@ class DeclaredFunction:
     """A function, its kind and the keywords of its decorator."""
 
     kind: str
-    handler: Callable[..., Any]
+    handler: Any
     keywords: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MisusedName:
+    """A use of something that App does not have, with its place."""
+
+    message: str
+    path: str
+    line: int
+    hint: str | None
 
 
 class App:
@@ -43,18 +56,18 @@ class App:
         self.version = version
         self.entities: list[DeclaredEntity] = []
         self.functions: list[DeclaredFunction] = []
-        self.start_hooks: list[Callable[..., Any]] = []
-        self.stop_hooks: list[Callable[..., Any]] = []
-        self.mistakes: list[Mistake] = []
+        self.start_hooks: list[Any] = []
+        self.stop_hooks: list[Any] = []
+        self.misused: list[MisusedName] = []
 
-    def entity(self, *, sync: bool = True, **policies: Any) -> Callable[[C], C]:
+    def entity(self, declared: Any = None, /, *, sync: Any = True, **policies: Any) -> Any:
         """Declare an entity with its policies: read, insert, update, delete."""
 
-        def declare(cls: C) -> C:
+        def declare(cls: Any) -> Any:
             self.entities.append(DeclaredEntity(cls, policies, sync))
             return cls
 
-        return declare
+        return declare if declared is None else declare(declared)
 
     def query(self, handler: F | None = None, /, **keywords: Any) -> Any:
         """Declare a query: `def`, reads only."""
@@ -78,35 +91,31 @@ class App:
         self.stop_hooks.append(handler)
         return handler
 
-    def _declare(self, kind: str, handler: F | None, keywords: dict[str, Any]) -> Any:
-        if handler is not None:
-            self.functions.append(DeclaredFunction(kind, handler, keywords))
-            return handler
-
-        def declare(later: F) -> F:
+    def _declare(self, kind: str, handler: Any, keywords: dict[str, Any]) -> Any:
+        def declare(later: Any) -> Any:
             self.functions.append(DeclaredFunction(kind, later, keywords))
             return later
 
-        return declare
+        return declare if handler is None else declare(handler)
 
     def __getattr__(self, name: str) -> Any:
-        """Note the use of a decorator that this version does not have, with its place."""
-        if name not in ("job", "cron", "workflow", "webhook", "shard", "room"):
-            raise AttributeError(f"App has no {name}")
+        """Note the use of a decorator that does not exist, with its place, and go on.
+
+        So one such use hides no other mistake; the app does not load with it.
+        """
+        if name.startswith("_"):
+            raise AttributeError(name)
+        message, hint = f"App has no {name}", nearest(name, (*_DECORATORS, *LATER))
+        if name in LATER:
+            message = f"@app.{name} is not in this version of Pylon"
+            hint = "remove it, or install a version that has it"
         caller = sys._getframe(1)
-        self.mistakes.append(
-            Mistake(
-                f"@app.{name} is not in this version of Pylon",
-                file=caller.f_code.co_filename,
-                line=caller.f_lineno,
-                hint="remove it, or install a version that has it",
-            )
-        )
+        self.misused.append(MisusedName(message, caller.f_code.co_filename, caller.f_lineno, hint))
         return _ignoring
 
 
 def _ignoring(*args: Any, **_: Any) -> Any:
     """Stand in for a missing decorator, with or without arguments."""
-    if len(args) == 1 and (callable(args[0]) and not isinstance(args[0], str)):
+    if len(args) == 1 and callable(args[0]):
         return args[0]
     return lambda declared: declared

@@ -14,26 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from pylon import jsonvalue
-from pylon.app.app import App, DeclaredFunction
-from pylon.app.entities import Entity as EntityBase
-from pylon.app.entities import EntityBuilder
-from pylon.app.functions import ArgSpec, ArgumentSpec, Function, FunctionKind
+from pylon.app.app import App, DeclaredEntity, DeclaredFunction
+from pylon.app.builder import EntityBuilder
+from pylon.app.entities import entity_classes
+from pylon.app.functions import Function
 from pylon.app.manifest import build_manifest
-from pylon.app.source import ModuleSource, read_module
-from pylon.errors import LoadFailed, Mistake
-from pylon.policy.compiled import (
-    CompiledPolicy,
-    PolicyMistakes,
-    PolicySet,
-    compile_allow,
-    compile_policy,
-)  # fmt: skip
+from pylon.app.mistakes import Mistakes
+from pylon.app.signatures import FunctionBuilder
+from pylon.app.source import ClassSource, FunctionSource
+from pylon.errors import LoadFailed
+from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, PolicySet, compile_policy
 from pylon.policy.mistakes import nearest
 from pylon.protocol.manifest import Manifest
 from pylon.schema.model import Access, Entity, Field, FieldKind, Position, Schema
-
-_FUNCTION_KEYWORDS = ("allow", "internal", "timeout")
-_RESERVED_ARGUMENTS = frozenset({"key", "delay", "at", "priority"})
 
 #: The public face of an account, where the app declares none of its own.
 USER_ENTITY = Entity(
@@ -73,51 +66,110 @@ class AppDefinition:
 @dataclass(slots=True)
 class _Freezer:
     app: App
-    root: Path
-    mistakes: list[Mistake] = field(default_factory=list)
+    mistakes: Mistakes
     warnings: list[str] = field(default_factory=list)
+    #: How many classes of a name were met in a module: tells their sources apart.
+    _met: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def source_of(self, declared: Any) -> ModuleSource | None:
-        module = sys.modules.get(getattr(declared, "__module__", ""))
-        path = getattr(module, "__file__", None)
-        return read_module(Path(path), self.root) if path else None
+    # --- where things stand
+
+    def class_source(self, cls: type) -> ClassSource | None:
+        source = self.mistakes.source(_path_of(cls))
+        if source is None:
+            return None
+        found = source.classes.get(cls.__name__, [])
+        place = self._met.get((source.file, cls.__name__), 0)
+        self._met[source.file, cls.__name__] = place + 1
+        return found[min(place, len(found) - 1)] if found else None
+
+    def function_source(self, handler: Any) -> FunctionSource | None:
+        source = self.mistakes.source(_path_of(handler))
+        code = getattr(inspect.unwrap(handler), "__code__", None)
+        if source is None or code is None:
+            return None
+        return source.function(handler.__name__, code.co_firstlineno)
+
+    def _place(self, declared: Any) -> Position | None:
+        source = self.function_source(declared) if inspect.isfunction(declared) else None
+        return source.position if source else None
+
+    # --- the app itself
+
+    def check_app(self) -> None:
+        name: Any = self.app.name
+        version: Any = self.app.version
+        if not isinstance(name, str) or not 1 <= len(name) <= 64 or not name.isprintable():
+            self.mistakes.note("the name of App is a text of 1 to 64 characters", None)
+        if not isinstance(version, str):
+            self.mistakes.note("the version of App is a text", None)
+        for one in self.app.misused:
+            self.mistakes.note_at_line(one.message, one.path, one.line, one.hint)
+
+    # --- entities
 
     def schema(self) -> Schema:
         entities: dict[str, Entity] = {}
-        by_case: dict[str, str] = {}
+        by_case: dict[str, str] = {"user": "User"}
         for declared in self.app.entities:
-            source = self.source_of(declared.cls)
-            names = vars(sys.modules[declared.cls.__module__])
-            class_source = source.classes.get(declared.cls.__name__) if source else None
-            builder = EntityBuilder(declared.cls, class_source, names, self.mistakes)
-            if not issubclass(declared.cls, EntityBase):
-                self.note(
-                    f"{declared.cls.__name__} is no Entity",
-                    class_source.position if class_source else None,
-                    f"write class {declared.cls.__name__}(Entity)",
-                )
-            entity = builder.build(declared.policies, sync=declared.sync)
+            entity = self._entity(declared)
+            if entity is None:
+                continue
             other = by_case.setdefault(entity.name.casefold(), entity.name)
             if entity.name in entities:
-                self.note(f"{entity.name} is declared twice", entity.position)
+                self.mistakes.note(f"{entity.name} is declared twice", entity.position)
             elif other != entity.name:
-                self.note(f"{entity.name} and {other} differ by case only", entity.position)
+                self.mistakes.note(
+                    f"{entity.name} and {other} differ by case only", entity.position
+                )
             entities[entity.name] = entity
+        if "User" in entities:
+            self._check_user(entities["User"])
         entities.setdefault("User", USER_ENTITY)
         return Schema(entities=entities)
+
+    def _entity(self, declared: DeclaredEntity) -> Entity | None:
+        if not isinstance(declared.cls, type):
+            name = getattr(declared.cls, "__name__", str(declared.cls))
+            self.mistakes.note(
+                f"@app.entity is for classes, and {name} is none", self._place(declared.cls)
+            )
+            return None
+        source = self.class_source(declared.cls)
+        return EntityBuilder(declared, source, _names_of(declared.cls), self.mistakes).build()
+
+    def _check_user(self, user: Entity) -> None:
+        for one in user.fields:
+            if one.is_required:
+                self.mistakes.note(
+                    f"User.{one.name}: a User is made at sign-in, so this needs a default",
+                    one.position, "add | None, or a default",
+                )  # fmt: skip
+
+    def check_undeclared(self, root: Path) -> None:
+        """Note entities of the project that lack their decorator: they would not be stored."""
+        declared = {one.cls for one in self.app.entities}
+        bases = {base for one in declared if isinstance(one, type) for base in one.__mro__[1:]}
+        for cls in entity_classes():
+            module = sys.modules.get(cls.__module__)
+            is_current = module is not None and getattr(module, cls.__name__, None) is cls
+            path = _path_of(cls)
+            is_own = path is not None and Path(path).is_relative_to(root)
+            if cls in declared or cls in bases or not (is_current and is_own):
+                continue
+            if cls.__module__.partition(".")[0] != "pylon":
+                source = self.class_source(cls)
+                self.mistakes.note(
+                    f"{cls.__name__} lacks @app.entity, so it would not be stored",
+                    source.position if source else None,
+                )
 
     def check_references(self, schema: Schema) -> None:
         for entity in schema.entities.values():
             for one in entity.fields:
                 if one.ref is not None and one.ref not in schema.entities:
-                    self.note(
+                    self.mistakes.note(
                         f"{entity.name}.{one.name} refers to {one.ref}, which is no entity",
                         one.position, nearest(one.ref, schema.entities),
-                    )  # fmt: skip
-                if one.renamed_from is not None and one.renamed_from in entity.by_name:
-                    self.note(
-                        f"{entity.name}.{one.name} is renamed from {one.renamed_from},"
-                        " which still exists", one.position,
                     )  # fmt: skip
 
     def policies(self, schema: Schema) -> PolicySet:
@@ -130,145 +182,83 @@ class _Freezer:
                         position=entity.policy_positions.get(access, entity.position),
                     )  # fmt: skip
                 except PolicyMistakes as found:
-                    self.mistakes += found.mistakes
+                    self.mistakes.add(found.mistakes)
                     continue
                 compiled[entity.name, access] = policy
                 self.warnings += policy.warnings
         return PolicySet(compiled)
 
+    # --- functions
+
     def functions(self, schema: Schema) -> dict[str, Function]:
         functions: dict[str, Function] = {}
+        by_case: dict[str, str] = {}
         for declared in self.app.functions:
-            made = self._function(declared, schema)
+            made, at = self._function(declared, schema)
             if made is None:
                 continue
             if made.name in functions:
-                self.note(f"the function {made.name} is declared twice", self._at(declared))
+                self.mistakes.note(f"the function {made.name} is declared twice", at)
+            other = by_case.setdefault(made.name.casefold(), made.name)
+            if other != made.name:
+                self.mistakes.note(f"{made.name} and {other} differ by case only", at)
             functions[made.name] = made
         return functions
 
-    def _function(self, declared: DeclaredFunction, schema: Schema) -> Function | None:
-        name, at = declared.handler.__name__, self._at(declared)
-        kind = FunctionKind(declared.kind)
-        for keyword in declared.keywords:
-            if keyword not in _FUNCTION_KEYWORDS:
-                self.note(f"@app.{kind} has no {keyword}", at, nearest(keyword, _FUNCTION_KEYWORDS))
-        self._check_colour(declared, kind, at)
-        arguments = self._arguments(declared, at)
-        if arguments is None:
-            return None
-        return Function(
-            name=name,
-            kind=kind,
-            handler=declared.handler,
-            arguments=arguments,
-            allow=self._allow(declared, arguments, schema, at),
-            is_internal=name.startswith("_") or bool(declared.keywords.get("internal")),
-            timeout_s=_seconds(declared.keywords.get("timeout")),
-            doc=inspect.getdoc(declared.handler),
+    def _function(
+        self, declared: DeclaredFunction, schema: Schema
+    ) -> tuple[Function | None, Position | None]:
+        if not inspect.isfunction(declared.handler):
+            name = getattr(declared.handler, "__name__", str(declared.handler))
+            self.mistakes.note(f"@app.{declared.kind} is for functions, and {name} is none", None)
+            return None, None
+        entities = {
+            one.cls.__name__: one.cls for one in self.app.entities if isinstance(one.cls, type)
+        }
+        source = self.function_source(declared.handler)
+        builder = FunctionBuilder(
+            declared, source, {**entities, **_names_of(declared.handler)}, schema, self.mistakes
         )
+        return builder.build(), builder.position
 
-    def _check_colour(
-        self, declared: DeclaredFunction, kind: FunctionKind, at: Position | None
-    ) -> None:
-        is_async = inspect.iscoroutinefunction(declared.handler) or inspect.isasyncgenfunction(
-            declared.handler
-        )
-        name = declared.handler.__name__
-        if kind is FunctionKind.ACTION and not is_async:
-            self.note(f"the action {name} must be async def", at)
-        if kind is not FunctionKind.ACTION and is_async:
-            self.note(
-                f"the {kind} {name} must be def: it runs whole inside one transaction", at,
-                "make it an @app.action if it does I/O",
-            )  # fmt: skip
-
-    def _arguments(self, declared: DeclaredFunction, at: Position | None) -> ArgSpec | None:
-        parameters = list(inspect.signature(declared.handler).parameters.values())
-        name = declared.handler.__name__
-        if not parameters or parameters[0].name != "ctx":
-            self.note(f"the first parameter of {name} is ctx", at)
-            return None
-        names = vars(sys.modules[declared.handler.__module__])
-        arguments = []
-        for one in parameters[1:]:
-            if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
-                self.note(f"{name}: *args and **kwargs have no place in a call", at)
-                continue
-            if one.name in _RESERVED_ARGUMENTS:
-                self.note(f"{name}: an argument can't be called {one.name}", at)
-            kind = self._annotation(name, one.name, one.annotation, names, at)
-            arguments.append(ArgumentSpec(name=one.name, type=kind, default=one.default))
-        returns = inspect.signature(declared.handler).return_annotation
-        return ArgSpec(
-            arguments=tuple(arguments),
-            returns=self._annotation(name, "return", returns, names, at),
-        )
-
-    def _annotation(
-        self, function: str, argument: str, given: Any, names: dict[str, Any], at: Position | None
-    ) -> Any:
-        if given is inspect.Parameter.empty:
-            return Any
-        if not isinstance(given, str):
-            return given
-        try:
-            return eval(given, names)  # noqa: S307 -- the app's own source
-        except Exception as error:  # noqa: BLE001 -- whatever the app's annotation does
-            self.note(f"{function}: the annotation of {argument} is wrong: {error}", at)
-            return Any
-
-    def _allow(
-        self, declared: DeclaredFunction, arguments: ArgSpec, schema: Schema, at: Position | None
-    ) -> CompiledPolicy | None:
-        text = declared.keywords.get("allow")
-        if text is None:
-            return None
-        try:
-            return compile_allow(
-                text, arguments=arguments.policy_kinds(), schema=schema,
-                where=f"{declared.handler.__name__}.allow", position=at,
-            )  # fmt: skip
-        except PolicyMistakes as found:
-            self.mistakes += found.mistakes
-            return None
-
-    def hooks(self) -> None:
+    def check_hooks(self) -> None:
         for hook in (*self.app.start_hooks, *self.app.stop_hooks):
             if not inspect.iscoroutinefunction(hook):
-                self.note(f"{hook.__name__} must be async def", None)
-
-    def _at(self, declared: DeclaredFunction) -> Position | None:
-        source = self.source_of(declared.handler)
-        node = source.functions.get(declared.handler.__name__) if source else None
-        return source.at(node) if source and node else None
-
-    def note(self, message: str, at: Position | None, hint: str | None = None) -> None:
-        self.mistakes.append(
-            Mistake(
-                message, file=at.file if at else None, line=at.line if at else None,
-                column=at.column if at else None, hint=hint,
-            )
-        )  # fmt: skip
+                name = getattr(hook, "__name__", str(hook))
+                self.mistakes.note(f"{name}: a hook is async def", self._place(hook))
 
 
-def _seconds(value: Any) -> float | None:
-    if value is None:
-        return None
-    seconds = value.total_seconds() if hasattr(value, "total_seconds") else value
-    return float(seconds)
+def _path_of(declared: Any) -> str | None:
+    module = sys.modules.get(getattr(declared, "__module__", None) or "")
+    return getattr(module, "__file__", None)
 
 
-def freeze(app: App, root: Path, generation: int) -> AppDefinition:
-    """Return the definition of an app; raises LoadFailed with every mistake."""
-    freezer = _Freezer(app, root, list(app.mistakes))
+def _names_of(declared: Any) -> dict[str, Any]:
+    module = sys.modules.get(declared.__module__)
+    return vars(module) if module is not None else {}
+
+
+def freeze(
+    app: App, root: Path, generation: int, mistakes: Mistakes | None = None
+) -> AppDefinition:
+    """Return the definition of an app; raises LoadFailed with every mistake.
+
+    Args:
+        app: what the app's module declared.
+        root: the project's folder.
+        generation: the number of this load.
+        mistakes: what was found while importing; the load fails with it.
+    """
+    freezer = _Freezer(app, Mistakes(root) if mistakes is None else mistakes)
+    freezer.check_app()
     schema = freezer.schema()
+    freezer.check_undeclared(root)
     freezer.check_references(schema)
     policies = freezer.policies(schema)
     functions = freezer.functions(schema)
-    freezer.hooks()
-    if freezer.mistakes:
-        raise LoadFailed(tuple(freezer.mistakes))
+    freezer.check_hooks()
+    if freezer.mistakes.found:
+        raise LoadFailed(freezer.mistakes.sorted())
     return AppDefinition(
         name=app.name,
         version=app.version,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NewType
 
@@ -70,13 +69,13 @@ class FieldSpec:
     """The keywords of one field(), as given."""
 
     default: Any = MISSING
-    default_factory: Callable[[], Any] | None = None
+    default_factory: Any = None
     unique: bool = False
     index: bool = False
     immutable: bool = False
     private: bool = False
-    min: int | float | None = None
-    max: int | float | None = None
+    min: Any = None
+    max: Any = None
     min_length: int | None = None
     max_length: int | None = None
     pattern: str | None = None

@@ -6,46 +6,130 @@ Positions come from the syntax tree, because an annotation or a default has none
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from pylon.schema.model import Position
 
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+_QUOTES = re.compile(r"[A-Za-z]{0,2}('''|\"\"\"|'|\")")
+
 
 @dataclass(slots=True)
 class ClassSource:
-    """One class: its position, its annotated names, and the policies of its decorator."""
+    """One class: where its names, annotations, values and policies stand."""
 
-    position: Position
-    fields: dict[str, Position] = field(default_factory=dict)
+    module: ModuleSource
+    node: ast.ClassDef
     annotations: dict[str, ast.expr] = field(default_factory=dict)
-    keywords: dict[str, Position] = field(default_factory=dict)
+    values: dict[str, ast.expr] = field(default_factory=dict)
+    names: dict[str, ast.stmt] = field(default_factory=dict)
+    #: Names that the body gives twice, with the second place.
+    twice: dict[str, ast.stmt] = field(default_factory=dict)
+
+    @property
+    def position(self) -> Position:
+        """Return where the class begins."""
+        return self.module.at(self.node)
+
+    def at(self, name: str | None) -> Position:
+        """Return where a name of the body is given; the class itself where it is not."""
+        return self.module.at(self.names.get(name or "", self.node))
+
+    def at_annotation(self, name: str) -> Position:
+        """Return where a field's annotation stands."""
+        return self.module.at(self.annotations.get(name, self.names.get(name, self.node)))
+
+    def at_value(self, name: str) -> Position:
+        """Return where a name's value stands."""
+        return self.module.at(self.values.get(name, self.names.get(name, self.node)))
+
+    def at_keyword(self, name: str, keyword: str) -> Position:
+        """Return where a keyword of `name = field(…)` stands."""
+        for one in _keywords(self.values.get(name)):
+            if one.arg == keyword:
+                return self.module.at(one)
+        return self.at(name)
+
+    def at_text(self, name: str, text: str) -> Position:
+        """Return where a text inside the value of a name stands."""
+        value = self.values.get(name)
+        for one in ast.walk(value) if value is not None else ():
+            if isinstance(one, ast.Constant) and one.value == text:
+                return self.module.at(one)
+        return self.at(name)
+
+    def at_policy(self, access: str) -> Position:
+        """Return where the text of a policy begins."""
+        return _at_decorator_text(self.module, self.node.decorator_list, access) or self.position
+
+
+@dataclass(slots=True)
+class FunctionSource:
+    """One function: where it, its arguments and the keywords of its decorator stand."""
+
+    module: ModuleSource
+    node: FunctionNode
+
+    @property
+    def position(self) -> Position:
+        """Return where the function begins."""
+        return self.module.at(self.node)
+
+    @property
+    def first_line(self) -> int:
+        """Return the line that the compiled code names as its first: that of a decorator."""
+        return min([self.node.lineno, *(one.lineno for one in self.node.decorator_list)])
+
+    def at_argument(self, name: str) -> Position:
+        """Return where an argument stands; `return` for the annotation of the result."""
+        if name == "return":
+            return self.module.at(self.node.returns or self.node)
+        given = self.node.args
+        for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg):
+            if one is not None and one.arg == name:
+                return self.module.at(one)
+        return self.position
+
+    def at_keyword(self, keyword: str) -> Position:
+        """Return where the value of a decorator's keyword begins."""
+        return _at_decorator_text(self.module, self.node.decorator_list, keyword) or self.position
 
 
 @dataclass(slots=True)
 class ModuleSource:
-    """All classes and functions of one file, by name."""
+    """All classes and functions of one file, by name, in order."""
 
     file: str
-    classes: dict[str, ClassSource] = field(default_factory=dict)
-    functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
+    lines: list[str]
+    classes: dict[str, list[ClassSource]] = field(default_factory=dict)
+    functions: dict[str, list[FunctionSource]] = field(default_factory=dict)
 
     def at(self, node: ast.AST) -> Position:
-        """Return the position of a node."""
-        return Position(self.file, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1)
+        """Return the position of a node; columns count characters, as editors do."""
+        line = getattr(node, "lineno", 1)
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        before = text.encode()[: getattr(node, "col_offset", 0)]
+        return Position(self.file, line, len(before.decode(errors="replace")) + 1)
 
+    def excerpt(self, line: int, column: int | None) -> str | None:
+        """Return a line with a caret below the column."""
+        if not 1 <= line <= len(self.lines) or not self.lines[line - 1].strip():
+            return None
+        text = self.lines[line - 1].rstrip()
+        bare = text.lstrip()
+        caret = max(0, (column or 1) - 1 - (len(text) - len(bare)))
+        return f"    {bare}\n    {' ' * min(caret, len(bare))}^"
 
-@lru_cache(maxsize=64)
-def _read(path: str, stamp: tuple[int, int], name: str) -> ModuleSource:
-    tree = ast.parse(Path(path).read_bytes())
-    source = ModuleSource(name)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            source.classes.setdefault(node.name, _read_class(source, node))
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            source.functions.setdefault(node.name, node)
-    return source
+    def function(self, name: str, first_line: int) -> FunctionSource | None:
+        """Return the function of a name whose code begins at a line, or the last of the name."""
+        found = self.functions.get(name, [])
+        exact = [one for one in found if one.first_line == first_line]
+        nearest = exact or found[-1:]
+        return nearest[0] if nearest else None
 
 
 def read_module(path: Path, root: Path) -> ModuleSource:
@@ -58,19 +142,62 @@ def read_module(path: Path, root: Path) -> ModuleSource:
     return _read(str(path), (stat.st_mtime_ns, stat.st_size), name)
 
 
+@lru_cache(maxsize=64)
+def _read(path: str, stamp: tuple[int, int], name: str) -> ModuleSource:
+    data = Path(path).read_bytes()
+    source = ModuleSource(name, data.decode(errors="replace").splitlines())
+    for node in ast.walk(ast.parse(data)):
+        if isinstance(node, ast.ClassDef):
+            source.classes.setdefault(node.name, []).append(_read_class(source, node))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            source.functions.setdefault(node.name, []).append(FunctionSource(source, node))
+    return source
+
+
 def _read_class(source: ModuleSource, node: ast.ClassDef) -> ClassSource:
-    found = ClassSource(source.at(node))
+    found = ClassSource(source, node)
     for statement in node.body:
+        for name, value in _given(statement):
+            if name in found.names:
+                found.twice[name] = statement
+            found.names[name] = statement
+            if value is not None:
+                found.values[name] = value
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            found.fields[statement.target.id] = source.at(statement)
             found.annotations[statement.target.id] = statement.annotation
-        elif isinstance(statement, ast.Assign):
-            for target in statement.targets:
-                if isinstance(target, ast.Name):
-                    found.fields[target.id] = source.at(statement)
-    for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call):
-            for keyword in decorator.keywords:
-                if keyword.arg is not None:
-                    found.keywords[keyword.arg] = source.at(keyword.value)
     return found
+
+
+def _given(statement: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
+    """Yield the names that a statement of a class body gives, with their values."""
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), value=value):
+            yield name, value
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, value
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name, None
+        case _:
+            return
+
+
+def _keywords(node: ast.expr | None) -> list[ast.keyword]:
+    return node.keywords if isinstance(node, ast.Call) else []
+
+
+def _at_decorator_text(
+    module: ModuleSource, decorators: list[ast.expr], keyword: str
+) -> Position | None:
+    """Return where the value of a decorator's keyword begins, behind the quotes of a text."""
+    for decorator in decorators:
+        for one in _keywords(decorator):
+            if one.arg != keyword:
+                continue
+            at = module.at(one.value)
+            if not isinstance(one.value, ast.Constant):
+                return at
+            quotes = _QUOTES.match(module.lines[at.line - 1], at.column - 1)
+            return Position(at.file, at.line, quotes.end() + 1) if quotes else at
+    return None

@@ -129,7 +129,7 @@ class DevSession:
 
     async def _reload(self, files: tuple[Path, ...]) -> dict[str, Any]:
         existing = [self._root / path for path in files if (self._root / path).is_file()]
-        mistakes = compile_sources(existing)
+        mistakes = compile_sources(existing, self._root)
         if mistakes:
             return {"mistakes": [mistake.render() for mistake in mistakes]}
         verdict = await self._check.check()

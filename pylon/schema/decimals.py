@@ -24,6 +24,13 @@ def parse_units(text: str, scale: int) -> int:
     return _bounded(int(f"{sign}{whole}{digits.ljust(scale, '0')}"))
 
 
+def parse_decimal(text: str) -> Decimal:
+    """Return the Decimal of a text with at most 18 digits behind the point; raises ValueError."""
+    if _TEXT.match(text) is None:
+        raise ValueError('must be a decimal as text, such as "12.50"')
+    return Decimal(text)
+
+
 def units_of(value: Decimal, scale: int) -> int:
     """Return the units of a Decimal; raises ValueError where it can't be kept exactly."""
     if not value.is_finite():

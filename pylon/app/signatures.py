@@ -1,0 +1,190 @@
+"""A declared function to its specification: colour, arguments, guard and time, all checked."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from pylon.app.annotations import AnnotationMistake
+from pylon.app.app import DeclaredFunction
+from pylon.app.argtypes import ANYTHING, ArgType, arg_type
+from pylon.app.builder import NAME
+from pylon.app.functions import ArgSpec, ArgumentSpec, Function, FunctionKind
+from pylon.app.mistakes import Mistakes
+from pylon.app.source import FunctionSource
+from pylon.errors import PylonError
+from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, compile_allow
+from pylon.policy.mistakes import nearest
+from pylon.schema.model import Position, Schema
+
+_KEYWORDS = ("allow", "internal", "timeout")
+_EMPTY: Final = inspect.Parameter.empty
+
+
+@dataclass(slots=True)
+class FunctionBuilder:
+    """Builds one function, noting mistakes."""
+
+    declared: DeclaredFunction
+    source: FunctionSource | None
+    #: What annotations are evaluated in: the module's globals, and the entities by name.
+    names: Mapping[str, Any]
+    schema: Schema
+    mistakes: Mistakes
+
+    def build(self) -> Function | None:
+        """Return the function; None where its parameters make no sense."""
+        handler, name = self.declared.handler, self.name
+        kind = FunctionKind(self.declared.kind)
+        if not NAME.match(name.lstrip("_")):
+            self.note("a function's name has letters, digits and _ (64 at most)")
+        self._check_keywords(kind)
+        self._check_colour(kind)
+        arguments = self._arguments()
+        if arguments is None:
+            return None
+        return Function(
+            name=name,
+            kind=kind,
+            handler=handler,
+            arguments=arguments,
+            allow=self._allow(arguments),
+            is_internal=name.startswith("_") or bool(self.declared.keywords.get("internal")),
+            timeout_s=self._timeout(),
+            doc=inspect.getdoc(handler),
+        )
+
+    @property
+    def name(self) -> str:
+        """Return the function's name."""
+        return str(self.declared.handler.__name__)
+
+    @property
+    def position(self) -> Position | None:
+        """Return where the function begins."""
+        return self.source.position if self.source else None
+
+    def _check_keywords(self, kind: FunctionKind) -> None:
+        for keyword in self.declared.keywords:
+            if keyword not in _KEYWORDS:
+                self.note(
+                    f"@app.{kind} has no {keyword}", keyword=keyword,
+                    hint=nearest(keyword, _KEYWORDS),
+                )  # fmt: skip
+        if not isinstance(self.declared.keywords.get("internal", False), bool):
+            self.note("internal is True or False", keyword="internal")
+
+    def _check_colour(self, kind: FunctionKind) -> None:
+        handler = self.declared.handler
+        is_stream = inspect.isasyncgenfunction(handler)
+        is_async = is_stream or inspect.iscoroutinefunction(handler)
+        if kind is FunctionKind.ACTION:
+            if not is_async:
+                self.note("an action is async def")
+        elif is_async:
+            self.note(
+                f"a {kind} is def: it runs whole inside one transaction",
+                hint="make it an @app.action if it does I/O",
+            )
+        elif inspect.isgeneratorfunction(handler):
+            self.note(f"a {kind} returns its value; it can't yield")
+
+    # --- arguments
+
+    def _arguments(self) -> ArgSpec | None:
+        try:
+            signature = inspect.signature(self.declared.handler)
+        except (TypeError, ValueError):
+            self.note("this function's parameters are not known")
+            return None
+        parameters = list(signature.parameters.values())
+        if not parameters or parameters[0].name != "ctx":
+            self.note("the first parameter is ctx", hint=f"write {self.name}(ctx, …)")
+            return None
+        arguments = [
+            made for one in parameters[1:] if (made := self._argument(one)) is not None
+        ]  # fmt: skip
+        returns = self._type("return", signature.return_annotation, is_result=True)
+        return ArgSpec(arguments=tuple(arguments), returns=returns)
+
+    def _argument(self, given: inspect.Parameter) -> ArgumentSpec | None:
+        match given.kind:
+            case inspect.Parameter.VAR_POSITIONAL | inspect.Parameter.VAR_KEYWORD:
+                self.note("*args and **kwargs have no place in a call", argument=given.name)
+                return None
+            case inspect.Parameter.POSITIONAL_ONLY:
+                self.note(f"{given.name} must have a name in calls; remove /", argument=given.name)
+                return None
+            case _:
+                pass
+        if not NAME.match(given.name):
+            self.note(f"an argument can't be called {given.name}", argument=given.name)
+        kind = self._type(given.name, given.annotation, is_result=False)
+        if given.default is not _EMPTY:
+            self._check_default(given, kind)
+        return ArgumentSpec(name=given.name, type=kind, default=given.default)
+
+    def _check_default(self, given: inspect.Parameter, kind: ArgType) -> None:
+        try:
+            kind.encode(given.default)
+        except (ValueError, PylonError) as error:
+            hint = "add | None" if given.default is None else None
+            self.note(
+                f"the default of {given.name} {error}", argument=given.name, hint=hint
+            )  # fmt: skip
+
+    def _type(self, argument: str, given: Any, *, is_result: bool) -> ArgType:
+        if given is _EMPTY:
+            return ANYTHING
+        try:
+            return arg_type(given, self.names, is_result=is_result)
+        except AnnotationMistake as mistake:
+            what = "the result" if is_result else argument
+            self.note(f"{what}: {mistake.message}", argument=argument, hint=mistake.hint)
+            return ANYTHING
+
+    # --- guard and time
+
+    def _allow(self, arguments: ArgSpec) -> CompiledPolicy | None:
+        text = self.declared.keywords.get("allow")
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            self.note("allow is a text", keyword="allow")
+            return None
+        at = self.source.at_keyword("allow") if self.source else None
+        try:
+            return compile_allow(
+                text, arguments=arguments.policy_kinds(), schema=self.schema,
+                where=f"{self.name}.allow", position=at,
+            )  # fmt: skip
+        except PolicyMistakes as found:
+            self.mistakes.add(found.mistakes)
+            return None
+
+    def _timeout(self) -> float | None:
+        given = self.declared.keywords.get("timeout")
+        if given is None:
+            return None
+        seconds = given.total_seconds() if isinstance(given, timedelta) else given
+        is_number = type(seconds) in (int, float)
+        if not is_number or not math.isfinite(seconds) or seconds <= 0:
+            self.note("timeout is a number of seconds above 0, or a timedelta", keyword="timeout")
+            return None
+        return float(seconds)
+
+    def note(
+        self, message: str, *, argument: str | None = None, keyword: str | None = None,
+        hint: str | None = None,
+    ) -> None:  # fmt: skip
+        """Note a mistake of this function, at its argument or keyword where one is named."""
+        at = self.position
+        if self.source is not None and argument is not None:
+            at = self.source.at_argument(argument)
+        elif self.source is not None and keyword is not None:
+            at = self.source.at_keyword(keyword)
+        self.mistakes.note(f"{self.name}: {message}", at, hint)
