@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from typing import cast
 
 _MASK = b"\x00\x00\x00\x00"
 _DUE = re.compile(rb'"title":\s*"due (\d+)"')
@@ -69,9 +70,9 @@ class DueListener(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the opening request."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._on_open)
+        # uvloop's transports are asyncio's in all but ancestry.
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._on_open)
 
     def data_received(self, data: bytes) -> None:
         """Note every due title in what came."""
