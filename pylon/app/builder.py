@@ -44,6 +44,8 @@ class EntityBuilder:
         self._names = names
         self._mistakes = mistakes
         self._annotations = inspect.get_annotations(self._cls)
+        #: Names of the fields that are left out, or stand without their default.
+        self.broken: set[str] = set()
 
     def build(self) -> model.Entity:
         """Return the entity; what can't be made sense of is left out and noted."""
@@ -313,5 +315,7 @@ class EntityBuilder:
         where = f"{self._cls.__name__}.{name}" if name else self._cls.__name__
         if at is None and self._source is not None:
             at = self._source.at(name)
+        if name in self._annotations:
+            self.broken.add(name)
         joint = " " if message.startswith(("is ", "has ", "and ", "differs ")) else ": "
         self._mistakes.note(f"{where}{joint}{message}", at, hint)

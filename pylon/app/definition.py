@@ -22,7 +22,7 @@ from pylon.app.manifest import build_manifest
 from pylon.app.mistakes import Mistakes
 from pylon.app.signatures import FunctionBuilder
 from pylon.app.source import ClassSource, FunctionSource
-from pylon.errors import LoadFailed
+from pylon.errors import LoadFailed, Mistake
 from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, PolicySet, compile_policy
 from pylon.policy.mistakes import nearest
 from pylon.protocol.manifest import Manifest
@@ -68,6 +68,8 @@ class _Freezer:
     app: App
     mistakes: Mistakes
     warnings: list[str] = field(default_factory=list)
+    #: Entities and names of fields that could not be made sense of.
+    broken: set[tuple[str, str]] = field(default_factory=set)
     #: How many classes of a name were met in a module: tells their sources apart.
     _met: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -135,7 +137,10 @@ class _Freezer:
             )
             return None
         source = self.class_source(declared.cls)
-        return EntityBuilder(declared, source, _names_of(declared.cls), self.mistakes).build()
+        builder = EntityBuilder(declared, source, _names_of(declared.cls), self.mistakes)
+        entity = builder.build()
+        self.broken |= {(entity.name, name) for name in builder.broken}
+        return entity
 
     def _check_user(self, user: Entity) -> None:
         for one in user.fields:
@@ -172,6 +177,14 @@ class _Freezer:
                         one.position, nearest(one.ref, schema.entities),
                     )  # fmt: skip
 
+    def _follows(self, mistake: Mistake) -> bool:
+        """Tell whether a policy's mistake only follows from a field's own, noted already."""
+        return any(
+            mistake.message.endswith(f"{entity} has no field {name}")
+            or (mistake.message.startswith(f"{entity}.") and "isOwner()" in mistake.message)
+            for entity, name in self.broken
+        )
+
     def policies(self, schema: Schema) -> PolicySet:
         compiled: dict[tuple[str, Access], CompiledPolicy] = {}
         for entity in schema.entities.values():
@@ -182,7 +195,7 @@ class _Freezer:
                         position=entity.policy_positions.get(access, entity.position),
                     )  # fmt: skip
                 except PolicyMistakes as found:
-                    self.mistakes.add(found.mistakes)
+                    self.mistakes.add(one for one in found.mistakes if not self._follows(one))
                     continue
                 compiled[entity.name, access] = policy
                 self.warnings += policy.warnings

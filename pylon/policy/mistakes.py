@@ -28,9 +28,11 @@ def mistake_at(
         at: offset of the mistake.
         message: what is wrong.
         where: what the expression is, such as `Message.read`.
-        position: where the text begins in the app's source.
+        position: where the first character of the text stands in the app's source.
         hint: what to do.
     """
+    while at < len(text) and text[at].isspace():
+        at += 1  # a parser may stand before the space in front of a word
     at = min(at, len(text))
     start = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)
@@ -42,7 +44,7 @@ def mistake_at(
         f"{where}: {message}",
         file=position.file if position else None,
         line=position.line + line_in_text if position else None,
-        column=at - start + 1,
+        column=at - start + (position.column if position and line_in_text == 0 else 1),
         hint=hint,
         excerpt=f"    {stripped}\n    {' ' * max(column, 0)}^",
     )
