@@ -37,7 +37,7 @@ types: $(VENV)/.installed-dev ## The strict type checker
 	@$(BIN)/mypy
 
 contracts: $(VENV)/.installed-dev ## Who may import whom
-	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/lint-imports
 
 client: $(CLIENT)/dist/client.js ## Build the browser client and the chat page
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import socket
 import statistics
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,40 +108,58 @@ WORKS: dict[str, tuple[str, Any, Any, float, str]] = {
         works.fan_out_pylon, works.fan_out_pocketbase, 0.0, "fan-out",
     ),
 }  # fmt: skip
+#: Rows that both sides hold before a work begins.
+_ROWS_BEFORE = {"read": 1_000, "catch-up": works.CATCH_UP_ROWS + 2_000}
+
+
+@contextlib.asynccontextmanager
+async def _pair() -> AsyncIterator[tuple[PylonRuntime, PocketBase]]:
+    """Start both servers on empty databases: no work pays for what the one before it left."""
+    with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
+        ours = await PylonRuntime(Path(folder), _free_port()).start()
+        try:
+            theirs = await PocketBase(Path(folder), _free_port()).start()
+            try:
+                yield ours, theirs
+            finally:
+                await theirs.stop()
+        finally:
+            await ours.stop()
+
+
+async def _start_lines() -> list[Line]:
+    async with _pair() as (ours, theirs):
+        await asyncio.sleep(1.0)
+        idle, their_idle = works.memory_mib(ours.pid), works.memory_mib(theirs.pid)
+        return [
+            Line(
+                "start to first healthy answer", f"{ours.start_seconds:.2f} s",
+                f"{theirs.start_seconds:.2f} s", None, "≤ 1.0 s", ours.start_seconds <= 1.0,
+                {"pylon_s": ours.start_seconds, "pocketbase_s": theirs.start_seconds},
+            ),
+            Line(
+                "idle memory", f"{idle:.0f} MiB", f"{their_idle:.0f} MiB", None,
+                "≤ 90 MiB", idle <= 90, {"pylon_mib": idle, "pocketbase_mib": their_idle},
+            ),
+        ]  # fmt: skip
 
 
 async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
-    lines: list[Line] = []
-    with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
-        ours = await PylonRuntime(Path(folder), _free_port()).start()
-        idle = works.memory_mib(ours.pid)
-        theirs = await PocketBase(Path(folder), _free_port()).start()
-        lines.append(Line(
-            "start to first healthy answer", f"{ours.start_seconds:.2f} s",
-            f"{theirs.start_seconds:.2f} s", None, "≤ 1.0 s", ours.start_seconds <= 1.0,
-            {"pylon_s": ours.start_seconds, "pocketbase_s": theirs.start_seconds},
-        ))  # fmt: skip
-        lines.append(Line(
-            "idle memory", f"{idle:.0f} MiB", f"{works.memory_mib(theirs.pid):.0f} MiB", None,
-            "≤ 90 MiB", idle <= 90, {"pylon_mib": idle},
-        ))  # fmt: skip
-        try:
-            for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
-                if only is not None and only != key:
-                    continue
-                if key == "catch-up":
-                    console.print("filling both with 100,000 rows …", style="dim")
-                    await works.fill_pylon(ours)
-                    await works.fill_pocketbase(theirs)
-                our_runs, their_runs = [], []
-                for n in range(1 if key == "fan-out" else rounds):
-                    console.print(f"{name}: round {n + 1}", style="dim")
-                    their_runs.append(await for_them(theirs))
-                    our_runs.append(await for_us(ours))
-                lines.append(_line(name, our_runs, their_runs, at_least=at_least, latency=latency))
-        finally:
-            await ours.stop()
-            await theirs.stop()
+    lines = await _start_lines()
+    for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
+        if only is not None and only != key:
+            continue
+        async with _pair() as (ours, theirs):
+            if rows := _ROWS_BEFORE.get(key, 0):
+                console.print(f"filling both with {rows:,} rows …", style="dim")
+                await works.fill_pylon(ours, rows)
+                await works.fill_pocketbase(theirs, rows)
+            our_runs, their_runs = [], []
+            for n in range(1 if key == "fan-out" else rounds):
+                console.print(f"{name}: round {n + 1}", style="dim")
+                their_runs.append(await for_them(theirs))
+                our_runs.append(await for_us(ours))
+            lines.append(_line(name, our_runs, their_runs, at_least=at_least, latency=latency))
     return lines
 
 

@@ -198,10 +198,9 @@ async def catch_up_pocketbase(server: PocketBase) -> Figures:
     return figures
 
 
-async def fill_pylon(server: PylonRuntime) -> None:
-    """Make sure that there are at least CATCH_UP_ROWS rows."""
-    missing = CATCH_UP_ROWS + 2_000 - (await _count_changes(server))
-    for start in range(0, max(0, missing), 500):
+async def fill_pylon(server: PylonRuntime, rows: int) -> None:
+    """Create rows in an empty database."""
+    for start in range(0, rows, 500):
         await server.ask("POST", "/api/sync/push", {
             "client_id": "fill",
             "operations": [
@@ -214,23 +213,15 @@ async def fill_pylon(server: PylonRuntime) -> None:
         })  # fmt: skip
 
 
-async def _count_changes(server: PylonRuntime) -> int:
-    health = await server.ask("GET", "/api/health")
-    return int(str(health["head"]).rpartition(":")[2])
-
-
-async def fill_pocketbase(server: PocketBase) -> None:
-    """Make sure that there are at least CATCH_UP_ROWS rows."""
-    have = (await server.ask(
-        "GET", "/api/collections/items/records?perPage=1", token=server.token
-    ))["totalItems"]  # fmt: skip
-    for start in range(0, max(0, CATCH_UP_ROWS + 2_000 - have), 1000):
+async def fill_pocketbase(server: PocketBase, rows: int) -> None:
+    """Create rows in an empty database."""
+    for start in range(0, rows, 1000):
         await server.ask("POST", "/api/batch", {"requests": [
             {
                 "method": "POST", "url": "/api/collections/items/records",
                 "body": server.item(start + i),
             }
-            for i in range(1000)
+            for i in range(min(1000, rows - start))
         ]}, token=server.token)  # fmt: skip
 
 

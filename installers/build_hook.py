@@ -29,7 +29,7 @@ class WheelContents(BuildHookInterface[Any]):
             return
         root = Path(self.root)
         if not (root / "pylon/client/browser/dist/client.js").is_file():
-            subprocess.run(["sh", "installers/client.sh"], cwd=root, check=True)
+            subprocess.run(["sh", "installers/client.sh"], cwd=root, check=True)  # noqa: S607
         staged = root / "build" / "templates"
         shutil.rmtree(staged, ignore_errors=True)
         for home in ("templates", "examples"):

@@ -43,7 +43,7 @@ class _Work(str, Generic[T]):
 
 
 class _UnitConnection(sqlite3.Connection):
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         if isinstance(sql, _Work):
             sql.result = sql.function(self)
             return self.cursor()

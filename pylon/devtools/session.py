@@ -52,6 +52,20 @@ class ReloadReport:
     #: The migration that waits for consent, in words; empty where there is none.
     plan: str = ""
 
+    @property
+    def summary(self) -> str:
+        """Return the save in a few words."""
+        files = ", ".join(self.files) or "the app"
+        match self.action:
+            case ReloadAction.REFRESH_PAGES:
+                return f"{files}: pages refreshed"
+            case ReloadAction.RESTART:
+                return f"{files}: restarted"
+            case _ if not self.ok:
+                return f"{files}: not loaded"
+            case _:
+                return f"{files}: generation {self.generation} live in {self.ms:.0f} ms"
+
 
 class DevSession:
     """Watches one project until stopped; `listener` gets a report for each save that mattered."""

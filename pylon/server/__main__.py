@@ -15,9 +15,12 @@ import sys
 from pathlib import Path
 
 from pylon import paths
-from pylon.errors import PylonError
+from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.config import ServerConfig, apply_dotenv, load_config
+
+#: The app has mistakes: a save may mend them, so whoever supervises waits for one.
+EXIT_APP_MISTAKES = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,6 +77,11 @@ class RuntimeProcess:
                 may_migrate=self._given.mode == "dev" or self._given.migrate,
                 listen_fd=self._given.listen_fd,
             )
+        except LoadFailed as failure:
+            for mistake in failure.mistakes:
+                sys.stderr.write(f"{mistake.render()}\n")
+            report_failure(failure)
+            return EXIT_APP_MISTAKES
         except PylonError as error:
             report_failure(error)
             return 1

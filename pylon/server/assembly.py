@@ -28,6 +28,7 @@ from pylon.server.functions.executor import Executor
 from pylon.server.functions.reads import Reads
 from pylon.server.http.gate import Gate, known_names
 from pylon.server.http.services import Services
+from pylon.server.http.static import wake_pages
 from pylon.server.http.table import make_router
 from pylon.server.lifecycle import Stopper
 from pylon.server.observe import Observer, set_up_logging
@@ -68,8 +69,11 @@ class Runtime:
         )  # fmt: skip
         self._stopper.add("database", database.close)
         try:
+            is_first = database.head == 0
             await self._migrate(database, definition.schema, may_migrate=may_migrate)
             self._build(database, DefinitionHolder(definition))
+            if is_first:
+                await self.services.sessions.complete_users()
             await run_hooks(definition, definition.on_start)
             port = await self._listen(listen_fd)
         except BaseException:
@@ -92,7 +96,7 @@ class Runtime:
     def _build(self, database: Database, definitions: DefinitionHolder) -> None:
         config = self.config
         sessions = SessionService(
-            database, lambda: definitions.current.schema.entities["User"], self.clock, self.ids,
+            database, lambda: definitions.current.schema.entities.get("User"), self.clock, self.ids,
             config["auth.session_days"],
         )  # fmt: skip
         hub = Hub(
@@ -214,6 +218,7 @@ class Runtime:
     async def stop(self) -> None:
         """Drain and take everything down within the deadline."""
         self.services.is_stopping = True
+        wake_pages(self.services.page_listeners)
         definition = self.services.definitions.current
         await run_hooks(definition, definition.on_stop)
         await self._stopper.stop(limits.DRAIN_SECONDS / 3)

@@ -211,3 +211,9 @@ def load_dotenv(project: Path, environment: Mapping[str, str]) -> dict[str, str]
 def apply_dotenv(project: Path) -> None:
     """Add a project's .env to this process's environment."""
     os.environ.update(load_dotenv(project, os.environ))
+
+
+def origin_of(config: ServerConfig, port: int | None = None) -> str:
+    """Return where people reach the app: the first of its origins, else this machine's port."""
+    origins = config["server.origins"]
+    return str(origins[0]) if origins else f"http://127.0.0.1:{port or config['server.port']}"

@@ -11,6 +11,9 @@ from enum import StrEnum
 
 from pylon import limits
 
+#: Exit codes of a runtime that said itself why it can't start.
+EXIT_FAILED, EXIT_APP_MISTAKES = 1, 3
+_SAYS_WHY = (EXIT_FAILED, EXIT_APP_MISTAKES)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -59,11 +62,19 @@ class Lifecycle:
     kill_at: float = 0.0
     is_wanted: bool = False
     why: str = ""
+    exit_code: int | None = None
 
     def step(
-        self, event: Event, now: float, *, exit_code: int | None = None
+        self, event: Event, now: float, *, exit_code: int | None = None, said: str = ""
     ) -> tuple[Command, ...]:
-        """Take an event and return what to do, in order."""
+        """Take an event and return what to do, in order.
+
+        Args:
+            event: what happened.
+            now: monotonic seconds.
+            exit_code: of a process that has exited.
+            said: what it said last of the reason.
+        """
         match event:
             case Event.START_ASKED:
                 return self._start(now)
@@ -76,7 +87,7 @@ class Lifecycle:
             case Event.SILENT:
                 return self._silent(now)
             case Event.EXITED:
-                return self._exited(now, exit_code)
+                return self._exited(now, exit_code, said)
             case Event.TICK:
                 return self._tick(now)
 
@@ -128,15 +139,16 @@ class Lifecycle:
         self.why = "its loop does not answer"
         return (Command.DUMP_STACKS,)
 
-    def _exited(self, now: float, exit_code: int | None) -> tuple[Command, ...]:
+    def _exited(self, now: float, exit_code: int | None, said: str) -> tuple[Command, ...]:
+        self.exit_code = exit_code
         if not self.is_wanted:
             self.state = ProcessState.STOPPED
             return ()
         if self.state is ProcessState.STOPPING:
             return self._spawn(now)  # a restart that was asked for
         was_starting = self.state is ProcessState.STARTING
-        self.why = f"it ended with exit code {exit_code}"
-        if was_starting and exit_code == 1 and not self.restarts:
+        self.why = said or _ending(exit_code)
+        if was_starting and exit_code in _SAYS_WHY and not self.restarts:
             # It said itself why it can't start; doing it again says the same.
             self.state = ProcessState.FAILED
             return ()
@@ -144,7 +156,7 @@ class Lifecycle:
         self.restarts = [at for at in self.restarts if at > window]
         if len(self.restarts) >= limits.RESTARTS_MAX:
             self.state = ProcessState.FAILED
-            self.why += f", {limits.RESTARTS_MAX} times in a minute"
+            self.why += f" ({limits.RESTARTS_MAX} restarts in a minute did not help)"
             return ()
         self.state = ProcessState.BACKING_OFF
         self.due_at = now + _BACKOFF_SECONDS[min(len(self.restarts), len(_BACKOFF_SECONDS) - 1)]
@@ -163,3 +175,9 @@ class Lifecycle:
                 return (Command.KILL,)
             case _:
                 return ()
+
+
+def _ending(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"it was ended by signal {-exit_code}"
+    return f"it ended with exit code {exit_code}"

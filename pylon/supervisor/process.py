@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,23 +15,29 @@ from pathlib import Path
 from pylon import paths
 
 _LINE_BYTES_MAX = 262_144
+_POLL_SECONDS = 0.1
 
 
 class RuntimeProcess:
-    """One child; `on_line(text)` gets what it prints, `on_exit(code)` its end."""
+    """One child; `on_line(text)` gets what it prints, `on_exit(code)` its end.
+
+    A detached child outlives us: it has no pipes, and prints into the project's log file.
+    """
 
     def __init__(
         self, project: Path, *, mode: str, listener: socket.socket, host: str, port: int,
-        extra: tuple[str, ...], on_line: Callable[[str], None], on_exit: Callable[[int], None],
+        extra: tuple[str, ...], detach: bool, on_line: Callable[[str], None],
+        on_exit: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._project = project
         self._mode = mode
         self._listener = listener
         self._host, self._port = host, port
         self._extra = extra
+        self._detach = detach
         self._on_line = on_line
         self._on_exit = on_exit
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | subprocess.Popen[bytes] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -42,22 +49,35 @@ class RuntimeProcess:
     async def spawn(self) -> None:
         """Start the child in a session of its own."""
         descriptor = self._listener.fileno()
-        self._process = await asyncio.create_subprocess_exec(
+        command = [
             sys.executable, "-m", "pylon.server", "--project", str(self._project),
             "--mode", self._mode, "--host", self._host, "--port", str(self._port),
             "--listen-fd", str(descriptor), *self._extra,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), limit=_LINE_BYTES_MAX,
-            start_new_session=True,
-        )  # fmt: skip
+        ]  # fmt: skip
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._watch(self._process))]
-
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
         log = os.open(
             paths.runtime_log_path(self._project), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600
         )
+        if self._detach:
+            # Not asyncio's: that one kills its child when the loop closes.
+            child = subprocess.Popen(  # noqa: ASYNC220, S603 -- returns at once; our own program
+                [*command, "--detach"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                pass_fds=(descriptor,), start_new_session=True,
+            )  # fmt: skip
+            os.close(log)
+            self._process = child
+            self._tasks = [loop.create_task(self._poll(child))]
+            return
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), limit=_LINE_BYTES_MAX,
+            start_new_session=True,
+        )  # fmt: skip
+        self._process = process
+        self._tasks = [loop.create_task(self._watch(process, log))]
+
+    async def _watch(self, process: asyncio.subprocess.Process, log: int) -> None:
+        assert process.stdout is not None
         try:
             while True:
                 try:
@@ -71,6 +91,16 @@ class RuntimeProcess:
         finally:
             os.close(log)
         self._on_exit(await process.wait())
+
+    async def _poll(self, process: subprocess.Popen[bytes]) -> None:
+        while process.poll() is None:  # noqa: ASYNC110 -- a plain child has no event to wait for
+            await asyncio.sleep(_POLL_SECONDS)
+        self._on_exit(process.returncode)
+
+    def release(self) -> None:
+        """Let a detached child live on without us."""
+        for task in self._tasks:
+            task.cancel()
 
     def signal(self, number: int) -> None:
         """Send a signal to the child."""

@@ -7,6 +7,7 @@ is refused. The dashboard, `pylon dev --no-tui` and `pylon serve` all stand on t
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 from collections import deque
@@ -27,6 +28,11 @@ from pylon.supervisor.process import RuntimeProcess
 _HEARTBEAT_SECONDS = 0.5
 _HEARTBEAT_TIMEOUT_SECONDS = 1.0
 _STACK_LINES_MAX = 200
+_PORTS_TRIED = 20
+_START_SECONDS = 30.0
+#: How a runtime begins the line that says why it can't start.
+_COMPLAINT = "pylon: "
+_BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,20 @@ class Supervisor:
 
     def __init__(
         self, project: Path, clock: Clock, *, mode: str, host: str = "127.0.0.1",
-        port: int = 4321, extra: tuple[str, ...] = (),
+        port: int = 4321, may_move: bool = False, detach: bool = False,
+        extra: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self.project = project
-        self._clock = clock
+        self.clock = clock
         self._mode = mode
         self.host, self.port = host, port
+        self._may_move = may_move
+        self.detach = detach
         self._extra = extra
         self.lifecycle = Lifecycle()
         self.lines: deque[str] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
         self.stack = ""
+        self._said = ""
         self._listeners: list[Listener] = []
         self._listener_socket: socket.socket | None = None
         self._process: RuntimeProcess | None = None
@@ -90,21 +100,27 @@ class Supervisor:
         await self._step(Event.START_ASKED)
 
     def _bind(self) -> None:
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((self.host, self.port))
-            listener.listen(1024)
-        except OSError as error:
-            listener.close()
-            raise PylonError(
-                f"cannot listen on {self.host}:{self.port}: {error.strerror}",
-                hint="another program has the port; choose one with --port",
-            ) from error
-        listener.set_inheritable(True)
-        self.port = int(listener.getsockname()[1])
-        self._listener_socket = listener
+        """Bind the port, or a later one where nobody asked for this very one."""
+        tries = _PORTS_TRIED if self._may_move and self.port else 1
+        for attempt in range(tries):
+            try:
+                self._listener_socket = _listening_socket(self.host, self.port + attempt)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE and attempt + 1 < tries:
+                    continue
+                raise PylonError(
+                    f"cannot listen on {self.host}:{self.port}: {error.strerror}",
+                    hint="another program has the port; choose one with --port",
+                ) from error
+            break
+        assert self._listener_socket is not None
+        self.port = int(self._listener_socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Return where the app's pages are, as a browser on this machine reaches them."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{host}:{self.port}"
 
     async def restart(self, reason: str = "asked for") -> None:
         """Stop the runtime and start it anew on the same port."""
@@ -122,6 +138,18 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._process is not None:
             await self._process.gone()
+        await self._close()
+
+    async def release(self) -> None:
+        """Stop watching and leave a detached runtime running."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._process is not None:
+            self._process.release()
+        await self._close()
+
+    async def _close(self) -> None:
         if self._listener_socket is not None:
             self._listener_socket.close()
             self._listener_socket = None
@@ -137,9 +165,11 @@ class Supervisor:
 
     # --- the machine's commands
 
-    async def _step(self, event: Event, *, exit_code: int | None = None) -> None:
+    async def _step(self, event: Event, *, exit_code: int | None = None, said: str = "") -> None:
         before = self.state
-        commands = self.lifecycle.step(event, self._clock.monotonic(), exit_code=exit_code)
+        commands = self.lifecycle.step(
+            event, self.clock.monotonic(), exit_code=exit_code, said=said
+        )
         if self.state is not before:
             self._tell(
                 "state", f"{self.state}" + (f": {self.lifecycle.why}" if self._is_bad else "")
@@ -167,8 +197,10 @@ class Supervisor:
         assert self._listener_socket is not None
         self._process = RuntimeProcess(
             self.project, mode=self._mode, listener=self._listener_socket, host=self.host,
-            port=self.port, extra=self._extra, on_line=self._line, on_exit=self._exited,
+            port=self.port, extra=self._extra, detach=self.detach,
+            on_line=self._line, on_exit=self._exited,
         )  # fmt: skip
+        self._said = ""
         await self._process.spawn()
 
     async def _dump_stacks(self) -> None:
@@ -177,7 +209,7 @@ class Supervisor:
         path = paths.stacks_path(self.project)
         before = path.stat().st_size if path.is_file() else 0
         self._process.signal(signal.SIGUSR1)
-        await self._clock.sleep(0.2)
+        await self.clock.sleep(0.2)
         if path.is_file():
             with path.open("rb") as stream:
                 stream.seek(before)
@@ -187,10 +219,14 @@ class Supervisor:
 
     def _line(self, text: str) -> None:
         self.lines.append(text)
+        if text.startswith(_COMPLAINT):
+            self._said = text.removeprefix(_COMPLAINT)
         self._tell("line", text)
 
     def _exited(self, code: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._step(Event.EXITED, exit_code=code))
+        task = asyncio.get_running_loop().create_task(
+            self._step(Event.EXITED, exit_code=code, said=self._said)
+        )
         self._tasks.append(task)
 
     def _tell(self, kind: str, text: str) -> None:
@@ -202,7 +238,7 @@ class Supervisor:
 
     async def _watch(self) -> None:
         while True:
-            await self._clock.sleep(_HEARTBEAT_SECONDS)
+            await self.clock.sleep(_HEARTBEAT_SECONDS)
             self._tasks = [task for task in self._tasks if not task.done()]
             await self._step(Event.TICK)
             if self.state in (ProcessState.STARTING, ProcessState.RUNNING, ProcessState.HUNG):
@@ -218,10 +254,36 @@ class Supervisor:
 
     # --- what the dev session asks
 
-    async def reload(self) -> dict[str, Any]:
-        """Load the app anew in the running runtime."""
-        return await self.admin.post("admin/reload", {})
+    async def reload(self, *, consent: bool = False) -> dict[str, Any]:
+        """Load the app anew in the running runtime; with consent, lossy migrations too.
+
+        A runtime that could not start is started with what was saved.
+        """
+        if self.state is ProcessState.FAILED:
+            await self.restart("the app was saved")
+            state = await self.until(
+                ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS
+            )
+            is_good = state is ProcessState.RUNNING
+            return {
+                "ok": is_good, "generation": 1, "ms": 0.0, "plan": "",
+                "mistakes": [] if is_good else ["the runtime did not start; its lines say why"],
+            }  # fmt: skip
+        return await self.admin.post("admin/reload", {"consent": consent})
 
     async def refresh_pages(self) -> None:
         """Make open pages load again."""
         await self.admin.post("admin/refresh-pages", {})
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener

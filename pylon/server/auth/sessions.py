@@ -54,8 +54,8 @@ class SessionService:
     """Issues, resolves and ends sessions; one per runtime."""
 
     def __init__(
-        self, database: Database, user_entity: Callable[[], Entity], clock: Clock, ids: IdSource,
-        session_days: int,
+        self, database: Database, user_entity: Callable[[], Entity | None], clock: Clock,
+        ids: IdSource, session_days: int = limits.SESSION_DAYS,
     ) -> None:  # fmt: skip
         self._database = database
         self._user_entity = user_entity
@@ -164,6 +164,14 @@ class SessionService:
             return found
         user_id = self._ids.uuid7()
         entity = self._user_entity()
+        if entity is None:  # before the first start: `complete_users` adds the row then
+            return accounts.insert_account(transaction, user_id, email, frozenset())
+        self._insert_user(transaction, entity, user_id, email)
+        return accounts.insert_account(transaction, user_id, email, frozenset())
+
+    def _insert_user(
+        self, transaction: Transaction, entity: Entity, user_id: str, email: str
+    ) -> None:
         values = {"name": email.partition("@")[0]} if "name" in entity.by_name else {}
         transaction.cause = "auth"
         row = validate_insert(
@@ -171,7 +179,18 @@ class SessionService:
             row_id=user_id,
         )  # fmt: skip
         transaction.insert(entity, row)
-        return accounts.insert_account(transaction, user_id, email, frozenset())
+
+    async def complete_users(self) -> None:
+        """Give accounts that were made before the first start their User rows."""
+
+        def work(transaction: Transaction) -> None:
+            entity = self._user_entity()
+            assert entity is not None
+            for account in accounts.list_accounts(transaction.select):
+                if transaction.get(entity, account.id) is None:
+                    self._insert_user(transaction, entity, account.id, account.email)
+
+        await self._database.writer.submit(work)
 
     async def ensure_account(self, email: str, roles: frozenset[str] | None = None) -> Account:
         """Return the account of an address, created where it is new; `roles` replace its own."""

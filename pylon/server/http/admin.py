@@ -18,6 +18,8 @@ from pylon.clock import iso_ms
 from pylon.errors import ForbiddenOrigin, InvalidArgument, NotFound, Unauthenticated
 from pylon.identity import SYSTEM, Identity, IdentityKind
 from pylon.schema.wire import image_text
+from pylon.server.auth import people
+from pylon.server.config import origin_of
 from pylon.server.http.exchange import Exchange, integer, json_text, json_value, token_of
 from pylon.server.http.services import Services
 from pylon.server.http.static import tell_pages_to_reload
@@ -124,7 +126,7 @@ def clients_of(services: Services) -> list[dict[str, Any]]:
         one["last_seen"] = iso_ms(one["last_seen"])
     connected = {(one["client_id"], one["user_id"] or "") for one in live}
     database = services.database
-    offline = [
+    offline: list[dict[str, Any]] = [
         {
             "connection_id": None, "client_id": one.client_id, "user_id": one.principal or None,
             "email": one.email, "address": None, "user_agent": one.user_agent,
@@ -231,67 +233,34 @@ async def shutdown(exchange: Exchange) -> web.StreamResponse:
 async def token(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/token {user, days?, name?}: an API token for a user."""
     body = await exchange.json_object()
-    sessions = exchange.services.sessions
-    who = _who(body)
-    account = await sessions.ensure_account(who) if "@" in who else sessions.account_of(who)
-    if account is None:
-        raise NotFound(f"there is no account {who}")
-    days = body.get("days", 90)
-    if type(days) not in (int, float) or not 0 < days <= 3650:
-        raise InvalidArgument("days is 1 to 3650", field="days")
-    issued = await sessions.issue(account, kind="token", name=body.get("name"), days=days)
-    return json_value(
-        {
-            "token": issued.token, "id": issued.session.id, "user_id": account.id,
-            "email": account.email, "expires_at": iso_ms(issued.session.expires_at_ms),
-        }
+    made = await people.make_token(
+        exchange.services.sessions, body.get("user"), days=body.get("days", 90),
+        name=body.get("name"),
     )  # fmt: skip
+    return json_value(made)
 
 
 async def roles(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/roles {user, role, grant}."""
     body = await exchange.json_object()
-    role = body.get("role")
-    if not isinstance(role, str) or not role or len(role) > 64:
-        raise InvalidArgument("role is a short name", field="role")
-    sessions, who = exchange.services.sessions, _who(body)
-    if "@" in who and sessions.account_of(who) is None and body.get("grant", True):
-        await sessions.ensure_account(who)
-    account = await sessions.change_role(who, role, grant=bool(body.get("grant", True)))
-    return json_value(
-        {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
-    )
+    changed = await people.change_role(
+        exchange.services.sessions, body.get("user"), body.get("role"),
+        grant=bool(body.get("grant", True)),
+    )  # fmt: skip
+    return json_value(changed)
 
 
 async def login_link(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/login-link {user}: a one-time sign-in link."""
     body = await exchange.json_object()
     services = exchange.services
-    who = _who(body)
-    account = (
-        await services.sessions.ensure_account(who)
-        if "@" in who
-        else services.sessions.account_of(who)
-    )
-    if account is None:
-        raise NotFound(f"there is no account {who}")
-    link_token = await services.sessions.make_link(account)
-    origins = services.config["server.origins"]
-    origin = origins[0] if origins else f"http://127.0.0.1:{services.bound_port}"
-    return json_value({"url": f"{origin}/auth/link?t={link_token}", "email": account.email})
+    origin = origin_of(services.config, services.bound_port)
+    return json_value(await people.make_login_link(services.sessions, body.get("user"), origin))
 
 
 async def users(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/users."""
-    return json_value(
-        {
-            "users": [
-                {"id": one.id, "email": one.email, "roles": sorted(one.roles),
-                 "disabled": one.disabled}
-                for one in exchange.services.sessions.accounts()
-            ]
-        }
-    )  # fmt: skip
+    return json_value(people.list_users(exchange.services.sessions))
 
 
 async def call(exchange: Exchange) -> web.StreamResponse:
@@ -317,13 +286,6 @@ async def query(exchange: Exchange) -> web.StreamResponse:
         after=body.get("after"),
     )  # fmt: skip
     return json_text(text)
-
-
-def _who(body: dict[str, Any]) -> str:
-    who = body.get("user")
-    if not isinstance(who, str) or not who:
-        raise InvalidArgument("user is an e-mail address or a user id", field="user")
-    return who
 
 
 def _acting(exchange: Exchange, who: Any) -> Identity:

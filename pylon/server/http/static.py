@@ -105,6 +105,13 @@ async def dev_events(exchange: Exchange) -> web.StreamResponse:
     return answer
 
 
+def wake_pages(listeners: set[asyncio.Queue[bytes]]) -> None:
+    """Have the streams of open pages look whether the runtime is stopping."""
+    for waiting in listeners:
+        if not waiting.full():
+            waiting.put_nowait(b": goodbye\n\n")
+
+
 def tell_pages_to_reload(listeners: set[asyncio.Queue[bytes]]) -> int:
     """Have open pages load again; returns how many were told."""
     for waiting in listeners:

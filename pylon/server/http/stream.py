@@ -78,6 +78,7 @@ class _Feed:
     async def _run(self) -> None:
         services = self._services
         self._emails = emails_of(services)
+        await self._send({"type": "status", **status_of(services)})
         records = change_log.read_last(
             services.database.readers.inline.raw, 200, services.database.schema
         )
@@ -90,6 +91,9 @@ class _Feed:
             await self._send_others(name, values)
         next_status = 0.0
         while not self._socket.closed:
+            if services.is_stopping:
+                await self._socket.close(code=1001, message=b"stopping")
+                return
             if services.clock.monotonic() >= next_status:
                 next_status = services.clock.monotonic() + _STATUS_SECONDS
                 await self._send({"type": "status", **status_of(services)})

@@ -97,6 +97,11 @@ def make_plan(connection: RawConnection, new: Schema) -> MigrationPlan:
     return MigrationPlan(steps, tuple(blockers), tuple(losses))
 
 
+def plan_from_nothing(new: Schema) -> MigrationPlan:
+    """Return the plan where there is no database yet."""
+    return MigrationPlan(diff(Schema(entities={}), new), (), ())
+
+
 def _count(connection: RawConnection, sql: str, params: tuple[Any, ...] = ()) -> int:
     ((count,),) = connection.execute(sql, params).fetchall()
     return int(count)
@@ -215,7 +220,7 @@ async def migrate(database: Database, schema: Schema, *, consent: bool = False) 
         if plan.blockers or (plan.losses and not consent):
             raise MigrationRefused(
                 "the migration needs a decision:\n" + plan.render(),
-                hint="pylon migrate --plan shows it, pylon migrate --apply consents"
+                hint="`pylon migrate` shows the plan, `pylon migrate --apply` consents"
                 if not plan.blockers
                 else "mend the rows that stand against it, or change the schema",
                 plan=plan.render(),

@@ -1,0 +1,25 @@
+"""Where a project listens: flags, environment, pylon.toml, default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pylon.server.config import SETTINGS, load_config, load_dotenv
+
+
+def address_of(
+    project: Path, host: str | None, port: int | None, *, is_dev: bool
+) -> tuple[str, int, bool]:
+    """Return host, port, and whether a later port will do because nobody named one.
+
+    Raises ConfigError for a wrong setting.
+    """
+    environment = {**os.environ, **load_dotenv(project, os.environ)}
+    config = load_config(
+        project, is_dev=is_dev, environment=environment,
+        flags={"server.host": host, "server.port": port},
+    )  # fmt: skip
+    chosen: int = config["server.port"]
+    is_default = port is None and chosen == SETTINGS["server.port"].default
+    return config["server.host"], chosen, is_default

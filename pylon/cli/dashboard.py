@@ -1,0 +1,183 @@
+"""The dashboard of a project, and the launcher outside one: where a terminal becomes Pylon.
+
+Composes what does not know each other: the supervisor, the dev session and the screens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pylon import limits
+from pylon.cli.output import CommandFailed
+from pylon.cli.project import find_project, is_project
+from pylon.clock import SystemClock
+from pylon.supervisor import registry
+
+if TYPE_CHECKING:
+    from pylon.devtools.session import DevSession
+    from pylon.tui.dashboard import Dashboard
+
+
+@click.command(name="dashboard", hidden=True)
+@click.argument("path")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--detach", is_flag=True, help="Let the runtime run on when the dashboard ends.")
+@click.option("--open", "is_opening", is_flag=True, help="Open the app in the browser.")
+def dashboard(path: str, host: str | None, port: int | None, detach: bool, is_opening: bool) -> int:
+    """Open the dashboard of the project at PATH."""
+    return open_project(
+        find_project(path), host=host, port=port, detach=detach, is_opening=is_opening
+    )
+
+
+def demand_terminal() -> None:
+    """Raise CommandFailed where there is no terminal to draw on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CommandFailed(
+            "the dashboard needs a terminal", "without one: pylon dev --no-tui, or pylon serve"
+        )
+
+
+def open_dashboard(path: str | None) -> int:
+    """Open the dashboard of the project here, or the launcher where there is none."""
+    demand_terminal()
+    here = Path.cwd() if path is None else Path(path)
+    if is_project(here):
+        return open_project(here.resolve())
+    return _launch()
+
+
+def _launch() -> int:
+    from pylon.tui.launcher import Launcher
+
+    choice = Launcher(SystemClock()).run()
+    if choice is None or (choice.open is None and choice.create is None):
+        return 0
+    if choice.open is not None:
+        return open_project(find_project(str(choice.open)))
+    from pylon.devtools import scaffold
+
+    return open_project(scaffold.create_project(Path.cwd(), str(choice.create), choice.template))
+
+
+def open_project(
+    project: Path, *, host: str | None = None, port: int | None = None, detach: bool = False,
+    is_opening: bool = False,
+) -> int:  # fmt: skip
+    """Open a project's dashboard; attaches where its runtime already runs."""
+    demand_terminal()
+    registry.remember_project(project, SystemClock().now_ms())
+    running = registry.running_runtime(project)
+    if running is not None:
+        if is_opening:
+            webbrowser.open(running.url)
+        return asyncio.run(_attached(project, running.url, is_dev=running.mode == "dev"))
+    from pylon.cli.address import address_of
+
+    address = address_of(project, host, port, is_dev=True)
+    return asyncio.run(_supervised(project, address, detach=detach, is_opening=is_opening))
+
+
+async def _supervised(
+    project: Path, address: tuple[str, int, bool], *, detach: bool, is_opening: bool
+) -> int:
+    from pylon.devtools.session import DevSession
+    from pylon.server.offline import until_free
+    from pylon.supervisor.lifecycle import ProcessState
+    from pylon.supervisor.supervisor import Supervisor
+    from pylon.tui.dashboard import Dashboard
+
+    host, port, may_move = address
+    clock = SystemClock()
+    await until_free(project, within_s=limits.ORPHAN_SECONDS)
+    supervisor = Supervisor(
+        project, clock, mode="dev", host=host, port=port, may_move=may_move, detach=detach
+    )
+    app = Dashboard(clock, supervisor.admin, supervisor=supervisor)
+    session = DevSession(project, supervisor, _reports_to(app), clock)
+    app.reload_now = session.reload_now
+    await supervisor.start()
+    app.url = supervisor.url
+
+    async def open_page() -> None:
+        await supervisor.until(ProcessState.RUNNING, ProcessState.FAILED, timeout_s=60)
+        webbrowser.open(supervisor.url)
+
+    opening = asyncio.create_task(open_page()) if is_opening else None
+    try:
+        return await _show(app, session)
+    finally:
+        if opening is not None:
+            opening.cancel()
+        # However the screens ended, the runtime must not stay behind, unless asked to.
+        if detach:
+            await supervisor.release()
+        else:
+            await supervisor.stop()
+
+
+async def _attached(project: Path, url: str, *, is_dev: bool) -> int:
+    from pylon.client.admin import AdminClient
+    from pylon.devtools.control import AttachedControl
+    from pylon.devtools.session import DevSession
+    from pylon.tui.dashboard import Dashboard
+
+    clock = SystemClock()
+    admin = AdminClient.local(project)
+    app = Dashboard(clock, admin)
+    app.url = url
+    session = None
+    if is_dev:
+        session = DevSession(project, AttachedControl(admin), _reports_to(app), clock)
+        app.reload_now = session.reload_now
+    try:
+        return await _show(app, session)
+    finally:
+        await admin.close()
+
+
+async def show_remote(url: str, token: str) -> int:
+    """Show the dashboard of a runtime elsewhere, over TCP with its admin token."""
+    from pylon.client.admin import AdminClient
+    from pylon.tui.dashboard import Dashboard
+
+    admin = AdminClient(url, token=token)
+    try:
+        await admin.get("admin/status")
+        app = Dashboard(SystemClock(), admin)
+        app.url = url
+        return await _show(app, None)
+    finally:
+        await admin.close()
+
+
+def _reports_to(app: Dashboard) -> Any:
+    def take(report: Any) -> None:
+        app.take_reload(
+            ok=report.ok, note=report.summary, mistakes=report.mistakes, plan=report.plan
+        )
+
+    return take
+
+
+async def _show(app: Dashboard, session: DevSession | None) -> int:
+    """Run the screens, with the watch over the project's files beside them."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, lambda: app.exit(0))
+    watching = asyncio.create_task(session.run()) if session is not None else None
+    try:
+        code = await app.run_async()
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    return code or 0

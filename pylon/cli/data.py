@@ -1,0 +1,76 @@
+"""`pylon call` and `pylon query`: functions and rows of the running app, as the owner or a user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pylon import jsonvalue
+from pylon.cli.output import print_json, print_line, print_table, say
+from pylon.cli.project import find_project, json_option, project_option
+from pylon.cli.reach import ask_runtime
+from pylon.errors import InvalidJson
+
+as_option = click.option(
+    "--as", "as_user", metavar="USER", help="Ask as this user, through every policy."
+)
+
+
+@click.command(short_help="Call a function of the running app.")
+@click.argument("fn")
+@click.argument("arguments", required=False, default="{}", metavar="[JSON]")
+@as_option
+@project_option
+@json_option
+def call(
+    fn: str, arguments: str, as_user: str | None, project_path: str | None, as_json: bool
+) -> None:
+    """Call the function FN with the arguments in JSON, and print what it answers as JSON.
+
+    Without --as it runs as the system, past the policies: it is your own data.
+    """
+    try:
+        args = jsonvalue.parse(arguments.encode())
+    except InvalidJson as error:
+        raise click.UsageError(f"the arguments are not JSON: {error.message}") from error
+    if not isinstance(args, dict):
+        raise click.UsageError('the arguments are one JSON object, such as {"text":"hi"}')
+    body = {"fn": fn, "args": args, "as": as_user}
+    answer = ask_runtime(find_project(project_path), lambda admin: admin.post("admin/call", body))
+    print_json(answer["value"] if not as_json else answer)
+
+
+@click.command(short_help="List rows of an entity.")
+@click.argument("entity")
+@click.argument("expression", required=False)
+@click.option("--order", multiple=True, help="A field, or -field; may be given again.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--after", help="Go on after this key of the page before.")
+@as_option
+@project_option
+@json_option
+def query(
+    entity: str, expression: str | None, order: tuple[str, ...], limit: int, after: str | None,
+    as_user: str | None, project_path: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """List rows of ENTITY that match EXPRESSION, in the policy language with bare field names.
+
+    Example: pylon query Message 'body != null && contains(body, "hi")' --order -sentAt
+    """
+    body = {
+        "entity": entity, "expression": expression, "order": list(order) or None, "limit": limit,
+        "after": after, "as": as_user,
+    }  # fmt: skip
+    answer = ask_runtime(find_project(project_path), lambda admin: admin.post("admin/query", body))
+    if as_json:
+        print_json(answer)
+        return
+    rows: list[dict[str, Any]] = answer["rows"]
+    if rows:
+        heads = [name for name in rows[0] if name != "_seq"]
+        print_table(heads, [[row.get(name) for name in heads] for row in rows])
+    else:
+        print_line("no rows")
+    if answer.get("next"):
+        say(f"there is more: --after {answer['next']}")

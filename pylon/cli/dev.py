@@ -1,0 +1,44 @@
+"""`pylon dev`: a project with hot reload, in the dashboard or in plain lines."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from pylon.cli.project import find_project, project_argument
+
+
+@click.command(short_help="Run a project with hot reload.")
+@project_argument
+@click.option("--host", help="Address to listen on (default: pylon.toml, else 127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port (default: pylon.toml, else from 4321 on)."
+)
+@click.option("--no-tui", is_flag=True, help="Plain lines instead of the dashboard.")
+@click.option("--open", "is_opening", is_flag=True, help="Open the app in the browser.")
+@click.option("--detach", is_flag=True, help="Let the runtime run on when this ends.")
+def dev(
+    path: str | None, host: str | None, port: int | None, no_tui: bool, is_opening: bool,
+    detach: bool,
+) -> int:  # fmt: skip
+    """Run the project at PATH with hot reload; plain lines where there is no terminal.
+
+    Prints `listening on URL` when it answers. Stops cleanly on Ctrl+C and SIGTERM.
+    """
+    project = find_project(path)
+    if no_tui or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from pylon.cli.address import address_of
+        from pylon.cli.plain import run_plain
+
+        given_host, given_port, may_move = address_of(project, host, port, is_dev=True)
+        return asyncio.run(
+            run_plain(
+                project, mode="dev", host=given_host, port=given_port, may_move=may_move,
+                detach=detach, is_opening=is_opening,
+            )
+        )  # fmt: skip
+    from pylon.cli.dashboard import open_project
+
+    return open_project(project, host=host, port=port, detach=detach, is_opening=is_opening)

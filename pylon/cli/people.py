@@ -1,0 +1,142 @@
+"""`pylon token`, `roles`, `users` and `login-link`: accounts, with or without a running runtime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
+from pylon.cli.project import find_project, json_option, project_option
+from pylon.cli.reach import ask_people
+
+
+@click.command(short_help="Make an API token for a user.")
+@click.argument("user")
+@click.option("--days", default=90.0, show_default=True, help="How long it is valid.")
+@click.option("--name", help="What it is for, shown in the list of sessions.")
+@project_option
+@json_option
+def token(
+    user: str, days: float, name: str | None, project_path: str | None, as_json: bool
+) -> None:
+    """Make an API token for USER, an e-mail address or a user id, and print it once.
+
+    Send it as `Authorization: Bearer TOKEN`. An unknown address gets an account.
+    """
+    from pylon.server.auth import people
+
+    project = find_project(project_path)
+    made = ask_people(
+        project,
+        lambda admin: admin.post("admin/token", {"user": user, "days": days, "name": name}),
+        lambda sessions: people.make_token(sessions, user, days=days, name=name),
+    )
+    if as_json:
+        print_json(made)
+        return
+    say(f"token of {made['email']}, valid until {made['expires_at']}; it is shown only now")
+    print_line(made["token"])
+
+
+@click.group(short_help="Grant a role to a user, or take it back.")
+def roles() -> None:
+    """Grant a role to a user, or take it back; live connections are told at once.
+
+    The role `admin` makes `auth.isAdmin` true in policies.
+    """
+
+
+def _change_role(
+    user: str, role: str, project_path: str | None, *, grant: bool, as_json: bool
+) -> None:
+    from pylon.server.auth import people
+
+    changed = ask_people(
+        find_project(project_path),
+        lambda admin: admin.post("admin/roles", {"user": user, "role": role, "grant": grant}),
+        lambda sessions: people.change_role(sessions, user, role, grant=grant),
+    )
+    if as_json:
+        print_json(changed)
+    else:
+        print_line(f"{changed['email']}: {', '.join(changed['roles']) or 'no roles'}")
+
+
+@roles.command("grant")
+@click.argument("user")
+@click.argument("role")
+@project_option
+@json_option
+def grant(user: str, role: str, project_path: str | None, as_json: bool) -> None:
+    """Grant ROLE to USER; an unknown address gets an account."""
+    _change_role(user, role, project_path, grant=True, as_json=as_json)
+
+
+@roles.command("revoke")
+@click.argument("user")
+@click.argument("role")
+@project_option
+@json_option
+def revoke(user: str, role: str, project_path: str | None, as_json: bool) -> None:
+    """Take ROLE back from USER."""
+    _change_role(user, role, project_path, grant=False, as_json=as_json)
+
+
+@click.command(short_help="List the accounts.")
+@project_option
+@json_option
+def users(project_path: str | None, as_json: bool) -> None:
+    """List the accounts with their roles."""
+    from pylon.server.auth import people
+
+    async def offline(sessions: Any) -> dict[str, Any]:
+        return people.list_users(sessions)
+
+    listed = ask_people(
+        find_project(project_path), lambda admin: admin.get("admin/users"), offline
+    )["users"]
+    if as_json:
+        print_json(listed)
+        return
+    if not listed:
+        raise CommandFailed(
+            "there are no accounts yet", "they come with the first sign-in, or: pylon token USER"
+        )
+    print_table(
+        ["EMAIL", "ROLES", "STATE", "ID"],
+        [
+            [one["email"], ", ".join(one["roles"]) or "-",
+             "disabled" if one["disabled"] else "active", one["id"]]
+            for one in listed
+        ],
+    )  # fmt: skip
+
+
+@click.command(name="login-link", short_help="Make a one-time sign-in link for a user.")
+@click.argument("user")
+@project_option
+@json_option
+def login_link(user: str, project_path: str | None, as_json: bool) -> None:
+    """Make a one-time sign-in link for USER, for when mail does not work."""
+    from pylon.server.auth import people
+
+    project = find_project(project_path)
+    made = ask_people(
+        project,
+        lambda admin: admin.post("admin/login-link", {"user": user}),
+        lambda sessions: people.make_login_link(sessions, user, _origin(project)),
+    )
+    if as_json:
+        print_json(made)
+        return
+    say(f"signs {made['email']} in, once, within ten minutes")
+    print_line(made["url"])
+
+
+def _origin(project: Any) -> str:
+    import os
+
+    from pylon.server.config import load_config, origin_of
+
+    return origin_of(load_config(project, is_dev=True, flags={}, environment=os.environ))

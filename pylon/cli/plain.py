@@ -1,0 +1,109 @@
+"""A supervised runtime without the dashboard: plain lines on stdout and stderr, until a signal.
+
+`pylon dev --no-tui`, `pylon dev` without a terminal, and `pylon serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import webbrowser
+from pathlib import Path
+
+from pylon import limits
+from pylon.cli.output import EXIT_FAILED, clean, say
+from pylon.clock import SystemClock
+from pylon.server.offline import until_free
+from pylon.supervisor import registry
+from pylon.supervisor.lifecycle import EXIT_APP_MISTAKES, ProcessState
+from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
+
+_START_SECONDS = 60.0
+
+
+class _Lines:
+    """Prints what happens; runtimes' own lines as they are, ours with a mark."""
+
+    def __init__(self, supervisor: Supervisor, stopped: asyncio.Event, *, waits: bool) -> None:
+        self._supervisor = supervisor
+        self._stopped = stopped
+        self._waits = waits
+
+    def take(self, event: SupervisorEvent) -> None:
+        """Print one event of the supervisor."""
+        if event.kind == "line":
+            stream = sys.stdout if event.text.startswith("listening on ") else sys.stderr
+            stream.write(clean(event.text) + "\n")
+            stream.flush()
+        elif event.kind == "stack":
+            say(f"pylon: the loop does not answer; it hangs here:\n{event.text}")
+        elif event.kind == "note" or event.state in (ProcessState.HUNG, ProcessState.BACKING_OFF):
+            say(f"pylon: {event.text}")
+        if event.kind == "state" and event.state is ProcessState.FAILED:
+            has_mistakes = self._supervisor.lifecycle.exit_code == EXIT_APP_MISTAKES
+            if has_mistakes and self._waits:
+                say("pylon: the app has mistakes; waiting for a save that mends them")
+            else:
+                say("pylon: the runtime has failed; see above")
+                self._stopped.set()
+
+
+async def run_plain(
+    project: Path, *, mode: str, host: str, port: int, may_move: bool, detach: bool = False,
+    is_opening: bool = False, extra: tuple[str, ...] = (),
+) -> int:  # fmt: skip
+    """Run a project until SIGINT or SIGTERM; returns the exit code.
+
+    Raises PylonError where the port is taken.
+    """
+    clock = SystemClock()
+    stopped = asyncio.Event()
+    supervisor = Supervisor(
+        project, clock, mode=mode, host=host, port=port, may_move=may_move, detach=detach,
+        extra=extra,
+    )  # fmt: skip
+    supervisor.listen(_Lines(supervisor, stopped, waits=mode == "dev").take)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopped.set)
+    registry.remember_project(project, clock.now_ms())
+    await until_free(project, within_s=limits.ORPHAN_SECONDS)
+    await supervisor.start()
+    session = asyncio.create_task(_reload_on_save(supervisor)) if mode == "dev" else None
+    if detach or is_opening:
+        state = await supervisor.until(
+            ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS
+        )
+        if is_opening and state is ProcessState.RUNNING:
+            webbrowser.open(supervisor.url)
+        if detach and state is ProcessState.RUNNING:
+            if session is not None:
+                session.cancel()
+            await supervisor.release()
+            sys.stdout.write(f"listening on {supervisor.url}\n")
+            say(f"pid {supervisor.pid} runs on; `pylon {project}` attaches to it")
+            return 0
+    await stopped.wait()
+    has_failed = supervisor.state is ProcessState.FAILED
+    if session is not None:
+        session.cancel()
+        await asyncio.gather(session, return_exceptions=True)
+    await supervisor.stop()
+    return EXIT_FAILED if has_failed else 0
+
+
+async def _reload_on_save(supervisor: Supervisor) -> None:
+    from pylon.devtools.session import DevSession, ReloadReport
+
+    def report(done: ReloadReport) -> None:
+        if done.mistakes:
+            say("pylon: the old version serves on; the new one has mistakes:")
+            for mistake in done.mistakes:
+                say(mistake)
+        else:
+            say(f"pylon: {done.summary}")
+        if done.plan:
+            say(done.plan)
+
+    await DevSession(supervisor.project, supervisor, report, supervisor.clock).run()

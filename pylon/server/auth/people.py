@@ -1,0 +1,76 @@
+"""What the owner does with accounts: tokens, roles, sign-in links. Answers as JSON values.
+
+Asked by the admin surface of a running runtime and by the commands on a closed database.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylon.clock import iso_ms
+from pylon.errors import InvalidArgument, NotFound
+from pylon.server.auth.sessions import SessionService
+from pylon.server.storage.accounts import Account
+
+_DAYS_MAX = 3_650
+_ROLE_CHARACTERS_MAX = 64
+
+
+async def _account(sessions: SessionService, who: object) -> Account:
+    """Return the account of an address, made where it is new, or of a user id."""
+    if not isinstance(who, str) or not who:
+        raise InvalidArgument("user is an e-mail address or a user id", field="user")
+    account = await sessions.ensure_account(who) if "@" in who else sessions.account_of(who)
+    if account is None:
+        raise NotFound(
+            f"there is no account {who}", hint="an e-mail address that is new gets an account"
+        )
+    return account
+
+
+async def make_token(
+    sessions: SessionService, who: object, *, days: object = 90, name: object = None
+) -> dict[str, Any]:
+    """Make an API token; raises InvalidArgument and NotFound."""
+    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= _DAYS_MAX:
+        raise InvalidArgument(f"days is more than 0, at most {_DAYS_MAX}", field="days")
+    if name is not None and not isinstance(name, str):
+        raise InvalidArgument("name is a text", field="name")
+    account = await _account(sessions, who)
+    issued = await sessions.issue(account, kind="token", name=name, days=days)
+    return {
+        "token": issued.token, "id": issued.session.id, "user_id": account.id,
+        "email": account.email, "expires_at": iso_ms(issued.session.expires_at_ms),
+    }  # fmt: skip
+
+
+async def change_role(
+    sessions: SessionService, who: object, role: object, *, grant: bool
+) -> dict[str, Any]:
+    """Grant a role or take it back; raises InvalidArgument and NotFound."""
+    if not isinstance(role, str) or not role.strip() or len(role) > _ROLE_CHARACTERS_MAX:
+        raise InvalidArgument("role is a short name", field="role")
+    if not grant and isinstance(who, str) and sessions.account_of(who) is None:
+        raise NotFound(f"there is no account {who}")
+    account = await _account(sessions, who)
+    account = await sessions.change_role(account.id, role, grant=grant)
+    return {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
+
+
+async def make_login_link(sessions: SessionService, who: object, origin: str) -> dict[str, Any]:
+    """Make a one-time sign-in link; raises InvalidArgument and NotFound."""
+    account = await _account(sessions, who)
+    return {
+        "url": f"{origin}/auth/link?t={await sessions.make_link(account)}", "email": account.email
+    }  # fmt: skip
+
+
+def list_users(sessions: SessionService) -> dict[str, Any]:
+    """Return the accounts by address."""
+    return {
+        "users": [
+            {"id": one.id, "email": one.email, "roles": sorted(one.roles),
+             "disabled": one.disabled}
+            for one in sessions.accounts()
+        ]
+    }  # fmt: skip

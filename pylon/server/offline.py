@@ -1,0 +1,95 @@
+"""A project's accounts without a running runtime: for commands beside, or before, the first start.
+
+No project code runs here: the schema is the one that the database was last migrated to.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pylon import paths
+from pylon.clock import SystemClock
+from pylon.ids import IdSource
+from pylon.schema.model import Schema
+from pylon.server.auth.sessions import SessionService
+from pylon.server.storage.database import Database
+from pylon.server.storage.folder import DATABASE_NAME, FolderInUse, FolderLock
+from pylon.server.storage.migrate import (
+    MigrationPlan,
+    make_plan,
+    migrate,
+    plan_from_nothing,
+    stored_schema,
+)
+from pylon.sqlite import open_reader
+
+_FREE_SECONDS = 0.1
+
+
+@asynccontextmanager
+async def open_database(project: Path) -> AsyncIterator[Database]:
+    """Open the database of a project that does not run; raises FolderInUse where it does."""
+    clock = SystemClock()
+    ids = IdSource(clock, secrets.token_bytes)
+    database = await Database.open(
+        project / ".pylon", clock=clock, ids=ids, witness=paths.witness_dir()
+    )
+    try:
+        database.use_schema(await database.run_on_writer(stored_schema))
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_sessions(project: Path) -> AsyncIterator[SessionService]:
+    """Open the session service of a project that does not run."""
+    async with open_database(project) as database:
+        yield SessionService(
+            database, lambda: database.schema.entities.get("User"), database.clock, database.ids
+        )
+
+
+async def pending_migration(
+    project: Path, schema: Schema, *, apply_it: bool
+) -> tuple[MigrationPlan, bool]:
+    """Return the plan from a project's database to `schema`, and whether it was carried out.
+
+    Where a runtime has the folder, the plan is made over a read-only connection.
+    """
+    folder = project / ".pylon"
+    if not apply_it:
+        if not (folder / DATABASE_NAME).is_file():
+            return plan_from_nothing(schema), False
+        connection = await open_reader(folder / DATABASE_NAME)
+        try:
+            return make_plan(connection.raw, schema), False
+        finally:
+            await connection.close()
+    async with open_database(project) as database:
+        plan = await migrate(database, schema, consent=True)
+        return plan, not plan.is_empty
+
+
+async def until_free(project: Path, *, within_s: float) -> None:
+    """Return when no runtime owns the project's folder any more, or when the time is over.
+
+    A runtime that is just ending keeps its port and its folder for a moment; whoever starts the
+    next one waits for that instead of moving to another port. The start itself refuses where the
+    folder is still in use.
+    """
+    folder = project / ".pylon"
+    clock = SystemClock()
+    deadline = clock.monotonic() + within_s
+    while folder.is_dir() and clock.monotonic() < deadline:
+        lock = FolderLock(folder)
+        try:
+            lock.take()
+        except FolderInUse:
+            await clock.sleep(_FREE_SECONDS)
+            continue
+        lock.release()
+        return

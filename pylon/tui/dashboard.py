@@ -1,0 +1,435 @@
+"""The dashboard: panes over one state, fed by the admin stream and by the supervisor.
+
+It is a client of the admin protocol and of nothing else: it never opens the database, and what
+it can do here it can do against a runtime elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import webbrowser
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer, Input
+
+from pylon import jsonvalue
+from pylon.client.admin import AdminClient, AdminError
+from pylon.clock import Clock
+from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
+from pylon.tui.dialogs import Details, Menu, Question
+from pylon.tui.header import HeaderLine
+from pylon.tui.model import DashboardState
+from pylon.tui.panes import ClientsPane, FunctionsPane, LogPane, MailPane, Pane, RuntimePane
+from pylon.tui.widgets.line_list import LineList
+
+_FRAME_SECONDS = 1 / 8
+_HELP = (
+    ("log", "2", "Log: every committed change"),
+    ("clients", "4", "Clients: who is connected, and how far they have come"),
+    ("functions", "5", "Functions: recent calls"),
+    ("mail", "m", "Mail: what was sent, with its codes"),
+    ("runtime", "0", "Runtime: process, health, reload errors, log"),
+)
+
+
+class Dashboard(App[int]):
+    """The screens of one project."""
+
+    TITLE = "pylon"
+    ENABLE_COMMAND_PALETTE = True
+    CSS = """
+    ContentSwitcher { height: 1fr; }
+    #filter { display: none; height: 1; border: none; background: $panel; padding: 0 1; }
+    #filter.shown { display: block; }
+    #facts { height: auto; padding: 0 0 1 0; }
+    #trouble { height: auto; max-height: 50%; color: $text-error; padding: 0 1 1 1; }
+    #trouble-text { width: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("2", "pane('log')", "Log", id="pane.log"),
+        Binding("4", "pane('clients')", "Clients", id="pane.clients"),
+        Binding("5", "pane('functions')", "Calls", id="pane.functions"),
+        Binding("m", "pane('mail')", "Mail", id="pane.mail"),
+        Binding("0", "pane('runtime')", "Runtime", id="pane.runtime"),
+        Binding("slash", "filter", "Filter", key_display="/", id="filter"),
+        Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
+        Binding("colon", "command_palette", "Palette", show=False, id="palette"),
+        Binding("p", "pause", "Pause", show=False, id="pause"),
+        Binding("y", "copy", "Copy", show=False, id="copy"),
+        Binding("o", "open", "Open in browser", show=False, id="open"),
+        Binding("R", "reload", "Reload the app", show=False, id="reload"),
+        Binding("ctrl+r", "restart", "Restart the runtime", show=False, id="restart"),
+        Binding("n", "problem", "Next problem", show=False, id="problem"),
+        Binding("M", "consent", "Apply the waiting migration", show=False, id="migrate"),
+        Binding("escape", "back", "Back", show=False, id="back"),
+        Binding("q", "leave", "Quit", show=False, id="quit"),
+        Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),
+    ]
+
+    def __init__(
+        self, clock: Clock, admin: AdminClient, *, supervisor: Supervisor | None = None
+    ) -> None:
+        super().__init__()
+        self.clock = clock
+        self.state = DashboardState(is_attached=supervisor is None)
+        self.url = ""
+        #: Loads the app anew as a save would; None where no dev session runs beside.
+        self.reload_now: Callable[[], Awaitable[Any]] | None = None
+        self._admin = admin
+        self._supervisor = supervisor
+        self._is_paused = False
+        self._is_leaving = False
+        if supervisor is not None:
+            supervisor.listen(self.take_event)
+        if os.environ.get("SSH_CONNECTION") and "TEXTUAL_ANIMATIONS" not in os.environ:
+            self.animation_level = "none"
+
+    # --- life
+
+    def compose(self) -> ComposeResult:
+        """Lay out header, panes, filter line and footer."""
+        yield HeaderLine(markup=False)
+        with ContentSwitcher(initial="log"):
+            for kind in (LogPane, ClientsPane, FunctionsPane, MailPane, RuntimePane):
+                yield kind(self.state)
+        yield Input(placeholder="filter: words, entity:Message, user:ada, !not", id="filter")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Start to read the stream and to draw."""
+        self.run_worker(self._read_stream(), name="stream", exclusive=False)
+        self.set_interval(_FRAME_SECONDS, self.draw)
+        self._focus_list()
+
+    async def _read_stream(self) -> None:
+        while not self._is_leaving:
+            try:
+                async for message in self._admin.stream():
+                    self.state.fold(message, self.clock.monotonic())
+            except AdminError:
+                pass  # the header says that there is no news, and why
+            self.state.is_connected = False
+            await asyncio.sleep(0.3)
+
+    def take_event(self, event: SupervisorEvent) -> None:
+        """Take what the supervisor tells."""
+        if event.kind == "line":
+            level = "error" if event.text.startswith(("error", "Traceback", "pylon:")) else "info"
+            level = "warning" if event.text.startswith("warning") else level
+            self.state.add_line(level, event.text)
+        elif event.kind == "stack":
+            self.state.stack = event.text
+        elif event.kind == "note":
+            self.state.add_line("note", event.text)
+        else:
+            why = event.text.partition(": ")[2]
+            self.state.note_process(event.state.value, why)
+            self.state.add_line("note", f"runtime {event.text}")
+
+    def draw(self) -> None:
+        """Show what changed since the last frame, on the pane that is seen."""
+        if not self.is_running or len(self.screen_stack) == 0:
+            return
+        pane = self.pane
+        header = self.query_one(HeaderLine)
+        header.show(
+            self.state, self.clock.monotonic(), is_paused=self._is_paused, place=pane.title_text
+        )
+        if not self._is_paused or pane.id == "runtime":
+            pane.refresh_from()
+
+    @property
+    def pane(self) -> Pane:
+        """Return the pane that is shown."""
+        switcher = self.screen_stack[0].query_one(ContentSwitcher)
+        return switcher.query_one(f"#{switcher.current}", Pane)
+
+    def _focus_list(self) -> None:
+        if self.pane.list is not None:
+            self.pane.list.focus()
+
+    # --- actions
+
+    def action_pane(self, name: str) -> None:
+        """Show a pane."""
+        self.query_one(ContentSwitcher).current = name
+        self.pane.refresh_from(force=True)
+        self._focus_list()
+        self.draw()
+
+    def action_filter(self) -> None:
+        """Open the filter line."""
+        line = self.query_one("#filter", Input)
+        line.add_class("shown")
+        line.value = self.pane.terms
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while the line is typed."""
+        if event.input.id == "filter":
+            self.pane.filter(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the filter and go back to the list."""
+        if event.input.id == "filter":
+            event.input.set_class(bool(event.value), "shown")
+            self._focus_list()
+
+    async def action_back(self) -> None:
+        """Clear the filter, or leave a zoomed pane."""
+        line = self.query_one("#filter", Input)
+        if line.has_class("shown"):
+            line.remove_class("shown")
+            line.value = ""
+            self.pane.filter("")
+        self._focus_list()
+
+    def action_pause(self) -> None:
+        """Stop drawing, or go on."""
+        self._is_paused = not self._is_paused
+        self.draw()
+
+    def action_problem(self) -> None:
+        """Go to what is wrong."""
+        if self.state.mistakes or self.state.stack or self.state.process_state == "failed":
+            self.action_pane("runtime")
+            return
+        bad = [one for one in self.state.calls if one["outcome"] != "done"]
+        if bad:
+            self.action_pane("functions")
+        else:
+            self.notify("no problem in sight", timeout=2)
+
+    def action_open(self) -> None:
+        """Open the app in a browser."""
+        url = self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
+        opened = webbrowser.open(url)
+        self.notify(url if opened else f"no browser here; open {url}", timeout=6)
+
+    async def action_reload(self) -> None:
+        """Load the app anew."""
+        if self.reload_now is not None:
+            self.run_worker(self.reload_now(), name="reload", exclusive=True)
+        else:
+            await self._ask_to_reload(consent=False)
+
+    async def _ask_to_reload(self, *, consent: bool) -> None:
+        try:
+            answer = await self._admin.post("admin/reload", {"consent": consent})
+        except AdminError as error:
+            self.notify(error.message, severity="error")
+            return
+        self.take_reload(
+            ok=answer["ok"], note=f"generation {answer['generation']} in {answer['ms']} ms",
+            mistakes=tuple(answer["mistakes"]), plan=answer["plan"],
+        )  # fmt: skip
+
+    def take_reload(self, *, ok: bool, note: str, mistakes: tuple[str, ...], plan: str) -> None:
+        """Take what a save led to, and say it."""
+        self.state.note_reload(ok=ok, note=note, mistakes=mistakes, plan=plan)
+        if not self.is_running:
+            return
+        if ok:
+            self.notify(note, title="reloaded", timeout=3)
+        else:
+            self.notify(
+                "the old version serves on; n shows why", title=note, severity="error", timeout=6
+            )
+
+    def action_consent(self) -> None:
+        """Apply the migration that waits for consent."""
+        if not self.state.plan or not self.state.mistakes:
+            self.notify("no migration waits", timeout=2)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(self._ask_to_reload(consent=True), name="consent", exclusive=True)
+
+        self.push_screen(
+            Question(
+                f"Apply this migration?\n\n{self.state.plan}\n\n"
+                "A copy of the file is put into .pylon/backups first."
+            ),
+            answered,
+        )
+
+    async def action_restart(self) -> None:
+        """Stop the runtime and start it anew."""
+        if self._supervisor is None:
+            self.notify("this runtime was started elsewhere; restart it there", timeout=5)
+            return
+        self.state.clear_trouble()
+        await self._supervisor.restart("asked for in the dashboard")
+
+    def action_stop_runtime(self) -> None:
+        """Stop a runtime that was started elsewhere, and leave."""
+        if self._supervisor is not None:
+            self.run_worker(self.action_leave(), name="leave")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(self._stop_elsewhere(), name="stop")
+
+        self.push_screen(Question(f"Stop the runtime of {self._app_name} and quit?"), answered)
+
+    async def _stop_elsewhere(self) -> None:
+        try:
+            await self._admin.post("admin/shutdown", {})
+        except AdminError as error:
+            self.notify(error.message, severity="error")
+            return
+        self.exit(0)
+
+    @property
+    def _app_name(self) -> str:
+        return str(self.state.status.get("app", "this app"))
+
+    def action_help(self) -> None:
+        """Show the keys, made from the bindings."""
+        lines = ["Screens", ""]
+        lines += [f"  {key:<10} {text}" for _, key, text in _HELP]
+        lines += ["", "Keys", ""]
+        for binding in (*self._bindings_shown(), *_list_bindings()):
+            lines.append(f"  {binding[0]:<10} {binding[1]}")
+        lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
+        self.push_screen(Details("Help", "\n".join(lines)))
+
+    def _bindings_shown(self) -> list[tuple[str, str]]:
+        names = {"slash": "/", "question_mark": "?", "colon": ":"}
+        found = []
+        for one in self.BINDINGS:
+            assert isinstance(one, Binding)
+            if not one.action.startswith("pane"):
+                keys = " ".join(names.get(key, key) for key in one.key.split(","))
+                found.append((keys, one.description))
+        return found
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer every action in the palette."""
+        yield from super().get_system_commands(screen)
+        for name, _, text in _HELP:
+            yield SystemCommand(text.partition(":")[0], text, lambda n=name: self.action_pane(n))
+        for one in self.BINDINGS:
+            assert isinstance(one, Binding)
+            if not one.action.startswith(("pane", "command", "help", "back")):
+                yield SystemCommand(
+                    one.description, f"key {one.key}",
+                    lambda action=one.action: self.call_later(self.run_action, action),
+                )  # fmt: skip
+        if self._supervisor is None:
+            yield SystemCommand(
+                "Stop the runtime", "and quit; it was started elsewhere", self.action_stop_runtime
+            )
+
+    # --- details and copying
+
+    async def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Show everything about a row."""
+        row, pane = event.row, self.pane.id
+        if pane == "log":
+            try:
+                row = await self._admin.get(f"admin/log/{row['seq']}")
+            except AdminError as error:
+                self.notify(error.message, severity="error")
+                return
+            title = f"change {row['seq']}"
+        elif pane == "runtime":
+            self.push_screen(Details("line", row[1]))
+            return
+        else:
+            title = str(pane)
+        self.push_screen(Details(title, pretty(row)))
+
+    def action_copy(self) -> None:
+        """Offer what can be copied of the row under the cursor."""
+        pane = self.pane
+        row = pane.list.current if pane.list is not None else None
+        if row is None:
+            return
+        options = _copies(str(pane.id), row, self.url)
+        if len(options) == 1:
+            self._copied(options[0][1])
+            return
+
+        def chosen(key: str | None) -> None:
+            text = next((text for name, text in options if name == key), None)
+            if text is not None:
+                self._copied(text)
+
+        self.push_screen(
+            Menu("Copy", [(name, f"{name}: {text[:70]}") for name, text in options]), chosen
+        )
+
+    def _copied(self, text: str) -> None:
+        self.copy_to_clipboard(text)
+        self.notify(f"copied {text[:60]!r} (if your terminal allows it)", timeout=3)
+
+    # --- leaving
+
+    async def action_leave(self) -> None:
+        """Leave; a runtime of our own is stopped first, with its progress shown."""
+        if self._is_leaving:
+            return
+        if self._supervisor is None or self._supervisor.detach:
+            self._is_leaving = True
+            self.exit(0)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(self._stop_and_leave(), name="leave")
+
+        clients = self.state.status.get("clients", 0)
+        if clients:
+            noun = "client is" if clients == 1 else "clients are"
+            self.push_screen(
+                Question(f"Stop {self._app_name} and quit? {clients} {noun} connected."), answered
+            )
+        else:
+            answered(yes=True)
+
+    async def _stop_and_leave(self) -> None:
+        self._is_leaving = True
+        self.notify("stopping the runtime …", timeout=10)
+        assert self._supervisor is not None
+        await self._supervisor.stop()
+        self.exit(0)
+
+
+def _list_bindings() -> list[tuple[str, str]]:
+    return [
+        (one.key.replace(",", " "), one.description)
+        for one in LineList.BINDINGS
+        if isinstance(one, Binding)
+    ]
+
+
+def pretty(value: Any) -> str:
+    """Return a JSON value on indented lines."""
+    import msgspec
+
+    return msgspec.json.format(jsonvalue.encode(value), indent=2).decode()
+
+
+def _copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
+    if pane == "mail":
+        return [("code", str(row["code"] or row["text"]))]
+    if pane == "runtime":
+        return [("line", row[1])]
+    whole = jsonvalue.encode_text(row)
+    if pane == "log":
+        path = f"{url}/api/entities/{row['entity']}/{row['row_id']}"
+        return [
+            ("id", str(row["row_id"])), ("change as JSON", whole),
+            ("as curl", f"curl -H 'Authorization: Bearer …' {path}"),
+        ]  # fmt: skip
+    name = {"clients": "client_id", "functions": "name"}.get(pane)
+    first = [(name, str(row[name]))] if name else []
+    return [*first, ("JSON", whole)]

@@ -1,0 +1,164 @@
+"""The launcher: the user's projects with state, port and last use; start, stop, open, forget."""
+
+from __future__ import annotations
+
+import os
+import signal
+import webbrowser
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Footer, Static
+
+from pylon.clock import Clock
+from pylon.supervisor import registry
+from pylon.tui.dialogs import Menu, Prompt, Question
+from pylon.tui.model import DashboardState
+from pylon.tui.panes import AppsPane
+from pylon.tui.widgets.line_list import LineList
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the person wants: open a project, or create one."""
+
+    open: Path | None = None
+    create: str | None = None
+    template: str = "blank"
+
+
+def project_rows(now_ms: int) -> list[dict[str, Any]]:
+    """Return the known projects as the list shows them."""
+    rows = []
+    for one in registry.known_projects():
+        running = registry.running_runtime(Path(one.path))
+        rows.append(
+            {
+                "name": one.name,
+                "path": one.path,
+                "port": running.port if running else None,
+                "url": running.url if running else None,
+                "pid": running.pid if running else None,
+                "last_use": ago(now_ms - one.last_used_ms),
+            }
+        )
+    return rows
+
+
+def ago(ms: int) -> str:
+    """Return how long ago something was, in one word."""
+    seconds = max(0, ms // 1000)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return "just now"
+
+
+class Launcher(App[Choice]):
+    """All projects of the user."""
+
+    TITLE = "pylon"
+    CSS = "#title { height: 1; background: $panel; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Dashboard"),
+        Binding("s", "start", "Start"),
+        Binding("x", "stop", "Stop"),
+        Binding("o", "open", "Browser"),
+        Binding("c", "create", "Create"),
+        Binding("f", "forget", "Forget"),
+        Binding("q,escape,ctrl+q", "leave", "Quit"),
+    ]
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def compose(self) -> ComposeResult:
+        """Lay out title, list and keys."""
+        yield Static(" pylon  your projects", id="title", markup=False)
+        yield AppsPane(DashboardState(), lambda: project_rows(self._clock.now_ms()))
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Show the list, and keep it right."""
+        self._show()
+        self.set_interval(1.0, self._show)
+        self.query_one(LineList).focus()
+
+    def _show(self) -> None:
+        self.screen_stack[0].query_one(AppsPane).refresh_from(force=True)
+
+    @property
+    def _current(self) -> dict[str, Any] | None:
+        return self.query_one(LineList).current
+
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Open a project's dashboard."""
+        self.exit(Choice(open=Path(event.row["path"])))
+
+    def action_choose(self) -> None:
+        """Open the project under the cursor."""
+        if self._current is not None:
+            self.exit(Choice(open=Path(self._current["path"])))
+
+    def action_start(self) -> None:
+        """Start a project: its dashboard does that."""
+        self.action_choose()
+
+    def action_stop(self) -> None:
+        """Stop a running runtime."""
+        row = self._current
+        if row is None or row["pid"] is None:
+            self.notify("it is not running", timeout=2)
+            return
+        with suppress(ProcessLookupError):
+            os.kill(row["pid"], signal.SIGTERM)
+        self.notify(f"stopping {row['name']} …", timeout=3)
+
+    def action_open(self) -> None:
+        """Open a running app in the browser."""
+        row = self._current
+        if row is None or row["url"] is None:
+            self.notify("it is not running; enter starts it", timeout=3)
+            return
+        webbrowser.open(row["url"])
+
+    def action_create(self) -> None:
+        """Create a project in this folder."""
+
+        def chosen(template: str | None) -> None:
+            if template is None:
+                return
+            self.push_screen(
+                Prompt(f"New project in {Path.cwd()}", "its name"),
+                lambda name: self.exit(Choice(create=name, template=template)) if name else None,
+            )
+
+        self.push_screen(
+            Menu(
+                "Start from",
+                [("blank", "blank: one entity, one page"), ("chat", "chat: the whole example")],
+            ),
+            chosen,
+        )
+
+    def action_forget(self) -> None:
+        """Take a project off the list."""
+        row = self._current
+        if row is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                registry.forget_project(row["path"])
+                self._show()
+
+        self.push_screen(Question(f"Forget {row['name']}? Its folder stays as it is."), answered)
+
+    def action_leave(self) -> None:
+        """Leave."""
+        self.exit(Choice())

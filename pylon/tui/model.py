@@ -1,0 +1,174 @@
+"""What the dashboard knows: the admin stream's messages folded into one state.
+
+Pure: messages and a monotonic time in; screens read the state and never the wire.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from pylon import limits
+
+_CHANGES_MAX = 10_000
+_STALE_SECONDS = 2.0
+_RATE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class DashboardState:
+    """Everything on the screens; `version_of` tells a screen whether to draw again."""
+
+    changes: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_CHANGES_MAX))
+    clients: list[dict[str, Any]] = field(default_factory=list)
+    calls: deque[dict[str, Any]] = field(
+        default_factory=lambda: deque(maxlen=limits.CALLS_KEPT_MAX)
+    )
+    mails: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=200))
+    lines: deque[tuple[str, str]] = field(
+        default_factory=lambda: deque(maxlen=limits.LOG_LINES_KEPT_MAX)
+    )
+    status: dict[str, Any] = field(default_factory=dict)
+    status_at: float | None = None
+    dropped: int = 0
+    changes_seen: int = 0
+    #: Why the last reload failed, as paragraphs; empty where it did not.
+    mistakes: tuple[str, ...] = ()
+    reload_note: str = ""
+    plan: str = ""
+    stack: str = ""
+    #: The runtime was started elsewhere: its lines come over the stream, not from a pipe.
+    is_attached: bool = False
+    process_state: str = "starting"
+    process_why: str = ""
+    restarts: int = 0
+    is_connected: bool = False
+    versions: dict[str, int] = field(default_factory=dict)
+    _last_seq: int = 0
+    _epoch: str = ""
+    _writes: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def version_of(self, part: str) -> int:
+        """Return a number that rises when a part changes."""
+        return self.versions.get(part, 0)
+
+    def _touch(self, part: str) -> None:
+        self.versions[part] = self.versions.get(part, 0) + 1
+
+    def fold(self, message: dict[str, Any], now: float) -> None:
+        """Take one message of the admin stream."""
+        kind = message.get("type")
+        if kind == "status":
+            self._fold_status(message, now)
+        elif kind == "changes":
+            self._fold_changes(message)
+        elif kind == "clients":
+            self.clients = message["clients"]
+            self._touch("clients")
+        elif kind == "calls":
+            self._extend_new(self.calls, message["calls"])
+            self._touch("calls")
+        elif kind == "mail":
+            self._extend_new(self.mails, message["mails"])
+            self._touch("mail")
+        elif kind == "logs" and self.is_attached:
+            for line in message["lines"]:
+                self.add_line(line["level"], f"{line['level']:<7} {line['message']}")
+
+    def _fold_status(self, message: dict[str, Any], now: float) -> None:
+        if message.get("epoch") != self._epoch:
+            if self._epoch:  # another lineage: its numbers mean other changes
+                self._last_seq = 0
+                self.changes.clear()
+            self._epoch = str(message.get("epoch"))
+        self.status = message
+        self.status_at = now
+        if self.is_attached:
+            self.process_state = "attached"
+        self.is_connected = True
+        self._writes.append((now, int(message.get("writes", 0))))
+        while len(self._writes) > 2 and now - self._writes[0][0] > _RATE_SECONDS:
+            self._writes.popleft()
+        self._touch("status")
+
+    def _fold_changes(self, message: dict[str, Any]) -> None:
+        for change in message["changes"]:
+            if change["seq"] > self._last_seq:
+                self._last_seq = change["seq"]
+                self.changes.append(change)
+                self.changes_seen += 1
+        self.dropped += message.get("dropped", 0)
+        self._touch("changes")
+
+    @staticmethod
+    def _extend_new(kept: deque[dict[str, Any]], coming: list[dict[str, Any]]) -> None:
+        known = {one["id"] for one in kept}
+        kept.extend(one for one in coming if one["id"] not in known)
+
+    def add_line(self, level: str, text: str) -> None:
+        """Take a line that the runtime printed."""
+        self.lines.append((level, text))
+        self._touch("lines")
+
+    def note_process(self, state: str, why: str) -> None:
+        """Take a new state of the runtime's process."""
+        if state == "starting" and self.process_state == "backing off":
+            self.restarts += 1
+        self.process_state, self.process_why = state, why
+        if state == "running":
+            self.stack = ""
+        if state in ("stopped", "failed", "backing off", "starting"):
+            self.is_connected = False
+            self._writes.clear()
+            self.calls.clear()
+            self.clients = []
+            self._touch("clients")
+        self._touch("status")
+
+    def clear_trouble(self) -> None:
+        """Forget mistakes and stacks: a new start tells its own."""
+        self.mistakes, self.stack, self.plan = (), "", ""
+        self._touch("reload")
+
+    def note_reload(self, *, ok: bool, note: str, mistakes: tuple[str, ...], plan: str) -> None:
+        """Take what a save led to."""
+        self.mistakes = () if ok else mistakes
+        self.reload_note, self.plan = note, plan
+        self._touch("reload")
+
+    def writes_per_second(self) -> float:
+        """Return the rate of committed operations over the last seconds."""
+        if len(self._writes) < 2:
+            return 0.0
+        (first, before), (last, after) = self._writes[0], self._writes[-1]
+        return max(0.0, (after - before) / (last - first)) if last > first else 0.0
+
+    def is_stale(self, now: float) -> bool:
+        """Tell whether the status shown is older than two seconds."""
+        return self.status_at is None or now - self.status_at > _STALE_SECONDS
+
+
+def matches_change(change: dict[str, Any], terms: str) -> bool:
+    """Tell whether a change passes a filter line.
+
+    Words must all be found; `entity:x`, `user:x`, `kind:x` and `id:x` look at one column; a `!`
+    before the line turns it round.
+    """
+    line = terms.strip().lower()
+    is_inverse = line.startswith("!")
+    words = line.removeprefix("!").split()
+    if not words:
+        return True
+    names = {"entity": "entity", "user": "user", "kind": "kind", "id": "row_id", "cause": "cause"}
+    whole = " ".join(
+        str(change.get(name) or "") for name in ("entity", "row_id", "kind", "user", "cause")
+    ).lower()
+
+    def found(word: str) -> bool:
+        name, colon, value = word.partition(":")
+        if colon and name in names:
+            return value in str(change.get(names[name]) or "").lower()
+        return word in whole
+
+    return all(found(word) for word in words) is not is_inverse

@@ -1,0 +1,220 @@
+"""The panes of the dashboard: each shows one part of the state and draws only when it is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Static
+
+from pylon.tui import tables
+from pylon.tui.cleaner import clean_block
+from pylon.tui.model import DashboardState, matches_change
+from pylon.tui.widgets.line_list import LineList
+
+
+class Pane(Vertical):
+    """One pane; `refresh_from` shows the state if it changed since the last time."""
+
+    #: What the help and the header call it.
+    title_text = ""
+    #: The parts of the state that it shows.
+    parts: tuple[str, ...] = ()
+
+    def __init__(self, state: DashboardState) -> None:
+        super().__init__(id=type(self).__name__.removesuffix("Pane").lower())
+        self.state = state
+        self._seen: tuple[int, ...] = ()
+        self.terms = ""
+
+    def refresh_from(self, *, force: bool = False) -> None:
+        """Show the state if one of the pane's parts changed."""
+        versions = tuple(self.state.version_of(part) for part in self.parts)
+        if force or versions != self._seen:
+            self._seen = versions
+            self.show()
+
+    def show(self) -> None:
+        """Show the state."""
+
+    def filter(self, terms: str) -> None:
+        """Show only what passes a filter line."""
+        self.terms = terms
+        self.refresh_from(force=True)
+
+    @property
+    def list(self) -> LineList | None:
+        """Return the pane's list, where it has one."""
+        found = self.query(LineList)
+        return found.first() if found else None
+
+
+def _passes(row: dict[str, Any], terms: str) -> bool:
+    line = terms.strip().lower()
+    is_inverse = line.startswith("!")
+    words = line.removeprefix("!").split()
+    if not words:
+        return True
+    whole = " ".join(str(value) for value in row.values()).lower()
+    return all(word in whole for word in words) is not is_inverse
+
+
+class LogPane(Pane):
+    """The tail of the change log."""
+
+    title_text = "Log"
+    parts = ("changes",)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        yield LineList(
+            tables.change_line, follows=True, head=tables.HEADS["changes"],
+            empty="No change yet. Write something: it shows here the moment it is committed.",
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Show the changes that pass the filter."""
+        rows = [one for one in self.state.changes if matches_change(one, self.terms)]
+        assert self.list is not None
+        self.list.show(rows, key=lambda row: row["seq"])
+
+
+class ClientsPane(Pane):
+    """Every connection and every known client."""
+
+    title_text = "Clients"
+    parts = ("clients",)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        yield LineList(
+            tables.client_line, head=tables.HEADS["clients"],
+            empty="Nobody is connected. Press o to open the app in a browser.",
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Show the clients."""
+        rows = [one for one in self.state.clients if _passes(one, self.terms)]
+        assert self.list is not None
+        self.list.show(rows, key=lambda row: (row["connection_id"], row["client_id"]))
+
+
+class FunctionsPane(Pane):
+    """Recent calls."""
+
+    title_text = "Functions"
+    parts = ("calls",)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        yield LineList(
+            tables.call_line, follows=True, head=tables.HEADS["calls"],
+            empty="No function was called yet.",
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Show the calls."""
+        rows = [one for one in self.state.calls if _passes(one, self.terms)]
+        assert self.list is not None
+        self.list.show(rows, key=lambda row: row["id"])
+
+
+class MailPane(Pane):
+    """What was sent."""
+
+    title_text = "Mail"
+    parts = ("mail",)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        yield LineList(
+            tables.mail_line, follows=True, head=tables.HEADS["mails"],
+            empty="No mail was sent. Sign in on the page: the code arrives here, y copies it.",
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Show the mails."""
+        rows = [one for one in self.state.mails if _passes(one, self.terms)]
+        assert self.list is not None
+        self.list.show(rows, key=lambda row: row["id"])
+
+
+class RuntimePane(Pane):
+    """Process, health, reload errors, hang stacks and the runtime's own log."""
+
+    title_text = "Runtime"
+    parts = ("status", "lines", "reload")
+
+    def compose(self) -> ComposeResult:
+        """Lay out the facts and the log."""
+        yield Static(id="facts", markup=False)
+        with VerticalScroll(id="trouble"):
+            yield Static(id="trouble-text", markup=False)
+        yield LineList(tables.line_line, follows=True, empty="The runtime has printed nothing.")
+
+    def show(self) -> None:
+        """Show everything about the process."""
+        self.query_one("#facts", Static).update(self._facts())
+        trouble = self._trouble()
+        self.query_one("#trouble").display = bool(trouble)
+        self.query_one("#trouble-text", Static).update(trouble)
+        rows = [one for one in self.state.lines if _passes({"text": one[1]}, self.terms)]
+        assert self.list is not None
+        self.list.show(rows)
+
+    def _facts(self) -> str:
+        state, status = self.state, self.state.status
+        if not status:
+            return f" process  {state.process_state} {state.process_why}"
+        fault = " · library has the WAL-reset fault; one writing connection avoids it"
+        lines = [
+            f" process  {state.process_state} · pid {status['pid']} · up {status['uptime_s']:.0f} s"
+            f" · restarts {state.restarts} · generation {status['generation']}",
+            f" loop     lag {status['loop_lag_ms']} ms · memory {status['memory_mb']} MiB",
+            f" storage  SQLite {status['sqlite']} · {status['journal_mode']} ·"
+            f" durability {status['durability']} · commit {status['commit_ms']} ms ·"
+            f" {tables.size_text(status['database_bytes'])}"
+            f" + {tables.size_text(status['wal_bytes'])} WAL",
+            f" health   {status['health']}" + (fault if status.get("has_wal_reset_fault") else ""),
+        ]
+        if state.reload_note:
+            lines.append(f" reload   {state.reload_note}")
+        return clean_block("\n".join(lines))
+
+    def _trouble(self) -> str:
+        state = self.state
+        parts = []
+        if state.mistakes:
+            parts.append("The old version serves on. The new one has mistakes:\n\n"
+                         + "\n\n".join(state.mistakes))  # fmt: skip
+        if state.process_state == "failed":
+            parts.append(f"The runtime has failed: {state.process_why}.\nctrl+r starts it again.")
+        if state.process_state == "hung" or state.stack:
+            parts.append(f"The loop does not answer. It hangs here:\n\n{state.stack}")
+        return clean_block("\n\n".join(parts))
+
+
+class AppsPane(Pane):
+    """The launcher: known projects."""
+
+    title_text = "Apps"
+    parts = ("projects",)
+
+    def __init__(self, state: DashboardState, projects: Callable[[], list[dict[str, Any]]]) -> None:
+        super().__init__(state)
+        self._projects = projects
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        yield LineList(
+            tables.project_line, head=tables.HEADS["projects"],
+            empty="No project yet. Press c to create one, or run pylon in a project's folder.",
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Show the projects."""
+        rows = [one for one in self._projects() if _passes(one, self.terms)]
+        assert self.list is not None
+        self.list.show(rows, key=lambda row: row["path"])

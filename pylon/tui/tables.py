@@ -1,0 +1,144 @@
+"""What each list shows: columns and lines for changes, clients, calls, mails and projects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylon.tui.cleaner import clean
+from pylon.tui.columns import Column, data_line, head_line
+
+Line = list[tuple[str, str]]
+
+_KINDS = {
+    "insert": ("+ insert", "good"), "update": ("~ update", "accent"), "delete": ("- delete", "bad")
+}  # fmt: skip
+_STATES = {
+    "live": ("● live", "good"), "catching_up": ("◐ catching up", "warn"),
+    "hydrating": ("◔ hydrating", "warn"), "greeting": ("○ greeting", "quiet"),
+    "offline": ("○ offline", "quiet"), "closed": ("○ closed", "quiet"),
+}  # fmt: skip
+
+CHANGES = (
+    Column("TIME", 12, 72), Column("SEQ", 8, right=True), Column("KIND", 8), Column("ENTITY", 12),
+    Column("USER", 18, 66), Column("CAUSE", 10, 110), Column("ROW", 36, keeps_end=True),
+)  # fmt: skip
+CLIENTS = (
+    Column("STATE", 14), Column("USER", 20), Column("CURSOR", 9, 100, right=True),
+    Column("LAG", 6, right=True), Column("QUEUED", 8, 76, right=True),
+    Column("WAITING", 7, 110, right=True), Column("LAST SEEN", 9, 70),
+    Column("CLIENT", 20, keeps_end=True),
+)  # fmt: skip
+CALLS = (
+    Column("TIME", 12, 72), Column("OUTCOME", 10), Column("MS", 8, right=True),
+    Column("USER", 20, 100), Column("CODE", 18, 66), Column("FUNCTION", 24),
+)  # fmt: skip
+MAILS = (Column("TIME", 12, 66), Column("TO", 26), Column("CODE", 10), Column("SUBJECT", 20))
+PROJECTS = (
+    Column("STATE", 10), Column("NAME", 20), Column("PORT", 6, right=True),
+    Column("LAST USE", 10, 66), Column("FOLDER", 30),
+)  # fmt: skip
+
+
+def clock_time(text: Any) -> str:
+    """Return the time of day of an ISO text."""
+    return str(text or "")[11:23]
+
+
+def change_line(change: dict[str, Any], width: int) -> Line:
+    """Return the line of a change."""
+    return data_line(
+        CHANGES,
+        (
+            (clock_time(change["at"]), "quiet"), (change["seq"], "quiet"),
+            _KINDS.get(change["kind"], (change["kind"], "plain")), (change["entity"], "strong"),
+            (change["user"] or "system", "plain"), (change["cause"], "quiet"),
+            (change["row_id"], "quiet"),
+        ),
+        width,
+    )  # fmt: skip
+
+
+def client_line(client: dict[str, Any], width: int) -> Line:
+    """Return the line of a client."""
+    lag = client["lag_changes"]
+    return data_line(
+        CLIENTS,
+        (
+            _STATES.get(client["state"], (client["state"], "plain")),
+            (client["email"] or "anonymous", "strong"),
+            (str(client["cursor"] or "").rpartition(":")[2], "plain"),
+            ("?" if lag is None else lag, "warn" if lag else "quiet"),
+            (size_text(client["queued_bytes"]), "warn" if client["queued_bytes"] else "quiet"),
+            ("-" if client["pending"] is None else client["pending"], "quiet"),
+            (clock_time(client["last_seen"])[:8], "quiet"), (client["client_id"], "quiet"),
+        ),
+        width,
+    )  # fmt: skip
+
+
+def call_line(call: dict[str, Any], width: int) -> Line:
+    """Return the line of a call."""
+    is_good = call["outcome"] == "done"
+    outcome = ("✓ done", "good") if is_good else (f"✗ {call['outcome']}", "bad")
+    return data_line(
+        CALLS,
+        (
+            (clock_time(call["at"]), "quiet"), outcome,
+            (f"{call['ms']:.1f}", "warn" if call["ms"] > 100 else "plain"),
+            (call["user"] or "anonymous", "plain"), (call["code"], "bad"),
+            (call["name"], "strong"),
+        ),
+        width,
+    )  # fmt: skip
+
+
+def mail_line(mail: dict[str, Any], width: int) -> Line:
+    """Return the line of a mail."""
+    return data_line(
+        MAILS,
+        (
+            (clock_time(mail["at"]), "quiet"), (mail["to"], "strong"),
+            (mail["code"] or "-", "accent"), (mail["subject"], "plain"),
+        ),
+        width,
+    )  # fmt: skip
+
+
+def project_line(project: dict[str, Any], width: int) -> Line:
+    """Return the line of a project in the launcher."""
+    is_running = project["port"] is not None
+    state = ("● running", "good") if is_running else ("○ stopped", "quiet")
+    return data_line(
+        PROJECTS,
+        (
+            state, (project["name"], "strong"), (project["port"] or "-", "plain"),
+            (project["last_use"], "quiet"), (project["path"], "quiet"),
+        ),
+        width,
+    )  # fmt: skip
+
+
+def line_line(line: tuple[str, str], width: int) -> Line:
+    """Return a line of the runtime's log."""
+    level, text = line
+    style = {"error": "bad", "warning": "warn", "note": "accent"}.get(level, "plain")
+    return [(" " + clean(text), style)]
+
+
+HEADS = {
+    "changes": lambda width: head_line(CHANGES, width),
+    "clients": lambda width: head_line(CLIENTS, width),
+    "calls": lambda width: head_line(CALLS, width),
+    "mails": lambda width: head_line(MAILS, width),
+    "projects": lambda width: head_line(PROJECTS, width),
+}
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes for people."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    raise AssertionError("the last unit takes everything")

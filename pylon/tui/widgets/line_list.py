@@ -1,0 +1,183 @@
+"""A list of many lines that are drawn only where they are seen: the log's tail and every table.
+
+Built on Textual's line API: 10,000 lines cost what the visible ones cost. Text is put into
+segments as it is and never read as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+#: (text, style name) pieces of one line; a style name is one of the component classes.
+Line = Sequence[tuple[str, str]]
+
+
+class LineList(ScrollView, can_focus=True):
+    """Rows of data, one line each, with a cursor; follows its end until the cursor leaves it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "line--plain", "line--quiet", "line--good", "line--bad", "line--warn", "line--strong",
+        "line--accent", "line--cursor", "line--head",
+    }  # fmt: skip
+    DEFAULT_CSS = """
+    LineList { background: $surface; color: $foreground; }
+    LineList > .line--plain { color: $foreground; }
+    LineList > .line--quiet { color: $text-muted; }
+    LineList > .line--good { color: $text-success; }
+    LineList > .line--bad { color: $text-error; }
+    LineList > .line--warn { color: $text-warning; }
+    LineList > .line--accent { color: $text-accent; }
+    LineList > .line--strong { color: $foreground; text-style: bold; }
+    LineList > .line--head { color: $text-muted; text-style: bold; }
+    LineList > .line--cursor { background: $primary 30%; text-style: bold; }
+    LineList:focus > .line--cursor { background: $primary 60%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("home,g", "top", "First", show=False),
+        Binding("end,G", "bottom", "Last, and follow", show=False),
+        Binding("enter", "choose", "Details", show=False),
+    ]
+
+    class Chosen(Message):
+        """A row was chosen."""
+
+        def __init__(self, list_: LineList, row: Any) -> None:
+            super().__init__()
+            self.list = list_
+            self.row = row
+
+        @property
+        def control(self) -> LineList:
+            """Return the list."""
+            return self.list
+
+    def __init__(
+        self, draw: Callable[[Any, int], Line], *, follows: bool = False,
+        head: Callable[[int], Line] | None = None, empty: str = "", id: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(id=id)
+        self._draw = draw
+        self._head = head
+        self._empty = empty
+        self._rows: list[Any] = []
+        self._cursor = 0
+        self._follows = follows
+        self.is_following = follows
+
+    # --- rows
+
+    @property
+    def rows(self) -> list[Any]:
+        """Return the rows that are shown."""
+        return self._rows
+
+    @property
+    def current(self) -> Any | None:
+        """Return the row under the cursor, or None."""
+        return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None
+
+    def show(self, rows: list[Any], *, key: Callable[[Any], Any] | None = None) -> None:
+        """Show these rows; the cursor stays on its row where `key` finds it again."""
+        before = self.current
+        self._rows = rows
+        if self.is_following:
+            self._cursor = max(0, len(rows) - 1)
+        elif key is not None and before is not None:
+            wanted = key(before)
+            self._cursor = next(
+                (place for place, row in enumerate(rows) if key(row) == wanted),
+                min(self._cursor, max(0, len(rows) - 1)),
+            )
+        self._cursor = min(self._cursor, max(0, len(rows) - 1))
+        self.virtual_size = Size(self.size.width, len(rows) + self._head_lines)
+        if self.is_following:
+            self.scroll_end(animate=False, immediate=True)
+        self.refresh()
+
+    @property
+    def _head_lines(self) -> int:
+        return 1 if self._head is not None else 0
+
+    def on_resize(self) -> None:
+        """Keep the size of the content right."""
+        self.virtual_size = Size(self.size.width, len(self._rows) + self._head_lines)
+
+    def render_line(self, y: int) -> Strip:
+        """Return one visible line."""
+        width = self.size.width
+        if self._head is not None and y == 0:
+            return self._strip(self._head(width), width, "line--head")
+        place = y - self._head_lines + int(self.scroll_offset.y)
+        if place >= len(self._rows) or place < 0:
+            if not self._rows and y == self._head_lines + 1:
+                return self._strip([(f"  {self._empty}", "quiet")], width, None)
+            return Strip.blank(width, self.rich_style)
+        cursor = "line--cursor" if place == self._cursor else None
+        return self._strip(self._draw(self._rows[place], width), width, cursor)
+
+    def _strip(self, line: Line, width: int, over: str | None) -> Strip:
+        base = self.rich_style
+        extra = self.get_component_rich_style(over, partial=True) if over else Style.null()
+        segments = [
+            Segment(
+                text, base + self.get_component_rich_style(f"line--{name}", partial=True) + extra
+            )
+            for text, name in line
+        ]
+        strip = Strip(segments)
+        return strip.adjust_cell_length(width, base + extra)
+
+    # --- moving
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self._go(self._cursor + by)
+
+    def action_page(self, by: int) -> None:
+        """Move by a page."""
+        self._go(self._cursor + by * max(1, self.size.height - 2))
+
+    def action_top(self) -> None:
+        """Go to the first row."""
+        self._go(0)
+
+    def action_bottom(self) -> None:
+        """Go to the last row, and follow again."""
+        self._go(len(self._rows) - 1)
+
+    def action_choose(self) -> None:
+        """Choose the row under the cursor."""
+        if self.current is not None:
+            self.post_message(self.Chosen(self, self.current))
+
+    def on_click(self, event: Any) -> None:
+        """Put the cursor where the mouse is."""
+        place = event.y - self._head_lines + int(self.scroll_offset.y)
+        if 0 <= place < len(self._rows):
+            self._go(place)
+
+    def _go(self, place: int) -> None:
+        if not self._rows:
+            return
+        self._cursor = max(0, min(place, len(self._rows) - 1))
+        self.is_following = self._follows and self._cursor == len(self._rows) - 1
+        height = max(1, self.size.height - self._head_lines)
+        top = int(self.scroll_offset.y)
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, immediate=True)
+        elif self._cursor >= top + height:
+            self.scroll_to(y=self._cursor - height + 1, animate=False, immediate=True)
+        self.refresh()
