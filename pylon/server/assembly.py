@@ -40,6 +40,8 @@ from pylon.server.sync.hub import Hub
 _log = logging.getLogger("pylon.runtime")
 _LAG_SECONDS = 0.1
 _BACKLOG = 1024
+#: What requests in flight get to finish at a stop.
+_SHUTDOWN_SECONDS = 2.0
 
 
 class Runtime:
@@ -192,7 +194,8 @@ class Runtime:
 
         async def stop() -> None:
             listening.close()
-            await server.shutdown(2.0)
+            server.pre_shutdown()  # idle connections close now, busy ones after their answer
+            await server.shutdown(_SHUTDOWN_SECONDS)
 
         self._stopper.add("listener", stop)
 
@@ -208,8 +211,8 @@ class Runtime:
     def ask_to_stop(self, reason: str) -> None:
         """Begin to stop; `wait()` returns."""
         if not self._stop_asked.is_set():
-            _log.info("runtime.stopping %s", reason)
             self._stop_asked.set()
+            _log.info("runtime.stopping %s", reason)
 
     async def wait(self) -> None:
         """Return when the runtime was asked to stop."""

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +106,8 @@ class _Handler(logging.Handler):
             )
         else:
             text = f"{level:<7} {_printable(message)}"
-        sys.stderr.write(text + "\n")
+        with suppress(OSError):  # nobody reads any more: whoever started us is gone
+            sys.stderr.write(text + "\n")
 
 
 def _printable(text: str) -> str:

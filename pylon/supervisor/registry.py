@@ -54,7 +54,8 @@ def running_runtime(project: Path) -> RunningRuntime | None:
         process = psutil.Process(int(stored["pid"]))
         started_ms = int(stored["started_ms"])
         # The pid may have been given to another program since: that one started later.
-        if process.create_time() * 1000 > started_ms + 2_000 or not process.is_running():
+        is_another = process.create_time() * 1000 > started_ms + 2_000
+        if is_another or process.status() == psutil.STATUS_ZOMBIE:
             return None
         return RunningRuntime(
             int(stored["pid"]), int(stored["port"]), str(stored["host"]), started_ms,

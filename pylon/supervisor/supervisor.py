@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import signal
 import socket
 from collections import deque
@@ -214,7 +215,7 @@ class Supervisor:
             with path.open("rb") as stream:
                 stream.seek(before)
                 text = stream.read(65_536).decode("utf-8", "replace")
-            self.stack = "\n".join(text.splitlines()[:_STACK_LINES_MAX])
+            self.stack = "\n".join(_loop_first(text).splitlines()[:_STACK_LINES_MAX])
             self._tell("stack", self.stack)
 
     def _line(self, text: str) -> None:
@@ -287,3 +288,10 @@ def _listening_socket(host: str, port: int) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
+
+
+def _loop_first(dump: str) -> str:
+    """Return a dump of all threads with the one that was running, the loop's, on top."""
+    threads = [one.strip() for one in re.split(r"\n\s*\n", dump) if one.strip()]
+    threads.sort(key=lambda one: not one.startswith("Current thread"))
+    return "\n\n".join(threads)

@@ -48,7 +48,7 @@ class Dashboard(App[int]):
     #filter.shown { display: block; }
     #facts { height: auto; padding: 0 0 1 0; }
     #trouble { height: auto; max-height: 50%; color: $text-error; padding: 0 1 1 1; }
-    #trouble-text { width: auto; }
+    #trouble-text { width: 100%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("2", "pane('log')", "Log", id="pane.log"),
@@ -136,6 +136,7 @@ class Dashboard(App[int]):
         if not self.is_running or len(self.screen_stack) == 0:
             return
         pane = self.pane
+        self.state.note_silence(self.clock.monotonic())
         header = self.query_one(HeaderLine)
         header.show(
             self.state, self.clock.monotonic(), is_paused=self._is_paused, place=pane.title_text
@@ -196,7 +197,7 @@ class Dashboard(App[int]):
 
     def action_problem(self) -> None:
         """Go to what is wrong."""
-        if self.state.mistakes or self.state.stack or self.state.process_state == "failed":
+        if self.state.has_trouble:
             self.action_pane("runtime")
             return
         bad = [one for one in self.state.calls if one["outcome"] != "done"]

@@ -11,7 +11,7 @@ from pylon.tui.model import DashboardState
 _GLYPHS = {
     "running": ("●", "green"), "starting": ("◔", "yellow"), "stopping": ("◑", "yellow"),
     "backing off": ("◔", "yellow"), "hung": ("◍", "red"), "failed": ("✗", "red"),
-    "stopped": ("○", "dim"), "attached": ("●", "green"),
+    "stopped": ("○", "dim"), "gone": ("✗", "red"), "attached": ("●", "green"),
 }  # fmt: skip
 
 

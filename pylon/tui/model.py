@@ -144,6 +144,18 @@ class DashboardState:
         (first, before), (last, after) = self._writes[0], self._writes[-1]
         return max(0.0, (after - before) / (last - first)) if last > first else 0.0
 
+    @property
+    def has_trouble(self) -> bool:
+        """Tell whether the Runtime pane has something to explain."""
+        is_bad = self.process_state in ("failed", "hung", "gone", "backing off")
+        return is_bad or bool(self.mistakes or self.stack)
+
+    def note_silence(self, now: float) -> None:
+        """Take it that nothing came: an attached runtime that says nothing is gone."""
+        if self.is_attached and self.process_state != "gone" and self.is_stale(now):
+            self.process_state, self.process_why = "gone", "it does not answer"
+            self._touch("status")
+
     def is_stale(self, now: float) -> bool:
         """Tell whether the status shown is older than two seconds."""
         return self.status_at is None or now - self.status_at > _STALE_SECONDS

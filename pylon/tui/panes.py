@@ -189,6 +189,9 @@ class RuntimePane(Pane):
         if state.mistakes:
             parts.append("The old version serves on. The new one has mistakes:\n\n"
                          + "\n\n".join(state.mistakes))  # fmt: skip
+        if state.is_attached and state.process_state == "gone":
+            parts.append("The runtime does not answer. It was started elsewhere: look there, or\n"
+                         "quit and run pylon again to start it here.")  # fmt: skip
         if state.process_state == "failed":
             parts.append(f"The runtime has failed: {state.process_why}.\nctrl+r starts it again.")
         if state.process_state == "hung" or state.stack:
