@@ -38,7 +38,9 @@ class CommandFailed(click.ClickException):
 
 def failure_of(error: PylonError) -> CommandFailed:
     """Return the paragraph for an error of the product."""
-    return CommandFailed(f"{error.message} [{error.code}]", error.hint)
+    first, newline, rest = error.message.partition("\n")
+    hint = error.hint if error.hint and error.hint not in rest else None
+    return CommandFailed(f"{first} [{error.code}]{newline}{rest}", hint)
 
 
 def clean(text: str) -> str:

@@ -78,19 +78,22 @@ async def run_plain(
         if is_opening and state is ProcessState.RUNNING:
             webbrowser.open(supervisor.url)
         if detach and state is ProcessState.RUNNING:
-            if session is not None:
-                session.cancel()
+            await _end(session)
             await supervisor.release()
             sys.stdout.write(f"listening on {supervisor.url}\n")
             say(f"pid {supervisor.pid} runs on; `pylon {project}` attaches to it")
             return 0
     await stopped.wait()
     has_failed = supervisor.state is ProcessState.FAILED
+    await _end(session)
+    await supervisor.stop()
+    return EXIT_FAILED if has_failed else 0
+
+
+async def _end(session: asyncio.Task[None] | None) -> None:
     if session is not None:
         session.cancel()
         await asyncio.gather(session, return_exceptions=True)
-    await supervisor.stop()
-    return EXIT_FAILED if has_failed else 0
 
 
 async def _reload_on_save(supervisor: Supervisor) -> None:

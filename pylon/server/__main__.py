@@ -78,8 +78,6 @@ class RuntimeProcess:
                 listen_fd=self._given.listen_fd,
             )
         except LoadFailed as failure:
-            for mistake in failure.mistakes:
-                sys.stderr.write(f"{mistake.render()}\n")
             report_failure(failure)
             return EXIT_APP_MISTAKES
         except PylonError as error:

@@ -248,10 +248,11 @@ class Supervisor:
     async def _heartbeat(self) -> Event:
         try:
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT_SECONDS):
-                await self.admin.get("health")
+                status = await self.admin.get("admin/status")
         except (AdminError, TimeoutError, aiohttp.ClientError, OSError):
             return Event.SILENT
-        return Event.ANSWERED
+        # Another runtime may own the folder, and its admin socket: that is not our child.
+        return Event.ANSWERED if status.get("pid") == self.pid else Event.SILENT
 
     # --- what the dev session asks
 
