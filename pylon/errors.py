@@ -12,6 +12,7 @@ PylonError
 ├── ResyncRequired              the cursor cannot be continued; details carry the reason
 ├── PayloadTooLarge
 │   └── TransactionTooLarge
+├── RequestTimeout              the request did not arrive in time
 ├── UnsupportedMedia
 ├── Misdirected                 the Host header is not one of ours
 ├── Refused                     an answer that the app chose to give; its own code
@@ -138,6 +139,13 @@ class TransactionTooLarge(PayloadTooLarge):
     """One transaction changes more rows or bytes than the limit."""
 
     code = "TRANSACTION_TOO_LARGE"
+
+
+class RequestTimeout(PylonError):
+    """The request did not arrive in time."""
+
+    code = "REQUEST_TIMEOUT"
+    http_status = 408
 
 
 class UnsupportedMedia(PylonError):

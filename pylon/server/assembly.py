@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from pylon import limits, paths
 from pylon.app.loader import load_app
 from pylon.clock import SystemClock
@@ -26,6 +24,7 @@ from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.reads import Reads
+from pylon.server.http.connections import PatientServer
 from pylon.server.http.gate import Gate, known_names
 from pylon.server.http.services import Services
 from pylon.server.http.static import wake_pages
@@ -55,7 +54,7 @@ class Runtime:
         self.services: Services
         self._stopper = Stopper()
         self._stop_asked = asyncio.Event()
-        self._servers: list[web.Server] = []
+        self._servers: list[PatientServer] = []
 
     async def start(self, *, may_migrate: bool, listen_fd: int | None = None) -> int:
         """Start everything and listen; returns the port.
@@ -183,10 +182,7 @@ class Runtime:
 
     async def _serve(self, router: Any, *, is_local_socket: bool, listener: socket.socket) -> None:
         gate = Gate(self.services, router, is_local_socket=is_local_socket)
-        server = web.Server(
-            gate.handle, access_log=None, keepalive_timeout=75.0,
-            lingering_time=1.0, max_line_size=8190, max_field_size=8190,
-        )  # fmt: skip
+        server = PatientServer(gate.handle)
         self._servers.append(server)
         listening = await asyncio.get_running_loop().create_server(
             server, sock=listener, backlog=_BACKLOG

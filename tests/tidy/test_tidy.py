@@ -105,9 +105,9 @@ def test_no_leftovers(path: Path) -> None:
 def test_every_test_states_its_fact(path: Path) -> None:
     """Each test has a docstring of its own."""
     for node in ast.walk(_tree(path)):
-        is_test = isinstance(
-            node, ast.FunctionDef | ast.AsyncFunctionDef
-        ) and node.name.startswith("test_")
+        is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
+            "test_"
+        )
         if is_test:
             assert ast.get_docstring(node), f"{path.name}:{node.lineno} {node.name}"
 

@@ -6,6 +6,7 @@ more per request than everything that Pylon does for it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from pylon.errors import (
     PayloadTooLarge,
     PylonError,
     RateLimited,
+    RequestTimeout,
     UnsupportedMedia,
 )  # fmt: skip
 from pylon.identity import Identity
@@ -80,15 +82,28 @@ class Exchange:
         return found
 
     async def body(self) -> bytes:
-        """Return the body; raises PayloadTooLarge before reading more than the limit."""
+        """Return the body; raises PayloadTooLarge before reading more than the limit.
+
+        Raises RequestTimeout for a body that does not arrive in time.
+        """
         length = self.request.content_length
         if length is not None and length > limits.BODY_BYTES_MAX:
             raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
+        content = self.request.content
+        if content.is_eof():  # all of it came with the headers: nothing to wait for
+            return self._within_limit(content.read_nowait())
         data = b""
-        while chunk := await self.request.content.readany():
-            data = chunk if not data else data + chunk
-            if len(data) > limits.BODY_BYTES_MAX:
-                raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
+        try:
+            async with asyncio.timeout(limits.HEADER_SECONDS):
+                while chunk := await content.readany():
+                    data = self._within_limit(data + chunk if data else chunk)
+        except TimeoutError:
+            raise RequestTimeout from None
+        return data
+
+    def _within_limit(self, data: bytes) -> bytes:
+        if len(data) > limits.BODY_BYTES_MAX:
+            raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
         return data
 
     async def json(self) -> Any:

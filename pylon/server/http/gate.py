@@ -20,6 +20,8 @@ from pylon.server.http.routes import Router
 from pylon.server.http.services import Services
 
 _log = logging.getLogger("pylon.http")
+#: What `limits.requests_per_second` counts; auth routes have a limit of their own.
+_DATA_PATHS = ("/api/entities/", "/api/query/", "/api/fn/", "/api/sync/")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -59,6 +61,7 @@ class Gate:
             if not self._is_local_socket:
                 self._check_host(request)
                 self._check_origin(request)
+                self._check_rate(request)
             exchange = Exchange(
                 request, self._services, request.path, is_local_socket=self._is_local_socket
             )
@@ -67,8 +70,6 @@ class Gate:
             return self._refusal(request, error)
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except TimeoutError:
-            return error_answer(PylonError("the request took too long to arrive"))
         except web.HTTPException as error:
             return error_answer(_as_pylon_error(error))
         except Exception as error:  # noqa: BLE001 -- the last net: nothing leaks (I76)
@@ -83,6 +84,11 @@ class Gate:
             # What was not read would be taken for the next request.
             answer.force_close()
         return answer
+
+    def _check_rate(self, request: web.BaseRequest) -> None:
+        rates = self._services.data_rates
+        if rates is not None and request.path.startswith(_DATA_PATHS):
+            rates.demand(request.remote or "")
 
     def _check_host(self, request: web.BaseRequest) -> None:
         host = request.headers.get("Host", "").lower()

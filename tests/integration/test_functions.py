@@ -1,0 +1,68 @@
+"""Functions over HTTP: arguments, refusals, failures, budgets, visibility."""
+
+from __future__ import annotations
+
+from tests.conftest import Serve
+from tests.integration.apps import NOTES
+
+
+async def test_a_mutation_changes_rows_and_answers(serve: Serve) -> None:
+    """The value comes back; the change is in the row."""
+    ada = await (await serve(NOTES)).login("ada@example.com")
+    note = await ada.insert("Note", text="quiet")
+    answer = await ada.call("shout", noteId=note["id"])
+    assert (answer.status, answer.body["value"]) == (200, "QUIET")
+    assert (await ada.get(f"/api/entities/Note/{note['id']}")).body["kind"] == "loud"
+    refused = await ada.call("shout", noteId=note["id"])
+    assert (refused.status, refused.code) == (422, "ALREADY_LOUD")
+
+
+async def test_a_function_has_the_authority_of_its_caller(serve: Serve) -> None:
+    """`ctx.db` asks the same policies: another's note can't be changed by way of a function."""
+    served = await serve(NOTES)
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    secret = await ada.insert("Note", text="mine", secret=True)
+    assert (await bob.call("shout", noteId=secret["id"])).code == "NOT_FOUND"
+    opened = await ada.insert("Note", text="mine")
+    assert (await bob.call("shout", noteId=opened["id"])).code == "POLICY_DENIED"
+    assert (await bob.call("mine")).body["value"] == 0
+    assert (await ada.call("mine")).body["value"] == 2
+
+
+async def test_a_failing_function_leaves_nothing_and_says_nothing(serve: Serve) -> None:
+    """INTERNAL carries an id and no secret; the row it wrote is gone; the log has the traceback."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    answer = await ada.call("writeThenFail")
+    assert (answer.status, answer.code) == (500, "INTERNAL")
+    assert "secret inside" not in str(answer.body)
+    assert (await ada.get("/api/entities/Note")).body["rows"] == []
+    await served.stop()
+    assert "the secret inside" in served.output
+
+
+async def test_a_function_over_its_budget_is_stopped_alone(serve: Serve) -> None:
+    """It is rolled back and answered; the runtime serves on."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    answer = await ada.call("spin")
+    assert (answer.status, answer.code) == (503, "FUNCTION_TIMEOUT")
+    assert (await ada.get("/api/entities/Note")).body["rows"] == []
+    assert (await ada.insert("Note", text="after"))["text"] == "after"
+
+
+async def test_arguments_are_validated_and_all_problems_named(serve: Serve) -> None:
+    """Missing, unknown and wrongly typed arguments are refused before the function runs."""
+    ada = await (await serve(NOTES)).login("ada@example.com")
+    assert (await ada.call("double", n=21)).body["value"] == 42
+    for args in ({}, {"n": "x"}, {"n": 1, "m": 2}, {"n": True}, {"n": 1.5}, {"n": 2**53}):
+        assert (await ada.call("double", **args)).code == "INVALID_ARGUMENT", args
+
+
+async def test_internal_and_unknown_functions_are_not_there(serve: Serve) -> None:
+    """An internal function answers as if it did not exist; strangers are asked to sign in."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    assert (await ada.call("hidden")).code == "NOT_FOUND"
+    assert (await ada.call("nothing")).code == "NOT_FOUND"
+    assert (await served.anonymous().call("mine")).code == "UNAUTHENTICATED"

@@ -1,0 +1,140 @@
+"""Identity: codes by mail, sessions, cookies, links, tokens, and the end of a session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+
+from tests.conftest import Serve
+from tests.integration.apps import NOTES
+
+
+def _code(served, email: str) -> str:  # type: ignore[no-untyped-def]
+    mails = sorted((served.project / ".pylon" / "outbox").iterdir())
+    found = [one.read_text() for one in mails if email in one.read_text()]
+    text = found[-1]
+    return text.split("Your code: ")[1].split()[0].strip('",')
+
+
+async def test_a_code_signs_in_once(serve: Serve) -> None:
+    """Send, read the mail, verify: a token and a cookie; the code works once."""
+    served = await serve(NOTES)
+    nobody = served.anonymous()
+    assert (await nobody.post("/api/auth/magic/send", {"email": "Ada@Example.com"})).status == 200
+    code = _code(served, "ada@example.com")
+    given = {"email": "ada@example.com", "code": code}
+    signed = await nobody.post("/api/auth/magic/verify", given)
+    assert signed.status == 200
+    assert set(signed.body) >= {"token", "user_id", "expires_at"}
+    cookie = signed.headers["Set-Cookie"]
+    assert cookie.startswith("pylon_session=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    me = await nobody.ask("GET", "/api/auth/me", headers={"Cookie": cookie.split(";")[0]})
+    assert me.body["user_id"] == signed.body["user_id"]
+    assert (await nobody.post("/api/auth/magic/verify", given)).code == "UNAUTHENTICATED"
+
+
+async def test_a_code_dies_after_five_wrong_tries_however_parallel(serve: Serve) -> None:
+    """Twenty guesses at once use the code up; the right one comes too late."""
+    served = await serve(NOTES)
+    nobody = served.anonymous()
+    await nobody.post("/api/auth/magic/send", {"email": "ada@example.com"})
+    code = _code(served, "ada@example.com")
+    guesses = [
+        nobody.post("/api/auth/magic/verify", {"email": "ada@example.com", "code": f"WRONG{n}"})
+        for n in range(8)
+    ]
+    answers = await asyncio.gather(*guesses)
+    assert {one.code for one in answers} <= {"UNAUTHENTICATED", "RATE_LIMITED"}
+    late = await nobody.post("/api/auth/magic/verify", {"email": "ada@example.com", "code": code})
+    assert late.code in ("UNAUTHENTICATED", "RATE_LIMITED")
+
+
+async def test_known_and_unknown_addresses_answer_alike(serve: Serve) -> None:
+    """Nobody learns who has an account."""
+    served = await serve(NOTES)
+    await served.login("ada@example.com")
+    nobody = served.anonymous()
+    known = await nobody.post("/api/auth/magic/send", {"email": "ada@example.com"})
+    unknown = await nobody.post("/api/auth/magic/send", {"email": "eve@example.com"})
+    assert (known.status, known.body) == (unknown.status, unknown.body)
+
+
+async def test_auth_routes_are_rate_limited(serve: Serve) -> None:
+    """A flood of codes meets 429 with Retry-After."""
+    nobody = (await serve(NOTES)).anonymous()
+    answers = [
+        await nobody.post("/api/auth/magic/send", {"email": f"a{n}@example.com"}) for n in range(50)
+    ]
+    limited = [one for one in answers if one.status == 429]
+    assert limited
+    assert int(limited[0].headers["Retry-After"]) >= 1
+
+
+async def test_tokens_and_codes_are_stored_hashed(serve: Serve) -> None:
+    """Whoever reads the file finds no token that works."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    await served.anonymous().post("/api/auth/magic/send", {"email": "ada@example.com"})
+    code = _code(served, "ada@example.com")
+    await served.stop()
+    data = (served.project / ".pylon" / "app.db").read_bytes()
+    assert str(ada.token).encode() not in data
+    database = sqlite3.connect(served.project / ".pylon" / "app.db")
+    rows = database.execute("SELECT * FROM _pylon_codes").fetchall()
+    database.close()
+    assert rows
+    assert all(code not in str(value) for row in rows for value in row)
+
+
+async def test_logging_out_closes_the_sockets_within_a_second(serve: Serve) -> None:
+    """The token fails at once; the socket gets 4001 (I63)."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    socket = await ada.sync({"id": "s", "entity": "Note"})
+    await socket.until("snapshot")
+    started = time.monotonic()
+    assert (await ada.post("/api/auth/logout", {})).status == 204
+    while (message := await socket.next(3))["type"] != "closed":
+        pass
+    assert message["code"] == 4001
+    assert time.monotonic() - started < 1.0
+    assert (await ada.get("/api/auth/me")).code == "UNAUTHENTICATED"
+
+
+async def test_a_session_can_be_ended_from_another(serve: Serve) -> None:
+    """Sessions are listed and ended; what is not one's own is not there."""
+    served = await serve(NOTES)
+    one, two = await served.login("ada@example.com"), await served.login("ada@example.com")
+    bob = await served.login("bob@example.com")
+    listed = (await one.get("/api/auth/sessions")).body["sessions"]
+    assert len(listed) == 2
+    other = next(row["id"] for row in listed if not row.get("current"))
+    assert (await bob.ask("DELETE", f"/api/auth/sessions/{other}")).code == "NOT_FOUND"
+    assert (await one.ask("DELETE", f"/api/auth/sessions/{other}")).status == 204
+    assert (await two.get("/api/auth/me")).code == "UNAUTHENTICATED"
+    assert (await one.get("/api/auth/me")).status == 200
+
+
+async def test_serve_has_no_development_login(serve: Serve) -> None:
+    """In production the route does not exist, and mail is not shown anywhere."""
+    served = await serve(NOTES, mode="serve", extra=("--migrate",))
+    answer = await served.anonymous().post("/api/auth/dev/login", {"email": "a@example.com"})
+    assert answer.status == 404
+
+
+async def test_a_role_change_reaches_live_sockets(serve: Serve) -> None:
+    """Whoever gets a role is resynced as whom he is now (I64)."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    socket = await ada.sync({"id": "s", "entity": "Note"})
+    await socket.until("snapshot")
+    again = await served.anonymous().post(
+        "/api/auth/dev/login", {"email": "ada@example.com", "roles": ["admin"]}
+    )
+    assert again.status == 200
+    assert (await socket.until("resync"))["reason"] == "identity_changed"
+    assert json.dumps((await ada.get("/api/auth/me")).body).count("admin") == 1
