@@ -22,7 +22,11 @@ JsonValue = Any
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _canonical_encoder = msgspec.json.Encoder(order="sorted")
-_BIG_INTEGER = re.compile(rb"[0-9]{16,}")
+#: Digits as 0 and all else as a space: a long run of digits is then a plain search away.
+_DIGITS = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
+_TOO_MANY_DIGITS = b"0" * (limits.JSON_INTEGER_DIGITS_MAX + 1)
+_TEXT = re.compile(rb'"[^"]*"?')
+_NEITHER_QUOTE_NOR_BRACKET = bytes(byte for byte in range(256) if byte not in b'"{}[]')
 
 
 def encode(value: JsonValue) -> bytes:
@@ -56,23 +60,26 @@ def parse(data: bytes) -> JsonValue:
     Bodies that are written compactly, as our clients do, take the fast path: what was decoded
     encodes to the same bytes again, so no key was given twice and no number was bent.
     """
-    if b"\\u0000" not in data and _is_shallow(data):
+    if b"\\u0000" not in data and _is_small(data):
         try:
             value = _decoder.decode(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return _parse_slowly(data)
-        if _BIG_INTEGER.search(data) is None and _encoder.encode(value) == data:
+        if _TOO_MANY_DIGITS not in data.translate(_DIGITS) and _encoder.encode(value) == data:
             return value
     return _parse_slowly(data)
 
 
-def _is_shallow(data: bytes) -> bool:
+def _is_small(data: bytes) -> bool:
+    if data.count(b":") > limits.JSON_KEYS_MAX:
+        return False
     openings = data.count(b"{") + data.count(b"[")
-    return openings <= limits.JSON_DEPTH_MAX and data.count(b":") <= limits.JSON_KEYS_MAX
+    return openings <= limits.JSON_DEPTH_MAX or not _is_deep(data)
 
 
 def _parse_slowly(data: bytes) -> JsonValue:
-    _check_depth(data)
+    if _is_deep(data):
+        raise InvalidJson(f"nested deeper than {limits.JSON_DEPTH_MAX}")
     try:
         text = data.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
@@ -109,25 +116,29 @@ def _parse_slowly(data: bytes) -> JsonValue:
     return value
 
 
-def _check_depth(data: bytes) -> None:
-    """Refuse nesting over the limit by a scan, before any parser recurses."""
-    depth, in_string, escaped = 0, False, False
+def _is_deep(data: bytes) -> bool:
+    """Tell whether brackets are nested beyond the limit, before any parser recurses."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Only quotes and brackets decide. Two quotes in a row open and close nothing between them,
+    # wherever they stand; what is left of texts then are those that hold brackets.
+    data = data.translate(None, delete=_NEITHER_QUOTE_NOR_BRACKET).replace(b'""', b"")
+    if b'"' in data:
+        data = _TEXT.sub(b"", data)
+    left = data
+    for _ in range(limits.JSON_DEPTH_MAX // 2):
+        if not left:
+            return False  # each round took the innermost one or two levels
+        left = left.replace(b"{}", b"").replace(b"[]", b"")
+    depth = 0
     for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x7B, 0x5B):
+        if byte in b"{[":
             depth += 1
             if depth > limits.JSON_DEPTH_MAX:
-                raise InvalidJson(f"nested deeper than {limits.JSON_DEPTH_MAX}")
-        elif byte in (0x7D, 0x5D):
+                return True
+        else:
             depth -= 1
+    return False
 
 
 def _finite(text: str) -> float:
