@@ -12,52 +12,45 @@ import datetime as dt
 import enum
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from pylon import jsonvalue
 from pylon.app import fields
 from pylon.app.annotations import AnnotationMistake, evaluated, parsed
+from pylon.app.argforms import (
+    ANYTHING,
+    DECIMAL,
+    NULL,
+    OBJECT,
+    ArgType,
+    dataclass_of,
+    dict_of,
+    enum_of,
+    list_of,
+    literal_of,
+    row_of,
+    scalar,
+    struct_of,
+    typed_dict_of,
+    union_of,
+)
 from pylon.app.entities import Entity
-from pylon.app.rows import AppRow, row_to_wire
-from pylon.app.tojson import to_json
-from pylon.schema.decimals import parse_decimal
-from pylon.schema.describe import field_json_schema, ts_type
-from pylon.schema.fieldtypes import FIELD_TYPES
-from pylon.schema.jsontree import check_json
-from pylon.schema.model import Field, FieldKind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArgType:
-    """What one annotation takes and gives; decode and encode raise ValueError."""
-
-    typescript: str
-    schema: dict[str, Any]
-    decode: Callable[[Any], Any]
-    encode: Callable[[Any], Any]
-    #: How a policy may compare it; None: not at all.
-    kind: FieldKind | None = None
-
+from pylon.app.rows import AppRow
+from pylon.schema.model import FieldKind
 
 _SCALARS: dict[Any, FieldKind] = {
     str: FieldKind.STR, int: FieldKind.INT, float: FieldKind.FLOAT, bool: FieldKind.BOOL,
     bytes: FieldKind.BYTES, dt.datetime: FieldKind.DATETIME, dt.date: FieldKind.DATE,
     fields.Text: FieldKind.STR, fields.BigInt: FieldKind.BIGINT, fields.Ref: FieldKind.REF,
 }  # fmt: skip
-_COMPARABLE = frozenset(
-    {FieldKind.STR, FieldKind.INT, FieldKind.FLOAT, FieldKind.BOOL, FieldKind.DATETIME,
-     FieldKind.DATE, FieldKind.REF}
-)  # fmt: skip
 _STREAMS = (
     collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator,
     collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator,
 )  # fmt: skip
-_NO_LISTS = (str, bytes, Mapping)
 _LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
 
 
@@ -83,37 +76,37 @@ class _Reader:
         if isinstance(given, str):
             return self.read(evaluated(parsed(given), dict(self.names)))
         if given is None or given is type(None):
-            return _NULL
+            return NULL
         if given in (Any, object, fields.Json):
             return ANYTHING
         if isinstance(given, collections.abc.Hashable) and given in _SCALARS:
-            return _scalar(_SCALARS[given])
+            return scalar(_SCALARS[given])
         if given is Decimal:
-            return _DECIMAL
+            return DECIMAL
         if given is dict:
-            return _OBJECT
+            return OBJECT
         if given in _LISTS:
-            return _list_of(ANYTHING, given)
+            return list_of(ANYTHING, given)
         origin = typing.get_origin(given)
         return self._generic(given, origin) if origin is not None else self._class(given)
 
     def _generic(self, given: Any, origin: Any) -> ArgType:
         parts = typing.get_args(given)
         if origin in (typing.Union, types.UnionType):
-            return _union([self.read(part) for part in parts])
+            return union_of([self.read(part) for part in parts])
         if origin is typing.Literal:
-            return _literal(parts)
+            return literal_of(parts)
         if origin in _LISTS:
             if origin is tuple and (len(parts) != 2 or parts[1] is not Ellipsis):
                 raise AnnotationMistake("a tuple has no JSON of its own", "write list[…]")
-            return _list_of(self.read(parts[0]), origin)
+            return list_of(self.read(parts[0]), origin)
         if origin in (dict, collections.abc.Mapping):
             key, value = parts
             if self.read(key).schema.get("type") != "string":
                 raise AnnotationMistake("the keys of an object are texts", "write dict[str, …]")
-            return _dict_of(self.read(value))
+            return dict_of(self.read(value))
         if self.is_result and origin in _STREAMS:
-            return _list_of(self.read(parts[0]), list)
+            return list_of(self.read(parts[0]), list)
         return self._unknown(given)
 
     def _class(self, given: Any) -> ArgType:
@@ -121,7 +114,7 @@ class _Reader:
             return self._unknown(given)
         if issubclass(given, Entity):
             if self.is_result:
-                return _row_of(given.__name__)
+                return row_of(given.__name__)
             raise AnnotationMistake(
                 f"{given.__name__} is a row; take its id", f'write Ref["{given.__name__}"]'
             )
@@ -130,13 +123,13 @@ class _Reader:
         if given is fields.File:
             raise AnnotationMistake("File is not available yet")
         if issubclass(given, enum.Enum):
-            return _enum(given)
+            return enum_of(given)
         if typing.is_typeddict(given):
-            return _typed_dict(given, self._members(given))
+            return typed_dict_of(given, self._members(given))
         if dataclasses.is_dataclass(given):
-            return _dataclass(given, self._members(given))
+            return dataclass_of(given, self._members(given))
         if issubclass(given, msgspec.Struct):
-            return _struct(given)
+            return struct_of(given)
         return self._unknown(given)
 
     def _members(self, given: type) -> dict[str, tuple[ArgType, bool]]:
@@ -167,285 +160,4 @@ class _Reader:
 _WRAPPERS = (typing.Required, typing.NotRequired)
 
 
-# --- scalars
-
-
-def _scalar(kind: FieldKind) -> ArgType:
-    field = Field(name="", kind=kind, ref="row" if kind is FieldKind.REF else None)
-    form = FIELD_TYPES[kind]
-    return ArgType(
-        typescript=ts_type(field),
-        schema=field_json_schema(field),
-        decode=lambda value: form.to_app(field, form.parse(field, value)),
-        encode=lambda value: form.to_wire(field, form.from_app(field, value)),
-        kind=kind if kind in _COMPARABLE else None,
-    )
-
-
-def _anything(value: Any) -> Any:
-    check_json(value)
-    return value
-
-
-ANYTHING: Final = ArgType(typescript="unknown", schema={}, decode=_anything, encode=to_json)
-
-
-def _null(value: Any) -> None:
-    if value is not None:
-        raise ValueError("must be null")
-
-
-_NULL: Final = ArgType(typescript="null", schema={"type": "null"}, decode=_null, encode=_null)
-
-
-def _decode_decimal(value: Any) -> Decimal:
-    if type(value) is not str:
-        raise ValueError('must be a decimal as text, such as "12.50"')
-    return parse_decimal(value)
-
-
-def _encode_decimal(value: Any) -> str:
-    if not isinstance(value, Decimal) or not value.is_finite():
-        raise ValueError("must be a finite Decimal")
-    return format(value, "f")
-
-
-def _decode_object(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
-        raise ValueError("must be an object")
-    check_json(value)
-    return value
-
-
-def _encode_object(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise ValueError("must be a dict")  # noqa: TRY004 -- one error type for all kinds
-    return to_json(value)
-
-
-_OBJECT: Final = ArgType(
-    typescript="Record<string, unknown>", schema={"type": "object"}, decode=_decode_object,
-    encode=_encode_object,
-)  # fmt: skip
-
-
-# --- made of others
-
-
-def _union(parts: list[ArgType]) -> ArgType:
-    present = [part for part in parts if part is not _NULL]
-    if not present:
-        return _NULL
-    takes_null = len(present) < len(parts)
-    wanted = " or ".join(dict.fromkeys(part.typescript for part in parts))
-
-    def attempt(value: Any, ways: list[Callable[[Any], Any]]) -> Any:
-        if value is None and takes_null:
-            return None
-        if len(ways) == 1:
-            return ways[0](value)
-        for way in ways:
-            try:
-                return way(value)
-            except ValueError:
-                continue
-        raise ValueError(f"must be {wanted}")
-
-    decoders, encoders = [part.decode for part in present], [part.encode for part in present]
-    return ArgType(
-        typescript=" | ".join(dict.fromkeys(part.typescript for part in parts)),
-        schema={"anyOf": [part.schema for part in parts]},
-        decode=lambda value: attempt(value, decoders),
-        encode=lambda value: attempt(value, encoders),
-        kind=present[0].kind if len(present) == 1 else None,
-    )
-
-
-def _literal(values: tuple[Any, ...]) -> ArgType:
-    if not all(value is None or type(value) in (str, int, bool) for value in values):
-        raise AnnotationMistake("a Literal has texts, whole numbers and bools only")
-    shown = ", ".join(jsonvalue.encode_text(value) for value in values)
-
-    def check(value: Any) -> Any:
-        if isinstance(value, enum.Enum):
-            value = value.value
-        for one in values:
-            if type(one) is type(value) and one == value:
-                return one
-        raise ValueError(f"must be one of {shown}")
-
-    return ArgType(
-        typescript=" | ".join(jsonvalue.encode_text(value) for value in values),
-        schema={"enum": list(values)},
-        decode=check,
-        encode=check,
-        kind=FieldKind.STR if all(isinstance(value, str) for value in values) else None,
-    )
-
-
-def _enum(given: type[enum.Enum]) -> ArgType:
-    bare = _literal(tuple(member.value for member in given))
-
-    def encode(value: Any) -> Any:
-        return bare.encode(value.value if isinstance(value, enum.Enum) else value)
-
-    return dataclasses.replace(
-        bare, decode=lambda value: given(bare.decode(value)), encode=encode, kind=None
-    )
-
-
-def _list_of(item: ArgType, made: Any) -> ArgType:
-    make = made if made in (tuple, set, frozenset) else list
-
-    def decode(value: Any) -> Any:
-        if type(value) is not list:
-            raise ValueError("must be a list")
-        return make(_each(value, item.decode))
-
-    def encode(value: Any) -> list[Any]:
-        if not isinstance(value, collections.abc.Iterable) or isinstance(value, _NO_LISTS):
-            raise ValueError("must be a list")  # noqa: TRY004
-        return _each(value, item.encode)
-
-    text = f"({item.typescript})[]" if "|" in item.typescript else f"{item.typescript}[]"
-    return ArgType(
-        typescript=text, schema={"type": "array", "items": item.schema}, decode=decode,
-        encode=encode,
-    )  # fmt: skip
-
-
-def _each(values: Any, way: Callable[[Any], Any]) -> list[Any]:
-    found = []
-    for place, value in enumerate(values):
-        try:
-            found.append(way(value))
-        except ValueError as error:
-            raise ValueError(f"item {place} {error}") from None
-    return found
-
-
-def _dict_of(value: ArgType) -> ArgType:
-    def convert(given: Any, way: Callable[[Any], Any]) -> dict[str, Any]:
-        return {
-            _key(name): _member(f"at {name!r:.60}", one, way)
-            for name, one in _mapping(given).items()
-        }
-
-    return ArgType(
-        typescript=f"Record<string, {value.typescript}>",
-        schema={"type": "object", "additionalProperties": value.schema},
-        decode=lambda given: convert(given, value.decode),
-        encode=lambda given: convert(given, value.encode),
-    )
-
-
-def _key(name: Any) -> str:
-    if not isinstance(name, str):
-        raise ValueError(f"has a key that is no text: {name!r:.60}")  # noqa: TRY004
-    check_json(str.__str__(name))
-    return str.__str__(name)
-
-
-def _mapping(given: Any) -> Mapping[Any, Any]:
-    if not isinstance(given, Mapping):
-        raise ValueError("must be an object")  # noqa: TRY004
-    return given
-
-
-def _member(where: str, value: Any, way: Callable[[Any], Any]) -> Any:
-    try:
-        return way(value)
-    except ValueError as error:
-        raise ValueError(f"{where} {error}") from None
-
-
-def _typed_dict(given: type, members: dict[str, tuple[ArgType, bool]]) -> ArgType:
-    return _record(given.__name__, members, dict, lambda value: dict(_mapping(value)))
-
-
-def _dataclass(given: type, members: dict[str, tuple[ArgType, bool]]) -> ArgType:
-    missing = dataclasses.MISSING
-    known = {
-        one.name: (members[one.name][0], one.default is missing and one.default_factory is missing)
-        for one in dataclasses.fields(given)
-        if one.init
-    }
-
-    def read(value: Any) -> dict[str, Any]:
-        if not isinstance(value, given):
-            raise ValueError(f"must be a {given.__name__}")  # noqa: TRY004
-        return {name: getattr(value, name) for name in known}
-
-    return _record(given.__name__, known, given, read)
-
-
-def _record(
-    name: str, members: dict[str, tuple[ArgType, bool]], make: Callable[..., Any],
-    read: Callable[[Any], dict[str, Any]],
-) -> ArgType:  # fmt: skip
-    def convert(given: Mapping[Any, Any], *, is_result: bool) -> dict[str, Any]:
-        found = {}
-        for one, (kind, is_required) in members.items():
-            if one in given:
-                way = kind.encode if is_result else kind.decode
-                found[one] = _member(f"at {one!r}", given[one], way)
-            elif is_required:
-                raise ValueError(f"needs {one!r}")
-        unknown = [one for one in given if one not in members]
-        if unknown:
-            raise ValueError(f"has no {unknown[0]!r:.60} in {name}")
-        return found
-
-    def decode(value: Any) -> Any:
-        if type(value) is not dict:
-            raise ValueError("must be an object")
-        return make(**convert(value, is_result=False))
-
-    parts = [
-        f"{one}{'' if is_required else '?'}: {kind.typescript}"
-        for one, (kind, is_required) in members.items()
-    ]
-    schema = {
-        "type": "object",
-        "properties": {one: kind.schema for one, (kind, _) in members.items()},
-        "required": [one for one, (_, is_required) in members.items() if is_required],
-        "additionalProperties": False,
-    }
-    return ArgType(
-        typescript="{ " + "; ".join(parts) + " }",
-        schema=schema,
-        decode=decode,
-        encode=lambda value: convert(read(value), is_result=True),
-    )
-
-
-def _struct(given: type[msgspec.Struct]) -> ArgType:
-    def decode(value: Any) -> Any:
-        check_json(value)
-        return msgspec.convert(value, given, strict=True)  # its error is a ValueError
-
-    def encode(value: Any) -> Any:
-        if not isinstance(value, given):
-            raise ValueError(f"must be a {given.__name__}")  # noqa: TRY004
-        return _anything(msgspec.to_builtins(value))
-
-    return ArgType(typescript="unknown", schema={"type": "object"}, decode=decode, encode=encode)
-
-
-def _row_of(entity: str) -> ArgType:
-    def encode(value: Any) -> Any:
-        if not isinstance(value, AppRow) or value._entity.name != entity:
-            raise ValueError(f"must be a row of {entity}")
-        return row_to_wire(value)
-
-    return ArgType(
-        typescript=entity,
-        schema={"$ref": f"#/components/schemas/{entity}"},
-        decode=_null,
-        encode=encode,
-    )
-
-
-_DECIMAL: Final = ArgType(
-    typescript="string", schema={"type": "string"}, decode=_decode_decimal, encode=_encode_decimal
-)
+__all__ = ["ANYTHING", "ArgType", "arg_type"]

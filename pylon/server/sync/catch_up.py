@@ -6,15 +6,18 @@ images are only what it is asked about (SPEC.md).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pylon import limits
+from pylon.clock import iso_ms
 from pylon.errors import ResyncRequired
 from pylon.protocol.change import Cursor, ResyncReason
 from pylon.schema.model import Schema
 from pylon.server.storage import sync_select
-from pylon.server.storage.change_log import read_after, read_head
+from pylon.server.storage.change_log import LogRecord, read_after, read_head
 from pylon.server.storage.readers import ReadConnection
-from pylon.server.sync.projection import change_text, newest_seqs, project
+from pylon.server.sync.projection import newest_seqs, project
 from pylon.server.sync.view import EntityView, View
 
 
@@ -53,63 +56,82 @@ def read_page(
     head, horizon = read_head(connection.raw)
     check_cursor(cursor, epoch, head, horizon)
     through, names = sync_select.page_border(connection.raw, cursor.seq, limit)
-    parts: list[tuple[int, str]] = []
+    found: list[Found] = []
     for name in names:
         seen = view.entities.get(name)
         if seen is not None and seen.filters:
-            parts += _entity_changes(connection, seen, cursor.seq, through, now)
+            part, through = _entity_changes(connection, seen, cursor.seq, through, now)
+            found += part
     if len(names) > 1:
-        parts.sort()
+        found.sort()
+    if found and found[-1][0] > through:  # another entity's page was cut before this one's end
+        found = [one for one in found if one[0] <= through]
     more = through < head
     if not more:
         through = head
-    return Page(cursor.seq, through, ",".join([text for _, text in parts]), more)
+    return Page(cursor.seq, through, ",".join([text for _, text in found]), more)
+
+
+#: seq and the text of its change.
+Found = tuple[int, str]
 
 
 def _entity_changes(
     connection: ReadConnection, seen: EntityView, after: int, through: int, now: str
-) -> list[tuple[int, str]]:
+) -> tuple[list[Found], int]:
+    """Return an entity's changes and where the page ends: earlier, where it grew too large."""
     image = seen.image_clause(now)
     if image is None:
         return _by_predicate(connection, seen, after, through, now)
     policy, matches = seen.clauses(now)
     rows = sync_select.catch_up(connection.raw, seen.entity, after, through, policy, matches, image)
-    name = seen.entity.name
-    changes: list[tuple[int, str]] = []
-    for seq, tx, at_ms, row_id, wire, was_visible, is_newest, is_allowed in rows:
-        if wire is not None:
-            kind = "update" if was_visible else "insert"
-            text = change_text(
-                seq=seq, entity=name, row_id=row_id, kind=kind, tx=tx, at_ms=at_ms, wire=wire
-            )
-        elif was_visible:
-            cause = None
-            if is_newest:
-                cause = "filtered" if is_allowed else "hidden"
-            text = change_text(
-                seq=seq, entity=name, row_id=row_id, kind="delete", tx=tx, at_ms=at_ms,
-                cause=cause,
-            )  # fmt: skip
-        else:
+    return _cut(connection, _texts(rows), through)
+
+
+def _texts(rows: Iterable[sync_select.CaughtUp]) -> Iterator[tuple[int, int, str]]:
+    moment, at = -1, ""  # commits come in batches: few moments, many rows
+    for seq, tx, at_ms, text in rows:
+        if text is None:
             continue
-        changes.append((seq, text))
-    return changes
+        if at_ms != moment:
+            moment, at = at_ms, iso_ms(at_ms)
+        yield seq, tx, f'{text},"tx":{tx},"at":"{at}"}}'
+
+
+def _cut(
+    connection: ReadConnection, texts: Iterable[tuple[int, int, str]], through: int
+) -> tuple[list[Found], int]:
+    """Return the changes up to a page's size, whole transactions only, and where it ends."""
+    found: list[Found] = []
+    size, last = 0, 0
+    for seq, tx, text in texts:
+        if size > limits.FRAME_BYTES_MAX and tx != last:
+            return found, sync_select.end_of_transaction(connection.raw, found[-1][0])
+        size += len(text)
+        last = tx
+        found.append((seq, text))
+    return found, through
 
 
 def _by_predicate(
     connection: ReadConnection, seen: EntityView, after: int, through: int, now: str
-) -> list[tuple[int, str]]:
+) -> tuple[list[Found], int]:
     """Do the same row by row: where an image holds doubles, only Python reads them exactly."""
-    name = seen.entity.name
-    schema = Schema(entities={name: seen.entity})
+    schema = Schema(entities={seen.entity.name: seen.entity})
     records = [
         record
         for record in read_after(connection.raw, after, through - after, schema)
-        if record.entity == name and record.seq <= through
+        if record.entity == seen.entity.name and record.seq <= through
     ]
+    return _cut(connection, _judged(connection, seen, records, now), through)
+
+
+def _judged(
+    connection: ReadConnection, seen: EntityView, records: list[LogRecord], now: str
+) -> Iterator[tuple[int, int, str]]:
+    name = seen.entity.name
     judge = seen.judge(now, connection)
     newest = newest_seqs(records)
-    changes: list[tuple[int, str]] = []
     for record in records:
         current = connection.get(seen.entity, record.row_id)
         is_newest = newest[name, record.row_id] == record.seq and (
@@ -120,5 +142,4 @@ def _by_predicate(
             record.wire = sync_select.wire_text_of(connection.raw, seen.entity, record.row_id)
         text = project(record, is_newest=is_newest, judge=judge)
         if text is not None:
-            changes.append((record.seq, text))
-    return changes
+            yield record.seq, record.tx, text
