@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Protocol
 
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity
@@ -42,15 +42,19 @@ def end_of_transaction(connection: RawConnection, seq: int) -> int:
     return int(last)
 
 
-#: seq, tx, at in milliseconds, and the change's text without `tx` and `at`, or None for nothing.
-CaughtUp = tuple[int, int, int, str | None]
+class CaughtUpRows(Protocol):
+    """A cursor over (seq, at in milliseconds, the change's text without `at`; None for nothing)."""
+
+    def fetchmany(self, size: int, /) -> list[tuple[int, int, str | None]]:
+        """Return the next rows, none at the end."""
+        ...
 
 
 def catch_up(
     connection: RawConnection, entity: Entity, after: int, through: int, policy: SqlClause,
     matches: SqlClause, was_visible: SqlClause,
-) -> Iterator[CaughtUp]:  # fmt: skip
-    """Yield one tuple per entry, in order; the text ends where `"tx"` and `"at"` go on.
+) -> CaughtUpRows:  # fmt: skip
+    """Return a cursor with one row per entry, in order; the text ends where `"at"` goes on.
 
     What SQLite puts together here need not pass through Python: half of what a page costs.
 
@@ -67,7 +71,7 @@ def catch_up(
     start = f'\'{{"seq":\' || l.seq || \',"entity":"{entity.name}","row_id":"\' || l.row_id'
     # `+` keeps the scan on the log's own order: an index on the entity would sort every page.
     return connection.execute(
-        f"""SELECT l.seq, l.tx, l.at, CASE
+        f"""SELECT l.seq, l.at, CASE
           WHEN t."_seq" = l.seq THEN CASE
             WHEN {policy.text} AND {matches.text} THEN {start} || CASE WHEN {was}
               THEN '","kind":"update","row":' ELSE '","kind":"insert","row":' END || t."_wire"
@@ -75,7 +79,7 @@ def catch_up(
               || CASE WHEN {policy.text} THEN 'filtered"' ELSE 'hidden"' END
             END
           WHEN {was} THEN {start} || '","kind":"delete"'
-          END
+          END || ',"tx":' || l.tx
         FROM _pylon_log AS l LEFT JOIN "{entity.name}" AS t ON t."id" = l.row_id
         WHERE l.seq > ? AND l.seq <= ? AND +l.entity = ? ORDER BY l.seq""",
         (

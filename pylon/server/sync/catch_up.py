@@ -20,6 +20,10 @@ from pylon.server.storage.readers import ReadConnection
 from pylon.server.sync.projection import newest_seqs, project
 from pylon.server.sync.view import EntityView, View
 
+_ROWS_AT_ONCE = 250
+#: seq and the text of its change.
+Found = tuple[int, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -72,10 +76,6 @@ def read_page(
     return Page(cursor.seq, through, ",".join([text for _, text in found]), more)
 
 
-#: seq and the text of its change.
-Found = tuple[int, str]
-
-
 def _entity_changes(
     connection: ReadConnection, seen: EntityView, after: int, through: int, now: str
 ) -> tuple[list[Found], int]:
@@ -85,32 +85,44 @@ def _entity_changes(
         return _by_predicate(connection, seen, after, through, now)
     policy, matches = seen.clauses(now)
     rows = sync_select.catch_up(connection.raw, seen.entity, after, through, policy, matches, image)
-    return _cut(connection, _texts(rows), through)
+    return _collected(connection, _texts(rows), through)
 
 
-def _texts(rows: Iterable[sync_select.CaughtUp]) -> Iterator[tuple[int, int, str]]:
-    moment, at = -1, ""  # commits come in batches: few moments, many rows
-    for seq, tx, at_ms, text in rows:
-        if text is None:
-            continue
-        if at_ms != moment:
-            moment, at = at_ms, iso_ms(at_ms)
-        yield seq, tx, f'{text},"tx":{tx},"at":"{at}"}}'
+def _texts(rows: sync_select.CaughtUpRows) -> Iterator[list[Found]]:
+    moments: dict[int, str] = {}  # commits come in batches: few moments, many rows
+    while chunk := rows.fetchmany(_ROWS_AT_ONCE):
+        yield [
+            (seq, f'{text},"at":"{moments.get(at) or moments.setdefault(at, iso_ms(at))}"}}')
+            for seq, at, text in chunk
+            if text is not None
+        ]
 
 
-def _cut(
-    connection: ReadConnection, texts: Iterable[tuple[int, int, str]], through: int
+def _collected(
+    connection: ReadConnection, chunks: Iterable[list[Found]], through: int
 ) -> tuple[list[Found], int]:
     """Return the changes up to a page's size, whole transactions only, and where it ends."""
     found: list[Found] = []
-    size, last = 0, 0
-    for seq, tx, text in texts:
-        if size > limits.FRAME_BYTES_MAX and tx != last:
-            return found, sync_select.end_of_transaction(connection.raw, found[-1][0])
+    size, end = 0, through
+    for chunk in chunks:
+        found += chunk
+        if end == through:
+            size += sum([len(text) for _, text in chunk])
+            if size > limits.FRAME_BYTES_MAX:
+                end = _end_of_page(connection, found)
+        if end < through and found and found[-1][0] >= end:
+            break
+    return [one for one in found if one[0] <= end] if end < through else found, end
+
+
+def _end_of_page(connection: ReadConnection, found: list[Found]) -> int:
+    """Return the last seq of the transaction in which a page reaches its size."""
+    size = 0
+    for seq, text in found:
         size += len(text)
-        last = tx
-        found.append((seq, text))
-    return found, through
+        if size > limits.FRAME_BYTES_MAX:
+            return sync_select.end_of_transaction(connection.raw, seq)
+    raise AssertionError("only pages that are too large are cut")
 
 
 def _by_predicate(
@@ -123,12 +135,12 @@ def _by_predicate(
         for record in read_after(connection.raw, after, through - after, schema)
         if record.entity == seen.entity.name and record.seq <= through
     ]
-    return _cut(connection, _judged(connection, seen, records, now), through)
+    return _collected(connection, _judged(connection, seen, records, now), through)
 
 
 def _judged(
     connection: ReadConnection, seen: EntityView, records: list[LogRecord], now: str
-) -> Iterator[tuple[int, int, str]]:
+) -> Iterator[list[Found]]:
     name = seen.entity.name
     judge = seen.judge(now, connection)
     newest = newest_seqs(records)
@@ -142,4 +154,4 @@ def _judged(
             record.wire = sync_select.wire_text_of(connection.raw, seen.entity, record.row_id)
         text = project(record, is_newest=is_newest, judge=judge)
         if text is not None:
-            yield record.seq, record.tx, text
+            yield [(record.seq, text)]
