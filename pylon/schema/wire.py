@@ -21,7 +21,7 @@ _CONVERTED = frozenset({FieldKind.BIGINT, FieldKind.DECIMAL, FieldKind.BYTES})
 class WirePlan:
     """How the rows of one entity become text; made once per entity (`Entity.wire_plan`)."""
 
-    __slots__ = ("_bytes_names", "_converted", "_names", "names")
+    __slots__ = ("_bytes_names", "_converted", "_names", "is_image", "names")
 
     def __init__(self, entity: Entity) -> None:
         public = entity.public_fields
@@ -33,6 +33,8 @@ class WirePlan:
             if one.kind in _CONVERTED
         )
         self._bytes_names = tuple(one.name for one in entity.fields if one.kind is FieldKind.BYTES)
+        #: Nothing is private and nothing converted: the wire text says what the image would.
+        self.is_image = len(public) == len(entity.fields) and not self._converted
 
     def row(self, row: Row) -> dict[str, Any]:
         """Return the JSON object of a row as clients read it."""
@@ -76,6 +78,11 @@ def wire_row(entity: Entity, row: Row) -> dict[str, Any]:
 def wire_text(entity: Entity, row: Row) -> str:
     """Return the wire text of a row."""
     return jsonvalue.encode_text(_plan(entity).row(row))
+
+
+def is_wire_image(entity: Entity) -> bool:
+    """Tell whether the wire text of a row is its image too."""
+    return _plan(entity).is_image
 
 
 def image_text(entity: Entity, row: Row) -> str:

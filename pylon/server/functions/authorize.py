@@ -13,6 +13,8 @@ from pylon.errors import PolicyDenied, Unauthenticated
 from pylon.identity import Identity, IdentityKind
 from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Access, Entity, Row, Value
+from pylon.server.storage import accounts
+from pylon.server.storage.transaction import Transaction
 
 
 class Reader(Protocol):
@@ -64,3 +66,34 @@ def demand(
         )
     if not is_allowed:
         raise PolicyDenied(f"the policy does not allow to {access} this {entity.name}")
+
+
+def fresh_identity(transaction: Transaction, identity: Identity) -> Identity:
+    """Return the caller as the database knows him now, inside the operation (I60).
+
+    Raises Unauthenticated where the session is gone or the account is disabled.
+    """
+    if identity.kind is not IdentityKind.USER:
+        return identity
+    key = (identity.user_id, identity.session_id)
+    found: Identity | None = transaction.batch_facts.get(key)
+    if found is None:
+        assert identity.user_id is not None
+        account = accounts.account_by_id(transaction.select, identity.user_id)
+        if account is None or account.disabled:
+            raise Unauthenticated("this account can't be used any more")
+        if identity.session_id is not None:
+            session = accounts.session_by_id(transaction.select, identity.session_id)
+            if session is None or session.expires_at_ms <= transaction.now_ms:
+                raise Unauthenticated("the session has ended")
+        found = (
+            identity
+            if account.auth_version == identity.auth_version
+            else Identity(
+                kind=IdentityKind.USER, user_id=account.id, email=account.email,
+                roles=account.roles, claims=identity.claims, session_id=identity.session_id,
+                auth_version=account.auth_version,
+            )
+        )  # fmt: skip
+        transaction.batch_facts[key] = found
+    return found

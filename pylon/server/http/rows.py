@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from pylon.errors import InvalidArgument, NotFound
-from pylon.server.functions.executor import Outcome
+from pylon.server.functions.outcome import Outcome
 from pylon.server.http.exchange import (
     Exchange,
     integer,

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from pylon import limits
 from pylon.schema.model import Row, Schema
 from pylon.schema.wire import row_from_image
 from pylon.sqlite import RawConnection
 
-APPEND_SQL: Final = (
-    "INSERT INTO _pylon_log (seq, tx, at, entity, row_id, kind, before, after, actor, cause,"
-    " operation_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 _COLUMNS = "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
 
 
@@ -141,9 +137,8 @@ class LogTail:
 
     def extend(self, records: list[LogRecord]) -> None:
         """Take the records of a commit."""
-        for record in records:
-            self._records.append(record)
-            self._bytes += record.size_bytes
+        self._records.extend(records)
+        self._bytes += sum([record.size_bytes for record in records])
         while (
             len(self._records) > limits.TAIL_ENTRIES_MAX or self._bytes > limits.TAIL_BYTES_MAX
         ) and len(self._records) > 1:

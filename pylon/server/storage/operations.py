@@ -1,15 +1,22 @@
-"""The memory of operations: op id to outcome, scoped to a principal, bound to a content hash."""
+"""The memory of operations: op id to outcome, scoped to a principal, bound to a content hash.
+
+Outcomes are collected by the transaction and stored when its batch ends (`STORE_SQL`); until
+then the transaction knows them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from pylon import jsonvalue
 from pylon.server.storage.transaction import Transaction
 
 _FIND: Final = "SELECT content, outcome FROM _pylon_ops WHERE principal = ? AND op_id = ?"
-_RECORD: Final = (
-    "INSERT INTO _pylon_ops (principal, op_id, at, content, outcome) VALUES (?, ?, ?, ?, ?)"
+_FIND_MANY: Final = (
+    "SELECT o.op_id, o.content, o.outcome FROM json_each(?) AS asked"
+    " CROSS JOIN _pylon_ops AS o ON o.principal = ? AND o.op_id = asked.value"
 )
 
 
@@ -21,19 +28,35 @@ class StoredOutcome:
     outcome: str
 
 
+def look_up(transaction: Transaction, principal: str, op_ids: Iterable[str]) -> None:
+    """Have the transaction know the outcomes of many operations by one question."""
+    known = transaction.known_operations
+    asked = [op_id for op_id in op_ids if (principal, op_id) not in known]
+    for op_id in asked:
+        known[principal, op_id] = None
+    found = transaction.connection.execute(
+        _FIND_MANY, (jsonvalue.encode_text(asked), principal)
+    ).fetchall()
+    for op_id, content, outcome in found:
+        known[principal, op_id] = (content, outcome)
+
+
 def find(transaction: Transaction, principal: str, op_id: str) -> StoredOutcome | None:
     """Return the recorded outcome of an operation, or None for a new one."""
-    row = transaction.connection.execute(_FIND, (principal, op_id)).fetchone()
-    return None if row is None else StoredOutcome(*row)
+    key = (principal, op_id)
+    known = transaction.known_operations
+    if key not in known:
+        known[key] = transaction.connection.execute(_FIND, key).fetchone()
+    stored = known[key]
+    return None if stored is None else StoredOutcome(*stored)
 
 
 def record(
     transaction: Transaction, principal: str, op_id: str, content: bytes, outcome: str
 ) -> None:
     """Record the outcome of an operation in the transaction that carries its effect."""
-    transaction.connection.execute(
-        _RECORD, (principal, op_id, transaction.now_ms, content, outcome)
-    )
+    transaction.remembered.append((principal, op_id, transaction.now_ms, content, outcome))
+    transaction.known_operations[principal, op_id] = (content, outcome)
 
 
 def forget(transaction: Transaction, before_ms: int, at_most: int) -> int:

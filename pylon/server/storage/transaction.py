@@ -1,7 +1,8 @@
 """One operation's transaction: reads, and writes that take row, log record and limits together.
 
-A transaction lives inside a savepoint of a batch and is valid only while its work runs. Nothing
-is written to an entity's table but through here, so that tables are the fold of the log (I4).
+A transaction is valid only while its work runs in a batch. Nothing is written to an entity's
+table but through here, so that tables are the fold of the log (I4). Log records and operation
+outcomes are collected and stored together when the batch ends, before the one COMMIT.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pylon.clock import iso_ms
 from pylon.errors import Conflict, InvalidArgument, PayloadTooLarge, TransactionTooLarge
 from pylon.policy.compiled import ExistsNode, lookup_sql
 from pylon.schema.model import Entity, Field, FieldKind, OnDelete, Row, Schema, Value
-from pylon.schema.wire import image_text, wire_text
-from pylon.server.storage.change_log import APPEND_SQL, LogRecord
+from pylon.schema.wire import image_text, is_wire_image, wire_text
+from pylon.server.storage.change_log import LogRecord
 from pylon.sqlite import IntegrityError, RawConnection
 
 if TYPE_CHECKING:
@@ -52,7 +53,14 @@ class Transaction:
         #: Facts read once per batch; cleared where an operation writes accounts or sessions.
         self.batch_facts: dict[Any, Any] = {}
         self.records: list[LogRecord] = []
+        #: The records as the log stores them.
+        self.log_rows: list[tuple[Any, ...]] = []
+        #: Outcomes of operations to be stored: (principal, op id, at, content, outcome).
+        self.remembered: list[tuple[str, str, int, bytes, str]] = []
+        #: Operations looked up or remembered in this batch: (content, outcome), None for new ones.
+        self.known_operations: dict[tuple[str, str], tuple[bytes, str] | None] = {}
         self._bytes = 0
+        self._has_executed = False
 
     def begin(self, now_ms: int, seq: int) -> None:
         """Start an operation: what came before it in the batch is not its business."""
@@ -63,7 +71,21 @@ class Transaction:
         self.tx_id = seq + 1
         self.actor = self.cause = self.operation_id = None
         self.records = []
+        self.log_rows = []
+        self.remembered = []
         self._bytes = 0
+        self._has_executed = False
+
+    @property
+    def has_written(self) -> bool:
+        """Tell whether the operation changed anything that a refusal would have to undo."""
+        return self._has_executed or bool(self.records)
+
+    def drop(self) -> None:
+        """Forget what the operation remembered: it is undone, or wrote nothing."""
+        for principal, op_id, *_ in self.remembered:
+            self.known_operations.pop((principal, op_id), None)
+        self.remembered = []
 
     # --- reads
 
@@ -83,6 +105,7 @@ class Transaction:
 
     def execute(self, sql: str, params: tuple[Any, ...] = ()) -> int:
         """Run a statement of a store and return how many rows it changed."""
+        self._has_executed = True
         return self.connection.execute(sql, params).rowcount
 
     # --- writes
@@ -95,6 +118,7 @@ class Transaction:
         self._check_references(entity, row, None)
         row["_seq"] = seq = self._next_seq()
         wire = self._checked_wire(entity, row)
+        image = wire if is_wire_image(entity) else image_text(entity, row)
         table = self.tables[entity.name]
         values = table.values(row)
         values.append(wire)
@@ -102,7 +126,8 @@ class Transaction:
             self.connection.execute(table.insert_sql, values)
         except IntegrityError as error:
             raise _conflict(entity, error) from error
-        self._append(entity, "insert", row["id"], None, row, wire, seq)
+        record = self._record(entity, "insert", row["id"], seq, None, row, wire)
+        self._keep(record, None, image)
         return row
 
     def update(self, entity: Entity, before: Row, after: Row) -> Row:
@@ -110,6 +135,8 @@ class Transaction:
         self._check_references(entity, after, before)
         after["_seq"] = seq = self._next_seq()
         wire = self._checked_wire(entity, after)
+        image = wire if is_wire_image(entity) else image_text(entity, after)
+        image_before = image_text(entity, before)
         table = self.tables[entity.name]
         values = table.values(after)[1:]
         values += (wire, after["id"])
@@ -118,7 +145,8 @@ class Transaction:
         except IntegrityError as error:
             raise _conflict(entity, error) from error
         assert changed == 1, "an update is of a row that was just read"
-        self._append(entity, "update", after["id"], before, after, wire, seq)
+        record = self._record(entity, "update", after["id"], seq, before, after, wire)
+        self._keep(record, image_before, image)
         return after
 
     def delete(self, entity: Entity, before: Row) -> None:
@@ -153,8 +181,11 @@ class Transaction:
         current = self.get(entity, before["id"])
         if current is None:
             return
+        image = image_text(entity, current)
+        seq = self._next_seq()
         self.connection.execute(table.delete_sql, (before["id"],))
-        self._append(entity, "delete", before["id"], current, None, None, self._next_seq())
+        record = self._record(entity, "delete", before["id"], seq, current, None, None)
+        self._keep(record, image, None)
 
     def _referring(self, entity: Entity, field: Field, row_id: str) -> list[Row]:
         table = self.tables[entity.name]
@@ -184,8 +215,7 @@ class Transaction:
             raise TransactionTooLarge(
                 f"one transaction changes at most {limits.TRANSACTION_ROWS_MAX} rows"
             )
-        self.seq += 1
-        return self.seq
+        return self.seq + 1  # taken when the change is kept: a write that failed leaves no gap
 
     def _checked_wire(self, entity: Entity, row: Row) -> str:
         wire = wire_text(entity, row)
@@ -199,23 +229,22 @@ class Transaction:
             )
         return wire
 
-    def _append(
-        self, entity: Entity, kind: str, row_id: str, before: Row | None, after: Row | None,
-        wire: str | None, seq: int,
-    ) -> None:  # fmt: skip
-        self.connection.execute(
-            APPEND_SQL,
-            (
-                seq, self.tx_id, self.now_ms, entity.name, row_id, kind,
-                None if before is None else image_text(entity, before),
-                None if after is None else image_text(entity, after),
-                self.actor, self.cause, self.operation_id,
-            ),
+    def _record(
+        self, entity: Entity, kind: str, row_id: str, seq: int, before: Row | None,
+        after: Row | None, wire: str | None,
+    ) -> LogRecord:  # fmt: skip
+        return LogRecord(
+            seq, self.tx_id, self.now_ms, entity.name, row_id, kind, before, after, wire,
+            self.actor, self.cause, self.operation_id,
         )  # fmt: skip
-        self.records.append(
-            LogRecord(
-                seq, self.tx_id, self.now_ms, entity.name, row_id, kind, before, after, wire,
-                self.actor, self.cause, self.operation_id,
+
+    def _keep(self, record: LogRecord, before: str | None, after: str | None) -> None:
+        self.seq = record.seq
+        self.records.append(record)
+        self.log_rows.append(
+            (
+                record.seq, record.tx, record.at_ms, record.entity, record.row_id, record.kind,
+                before, after, record.actor, record.cause, record.operation_id,
             )
         )  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""The one writer: operations in batches, each in its savepoint, one durable commit for all.
+"""The one writer: operations in batches, isolated from each other, one durable commit for all.
 
 Statements run on the loop's thread, COMMIT alone on the connection's own; nothing touches the
 connection while its COMMIT is in flight. A failed COMMIT has an unknown outcome: everything is
-closed, opened again and verified before anything more is acknowledged (I6).
+closed, opened again and verified before anything more is acknowledged (I6). What one batch does
+with its operations is `batch`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pylon import limits
 from pylon.clock import Clock
-from pylon.errors import Internal, PylonError, Unavailable
+from pylon.errors import PylonError, Unavailable
+from pylon.server.storage.batch import Batch, BatchLost, SavepointsNeeded, Work, as_pylon_error
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import SQLITE_FULL, Connection, Error, RawConnection
 
 T = TypeVar("T")
-Work = Callable[[Transaction], Any]
 Refusal = Callable[[Transaction, PylonError], Any]
 CommitListener = Callable[[list[LogRecord], int], None]
 
@@ -31,6 +32,8 @@ _log = logging.getLogger("pylon.storage")
 #: Records after which the WAL is copied back when nothing else waits, and when much does.
 _CHECKPOINT_RECORDS_IDLE = 2_000
 _CHECKPOINT_RECORDS_BUSY = 20_000
+#: How long statements hold the loop before others get a turn.
+_HOLD_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +44,73 @@ class Committed(Generic[T]):
     seq: int
 
 
-class _Operation:
-    """One queued operation and the future of its answer."""
+class _Callbacks:
+    """A function as an operation: nothing is known of it, so it gets a savepoint."""
 
-    __slots__ = ("future", "on_refused", "outcome", "seq", "work")
+    __slots__ = ("_on_refused", "_work")
+    is_plain = False
 
-    def __init__(self, work: Work, on_refused: Refusal | None, future: asyncio.Future[Any]) -> None:
-        self.work = work
-        self.on_refused = on_refused
+    def __init__(self, work: Callable[[Transaction], Any], on_refused: Refusal | None) -> None:
+        self._work = work
+        self._on_refused = on_refused
+
+    def run(self, transaction: Transaction) -> Any:
+        return self._work(transaction)
+
+    def refuse(self, transaction: Transaction, error: PylonError) -> None:
+        if self._on_refused is not None:
+            self._on_refused(transaction, error)
+
+
+class _Unit:
+    """What was submitted at once: its operations, in order, and the one future of its answer."""
+
+    __slots__ = ("future", "is_group", "look_up", "lost", "outcomes", "seq", "works")
+
+    def __init__(
+        self, works: Sequence[Work], future: asyncio.Future[Any], *, is_group: bool,
+        look_up: Callable[[Transaction], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.works = works
         self.future = future
-        self.outcome: Any = None
+        self.is_group = is_group
+        self.look_up = look_up
+        self.outcomes: list[Any] = []
+        #: Operations that lost a batch, by their place, and why: they are not run again.
+        self.lost: dict[int, PylonError] = {}
         self.seq = 0
 
+    def run(self, batch: Batch) -> None:
+        """Run the operations; one that must be retried stops those behind it."""
+        outcomes = self.outcomes = []
+        if self.look_up is not None:
+            self.look_up(batch.transaction)
+        for place, work in enumerate(self.works):
+            try:
+                outcome = self.lost.get(place) or batch.run(work)
+            except BatchLost as loss:
+                self.lost[place] = as_pylon_error(loss.error)
+                raise
+            outcomes.append(outcome)
+            if isinstance(outcome, PylonError) and outcome.is_transient:
+                break
+        missing = len(self.works) - len(outcomes)
+        if missing:
+            outcomes += [Unavailable("an operation before this one must be retried")] * missing
+        self.seq = batch.seq
 
-class _BatchLost(Exception):
-    """SQLite ended the whole transaction; `culprit` was running."""
-
-    def __init__(self, culprit: _Operation, error: BaseException) -> None:
-        super().__init__(str(error))
-        self.culprit = culprit
-        self.error = error
+    def answer(self, failure: PylonError | None = None) -> None:
+        """Resolve the future: with the outcomes, or one failure for all."""
+        if self.future.done():
+            return
+        if failure is not None:
+            self.future.set_exception(failure)
+        elif self.is_group:
+            self.future.set_result(self.outcomes)
+        elif isinstance(self.outcomes[0], PylonError):
+            self.future.set_exception(self.outcomes[0])
+        else:
+            self.future.set_result(Committed(self.outcomes[0], self.seq))
 
 
 class Storage(Protocol):
@@ -84,7 +134,8 @@ class Writer:
         self._storage = storage
         self._connection = connection
         self._clock = clock
-        self._queue: deque[_Operation] = deque()
+        self._queue: deque[_Unit] = deque()
+        self._queued_operations = 0
         self._wake = asyncio.Event()
         self._pause = asyncio.Lock()
         self._listeners: list[CommitListener] = []
@@ -98,28 +149,49 @@ class Writer:
 
     # --- asking for work
 
-    def submit(self, work: Work, *, on_refused: Refusal | None = None) -> asyncio.Future[Any]:
+    def submit(
+        self, work: Callable[[Transaction], Any], *, on_refused: Refusal | None = None
+    ) -> asyncio.Future[Any]:
         """Queue one operation.
 
         Returns a future of `Committed(value, seq)`, done after the durable commit. It raises the
         PylonError that the work raised (after `on_refused`, if given, was committed in its
         place), Internal for any other exception, and Unavailable where nobody can know.
         """
+        return self.submit_work(_Callbacks(work, on_refused))
+
+    def submit_work(self, work: Work) -> asyncio.Future[Any]:
+        """Queue one operation that knows of itself whether it needs a savepoint."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if self._is_closing or len(self._queue) >= limits.WRITER_QUEUE_MAX:
-            reason = "stopping" if self._is_closing else "busy"
-            future.set_exception(Unavailable(f"the writer is {reason}", reason=reason))
-            return future
-        self._queue.append(_Operation(work, on_refused, future))
-        if not self._wake.is_set():
-            self._wake.set()
+        self._enqueue(_Unit((work,), future, is_group=False))
         return future
 
-    def submit_many(
-        self, works: Sequence[tuple[Work, Refusal | None]]
-    ) -> list[asyncio.Future[Any]]:
-        """Queue operations that are independent of each other, in order."""
-        return [self.submit(work, on_refused=refusal) for work, refusal in works]
+    def submit_group(
+        self, works: Sequence[Work], *, look_up: Callable[[Transaction], None] | None = None
+    ) -> asyncio.Future[list[Any]]:
+        """Queue operations that are independent of each other, in order, with one answer.
+
+        The future's value has, for each of them, what it returned or the PylonError that
+        refused it. `look_up` reads ahead, once, before the first one runs.
+        """
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Unit(works, future, is_group=True, look_up=look_up))
+        return future
+
+    def _enqueue(self, unit: _Unit) -> None:
+        if self._is_closing or self._queued_operations >= limits.WRITER_QUEUE_MAX:
+            reason = "stopping" if self._is_closing else "busy"
+            unit.answer(Unavailable(f"the writer is {reason}", reason=reason))
+            return
+        self._queue.append(unit)
+        self._queued_operations += len(unit.works)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _take(self) -> _Unit:
+        unit = self._queue.popleft()
+        self._queued_operations -= len(unit.works)
+        return unit
 
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener(records, head)` on the loop after each commit that changed rows."""
@@ -164,24 +236,21 @@ class Writer:
             await self._checkpoint_beyond(_CHECKPOINT_RECORDS_BUSY)
 
     async def _commit_one_batch(self) -> None:
+        taken: list[_Unit] = []
         try:
-            batch, records, seq = self._execute_batch()
-        except Error as error:
-            await self._recover([], error)
-            return
-        if not batch:
-            return
-        started = self._clock.monotonic()
-        try:
+            batch = await self._execute_batch(taken)
+            if batch is None:
+                return
+            started = self._clock.monotonic()
             await self._commit()
         except Error as error:
-            await self._recover(batch, error)
+            await self._recover(taken, error)
             return
         self.commit_ms = (self._clock.monotonic() - started) * 1000
         self.batches += 1
-        self.operations += len(batch)
-        self._records_since_checkpoint += len(records)
-        self._publish(batch, records, seq)
+        self.operations += batch.operations
+        self._records_since_checkpoint += len(batch.records)
+        self._publish(taken, batch)
 
     async def _commit(self) -> None:
         # Cancelling the waiter would not stop the COMMIT: wait for its end in any case.
@@ -193,103 +262,74 @@ class Writer:
                 await commit
             raise
 
-    def _publish(self, batch: list[_Operation], records: list[LogRecord], seq: int) -> None:
-        self._storage.head = seq
-        if records:
+    def _publish(self, units: list[_Unit], batch: Batch) -> None:
+        self._storage.head = batch.seq
+        if batch.records:
             for listener in self._listeners:
-                listener(records, seq)
-        for operation in batch:
-            _answer(operation)
+                listener(batch.records, batch.seq)
+        for unit in units:
+            unit.answer()
 
     # --- one batch
 
-    def _execute_batch(self) -> tuple[list[_Operation], list[LogRecord], int]:
-        """Run queued operations until the batch is full; re-run them where one lost it."""
-        taken: list[_Operation] = []
+    async def _execute_batch(self, taken: list[_Unit]) -> Batch | None:
+        """Run queued units until the batch is full, into `taken`; again where one lost it.
+
+        Returns None where nothing is to be committed; raises what SQLite raises outside of
+        operations.
+        """
+        is_careful = False
         while True:
             try:
-                return self._execute(taken)
-            except _BatchLost as lost:
-                if getattr(lost.error, "sqlite_errorcode", None) == SQLITE_FULL:
-                    failed = Unavailable(
-                        "the disk is full; nothing was stored", reason="disk_full",
-                        hint="make room; reads go on meanwhile",
-                    )  # fmt: skip
-                    for operation in taken:
-                        operation.outcome = failed
-                        _answer(operation)
-                    self.health = "disk_full"
-                    return [], [], 0
-                taken.remove(lost.culprit)
-                lost.culprit.outcome = _as_pylon_error(lost.error)
-                _answer(lost.culprit)
+                return await self._execute(taken, is_careful=is_careful)
+            except SavepointsNeeded:
+                self._connection.raw.execute("ROLLBACK")
+                is_careful = True
+            except BatchLost as loss:
+                if getattr(loss.error, "sqlite_errorcode", None) == SQLITE_FULL:
+                    self._refuse_full(taken)
+                    return None
+                is_careful = True
 
-    def _execute(self, taken: list[_Operation]) -> tuple[list[_Operation], list[LogRecord], int]:
+    async def _execute(self, taken: list[_Unit], *, is_careful: bool) -> Batch | None:
         connection = self._connection.raw
         assert not connection.in_transaction
-        transaction = self._storage.new_transaction()
-        now_ms = self._clock.now_ms()
         connection.execute("BEGIN IMMEDIATE")
-        seq = self._storage.head
-        records: list[LogRecord] = []
-        for operation in taken:
-            seq = self._run_operation(connection, transaction, operation, now_ms, seq, records)
-        count = len(taken)
-        while self._queue and len(records) < limits.BATCH_ROWS_MAX > count:
-            operation = self._queue.popleft()
-            if operation.future.cancelled():
+        batch = Batch(
+            connection, self._storage.new_transaction(), self._clock.now_ms(), self._storage.head,
+            is_careful=is_careful,
+        )  # fmt: skip
+        for unit in taken:
+            unit.run(batch)
+        since = self._clock.monotonic()
+        while self._queue and max(len(batch.records), batch.operations) < limits.BATCH_ROWS_MAX:
+            unit = self._take()
+            if unit.future.cancelled():
                 continue
-            taken.append(operation)
-            count += 1
-            seq = self._run_operation(connection, transaction, operation, now_ms, seq, records)
-        return taken, records, seq
+            taken.append(unit)
+            unit.run(batch)
+            if self._clock.monotonic() - since > _HOLD_SECONDS:
+                # The transaction stays open meanwhile: nobody else uses this connection.
+                await asyncio.sleep(0)
+                since = self._clock.monotonic()
+        if not taken:
+            connection.execute("ROLLBACK")
+            return None
+        batch.finish()
+        return batch
 
-    def _run_operation(
-        self, connection: RawConnection, transaction: Transaction, operation: _Operation,
-        now_ms: int, seq: int, records: list[LogRecord],
-    ) -> int:  # fmt: skip
-        """Run one operation in its savepoint; returns the last seq given so far."""
-        connection.execute("SAVEPOINT op")
-        transaction.begin(now_ms, seq)
-        try:
-            operation.outcome = Committed(operation.work(transaction), transaction.seq)
-            connection.execute("RELEASE op")
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            if not connection.in_transaction:
-                raise _BatchLost(operation, error) from error
-            self._undo(connection, transaction)
-            operation.outcome = _as_pylon_error(error)
-            if operation.on_refused is not None:
-                self._record_refusal(connection, transaction, operation, now_ms, seq)
-            return seq
-        records += transaction.records
-        return transaction.seq
-
-    def _undo(self, connection: RawConnection, transaction: Transaction) -> None:
-        transaction.batch_facts.clear()
-        connection.execute("ROLLBACK TO op")
-        connection.execute("RELEASE op")
-
-    def _record_refusal(
-        self, connection: RawConnection, transaction: Transaction, operation: _Operation,
-        now_ms: int, seq: int,
-    ) -> None:  # fmt: skip
-        assert operation.on_refused is not None
-        connection.execute("SAVEPOINT op")
-        transaction.begin(now_ms, seq)
-        try:
-            operation.on_refused(transaction, operation.outcome)
-            connection.execute("RELEASE op")
-        except Error as error:
-            if not connection.in_transaction:
-                raise _BatchLost(operation, error) from error
-            self._undo(connection, transaction)
+    def _refuse_full(self, units: list[_Unit]) -> None:
+        failed = Unavailable(
+            "the disk is full; nothing was stored", reason="disk_full",
+            hint="make room; reads go on meanwhile",
+        )  # fmt: skip
+        for unit in units:
+            unit.answer(failed)
+        self.health = "disk_full"
 
     # --- trouble
 
-    async def _recover(self, batch: list[_Operation], error: BaseException) -> None:
+    async def _recover(self, units: list[_Unit], error: BaseException) -> None:
         self.health = "recovering"
         _log.error("storage.commit_failed %s: outcome unknown, opening again", error)
         unknown = Unavailable(
@@ -298,9 +338,8 @@ class Writer:
         )  # fmt: skip
         if getattr(error, "sqlite_errorcode", None) == SQLITE_FULL:
             unknown.details["reason"] = "disk_full"
-        for operation in batch:
-            operation.outcome = unknown
-            _answer(operation)
+        for unit in units:
+            unit.answer(unknown)
         while True:
             try:
                 self._connection = await self._storage.recover()
@@ -317,9 +356,7 @@ class Writer:
 
     def _refuse_queued(self) -> None:
         while self._queue:
-            operation = self._queue.popleft()
-            operation.outcome = Unavailable("the storage is not available", reason="stopping")
-            _answer(operation)
+            self._take().answer(Unavailable("the storage is not available", reason="stopping"))
 
     async def _checkpoint_beyond(self, records: int) -> None:
         if self._records_since_checkpoint < records:
@@ -338,21 +375,3 @@ def _commit(connection: RawConnection) -> None:
 
 def _checkpoint(connection: RawConnection) -> None:
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def _as_pylon_error(error: BaseException) -> PylonError:
-    if isinstance(error, PylonError):
-        return error
-    _log.error("storage.operation_failed", exc_info=error)
-    internal = Internal()
-    internal.__cause__ = error
-    return internal
-
-
-def _answer(operation: _Operation) -> None:
-    if operation.future.done():
-        return
-    if isinstance(operation.outcome, PylonError):
-        operation.future.set_exception(operation.outcome)
-    else:
-        operation.future.set_result(operation.outcome)

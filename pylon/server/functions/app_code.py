@@ -1,0 +1,87 @@
+"""The app's own functions: finding them, who may call them, their arguments, their budget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pylon import sqlite
+from pylon.app.definition import AppDefinition
+from pylon.app.functions import Function, to_json
+from pylon.clock import Clock
+from pylon.errors import Internal, NotFound, PolicyDenied, PylonError, Unauthenticated
+from pylon.identity import Identity, IdentityKind
+from pylon.ids import IdSource
+from pylon.policy.mistakes import nearest
+from pylon.server.functions.budget import Budget
+from pylon.server.functions.context import CallFacts
+from pylon.server.storage.database import Database
+
+T = TypeVar("T")
+_log = logging.getLogger("pylon.functions")
+
+
+class AppCode:
+    """Runs the app's own code; what it throws harms only itself (I88)."""
+
+    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._budget = Budget()
+
+    def arguments(
+        self, function: Function, identity: Identity, args: Mapping[str, Any], now: str
+    ) -> dict[str, Any]:
+        """Judge `allow` and decode the arguments: 401, INVALID_ARGUMENT, POLICY_DENIED."""
+        is_anonymous = identity.kind is IdentityKind.ANONYMOUS
+        if function.allow is None:
+            if is_anonymous:
+                raise Unauthenticated()
+            return function.arguments.decode(args)
+        decoded = function.arguments.decode(args)
+        lookup = self._database.readers.inline.exists
+        is_allowed = identity.is_system or function.allow.allows(
+            identity, None, now=now, args=to_json(decoded), lookup=lookup
+        )
+        if not is_allowed:
+            raise (
+                Unauthenticated()
+                if is_anonymous
+                else PolicyDenied(f"the policy does not allow you to call {function.name}")
+            )
+        return decoded
+
+    def facts(
+        self, definition: AppDefinition, identity: Identity, now: str, seed: bytes, seconds: float
+    ) -> CallFacts:
+        """Return what is fixed for one call."""
+        return CallFacts(
+            definition=definition, identity=identity, now=now, seed=seed,
+            deadline=self._clock.monotonic() + seconds, monotonic=self._clock.monotonic,
+        )  # fmt: skip
+
+    def run(self, function: Function, handler: Callable[[], T], seconds: float) -> T:
+        """Run a handler within its budget; any exception but ours becomes Internal."""
+        try:
+            return self._budget.run(handler, seconds, function.name)
+        except (PylonError, sqlite.Error):
+            raise
+        except Exception as error:
+            raise self.internal(function.name, error) from error
+
+    def internal(self, name: str, error: Exception) -> Internal:
+        """Log what a function threw and return what its caller may know."""
+        error_id = self._ids.uuid7()
+        _log.error("function.failed %s id=%s", name, error_id, exc_info=error)
+        return Internal(f"{name} failed; the log has the details under {error_id}", id=error_id)
+
+
+def find_function(definition: AppDefinition, name: str) -> Function:
+    """Return a function that may be called from outside; raises NotFound."""
+    function = definition.functions.get(name)
+    if function is None or function.is_internal:
+        known = [one.name for one in definition.functions.values() if not one.is_internal]
+        raise NotFound(f"there is no function {name}", hint=nearest(name, known))
+    return function

@@ -1,0 +1,163 @@
+"""One operation on its way: checked, deduplicated, run in a transaction, remembered.
+
+An operation can be run again where its batch was lost, so everything that it depends on is
+recorded in it. What does not live here: batches and commits (`storage.writer`), and framing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pylon import jsonvalue, limits
+from pylon.app.definition import AppDefinition
+from pylon.app.functions import FunctionKind
+from pylon.clock import Clock
+from pylon.errors import Conflict, InvalidArgument, OperationExpired, PylonError, Unauthenticated
+from pylon.identity import Identity
+from pylon.ids import IdSource, is_operation_id, uuid7_time_ms
+from pylon.server.functions.app_code import AppCode, find_function
+from pylon.server.functions.authorize import fresh_identity
+from pylon.server.functions.builtin import BUILTINS
+from pylon.server.functions.context import MutationContext
+from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.outcome import Outcome, Status
+from pylon.server.functions.rowwrites import RowWrites
+from pylon.server.storage import operations
+from pylon.server.storage.transaction import Transaction
+
+_MEMORY_MS: Final = (limits.RETAIN_DAYS + limits.OPERATION_EXTRA_DAYS) * 86_400_000
+
+
+class _Recorded(Conflict):
+    """The operation id belongs to other content: refused, and nothing is recorded over it."""
+
+
+class Preparer:
+    """Makes operations of what callers ask, before any transaction; one per runtime."""
+
+    def __init__(
+        self, app_code: AppCode, definitions: DefinitionHolder, clock: Clock, ids: IdSource
+    ) -> None:
+        self.app_code = app_code
+        self.ids = ids
+        self._definitions = definitions
+        self._clock = clock
+
+    def prepare(
+        self, identity: Identity, fn: str, args: Mapping[str, Any], op_id: str | None, cause: str
+    ) -> PreparedOperation:
+        """Return a checked operation; raises what needs no transaction to be refused."""
+        if op_id is not None:
+            if not is_operation_id(op_id):
+                raise InvalidArgument("an op_id is 1-64 of A-Za-z0-9_.:-", field="op_id")
+            minted_ms = uuid7_time_ms(op_id)
+            if minted_ms is not None and minted_ms < self._clock.now_ms() - _MEMORY_MS:
+                raise OperationExpired()
+        definition = self._definitions.current
+        if fn not in BUILTINS:
+            function = find_function(definition, fn)
+            if function.kind is not FunctionKind.MUTATION:
+                raise InvalidArgument(f"{fn} is a {function.kind}, not a mutation", field="fn")
+        return self.make(identity, fn, args, op_id, cause, definition)
+
+    def make(
+        self, identity: Identity, fn: str, args: Mapping[str, Any], op_id: str | None, cause: str,
+        definition: AppDefinition,
+    ) -> PreparedOperation:  # fmt: skip
+        """Return an operation of a definition, internal functions included."""
+        seed = b"" if fn in BUILTINS else self.ids.random_bytes(16)
+        return PreparedOperation(self, identity, fn, args, op_id, cause, definition, seed)
+
+
+class PreparedOperation:
+    """One operation, as the writer runs it (`storage.batch.Work`)."""
+
+    __slots__ = (
+        "_args", "_builtin", "_cause", "_content", "_definition", "_fn", "_identity", "_makers",
+        "_op_id", "_principal", "_seed", "rows_written",
+    )  # fmt: skip
+
+    def __init__(
+        self, makers: Preparer, identity: Identity, fn: str, args: Mapping[str, Any],
+        op_id: str | None, cause: str, definition: AppDefinition, seed: bytes,
+    ) -> None:  # fmt: skip
+        self._makers = makers
+        self._identity = identity
+        self._fn = fn
+        self._args = args
+        self._op_id = op_id
+        self._cause = cause
+        self._definition = definition
+        self._seed = seed
+        self._builtin = BUILTINS.get(fn)
+        #: Whose memory the operation is kept in; None for nobody's.
+        self._principal = None if op_id is None else identity.principal
+        self._content = b"" if self._principal is None else content_hash(fn, args)
+        self.rows_written = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether it writes one thing at its end: the app's own code may do anything."""
+        return self._builtin is not None
+
+    def run(self, transaction: Transaction) -> Outcome:
+        """Run it; a duplicate answers what was answered the first time."""
+        identity = fresh_identity(transaction, self._identity)
+        principal, op_id = self._principal, self._op_id
+        if principal is not None and op_id is not None:
+            stored = operations.find(transaction, principal, op_id)
+            if stored is not None:
+                return _replay(stored, self._content)
+        transaction.actor = identity.user_id
+        transaction.cause = self._cause
+        transaction.operation_id = op_id
+        if self._builtin is not None:
+            writes = RowWrites(self._definition, identity, transaction, self._makers.ids.uuid7)
+            value = self._builtin(writes, self._args)
+        else:
+            value = self._run_app(identity, transaction)
+        seq = transaction.seq
+        if principal is not None and op_id is not None:
+            outcome = f'{{"seq":{seq},"value":{value}}}'
+            operations.record(transaction, principal, op_id, self._content, outcome)
+        self.rows_written = len(transaction.records)
+        return Outcome(Status.APPLIED, seq, value)
+
+    def refuse(self, transaction: Transaction, error: PylonError) -> None:
+        """Remember a refusal that was decided; one that may yet turn out well is not."""
+        if self._principal is None or self._op_id is None:
+            return
+        if error.is_transient or isinstance(error, _Recorded | Unauthenticated):
+            return
+        outcome = jsonvalue.encode_text(
+            {"error": error.to_wire(), "http_status": error.http_status}
+        )
+        operations.record(transaction, self._principal, self._op_id, self._content, outcome)
+
+    def _run_app(self, identity: Identity, transaction: Transaction) -> str:
+        code, definition = self._makers.app_code, self._definition
+        function = definition.functions[self._fn]
+        decoded = code.arguments(function, identity, self._args, transaction.now)
+        seconds = function.timeout_s or limits.FUNCTION_SECONDS
+        facts = code.facts(definition, identity, transaction.now, self._seed, seconds)
+        context = MutationContext(facts, transaction)
+        value = code.run(function, lambda: function.handler(context, **decoded), seconds)
+        return jsonvalue.encode_text(function.arguments.encode_result(value))
+
+
+def content_hash(fn: str, args: Mapping[str, Any]) -> bytes:
+    """Return what an operation id is bound to: equal for equal calls, however they were spelled."""
+    return hashlib.blake2b(jsonvalue.canonical_json((fn, args)), digest_size=16).digest()
+
+
+def _replay(stored: operations.StoredOutcome, content: bytes) -> Outcome:
+    if stored.content != content:
+        raise _Recorded("this operation id was used for something else")
+    outcome = jsonvalue.decode_trusted(stored.outcome)
+    if "error" in outcome:
+        return Outcome(
+            Status.DUPLICATE, None, error=outcome["error"], http_status=outcome["http_status"]
+        )
+    return Outcome(Status.DUPLICATE, outcome["seq"], jsonvalue.encode_text(outcome["value"]))

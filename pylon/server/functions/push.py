@@ -1,0 +1,87 @@
+"""Many operations in one message: each its own transaction, or all of them one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pylon.errors import Aborted, PylonError, Unavailable
+from pylon.identity import Identity
+from pylon.protocol.messages import Operation
+from pylon.server.functions.operation import PreparedOperation, Preparer
+from pylon.server.functions.outcome import Outcome, Status, refused
+from pylon.server.storage import operations
+from pylon.server.storage.transaction import Transaction
+from pylon.server.storage.writer import Committed, Writer
+
+
+async def push_each(
+    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str
+) -> list[Outcome]:
+    """Run the operations in order, each its own transaction; one answer for all."""
+    outcomes: list[Outcome | None] = []
+    prepared: list[PreparedOperation] = []
+    for one in batch:
+        try:
+            prepared.append(preparer.prepare(identity, one.fn, one.args, one.op_id, cause))
+            outcomes.append(None)
+        except PylonError as error:
+            outcomes.append(refused(error))
+    if not prepared:
+        return [one for one in outcomes if one is not None]
+    principal = identity.principal
+
+    def look_up(transaction: Transaction) -> None:
+        if principal is not None:
+            operations.look_up(transaction, principal, [one.op_id for one in batch])
+
+    try:
+        answers = iter(await writer.submit_group(prepared, look_up=look_up))
+    except PylonError as error:
+        failed = refused(error)
+        return [failed if one is None else one for one in outcomes]
+    settled = [_outcome_of(next(answers)) if one is None else one for one in outcomes]
+    return _stopped_at_retry(settled)
+
+
+def _outcome_of(answer: Outcome | PylonError) -> Outcome:
+    return refused(answer) if isinstance(answer, PylonError) else answer
+
+
+def _stopped_at_retry(outcomes: list[Outcome]) -> list[Outcome]:
+    """Have everything behind a retry be sent again, also what needed no transaction to fail."""
+    for place, one in enumerate(outcomes):
+        if one.status is Status.RETRY:
+            again = refused(Unavailable("an operation before this one must be retried"))
+            rest = outcomes[place + 1 :]
+            return [
+                *outcomes[: place + 1],
+                *(one if one.status is Status.RETRY else again for one in rest),
+            ]
+    return outcomes
+
+
+async def push_atomic(
+    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str
+) -> list[Outcome]:
+    """Run all in one savepoint: one rejected makes all rejected, the others ABORTED."""
+    prepared: list[PreparedOperation] = []
+    culprit = 0
+    try:
+        for place, one in enumerate(batch):
+            culprit = place
+            prepared.append(preparer.prepare(identity, one.fn, one.args, one.op_id, cause))
+
+        def work(transaction: Transaction) -> list[Outcome]:
+            nonlocal culprit
+            outcomes = []
+            for place, one in enumerate(prepared):
+                culprit = place
+                outcomes.append(one.run(transaction))
+            return outcomes
+
+        committed: Committed[list[Outcome]] = await writer.submit(work)
+    except PylonError as error:
+        failed = refused(error)
+        aborted = failed if failed.status is Status.RETRY else refused(Aborted())
+        return [failed if place == culprit else aborted for place in range(len(batch))]
+    return committed.value

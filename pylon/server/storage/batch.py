@@ -1,0 +1,153 @@
+"""One group commit's transaction: operations one after the other, none of which harms another.
+
+A *plain* operation writes one thing, and what refuses it refuses it before that: it needs no
+savepoint, because there is nothing to undo. Where one fails after it wrote all the same, the
+whole batch is rolled back and run again *carefully*: a savepoint for each operation, as those
+have at once that are not plain.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final, Protocol
+
+from pylon.errors import Internal, PylonError
+from pylon.server.storage.change_log import LogRecord
+from pylon.server.storage.transaction import Transaction
+from pylon.sqlite import Error, RawConnection
+
+_log = logging.getLogger("pylon.storage")
+_APPEND: Final = (
+    "INSERT INTO _pylon_log (seq, tx, at, entity, row_id, kind, before, after, actor, cause,"
+    " operation_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_REMEMBER: Final = (
+    "INSERT INTO _pylon_ops (principal, op_id, at, content, outcome) VALUES (?, ?, ?, ?, ?)"
+)
+
+
+class Work(Protocol):
+    """One operation; it can be run again, because its inputs are recorded in it."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether it runs without a savepoint."""
+        ...
+
+    def run(self, transaction: Transaction) -> Any:
+        """Do it and return its value; a PylonError refuses it."""
+        ...
+
+    def refuse(self, transaction: Transaction, error: PylonError) -> None:
+        """Record that it was refused, in a transaction that holds nothing else of it."""
+        ...
+
+
+class BatchLost(Exception):
+    """SQLite ended the whole transaction while one operation ran."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class SavepointsNeeded(Exception):
+    """A plain operation failed after it had written."""
+
+
+class Batch:
+    """Operations inside one open transaction of the writer's connection."""
+
+    def __init__(
+        self, connection: RawConnection, transaction: Transaction, now_ms: int, seq: int, *,
+        is_careful: bool,
+    ) -> None:  # fmt: skip
+        self._connection = connection
+        self._transaction = transaction
+        self._now_ms = now_ms
+        self._is_careful = is_careful
+        #: The last seq given so far.
+        self.seq = seq
+        self.operations = 0
+        self.records: list[LogRecord] = []
+        self._log_rows: list[tuple[Any, ...]] = []
+        self._remembered: list[tuple[Any, ...]] = []
+
+    @property
+    def transaction(self) -> Transaction:
+        """Return the transaction, for reads ahead of the operations."""
+        return self._transaction
+
+    def run(self, work: Work) -> Any:
+        """Run one operation; returns its value, or the PylonError that refused it.
+
+        Raises BatchLost and SavepointsNeeded, after which nothing of the batch can be kept.
+        """
+        self.operations += 1
+        has_savepoint = self._is_careful or not work.is_plain
+        transaction = self._transaction
+        if has_savepoint:
+            self._connection.execute("SAVEPOINT op")
+        transaction.begin(self._now_ms, self.seq)
+        try:
+            value = work.run(transaction)
+            if has_savepoint:
+                self._connection.execute("RELEASE op")
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            self._undo(error, has_savepoint=has_savepoint)
+            return self._refused(work, as_pylon_error(error), has_savepoint=has_savepoint)
+        self._keep()
+        return value
+
+    def _undo(self, error: BaseException, *, has_savepoint: bool) -> None:
+        transaction = self._transaction
+        if not self._connection.in_transaction:
+            raise BatchLost(error) from error
+        if has_savepoint:
+            transaction.batch_facts.clear()
+            self._connection.execute("ROLLBACK TO op")
+            self._connection.execute("RELEASE op")
+        elif transaction.has_written:
+            raise SavepointsNeeded from error
+        transaction.drop()
+
+    def _refused(self, work: Work, error: PylonError, *, has_savepoint: bool) -> PylonError:
+        transaction = self._transaction
+        if has_savepoint:
+            self._connection.execute("SAVEPOINT op")
+        transaction.begin(self._now_ms, self.seq)
+        try:
+            work.refuse(transaction, error)
+            if has_savepoint:
+                self._connection.execute("RELEASE op")
+        except Error as failure:
+            self._undo(failure, has_savepoint=has_savepoint)
+            return error
+        self._keep()
+        return error
+
+    def _keep(self) -> None:
+        transaction = self._transaction
+        self.seq = transaction.seq
+        self.records += transaction.records
+        self._log_rows += transaction.log_rows
+        self._remembered += transaction.remembered
+
+    def finish(self) -> None:
+        """Store what the operations left: log records and outcomes, before COMMIT."""
+        if self._log_rows:
+            self._connection.executemany(_APPEND, self._log_rows)
+        if self._remembered:
+            self._connection.executemany(_REMEMBER, self._remembered)
+
+
+def as_pylon_error(error: BaseException) -> PylonError:
+    """Return the error as callers may see it; what was not meant to happen is logged."""
+    if isinstance(error, PylonError):
+        return error
+    _log.error("storage.operation_failed", exc_info=error)
+    internal = Internal()
+    internal.__cause__ = error
+    return internal
