@@ -20,8 +20,14 @@ _SOCKET_PATH_MAX = 100
 def state_dir() -> Path:
     """Return the user's state folder, created 0700."""
     given = os.environ.get("PYLON_STATE_DIR")
-    folder = Path(given) if given else Path(platformdirs.user_state_dir("pylon"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _private(Path(given) if given else Path(platformdirs.user_state_dir("pylon")))
+
+
+def _private(folder: Path) -> Path:
+    """Create a folder 0700 whatever the umask, and those of ours above it."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
@@ -32,9 +38,7 @@ def project_key(project: Path) -> str:
 
 def runtime_dir(project: Path) -> Path:
     """Return the folder of a project's running runtime, created 0700."""
-    folder = state_dir() / "run" / project_key(project)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return _private(_private(state_dir() / "run") / project_key(project))
 
 
 def admin_socket_path(project: Path) -> Path | None:
@@ -67,7 +71,7 @@ def runtime_log_path(project: Path) -> Path:
 
 def witness_dir() -> Path:
     """Return the folder of lineage witnesses."""
-    return state_dir() / "lineage"
+    return _private(state_dir() / "lineage")
 
 
 def projects_file() -> Path:

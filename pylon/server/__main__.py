@@ -12,6 +12,7 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from pylon import paths
@@ -42,9 +43,20 @@ def main(arguments: list[str] | None = None) -> int:
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, file=descriptor, all_threads=True)
     try:
-        return _run(RuntimeProcess(config, given))
+        code = _run(RuntimeProcess(config, given))
     finally:
         os.close(descriptor)
+    _end_threads(code)
+    return code
+
+
+def _end_threads(code: int) -> None:
+    """End the process although a thread, of the app perhaps, would keep it alive."""
+    left = [one.name for one in threading.enumerate() if not one.daemon]
+    if len(left) > 1:
+        sys.stderr.write(f"warning runtime.threads_left {', '.join(left[1:])}\n")
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -43,6 +43,10 @@ class DidNotStart(Exception):
     """The runtime ended before it answered; carries what it printed."""
 
 
+class DidNotStop(Exception):
+    """The runtime did not end in time and was killed; carries what it printed."""
+
+
 class ServedProject:
     """One runtime process; keeps its port over restarts."""
 
@@ -115,8 +119,13 @@ class ServedProject:
             return 0
         with suppress(ProcessLookupError):
             self._process.send_signal(how)
-        async with asyncio.timeout(_STOP_SECONDS):
-            code = await self._process.wait()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                code = await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+            raise DidNotStop(self.output) from None
         if self._reader is not None:
             await asyncio.gather(self._reader, return_exceptions=True)
         return code

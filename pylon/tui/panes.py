@@ -174,7 +174,7 @@ class RuntimePane(Pane):
             f" · restarts {state.restarts} · generation {status['generation']}",
             f" loop     lag {status['loop_lag_ms']} ms · memory {status['memory_mb']} MiB",
             f" storage  SQLite {status['sqlite']} · {status['journal_mode']} ·"
-            f" durability {status['durability']} · commit {status['commit_ms']} ms ·"
+            f" durability {status['synchronous']} · commit {status['commit_ms']} ms ·"
             f" {tables.size_text(status['database_bytes'])}"
             f" + {tables.size_text(status['wal_bytes'])} WAL",
             f" health   {status['health']}" + (fault if status.get("has_wal_reset_fault") else ""),

@@ -252,9 +252,7 @@ async def test_a_window_shows_the_first_rows_of_an_order(serve: Serve) -> None:
     ids=["unknown type", "no JSON", "unknown member", "protocol 9", "bad cursor", "no hello",
          "too big"],
 )  # fmt: skip
-async def test_bad_frames_close_with_their_code(
-    serve: Serve, frames: list[str], code: int
-) -> None:
+async def test_bad_frames_close_with_their_code(serve: Serve, frames: list[str], code: int) -> None:
     """A frame that is not in the protocol ends the socket, with the documented code."""
     served = await serve(NOTES)
     ada = await served.login("ada@example.com")
@@ -304,9 +302,7 @@ async def test_a_slow_reader_is_bounded_and_misses_nothing(serve: Serve) -> None
              "args": {"entity": "Note", "values": {"text": f"{start + n}", "extra": blob}}}
             for n in range(50)
         ]  # fmt: skip
-        answer = await ada.post(
-            "/api/sync/push", {"client_id": "w", "operations": operations[:25]}
-        )
+        answer = await ada.post("/api/sync/push", {"client_id": "w", "operations": operations[:25]})
         assert answer.status == 200
         await ada.post("/api/sync/push", {"client_id": "w", "operations": operations[25:]})
     queued = await _queued(served)

@@ -84,7 +84,7 @@ def status_of(services: Services) -> dict[str, Any]:
         "uptime_s": round((services.clock.now_ms() - services.started_ms) / 1000, 1),
         "loop_lag_ms": round(services.loop_lag_ms, 1),
         "memory_mb": _memory_mb(),
-        "durability": storage.synchronous,
+        "synchronous": storage.synchronous,
         "sqlite": storage.sqlite,
         "journal_mode": storage.journal_mode,
         "has_wal_reset_fault": storage.has_wal_reset_fault,

@@ -124,12 +124,17 @@ class Database:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
             self._keeper = None
-        await self.writer.close()
-        await self.readers.close()
-        await self._connection.run(_checkpoint_fully)
-        await self._connection.close()
+        try:
+            await self.writer.close()
+        finally:
+            # Whatever happened to the writer: threads must end, or the process never does.
+            await self.readers.close()
+            try:
+                await self._connection.run(_checkpoint_fully)
+            finally:
+                await self._connection.close()
+                self._lock.release()
         self._witness.write(self.head)
-        self._lock.release()
 
     # --- what others ask
 

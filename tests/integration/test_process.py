@@ -1,0 +1,232 @@
+"""The runtime as a process: one owner, tight files, clean stops, migrations, lineage."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from pylon.client.admin import AdminClient
+from pylon.testing.served import DidNotStart
+from tests.conftest import Serve
+from tests.integration.apps import NOTES
+
+TINY = """
+from __future__ import annotations
+
+from pylon import App, Entity, field, unique
+
+app = App("tiny")
+
+
+@app.entity(read="auth.userId != null", insert="auth.userId != null", update="auth.userId != null")
+class Thing(Entity):
+    name: str
+    size: int = 0
+"""
+
+
+async def test_a_second_owner_is_told_who_the_first_is(serve: Serve) -> None:
+    """The message names folder and process, and says what to do (I9)."""
+    served = await serve(TINY)
+    second = type(served)(served.project, served.state)
+    with pytest.raises(DidNotStart) as caught:
+        await second.start()
+    text = str(caught.value)
+    assert "in use by another runtime" in text
+    assert str(served.pid) in text
+    assert (await served.anonymous().get("/api/health")).status == 200
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+async def test_only_the_owner_reads_the_data(serve: Serve, mask: int) -> None:
+    """Folder 0700 and files 0600, whatever the umask says."""
+    before = os.umask(mask)
+    try:
+        served = await serve(TINY)
+        ada = await served.login("ada@example.com")
+        await ada.insert("Thing", name="x")
+        await served.anonymous().post("/api/auth/magic/send", {"email": "ada@example.com"})
+    finally:
+        os.umask(before)
+    folder = served.project / ".pylon"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for path in folder.rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+    for path in served.state.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stop_is_quick_clean_and_whole(serve: Serve, number: signal.Signals) -> None:
+    """Writes in flight are answered, the exit code is 0, no thread keeps the process."""
+    served = await serve(TINY)
+    ada = await served.login("ada@example.com")
+    answers: list[str] = []
+
+    async def write(n: int) -> None:
+        while True:
+            try:
+                answer = await ada.post("/api/entities/Thing", {"name": f"{n}"})
+            except OSError:
+                return
+            if answer.status == 201:
+                answers.append(answer.body["id"])
+            elif answer.status == 503:
+                return
+
+    writers = [asyncio.create_task(write(n)) for n in range(8)]
+    await asyncio.sleep(0.5)
+    started = time.monotonic()
+    code = await served.stop(number)
+    assert code == 0
+    assert time.monotonic() - started < 10
+    await asyncio.gather(*writers, return_exceptions=True)
+    await served.start()
+    kept = set()
+    after = None
+    while True:
+        page = await ada.post("/api/query/Thing", {"limit": 1000, "after": after})
+        kept |= {row["id"] for row in page.body["rows"]}
+        after = page.body["next"]
+        if after is None:
+            break
+    assert set(answers) <= kept, "what was acknowledged is there"
+
+
+async def test_additive_changes_apply_in_dev_and_wait_in_serve(serve: Serve) -> None:
+    """`serve` refuses a pending migration and says how; --migrate applies it."""
+    served = await serve(TINY)
+    ada = await served.login("ada@example.com")
+    await ada.insert("Thing", name="x")
+    await served.stop()
+    app = served.project / "app.py"
+    app.write_text(TINY + '    colour: str = "red"\n')
+    strict = type(served)(served.project, served.state, mode="serve")
+    with pytest.raises(DidNotStart) as caught:
+        await strict.start()
+    assert "Thing.colour" in str(caught.value)
+    assert "--migrate" in str(caught.value)
+    willing = type(served)(served.project, served.state, mode="serve", extra=("--migrate",))
+    await willing.start()
+    served.port = willing.port
+    assert (await ada.get("/api/entities/Thing")).body["rows"][0]["colour"] == "red"
+    await willing.close()
+
+
+async def test_a_lossy_change_is_a_plan_with_counts(serve: Serve) -> None:
+    """Nothing is lost without consent; what live rows do not allow is said with numbers."""
+    served = await serve(TINY)
+    ada = await served.login("ada@example.com")
+    for n in range(3):
+        await ada.insert("Thing", name="same", size=n)
+    await served.stop()
+    app = served.project / "app.py"
+    app.write_text(TINY.replace("    size: int = 0\n", ""))
+    with pytest.raises(DidNotStart) as caught:
+        await served.start()
+    assert "3 rows have a value" in str(caught.value)
+    app.write_text(TINY + '    by_name = unique("name")\n')
+    with pytest.raises(DidNotStart) as caught:
+        await served.start()
+    assert "2 duplicates in Thing.name" in str(caught.value)
+    app.write_text(TINY)
+    await served.start()
+    assert len((await ada.get("/api/entities/Thing")).body["rows"]) == 3
+
+
+async def test_an_older_copy_in_place_begins_another_epoch(serve: Serve) -> None:
+    """A rolled-back file is noticed by its witness; cursors and sessions of the old line end."""
+    served = await serve(TINY)
+    ada = await served.login("ada@example.com")
+    await ada.insert("Thing", name="one")
+    await served.stop()
+    copy = served.project.parent / "copy"
+    shutil.copytree(served.project / ".pylon", copy)
+    await served.start()
+    await ada.insert("Thing", name="two")
+    head = (await ada.get("/api/health")).body["head"]
+    await served.stop()
+    shutil.rmtree(served.project / ".pylon")
+    shutil.copytree(copy, served.project / ".pylon")
+    await served.start()
+    now = (await served.anonymous().get("/api/health")).body["head"]
+    assert now.split(":")[0] != head.split(":")[0]
+    assert (await ada.get("/api/auth/me")).code == "UNAUTHENTICATED"
+    bob = await served.login("bob@example.com")
+    pulled = await bob.get(f"/api/sync/pull?cursor={head}")
+    assert pulled.body["error"]["details"]["reason"] == "epoch_changed"
+
+
+async def test_numbers_are_never_used_twice(serve: Serve) -> None:
+    """A sequence number that a deleted row had is not given again after a restart (I13)."""
+    served = await serve(TINY)
+    ada = await served.login("ada@example.com")
+    row = await ada.insert("Thing", name="x")
+    await served.stop()
+    await served.start()
+    assert (await ada.insert("Thing", name="y"))["_seq"] > row["_seq"]
+
+
+async def test_health_tells_what_the_owner_may_know(serve: Serve) -> None:
+    """Everybody learns that it runs; sizes and modes are for the owner."""
+    served = await serve(TINY, environment={"PYLON_ADMIN_TOKEN": "s" * 40})
+    plain = (await served.anonymous().get("/api/health")).body
+    assert set(plain) == {"status", "app", "version", "head", "schema"}
+    full = await served.anonymous().ask(
+        "GET", "/api/health?full=1", headers={"Authorization": "Bearer " + "s" * 40}
+    )
+    assert full.body["synchronous"] == "full"
+    assert full.body["journal_mode"] == "wal"
+    assert (await served.anonymous().get("/api/admin/status")).code == "UNAUTHENTICATED"
+
+
+async def test_the_admin_socket_is_the_owners_alone(serve: Serve) -> None:
+    """It answers over the Unix socket, and is gone after the stop."""
+    served = await serve(NOTES)
+    path = next((served.state / "run").glob("*/admin.sock"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    admin = AdminClient("http://127.0.0.1", socket_path=path)
+    try:
+        assert (await admin.get("admin/status"))["pid"] == served.pid
+    finally:
+        await admin.close()
+    await served.stop()
+    assert not path.exists()
+    assert not list(Path(served.state / "run").glob("*/runtime.json"))
+
+
+async def test_a_wrong_setting_stops_the_start(serve: Serve) -> None:
+    """Unknown keys and wrong types name file, line and the nearest key."""
+    served = await serve(TINY, is_started=False, toml='[server]\nhost = "127.0.0.1"\nprot = 1\n')
+    with pytest.raises(DidNotStart) as caught:
+        await served.start()
+    assert "pylon.toml:3" in str(caught.value)
+    assert "server.port" in str(caught.value)
+
+
+async def test_accounts_can_be_made_before_the_first_start(serve: Serve) -> None:
+    """`pylon roles grant` on a project that never ran; the person is there when it does."""
+    import sys
+
+    served = await serve(TINY, is_started=False)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pylon", "roles", "grant", "ada@example.com", "admin",
+        "--project", str(served.project), "--json",
+        env={**os.environ, "PYLON_STATE_DIR": str(served.state)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    assert b'"roles":["admin"]' in out
+    await served.start()
+    ada = await served.login("ada@example.com")
+    assert (await ada.get("/api/auth/me")).body["roles"] == ["admin"]
+    assert (await ada.get(f"/api/entities/User/{ada.user_id}")).status == 200
