@@ -226,7 +226,8 @@ class Writer:
                     return
                 await self._checkpoint_beyond(_CHECKPOINT_RECORDS_IDLE)
                 self._wake.clear()
-                if not self._queue:
+                # Whoever came, or closed, during the checkpoint has woken us already.
+                if not self._queue and not self._is_closing:
                     await self._wake.wait()
                 # One more pass of the loop: what arrives in it joins this batch.
                 await asyncio.sleep(0)
