@@ -29,7 +29,8 @@ class LineList(ScrollView, can_focus=True):
         "line--accent", "line--cursor", "line--head",
     }  # fmt: skip
     DEFAULT_CSS = """
-    LineList { background: $surface; color: $foreground; }
+    LineList { background: $surface; color: $foreground; overflow-x: hidden;
+        scrollbar-size-vertical: 1; }
     LineList > .line--plain { color: $foreground; }
     LineList > .line--quiet { color: $text-muted; }
     LineList > .line--good { color: $text-success; }

@@ -1,0 +1,98 @@
+"""A runtime as the dashboard sees it, told by the test what to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pylon.client.admin import AdminClient, AdminError
+
+AT = "2026-11-24T12:00:00.000Z"
+
+
+class ScriptedAdmin(AdminClient):
+    """An admin client whose stream and answers come from the test."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1")
+        self.messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+
+    def say(self, *messages: dict[str, Any]) -> None:
+        """Have these come over the stream."""
+        for one in messages:
+            self.messages.put_nowait(one)
+
+    async def stream(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield what the test says."""
+        while (message := await self.messages.get()) is not None:
+            yield message
+        raise AdminError("the stream ended")
+
+    async def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """Answer as told."""
+        self.asked.append((path, params))
+        answer: dict[str, Any] = self.answers[path]
+        return answer
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Answer as told."""
+        self.asked.append((path, body))
+        answer: dict[str, Any] = self.answers[path]
+        return answer
+
+
+def status(**changed: Any) -> dict[str, Any]:
+    """Return a status message."""
+    return {
+        "type": "status", "app": "chat", "version": "1", "environment": "dev", "generation": 1,
+        "schema": "abc", "project": "/p", "host": "127.0.0.1", "port": 4321, "pid": 77,
+        "epoch": "e", "head": 0, "horizon": 0, "clients": 0, "writes": 0, "batches": 0,
+        "commit_ms": 0.2, "errors": 0, "calls": 0, "uptime_s": 3.0, "loop_lag_ms": 0.4,
+        "memory_mb": 52.0, "synchronous": "full", "sqlite": "3.45.0", "journal_mode": "wal",
+        "has_wal_reset_fault": False, "database_bytes": 4096, "wal_bytes": 0, "health": "ok",
+        "at": AT, **changed,
+    }  # fmt: skip
+
+
+def change(seq: int, **changed: Any) -> dict[str, Any]:
+    """Return a change of the log's tail."""
+    return {
+        "seq": seq, "tx": seq, "at": AT, "entity": "Message", "row_id": f"row-{seq}",
+        "kind": "insert", "user": "ada@example.com", "cause": "ws", "operation_id": None,
+        "size": 10, **changed,
+    }  # fmt: skip
+
+
+def changes(*found: dict[str, Any], dropped: int = 0) -> dict[str, Any]:
+    """Return a message with changes."""
+    return {"type": "changes", "changes": list(found), "dropped": dropped}
+
+
+def client(name: str, **changed: Any) -> dict[str, Any]:
+    """Return a client."""
+    return {
+        "connection_id": name, "client_id": f"client-{name}", "user_id": "u",
+        "email": f"{name}@example.com", "address": "127.0.0.1", "user_agent": "Browser",
+        "state": "live", "cursor": "e:7", "sent": 7, "lag_changes": 0, "lag_s": 0.0,
+        "queued_bytes": 0, "subscriptions": [], "connected_at": AT, "last_seen": AT,
+        "pending": 0, **changed,
+    }  # fmt: skip
+
+
+def call(number: int, **changed: Any) -> dict[str, Any]:
+    """Return a call of a function."""
+    return {
+        "id": number, "name": "markRead", "kind": "mutation", "user": "ada@example.com", "at": AT,
+        "ms": 1.5, "outcome": "done", "code": None, "rows_written": 1, "error": None, **changed,
+    }  # fmt: skip
+
+
+def mail(number: int, **changed: Any) -> dict[str, Any]:
+    """Return a mail that was sent."""
+    return {
+        "id": f"m{number}", "to": "ada@example.com", "subject": "Your code", "at": AT,
+        "text": "Your code: ABC", "code": "GVSMX5Y5", **changed,
+    }  # fmt: skip

@@ -1,0 +1,275 @@
+"""The dashboard on screens of several sizes, read as text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.pilot import Pilot
+
+from pylon.clock import SystemClock
+from pylon.testing.grid import grid, shown
+from pylon.tui.dashboard import Dashboard
+from tests.screens.fakes import (
+    ScriptedAdmin,
+    call,
+    change,
+    changes,
+    client,
+    mail,
+    status,
+)
+
+SIZES = [(80, 24), (60, 20), (200, 50)]
+
+
+@asynccontextmanager
+async def opened(
+    size: tuple[int, int] = (80, 24),
+) -> AsyncIterator[tuple[Dashboard, ScriptedAdmin, Pilot[int]]]:
+    """Open a dashboard that is attached to a scripted runtime."""
+    admin = ScriptedAdmin()
+    app = Dashboard(SystemClock(), admin)
+    app.url = "http://127.0.0.1:4321"
+    async with app.run_test(size=size) as pilot:
+        yield app, admin, pilot
+
+
+async def until(app: Dashboard, holds: Callable[[str], bool], seconds: float = 5.0) -> str:
+    """Return the screen as soon as it shows what is asked for."""
+    text = ""
+    for _ in range(int(seconds / 0.02)):
+        text = shown(app)
+        if holds(text):
+            return text
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it was never shown:\n{text}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_it_fits_every_screen(size: tuple[int, int]) -> None:
+    """All panes fit; the header says the app, port and head; the footer has at most seven keys."""
+    async with opened(size) as (app, admin, pilot):
+        admin.say(
+            status(head=3, clients=1), changes(change(1), change(2), change(3)),
+            {"type": "clients", "clients": [client("ada")]},
+            {"type": "calls", "calls": [call(1)]}, {"type": "mail", "mails": [mail(1)]},
+        )  # fmt: skip
+        await until(app, lambda text: "head 3" in text and "Message" in text)
+        for key, word in (("2", "Message"), ("4", "ada@example.com"), ("5", "markRead"),
+                          ("m", "GVSMX5Y5"), ("0", "SQLite 3.45.0")):  # fmt: skip
+            await pilot.press(key)
+            text = await until(app, lambda text, word=word: word in text)  # type: ignore[misc]
+            lines = grid(app)
+            assert len(lines) == size[1]
+            assert all(len(line) <= size[0] for line in lines)
+            assert ":4321" in lines[0]
+            assert "chat" in lines[0]
+            footer = lines[-1]
+            assert (
+                sum(
+                    name in footer
+                    for name in ("Log", "Clients", "Calls", "Mail", "Runtime", "Filter", "Help")
+                )
+                >= 5
+            )
+            assert "Traceback" not in text
+
+
+async def test_the_log_follows_its_end_until_the_cursor_leaves_it() -> None:
+    """New changes scroll in; a reader who went up is left where he is; G follows again."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(head=100), changes(*(change(n) for n in range(1, 101))))
+        await until(app, lambda text: " 100 " in text)
+        await pilot.press("g")
+        await until(app, lambda text: "row-1\n" in f"{text}\n")
+        admin.say(changes(change(101)))
+        await asyncio.sleep(0.4)
+        assert "row-101" not in shown(app)
+        await pilot.press("G")
+        await until(app, lambda text: "row-101" in text)
+        admin.say(changes(change(102)))
+        await until(app, lambda text: "row-102" in text)
+
+
+async def test_filters_narrow_and_invert() -> None:
+    """Words, entity:, user: and ! work while they are typed; esc clears."""
+    async with opened() as (app, admin, pilot):
+        admin.say(
+            status(),
+            changes(
+                change(1, row_id="aaa"), change(2, row_id="bbb", entity="Channel"),
+                change(3, row_id="ccc", user="bob@example.com"),
+            ),
+        )  # fmt: skip
+        await until(app, lambda text: "ccc" in text)
+        for terms, seen in (
+            ("entity:channel", {"bbb"}), ("user:bob", {"ccc"}), ("!entity:channel", {"aaa", "ccc"}),
+            ("ada message", {"aaa"}),
+        ):  # fmt: skip
+            await pilot.press("slash")
+            app.query_one("#filter").value = terms  # type: ignore[attr-defined]
+            await pilot.press("enter")
+            found = await until(
+                app,
+                lambda text, seen=seen: {x for x in ("aaa", "bbb", "ccc") if x in text} == seen,  # type: ignore[misc]
+            )
+            assert found
+            await pilot.press("escape")
+            await until(app, lambda text: all(one in text for one in ("aaa", "bbb", "ccc")))
+
+
+async def test_pause_is_loud_and_holds_the_screen_still() -> None:
+    """p stops the picture and says so; p again shows what came meanwhile."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(head=1), changes(change(1)))
+        await until(app, lambda text: "row-1" in text)
+        await pilot.press("p")
+        await until(app, lambda text: "PAUSED" in text)
+        admin.say(changes(change(2)))
+        await asyncio.sleep(0.4)
+        assert "row-2" not in shown(app)
+        await pilot.press("p")
+        await until(app, lambda text: "row-2" in text and "PAUSED" not in text)
+
+
+async def test_details_show_both_images() -> None:
+    """Enter opens the change with before and after; esc goes back; y copies."""
+    async with opened() as (app, admin, pilot):
+        admin.answers["admin/log/1"] = {
+            **change(1, kind="update"), "before": {"body": "old"}, "after": {"body": "new"}
+        }  # fmt: skip
+        admin.say(status(), changes(change(1)))
+        await until(app, lambda text: "row-1" in text)
+        await pilot.press("enter")
+        text = await until(app, lambda text: '"before"' in text)
+        assert '"body": "old"' in text
+        assert '"body": "new"' in text
+        await pilot.press("y")
+        assert '"new"' in app.clipboard
+        await pilot.press("escape")
+        await until(app, lambda text: '"before"' not in text)
+
+
+async def test_hostile_text_is_text() -> None:
+    """Markup is shown, control bytes and direction tricks are made visible (I99)."""
+    nasty = "[red]x[/red] \x1b[31m\x07\u202eevil\x9b2J"
+    async with opened((160, 24)) as (app, admin, pilot):
+        admin.say(
+            status(app="a\x1b]0;title\x07"), changes(change(1, row_id=nasty, user=nasty)),
+            {"type": "clients", "clients": [client("x", email=nasty, client_id=nasty)]},
+            {"type": "calls", "calls": [call(1, name=nasty, outcome="failed", code=nasty)]},
+            {"type": "mail", "mails": [mail(1, subject=nasty, to=nasty)]},
+            {"type": "logs", "lines": [{"level": "info", "message": nasty}]},
+        )  # fmt: skip
+        for key in ("2", "4", "5", "m", "0"):
+            await pilot.press(key)
+            text = await until(app, lambda text: "[red]x" in text)
+            for bad in ("\x1b", "\x07", "\u202e", "\x9b"):
+                assert bad not in text, key
+        await pilot.press("m", "enter")
+        assert "\x1b" not in shown(app)
+
+
+async def test_the_code_of_a_mail_is_copied() -> None:
+    """On the Mail pane y copies the code and nothing else."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(), {"type": "mail", "mails": [mail(1), mail(2, code="SECOND22")]})
+        await pilot.press("m")
+        await until(app, lambda text: "SECOND22" in text)
+        await pilot.press("y")
+        assert app.clipboard == "SECOND22"
+
+
+async def test_what_is_wrong_stands_in_the_header_and_is_one_key_away() -> None:
+    """A reload that failed: the header says so, n shows file, line and caret."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status())
+        await until(app, lambda text: "head 0" in text)
+        app.take_reload(
+            ok=False, note="app.py: not loaded", plan="",
+            mistakes=("app.py:3:9: no field bdy\n    bdy\n    ^\n  hint: did you mean body?",),
+        )  # fmt: skip
+        await until(app, lambda text: "reload failed" in text)
+        await pilot.press("n")
+        text = await until(app, lambda text: "app.py:3:9" in text)
+        assert "did you mean body?" in text
+        assert "old version serves on" in text
+        app.take_reload(ok=True, note="generation 2", plan="", mistakes=())
+        await until(app, lambda text: "reload failed" not in text.splitlines()[0])
+
+
+async def test_a_migration_waits_for_consent() -> None:
+    """M shows the plan, y applies it with consent."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status())
+        app.take_reload(ok=False, note="app.py", plan="drop Thing.size: 3 rows", mistakes=("no",))
+        await pilot.press("M")
+        await until(app, lambda text: "Apply this migration?" in text and "3 rows" in text)
+        admin.answers["admin/reload"] = {
+            "ok": True, "generation": 2, "ms": 5.0, "mistakes": [], "plan": ""
+        }  # fmt: skip
+        await pilot.press("y")
+        await until(app, lambda text: "Apply this migration?" not in text)
+        await pilot.pause(0.1)
+        assert ("admin/reload", {"consent": True}) in admin.asked
+
+
+async def test_a_runtime_that_says_nothing_is_shown_as_gone() -> None:
+    """No news for two seconds is said within three (I100)."""
+    async with opened() as (app, admin, _):
+        admin.say(status())
+        await until(app, lambda text: "head 0" in text)
+        await until(app, lambda text: "does not answer" in text, seconds=3.0)
+
+
+async def test_help_lists_every_key_and_the_palette_every_action() -> None:
+    """What can be pressed is written down, from the bindings themselves."""
+    async with opened((100, 50)) as (app, admin, pilot):
+        admin.say(status())
+        await pilot.press("question_mark")
+        text = await until(app, lambda text: "Screens" in text)
+        for word in ("Filter", "Pause", "Copy", "Open in browser", "Reload the app",
+                     "Restart the runtime", "Quit", "Next problem"):  # fmt: skip
+            assert word in text
+        await pilot.press("escape")
+        await pilot.press("colon")
+        await until(app, lambda text: "Reload the app" in text or "Search" in text)
+
+
+async def test_leaving_an_attached_dashboard_stops_nothing() -> None:
+    """q leaves at once: the runtime was started elsewhere."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(clients=3))
+        await until(app, lambda text: "3 clients" in text)
+        await pilot.press("q")
+        await pilot.pause(0.1)
+        assert app.return_value == 0
+        assert admin.asked == []
+
+
+async def test_without_colour_every_state_has_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR the screen says the same in words and glyphs."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with opened((120, 24)) as (app, admin, pilot):
+        admin.say(
+            status(), {"type": "clients", "clients": [client("a"), client("b", state="offline")]},
+            {"type": "calls", "calls": [call(1), call(2, outcome="rejected", code="CONFLICT")]},
+        )  # fmt: skip
+        await pilot.press("4")
+        text = await until(app, lambda text: "offline" in text)
+        assert "● live" in text
+        assert "○ offline" in text
+        await pilot.press("5")
+        text = await until(app, lambda text: "CONFLICT" in text)
+        assert "✓ done" in text
+        assert "✗ rejected" in text
+
+
+async def test_production_looks_different() -> None:
+    """The header says PROD."""
+    async with opened() as (app, admin, _):
+        admin.say(status(environment="production"))
+        await until(app, lambda text: "PROD" in text.splitlines()[0])

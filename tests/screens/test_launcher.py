@@ -1,0 +1,73 @@
+"""The launcher: known projects, read as text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pylon import jsonvalue, paths
+from pylon.clock import SystemClock
+from pylon.supervisor import registry
+from pylon.testing.grid import shown
+from pylon.tui.launcher import Choice, Launcher
+
+
+def _project(folder: Path, name: str) -> Path:
+    project = folder / name
+    project.mkdir()
+    (project / "app.py").write_text("")
+    registry.remember_project(project, SystemClock().now_ms())
+    return project
+
+
+async def test_projects_are_listed_with_state_and_last_use(tmp_path: Path) -> None:
+    """A running one shows its port, a stopped one that it is stopped."""
+    _project(tmp_path, "sleeping")
+    running = _project(tmp_path, "awake")
+    paths.write_private(
+        paths.runtime_file(running),
+        jsonvalue.encode(
+            {"pid": os.getpid(), "port": 4399, "host": "127.0.0.1", "app": "awake", "mode": "dev",
+             "started_ms": SystemClock().now_ms()}
+        ),
+    )  # fmt: skip
+    app = Launcher(SystemClock())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        text = shown(app)
+        assert "● running" in text
+        assert "4399" in text
+        assert "○ stopped" in text
+        assert "just now" in text
+        await pilot.press("down", "enter")
+        await pilot.pause(0.1)
+    assert app.return_value == Choice(open=tmp_path / "sleeping")
+
+
+async def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
+    """f asks, then takes it off the list; nothing is deleted."""
+    project = _project(tmp_path, "old")
+    app = Launcher(SystemClock())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        await pilot.press("f")
+        await pilot.pause(0.1)
+        assert "Forget old?" in shown(app)
+        await pilot.press("y")
+        await pilot.pause(0.2)
+        assert "No project yet" in shown(app)
+    assert (project / "app.py").is_file()
+
+
+async def test_creating_asks_for_template_and_name() -> None:
+    """c offers the templates, then asks for a name."""
+    app = Launcher(SystemClock())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        await pilot.pause(0.1)
+        assert "chat: the whole example" in shown(app)
+        await pilot.press("down", "enter")
+        await pilot.pause(0.1)
+        await pilot.press(*"mine", "enter")
+        await pilot.pause(0.1)
+    assert app.return_value == Choice(create="mine", template="chat")
