@@ -1,0 +1,179 @@
+"""The dashboard once for real: in a pseudo-terminal, until nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import psutil
+import pyte
+import pytest
+
+from pylon import jsonvalue, paths
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Terminal:
+    """A program in a pseudo-terminal, and the screen that it draws."""
+
+    def __init__(self, *arguments: str, columns: int = 80, lines: int = 24) -> None:
+        self.screen = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self.screen)
+        self.child = pexpect.spawn(
+            sys.executable, ["-m", "pylon", *arguments], dimensions=(lines, columns),
+            env={**os.environ, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"},
+        )  # fmt: skip
+
+    def text(self) -> str:
+        """Return what is on the screen now."""
+        while True:
+            try:
+                self._stream.feed(self.child.read_nonblocking(65_536, timeout=0.05))
+            except (pexpect.TIMEOUT, pexpect.EOF):
+                return "\n".join(self.screen.display)
+
+    def until(self, holds: Callable[[str], bool], seconds: float = 15.0) -> str:
+        """Return the screen as soon as it shows what is asked for."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if holds(text := self.text()):
+                return text
+        raise AssertionError(f"it was never shown:\n{text}")
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        self.child.send(keys)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the chat example; whatever runs in it is ended afterwards."""
+    folder = tmp_path / "chat"
+    shutil.copytree(
+        ROOT / "examples/chat", folder, ignore=shutil.ignore_patterns(".pylon", "__pycache__")
+    )
+    yield folder
+    for pid in _runtimes(folder):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _runtimes(project: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if "pylon.server" in line and str(project) in line:
+            found.append(process.pid)
+    return found
+
+
+def _pid(project: Path) -> int:
+    return int(jsonvalue.parse(paths.runtime_file(project).read_bytes())["pid"])
+
+
+def _until_none_runs(project: Path, seconds: float) -> float:
+    started = time.monotonic()
+    while _runtimes(project):
+        assert time.monotonic() - started < seconds, "a runtime is left"
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def test_it_supervises_shows_and_stops(project: Path) -> None:
+    """Starts, shows a killed runtime and its restart, reloads a save, and leaves nothing behind."""
+    terminal = Terminal(str(project))
+    terminal.until(lambda text: "● chat" in text)
+    first = _pid(project)
+    os.kill(first, signal.SIGKILL)
+    terminal.until(lambda text: "backing off" in text or "starting" in text, seconds=3.0)
+    terminal.until(lambda text: "● chat dev" in text)
+    assert _pid(project) != first
+    app = project / "app.py"
+    good = app.read_text()
+    app.write_text(good + "\nthis is no Python\n")
+    terminal.until(lambda text: "reload failed" in text)
+    terminal.press("n")
+    terminal.until(lambda text: "app.py:" in text and "^" in text)
+    app.write_text(good.replace('version="1"', 'version="2"'))
+    terminal.until(lambda text: "generation 2 live" in text)
+    terminal.press("q")
+    terminal.child.expect(pexpect.EOF, timeout=10)
+    terminal.child.wait()
+    assert terminal.child.exitstatus == 0
+    _until_none_runs(project, 1.0)
+
+
+def test_a_killed_dashboard_leaves_no_orphan(project: Path) -> None:
+    """The runtime notices within three seconds that nobody supervises it, and stops cleanly."""
+    terminal = Terminal(str(project))
+    terminal.until(lambda text: "● chat" in text)
+    terminal.child.kill(signal.SIGKILL)
+    _until_none_runs(project, 3.0)
+
+
+def test_a_detached_runtime_lives_on_and_is_attached_to(project: Path) -> None:
+    """`dev --detach` leaves the runtime when the dashboard ends; `pylon` finds it again."""
+    terminal = Terminal("dev", str(project), "--detach", "--port", "0")
+    terminal.until(lambda text: "● chat" in text)
+    pid = _pid(project)
+    terminal.press("q")
+    terminal.child.expect(pexpect.EOF, timeout=10)
+    time.sleep(0.5)
+    assert _runtimes(project) == [pid]
+    again = Terminal(str(project))
+    again.until(lambda text: "● chat" in text)
+    assert _runtimes(project) == [pid]
+    again.press("q")
+    again.child.expect(pexpect.EOF, timeout=10)
+    assert _runtimes(project) == [pid]
+    os.kill(pid, signal.SIGTERM)
+    _until_none_runs(project, 5.0)
+
+
+def test_the_stack_of_a_hung_loop_is_shown(project: Path) -> None:
+    """A loop that does not answer is shown with the line where it hangs."""
+    import urllib.request
+
+    app = project / "app.py"
+    app.write_text(
+        app.read_text() + '\n\n@app.action(allow="true")\nasync def stuck(ctx) -> None:\n'
+        "    import time\n    time.sleep(30)  # the line that hangs\n"
+    )
+    terminal = Terminal(str(project))
+    terminal.until(lambda text: "● chat" in text)
+    port = int(jsonvalue.parse(paths.runtime_file(project).read_bytes())["port"])
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/fn/stuck", data=b"{}",
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    with pytest.raises(OSError, match="timed out"):
+        urllib.request.urlopen(request, timeout=1)
+    terminal.until(lambda text: "hung" in text)
+    terminal.press("n")
+    terminal.until(lambda text: "in stuck" in text)
+    terminal.press("q")
+    terminal.until(lambda text: "quit?" in text or not terminal.child.isalive())
+    if terminal.child.isalive():
+        terminal.press("y")
+    terminal.child.expect(pexpect.EOF, timeout=15)
+    _until_none_runs(project, 2.0)
+
+
+def test_no_terminal_is_said_in_one_line(project: Path) -> None:
+    """Without a terminal the dashboard refuses and names what works."""
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pylon", str(project)], capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "needs a terminal" in done.stderr
+    assert "--no-tui" in done.stderr

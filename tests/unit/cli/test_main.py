@@ -1,0 +1,123 @@
+"""The command line: help, wrong words, exit codes, and its table of commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pylon.cli.main import COMMANDS, cli
+from pylon.cli.output import clean, failure_of
+from pylon.errors import NotFound
+from pylon.version import __version__
+
+
+def _pylon(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pylon", *arguments], capture_output=True, text=True, cwd=cwd,
+        stdin=subprocess.DEVNULL, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_the_help_of_its_table(name: str) -> None:
+    """The one-line help in the table is the command's own, and `--help` works."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.short_help == COMMANDS[name][2]
+    result = CliRunner().invoke(cli, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_help_imports_no_command() -> None:
+    """`pylon --help` is quick because nothing heavy is loaded."""
+    code = (
+        "import sys; from pylon.cli.main import cli\n"
+        "try: cli.main(['--help'], standalone_mode=False)\n"
+        "except SystemExit: pass\n"
+        "heavy = {'textual', 'aiohttp', 'pyparsing'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_version() -> None:
+    """`--version` prints name and version."""
+    assert __version__ in _pylon("--version").stdout
+
+
+def test_a_slip_names_the_nearest_command(tmp_path: Path) -> None:
+    """A word that is neither command nor folder is wrong usage (2)."""
+    done = _pylon("chek", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean `pylon check`?" in done.stderr
+
+
+def test_no_project_is_said_with_what_to_do(tmp_path: Path) -> None:
+    """Outside a project a command fails (1) in two lines, without a traceback."""
+    done = _pylon("check", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "there is no app.py" in done.stderr
+    assert "pylon new" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_that_need_a_runtime_say_how_to_start_one(tmp_path: Path) -> None:
+    """tail, cursors, call and query fail (1) with the way out."""
+    (tmp_path / "app.py").write_text("")
+    for arguments in (["tail"], ["cursors"], ["call", "x"], ["query", "X"]):
+        done = _pylon(*arguments, cwd=tmp_path)
+        assert done.returncode == 1, arguments
+        assert "pylon dev" in done.stderr
+
+
+def test_wrong_arguments_are_wrong_usage(tmp_path: Path) -> None:
+    """Bad JSON, a bad port, an option that is none: 2."""
+    (tmp_path / "app.py").write_text("")
+    for arguments in (["call", "x", "{"], ["call", "x", "[]"], ["dev", "--port", "70000"],
+                      ["query", "X", "--limit", "0"], ["cursors", "--unseen"],
+                      ["tail", "--nope"], ["attach", "ftp://x"]):  # fmt: skip
+        assert _pylon(*arguments, cwd=tmp_path).returncode == 2, arguments
+
+
+def test_new_then_check(tmp_path: Path) -> None:
+    """Both templates make projects without mistakes; an existing folder is left alone."""
+    for template in ("blank", "chat"):
+        made = _pylon("new", template, "--template", template, "--json", cwd=tmp_path)
+        assert made.returncode == 0, made.stderr
+        checked = _pylon("check", "--json", cwd=tmp_path / template)
+        assert '"ok":true' in checked.stdout
+    assert _pylon("new", "blank", cwd=tmp_path).returncode == 1
+    assert _pylon("new", "../outside", cwd=tmp_path).returncode != 0
+    assert not (tmp_path.parent / "outside").exists()
+
+
+def test_check_prints_every_mistake_with_its_place(tmp_path: Path) -> None:
+    """Mistakes go to stderr with file, line and caret; exit 1."""
+    (tmp_path / "app.py").write_text(
+        "from __future__ import annotations\n"
+        "from pylon import App, Entity, Ref, index\n"
+        "app = App('x')\n"
+        "@app.entity(read='data.nme == null')\n"
+        "class A(Entity):\n"
+        "    name: str\n"
+        "    other: Ref['Nothing']\n"
+        "    by_x = index('nam')\n"
+    )
+    done = _pylon("check", cwd=tmp_path)
+    assert done.returncode == 1
+    for word in ("nme", "did you mean name?", "Nothing", "nam", "app.py:4", "app.py:7", "app.py:8"):
+        assert word in done.stderr, word
+
+
+def test_errors_are_one_paragraph_and_clean() -> None:
+    """Code, message and hint; nothing that steers a terminal."""
+    failure = failure_of(NotFound("there is no \x1b[31mX", hint="look again"))
+    assert "NOT_FOUND" in failure.message
+    assert "\x1b" not in clean(failure.message)
