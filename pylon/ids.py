@@ -23,6 +23,10 @@ _OPERATION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z", re.ASCII)
 _UUID7 = re.compile(
     r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.ASCII
 )
+#: Bytes of chance fetched at once, 8 for each id.
+_RANDOM_BYTES = 512
+#: The digit that marks the variant, with two bits of chance left in it.
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def is_id(text: object) -> bool:
@@ -54,20 +58,32 @@ class IdSource:
         self._random_bytes = random_bytes
         self._last_ms = 0
         self._counter = 0
+        self._time_text = ""
+        #: Random digits for the ids to come: asking the system for each one costs more than it.
+        self._digits = ""
+        self._used = 0
 
     def uuid7(self) -> str:
         """Return a new UUIDv7 in its usual text form."""
         now_ms = self._clock.now_ms()
         if now_ms > self._last_ms:
-            self._last_ms, self._counter = now_ms, 0
+            self._start(now_ms)
         else:
             self._counter += 1
             if self._counter > 0xFFF:
-                self._last_ms, self._counter = self._last_ms + 1, 0
-        random = int.from_bytes(self._random_bytes(8)) & 0x3FFF_FFFF_FFFF_FFFF
-        value = self._last_ms << 80 | 0x7 << 76 | self._counter << 64 | 0b10 << 62 | random
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+                self._start(self._last_ms + 1)
+        if self._used == len(self._digits):
+            self._digits, self._used = self._random_bytes(_RANDOM_BYTES).hex(), 0
+        place = self._used
+        self._used = place + 16
+        random = self._digits[place : place + 16]
+        variant = _VARIANT[random[0]]
+        return f"{self._time_text}{self._counter:03x}-{variant}{random[1:4]}-{random[4:]}"
+
+    def _start(self, ms: int) -> None:
+        self._last_ms, self._counter = ms, 0
+        text = f"{ms:012x}"
+        self._time_text = f"{text[:8]}-{text[8:]}-7"
 
     def token_hex(self, byte_count: int) -> str:
         """Return `byte_count` random bytes as hexadecimal text."""

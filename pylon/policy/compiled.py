@@ -50,6 +50,8 @@ class CompiledExpression:
         self.condition = condition
         self.slots = slots_of(condition)
         self._facts: dict[Identity, tuple[Hashable, ...]] = {}
+        #: The caller asked for last, who mostly is the next one too.
+        self._last_facts: tuple[Identity | None, tuple[Hashable, ...]] = (None, ())
         self._templates: dict[str, SqlTemplate | None] = {}
 
     @cached_property
@@ -85,13 +87,17 @@ class CompiledExpression:
 
     def facts(self, identity: Identity) -> tuple[Hashable, ...]:
         """Return what the expression asks of a caller."""
-        found = self._facts.get(identity)
-        if found is None:
-            found = answers(self.slots, identity)
+        last, found = self._last_facts
+        if last is identity:
+            return found
+        known = self._facts.get(identity)
+        if known is None:
+            known = answers(self.slots, identity)
             if len(self._facts) >= _IDENTITIES_MAX:
                 self._facts.clear()
-            self._facts[identity] = found
-        return found
+            self._facts[identity] = known
+        self._last_facts = (identity, known)
+        return known
 
     def class_key(self, identity: Identity) -> Hashable:
         """Return a key that is equal for callers who get equal answers for every row."""

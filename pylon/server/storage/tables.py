@@ -6,6 +6,7 @@ Every name comes from the schema; every value is bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from pylon import jsonvalue
@@ -17,7 +18,7 @@ class EntityTable:
     """Statements and conversions of one entity; made once per schema."""
 
     __slots__ = (
-        "_bools", "_jsons", "columns", "delete_sql", "entity", "insert_sql", "select_sql",
+        "_bools", "_jsons", "_pick", "columns", "delete_sql", "entity", "insert_sql", "select_sql",
         "update_sql",
     )  # fmt: skip
 
@@ -25,6 +26,7 @@ class EntityTable:
         self.entity = entity
         names = ["id", *(one.name for one in entity.fields), "_seq"]
         self.columns: tuple[str, ...] = tuple(names)
+        self._pick = itemgetter(*names)
         quoted = ", ".join(f'"{name}"' for name in (*names, "_wire"))
         marks = ", ".join("?" * (len(names) + 1))
         self.insert_sql = f'INSERT INTO "{entity.name}" ({quoted}) VALUES ({marks})'
@@ -43,7 +45,7 @@ class EntityTable:
     def values(self, row: Row) -> list[Any]:
         """Return a row's values in the order of `columns`, as SQLite stores them."""
         # sqlite3 binds True as 1, so only JSON needs a hand.
-        values = [row[name] for name in self.columns]
+        values = list(self._pick(row))
         for place in self._jsons:
             if values[place] is not None:
                 values[place] = jsonvalue.encode_text(values[place])

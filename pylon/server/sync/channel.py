@@ -54,6 +54,8 @@ class Connection:
     view: View | None = None
     #: A page or the log is being read for it: live frames wait until that was sent.
     is_reading: bool = False
+    #: Up to here its view shows nothing beyond the cursor: what it was told need not be said again.
+    judged: int = 0
     #: A `changes` is owed even if nothing is visible.
     owes_changes: bool = False
     stored_seq: int = 0

@@ -98,6 +98,11 @@ class View:
     def __init__(self, key: Hashable, entities: dict[str, EntityView]) -> None:
         self.key = key
         self.entities = entities
+        #: What it shows of a row depends on that row alone, not on others nor on the time.
+        self.is_steady = not any(
+            one.policy.exists or one.policy.uses_now or any(each.uses_now for each in one.filters)
+            for one in entities.values()
+        )
 
     def project(
         self, records: list[LogRecord], newest: dict[tuple[str, str], int], now: str,
@@ -154,6 +159,8 @@ def whole_view(definition: AppDefinition, identity: Identity) -> View:
 
 class _Everything:
     """A filter that selects every row."""
+
+    uses_now = False
 
     def matches(self, row: Row, now: str = "") -> bool:
         """Select it."""

@@ -1,0 +1,56 @@
+"""What clients say they have stored, kept for the dashboard and never for the cursor's promise."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from pylon.clock import Clock
+from pylon.errors import PylonError
+from pylon.server.storage import clients
+from pylon.server.storage.database import Database
+from pylon.server.sync.channel import Connection, principal_of
+
+_EVERY_SECONDS = 2.0
+
+
+class KnownClients:
+    """Collects reports and stores them now and then."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._reported: dict[tuple[str, str], Connection] = {}
+
+    def note(self, connection: Connection) -> None:
+        """Have what is known of a connection's client stored soon."""
+        self._reported[connection.client_id, principal_of(connection.identity)] = connection
+
+    async def run(self) -> None:
+        """Store reports until cancelled."""
+        while True:
+            await self._clock.sleep(_EVERY_SECONDS)
+            with contextlib.suppress(PylonError):
+                await self.store()
+
+    async def store(self) -> None:
+        """Store what was reported since the last time."""
+        if not self._reported:
+            return
+        reported, self._reported = list(self._reported.values()), {}
+        epoch = self._database.epoch
+        known = [
+            clients.KnownClient(
+                one.client_id, principal_of(one.identity), one.identity.email, epoch,
+                one.stored_seq, one.pending, one.last_seen_ms or self._clock.now_ms(),
+                one.user_agent,
+            )
+            for one in reported
+        ]  # fmt: skip
+
+        def work(transaction: Any) -> None:
+            for one in known:
+                clients.remember(transaction, one)
+            clients.sweep(transaction)
+
+        await self._database.writer.submit(work)
