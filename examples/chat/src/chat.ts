@@ -63,7 +63,7 @@ function showSignIn(db: Database): void {
         code.focus();
       } else {
         await db.auth.verifyCode(email.value, code.value.trim());
-        await start();
+        await start(db);
       }
     } catch (problem) {
       error.textContent = words(problem);
@@ -392,13 +392,12 @@ class Chat {
   }
 }
 
-async function start(): Promise<void> {
-  const db = await connect();
+async function start(db: Database): Promise<void> {
   const me = await db.auth.me();
   if (me === null) showSignIn(db);
   else new Chat(db, me.user_id, me.email).start();
 }
 
-start().catch((problem: unknown) => {
+connect().then(start).catch((problem: unknown) => {
   root.replaceChildren(h("p", { class: "error" }, `The chat could not start: ${words(problem)}`));
 });

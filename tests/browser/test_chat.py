@@ -1,0 +1,210 @@
+"""The chat example as people use it: two browsers, one conversation, no refresh."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from pylon.testing.served import ServedProject
+from tests.conftest import ROOT, Serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+MESSAGES = 40
+#: From the keystroke in one browser to the text in the other, for 95 of 100 messages.
+LATENCY_MS = 100.0
+SCREENSHOTS = ROOT / "build" / "screenshots"
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path is not None, "browser tests need Chromium; make test installs it"
+    assert (ROOT / "examples/chat/web/chat.js").is_file(), "build it: make client"
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield launched
+        await launched.close()
+
+
+def _code(served: ServedProject, email: str) -> str:
+    mails = [one.read_text() for one in sorted((served.project / ".pylon/outbox").iterdir())]
+    found = re.findall(r"Your code: ([A-Z0-9]+)", [one for one in mails if email in one][-1])
+    return str(found[-1])
+
+
+async def _sign_in(browser: Browser, served: ServedProject, email: str, width: int = 1000) -> Page:
+    """Sign in the way a person does: address, code from the mail, code into the form."""
+    context = await browser.new_context(viewport={"width": width, "height": 700})
+    page = await context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"{email}: {error}"))
+    await page.goto(served.url)
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_role("button", name="Send me a code").click()
+    await expect(page.get_by_label("Code")).to_be_enabled()
+    await page.get_by_label("Code").fill(_code(served, email))
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("status")).to_have_text("live")
+    return page
+
+
+async def _channel(page: Page, name: str, *, private: bool = False) -> None:
+    await page.get_by_label("New channel").fill(name)
+    if private:
+        await page.get_by_label("private").check()
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.locator("h2")).to_contain_text(name)
+
+
+async def _say(page: Page, text: str) -> None:
+    await page.get_by_label("Message", exact=True).fill(text)
+    await page.keyboard.press("Enter")
+
+
+def _messages(page: Page):  # type: ignore[no-untyped-def]
+    return page.locator("li.message .body")
+
+
+async def _shot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+async def test_two_browsers_talk(browser: Browser, serve: Serve) -> None:
+    """Typed in one, seen in the other within 100 ms (p95); edits and deletes follow."""
+    served = await serve("examples/chat")
+    alice = await _sign_in(browser, served, "alice@example.com")
+    bob = await _sign_in(browser, served, "bob@example.com")
+    await _channel(alice, "general")
+    await bob.get_by_role("button", name="# general").click()
+    await _say(alice, "hello bob")
+    await expect(_messages(bob)).to_have_text(["hello bob"])
+    latencies = await _latencies(alice, bob)
+    p95 = sorted(latencies)[int(len(latencies) * 0.95) - 1]
+    print(f"\nkeystroke to the other browser: p95 {p95:.0f} ms, max {max(latencies):.0f} ms")
+    assert p95 <= LATENCY_MS, sorted(latencies)
+    await _shot(alice, "alice")
+    await _shot(bob, "bob")
+    last = alice.locator("li.message").last
+    alice.once("dialog", lambda dialog: asyncio.ensure_future(dialog.accept("edited")))
+    await last.hover()
+    await last.get_by_role("button", name="edit").click()
+    await expect(_messages(bob).last).to_have_text("edited")
+    await expect(bob.locator("li.message .when").last).to_contain_text("edited")
+    await last.hover()
+    await last.get_by_role("button", name="delete").click()
+    await expect(_messages(bob)).to_have_count(MESSAGES)
+    assert await bob.locator("li.message").last.get_by_role("button", name="delete").count() == 0
+
+
+async def _latencies(sender: Page, receiver: Page) -> list[float]:
+    """Type messages one after the other; both pages note the time of the same machine."""
+    await receiver.evaluate("""() => {
+      window.seen = {};
+      new MutationObserver(() => {
+        for (const body of document.querySelectorAll("li.message .body"))
+          window.seen[body.textContent] ??= performance.timeOrigin + performance.now();
+      }).observe(document.body, { childList: true, subtree: true, characterData: true });
+    }""")
+    await sender.evaluate("""() => {
+      window.sent = {};
+      document.querySelector("textarea").addEventListener("keydown", (event) => {
+        if (event.key === "Enter")
+          window.sent[event.target.value] = performance.timeOrigin + performance.now();
+      }, { capture: true });
+    }""")
+    for n in range(MESSAGES):
+        await _say(sender, f"message {n}")
+        await receiver.wait_for_function(f"window.seen['message {n}']")
+    sent, seen = await sender.evaluate("window.sent"), await receiver.evaluate("window.seen")
+    return [seen[f"message {n}"] - sent[f"message {n}"] for n in range(MESSAGES)]
+
+
+async def test_unread_counts_and_private_channels(browser: Browser, serve: Serve) -> None:
+    """Another channel's news is a number; a private one is there for its members only."""
+    served = await serve("examples/chat")
+    alice = await _sign_in(browser, served, "alice@example.com")
+    bob = await _sign_in(browser, served, "bob@example.com")
+    await _channel(alice, "general")
+    await bob.get_by_role("button", name="# general").click()
+    await _channel(alice, "news")
+    await _say(alice, "one")
+    await _say(alice, "two")
+    badge = bob.get_by_role("button", name="# news").locator(".badge")
+    await expect(badge).to_have_text("2")
+    await bob.get_by_role("button", name="# news").click()
+    await expect(_messages(bob)).to_have_text(["one", "two"])
+    await expect(bob.locator(".badge")).to_have_count(0)
+    await _channel(alice, "secret", private=True)
+    await _say(alice, "psst")
+    await expect(_messages(alice)).to_have_text(["psst"])
+    await asyncio.sleep(0.3)
+    assert "secret" not in await bob.inner_text("body")
+    await alice.get_by_label("Invite").select_option(label="bob")
+    await bob.get_by_role("button", name="🔒 secret").click()
+    await expect(_messages(bob)).to_have_text(["psst"])
+    await bob.get_by_role("button", name="Leave").click()
+    await expect(bob.get_by_role("button", name="🔒 secret")).to_have_count(0)
+    assert "psst" not in await bob.inner_text("body")
+
+
+async def test_the_connection_is_shown_and_nothing_is_lost(browser: Browser, serve: Serve) -> None:
+    """Offline is said; what was written meanwhile arrives when it is back."""
+    served = await serve("examples/chat")
+    alice = await _sign_in(browser, served, "alice@example.com")
+    bob = await _sign_in(browser, served, "bob@example.com")
+    await _channel(alice, "general")
+    await bob.get_by_role("button", name="# general").click()
+    await alice.context.set_offline(True)
+    await expect(alice.get_by_role("status")).to_contain_text("offline")
+    await _say(alice, "written offline")
+    await expect(alice.get_by_role("status")).to_contain_text("1 waiting")
+    await expect(_messages(alice)).to_have_text(["written offline"])
+    await alice.context.set_offline(False)
+    await expect(alice.get_by_role("status")).to_have_text("live", timeout=20_000)
+    await expect(_messages(bob)).to_have_text(["written offline"])
+
+
+async def test_it_fits_a_phone(browser: Browser, serve: Serve) -> None:
+    """Nothing is wider than a phone, and the channels are one tap away."""
+    served = await serve("examples/chat")
+    page = await _sign_in(browser, served, "alice@example.com", width=360)
+    await page.get_by_role("button", name="Channels").click()
+    await _channel(page, "general")
+    await page.keyboard.press("Escape")
+    if await page.get_by_label("Message", exact=True).is_hidden():
+        await page.get_by_role("button", name="Channels").click()
+    await _say(page, "a rather long message " * 12 + "x" * 90)
+    await expect(_messages(page)).to_have_count(1)
+    await _shot(page, "phone")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_the_page_survives_a_restart_and_an_edit_of_the_app(
+    browser: Browser, serve: Serve, tmp_path: Path
+) -> None:
+    """Stop, change the app, start: the same page goes on talking without a refresh."""
+    served = await serve("examples/chat")
+    alice = await _sign_in(browser, served, "alice@example.com")
+    await _channel(alice, "general")
+    await _say(alice, "before")
+    await expect(_messages(alice)).to_have_text(["before"])
+    await served.stop()
+    app = served.project / "app.py"
+    app.write_text(app.read_text().replace("max_length=10_000", "max_length=9"))
+    await served.start()
+    await expect(alice.get_by_role("status")).to_have_text("live", timeout=20_000)
+    await _say(alice, "much too long now")
+    await expect(alice.get_by_role("alert")).to_contain_text("9")
+    await expect(_messages(alice)).to_have_text(["before"])
