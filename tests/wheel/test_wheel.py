@@ -1,0 +1,104 @@
+"""The wheel in an environment of its own: no checkout, no Node, and the example is served."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder),
+         str(ROOT)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (found,) = folder.glob("pylon_runtime-*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of programs of an empty environment with the wheel installed."""
+    home = tmp_path_factory.mktemp("empty")
+    venv.create(home, with_pip=True)
+    done = subprocess.run(
+        [home / "bin" / "python", "-m", "pip", "install", "--quiet", str(wheel)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return home / "bin"
+
+
+@pytest.fixture
+def served(installed: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of the chat example, made and run by the installed command alone."""
+    environment = {
+        "PATH": str(installed), "HOME": str(tmp_path), "PYLON_STATE_DIR": str(tmp_path / "state"),
+    }  # fmt: skip
+    pylon = str(installed / "pylon")
+    subprocess.run(
+        [pylon, "new", "mine", "--template", "chat"], cwd=tmp_path, env=environment, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [pylon, "dev", "--no-tui", "--port", "0", "mine"], cwd=tmp_path, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("listening on "):
+            yield line.split()[-1]
+            break
+    else:
+        pytest.fail("".join(lines))
+    process.terminate()
+    assert process.wait(timeout=15) == 0
+    process.stdout.close()
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert answer.status == 200
+        return str(answer.read().decode())
+
+
+def test_the_example_is_served_from_the_wheel(served: str) -> None:
+    """Page, its script, the client that matches, and its types are all there."""
+    assert "/chat.js" in _get(f"{served}/")
+    assert "/_pylon/client.js" in _get(f"{served}/chat.js")
+    assert "export" in _get(f"{served}/_pylon/client.js")
+    assert "connect" in _get(f"{served}/_pylon/client.d.ts")
+    assert "useQuery" in _get(f"{served}/_pylon/react.d.ts")
+    assert '"status":"ok"' in _get(f"{served}/api/health")
+
+
+def test_the_wheel_holds_what_users_need_and_nothing_else(wheel: Path) -> None:
+    """Client and templates are in; tests, sources of the client, local state and paths are not."""
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in ("pylon/client/browser/dist/client.js", "pylon/client/browser/dist/client.d.ts",
+                   "pylon/_templates/chat/app.py", "pylon/_templates/chat/web/chat.js",
+                   "pylon/_templates/blank/app.py", "pylon/py.typed"):  # fmt: skip
+        assert wanted in names, wanted
+    for name in names:
+        assert not re.search(r"node_modules|\.pylon/|__pycache__|tests/|\.env$", name), name
+    text = b"".join(zipfile.ZipFile(wheel).read(name) for name in names if name.endswith(".js"))
+    assert os.fsencode(str(ROOT)) not in text
