@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from pylon import limits
 from pylon.errors import InvalidJson
 
 JsonValue = Any
+T = TypeVar("T")
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _canonical_encoder = msgspec.json.Encoder(order="sorted")
@@ -60,14 +61,24 @@ def parse(data: bytes) -> JsonValue:
     Bodies that are written compactly, as our clients do, take the fast path: what was decoded
     encodes to the same bytes again, so no key was given twice and no number was bent.
     """
-    if b"\\u0000" not in data and _is_small(data):
-        try:
-            value = _decoder.decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return _parse_slowly(data)
-        if _TOO_MANY_DIGITS not in data.translate(_DIGITS) and _encoder.encode(value) == data:
-            return value
-    return _parse_slowly(data)
+    value = parse_compact(data, _decoder)
+    return _parse_slowly(data) if value is None else value
+
+
+def parse_compact(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """Return what a decoder makes of compactly written JSON from outside, and None of any other.
+
+    None says nothing about the text: `parse` judges it.
+    """
+    if b"\\u0000" in data or not _is_small(data):
+        return None
+    try:
+        value = decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    if _TOO_MANY_DIGITS in data.translate(_DIGITS) or _encoder.encode(value) != data:
+        return None
+    return value
 
 
 def _is_small(data: bytes) -> bool:

@@ -8,6 +8,9 @@ from pylon import jsonvalue, limits
 from pylon.errors import InvalidJson, PayloadTooLarge, PylonError
 from pylon.protocol.messages import Downstream, Upstream
 
+#: Frames that are spelled as we would spell them need one pass.
+_decoder: msgspec.json.Decoder[Upstream] = msgspec.json.Decoder(Upstream)
+
 
 class BadFrame(PylonError):
     """The frame is not one that the protocol knows."""
@@ -24,6 +27,9 @@ def decode_upstream(data: bytes) -> Upstream:
     """
     if len(data) > limits.WS_MESSAGE_BYTES_MAX:
         raise PayloadTooLarge(f"a frame has at most {limits.WS_MESSAGE_BYTES_MAX} bytes")
+    compact = jsonvalue.parse_compact(data, _decoder)
+    if compact is not None:
+        return compact
     value = jsonvalue.parse(data)
     if not isinstance(value, dict):
         raise InvalidJson("a frame is a JSON object with a type")

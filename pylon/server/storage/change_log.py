@@ -138,7 +138,7 @@ class LogTail:
     def extend(self, records: list[LogRecord]) -> None:
         """Take the records of a commit."""
         self._records.extend(records)
-        self._bytes += sum([record.size_bytes for record in records])
+        self._bytes += 400 * len(records) + 4 * sum([len(one.wire or "") for one in records])
         while (
             len(self._records) > limits.TAIL_ENTRIES_MAX or self._bytes > limits.TAIL_BYTES_MAX
         ) and len(self._records) > 1:
