@@ -14,7 +14,9 @@ from typing import Any
 
 from pylon.identity import Identity
 from pylon.policy import grammar, ir
+from pylon.policy.indexes import missing_for_slices
 from pylon.policy.mistakes import PolicyMistakes, mistake_at
+from pylon.policy.names import Scope
 from pylon.policy.predicate import Predicate, compile_predicate
 from pylon.policy.sentence import sentence
 from pylon.policy.slots import answers, slots_of, walk
@@ -27,7 +29,7 @@ from pylon.policy.sqlclause import (
     column_of,
     lookup_sql,
 )  # fmt: skip
-from pylon.policy.typecheck import Scope, check_text
+from pylon.policy.typecheck import check_text
 from pylon.schema.model import Access, Entity, FieldKind, Position, Row, Schema, Value
 
 ExistsLookup = Callable[[ir.ExistsNode, tuple[Value, ...]], bool]
@@ -49,6 +51,7 @@ class CompiledExpression:
         self.where = where
         self.condition = condition
         self.slots = slots_of(condition)
+        self._asks_claims = any(slot.kind is ir.SlotKind.CLAIM for slot in self.slots)
         self._facts: dict[Identity, tuple[Hashable, ...]] = {}
         #: The caller asked for last, who mostly is the next one too.
         self._last_facts: tuple[Identity | None, tuple[Hashable, ...]] = (None, ())
@@ -201,7 +204,7 @@ def compile_policy(
     where = f"{entity.name}.{access}"
     scope = Scope(schema=schema, entity=entity, access=access, where=where, position=position)
     condition = _compile(text, scope)
-    return CompiledPolicy(text, condition, where, _missing_indexes(entity, condition))
+    return CompiledPolicy(text, condition, where, missing_for_slices(entity, condition))
 
 
 def compile_allow(
@@ -230,25 +233,6 @@ def _compile(text: str, scope: Scope, *, bare_fields: bool = False) -> ir.Condit
 def compile_expression(text: str, scope: Scope) -> ir.Condition:
     """Return the meaning of a filter expression, in which a bare name is a field."""
     return _compile(text, scope, bare_fields=True)
-
-
-def _missing_indexes(entity: Entity, condition: ir.Condition) -> tuple[str, ...]:
-    """Name the fields of the entity itself that an exists is keyed by and no index covers.
-
-    A change of the looked-at entity moves the rows with that key, and they must be found.
-    """
-    firsts = {index.fields[0] for index in entity.indexes} | {"id"}
-    keys = {
-        one.value.name
-        for node in walk(condition)
-        if isinstance(node, ir.ExistsNode)
-        for one in node.filters
-        if one.op == "==" and isinstance(one.value, ir.Column)
-    }
-    return tuple(
-        f'{entity.name} has no index that begins with {name}: add by_{name} = index("{name}")'
-        for name in sorted(keys - firsts)
-    )
 
 
 __all__ = [

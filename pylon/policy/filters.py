@@ -13,9 +13,10 @@ from pylon.errors import InvalidArgument
 from pylon.policy import ir
 from pylon.policy.compiled import CompiledFilter, PolicyMistakes, compile_expression
 from pylon.policy.ir import TypeKind
-from pylon.policy.typecheck import Scope
+from pylon.policy.names import Scope
 from pylon.policy.types import TEXT, type_of_field
 from pylon.schema.fieldtypes import FIELD_TYPES
+from pylon.schema.jsontree import check_json
 from pylon.schema.model import Entity, Field, FieldKind, Schema
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -34,7 +35,7 @@ def compile_filter(
         hidden: names beside the private fields that the caller must not use.
     """
     builder = _Builder(entity, hidden)
-    condition = ir.Constant(value=True) if not where else builder.build(where, 1)
+    condition = ir.Constant(value=True) if where is None else builder.build(where, 1)
     return CompiledFilter("", condition, f"filter on {entity.name}")
 
 
@@ -42,12 +43,20 @@ def compile_filter_text(
     text: str, *, entity: Entity, schema: Schema, args: Mapping[str, Any] | None = None,
     hidden: frozenset[str] = frozenset(),
 ) -> CompiledFilter:  # fmt: skip
-    """Return the compiled filter expression; raises InvalidArgument with every mistake."""
-    private = frozenset(field.name for field in entity.fields if field.private)
-    kinds = {name: _kind_of(value) for name, value in (args or {}).items()}
+    """Return the compiled filter expression; raises InvalidArgument with every mistake.
+
+    Args:
+        text: the expression; a bare name is a field, `args.x` stands for its value.
+        entity: whose rows are filtered.
+        schema: where the entities of `exists` are.
+        args: JSON values by name; one that is null is absent, so what compares it is unknown.
+        hidden: names beside the private fields that the caller must not use.
+    """
+    _check_given(args or {})
     scope = Scope(
-        schema=schema, entity=entity, arguments=kinds, hidden=private | hidden, where="filter"
-    )
+        schema=schema, entity=entity, given=args or {}, hidden=hidden, hides_private=True,
+        where="filter",
+    )  # fmt: skip
     try:
         condition = compile_expression(text, scope)
     except PolicyMistakes as mistakes:
@@ -56,14 +65,19 @@ def compile_filter_text(
             "\n".join(mistake.render() for mistake in mistakes.mistakes), hint=first.hint,
             field="where",
         ) from mistakes  # fmt: skip
-    compiled = CompiledFilter(text, condition, f"filter on {entity.name}")
-    compiled.args = args
-    return compiled
+    return CompiledFilter(text, condition, f"filter on {entity.name}")
 
 
-def _kind_of(value: Any) -> FieldKind | None:
-    kinds = {str: FieldKind.STR, bool: FieldKind.BOOL, int: FieldKind.INT, float: FieldKind.FLOAT}
-    return kinds.get(type(value))
+def _check_given(args: Mapping[str, Any]) -> None:
+    for name, value in args.items():
+        try:
+            check_json(list(value) if isinstance(value, tuple) else value)
+        except ValueError as error:
+            raise InvalidArgument(f"the argument {name} {error}", field=name) from None
+        if isinstance(value, list | tuple) and len(value) > limits.FILTER_LIST_MAX:
+            raise InvalidArgument(
+                f"the argument {name} has more than {limits.FILTER_LIST_MAX} items", field=name
+            )
 
 
 class _Builder:
@@ -162,7 +176,8 @@ class _Builder:
             return ir.MemberOf(ir.Const(parsed, type_of_field(_typed(field, field.item))), column)
         if column.type.kind is not TypeKind.TEXT or not isinstance(value, str):
             raise InvalidArgument(f"{field.name}: {op} takes a text", field=field.name)
-        return ir.TextTest(is_prefix=op == "startsWith", text=column, part=ir.Const(value, TEXT))
+        part = self._parsed(field, FieldKind.STR, value)
+        return ir.TextTest(is_prefix=op == "startsWith", text=column, part=ir.Const(part, TEXT))
 
     def _const(self, column: ir.Column, field: Field, value: Any) -> ir.Const:
         return ir.Const(self._parsed(field, field.kind, value), column.type)

@@ -6,7 +6,9 @@ checked by a scan before parsing, because a parser that recurses is itself a tar
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -27,16 +29,19 @@ from pylon.policy.ast import (
     Path,
     Shift,
 )  # fmt: skip
+from pylon.schema.jsontree import check_text
 
 ROOTS = frozenset({"auth", "data", "old", "new", "now", "args"})
 _UNIT_MS = {"seconds": 1_000, "minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}
-_WORDS = frozenset(
-    {"and", "or", "not", "in", "exists", "null", "true", "false", *_UNIT_MS}
-)  # fmt: skip
+_WORDS = frozenset({"and", "or", "not", "in", "exists", "null", "true", "false"})
 _STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
+#: Strings and comments: what is inside of them nests nothing.
+_SKIPPED = re.compile(rf"{_STRING.pattern}|#[^\n]*")
 _MANY_NEGATIONS = re.compile(rf"((!|\bnot\b)\s*){{{limits.POLICY_DEPTH_MAX + 1}}}")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+_TOO_DEEP = f"nested deeper than {limits.POLICY_DEPTH_MAX}"
+_FRAMES_MAX = 5_000
 
 
 class GrammarError(Exception):
@@ -58,37 +63,68 @@ def parse(text: str, *, bare_fields: bool = False) -> Node:
     """
     if len(text.encode("utf-8", "surrogatepass")) > limits.POLICY_BYTES_MAX:
         raise GrammarError(f"longer than {limits.POLICY_BYTES_MAX} bytes", 0)
-    _check_depth(text)
+    _check_brackets(text)
+    frames_before = sys.getrecursionlimit()
     try:
+        # The parser recurses some forty frames for each level that the limit allows.
+        sys.setrecursionlimit(max(frames_before, _FRAMES_MAX))
         (node,) = _grammar(bare_fields).parse_string(text, parse_all=True)
     except pp.ParseBaseException as error:
         raise GrammarError(_what_is_wrong(text, error.loc), error.loc) from None
     except RecursionError:
-        raise GrammarError(f"nested deeper than {limits.POLICY_DEPTH_MAX}", 0) from None
-    assert isinstance(node, _NODES)
+        raise GrammarError(_TOO_DEEP, 0) from None
+    finally:
+        sys.setrecursionlimit(frames_before)
+    assert isinstance(node, Node)
+    _check_depth(node)
     return node
 
 
-_NODES = (And, Call, Compare, Exists, ListNode, Literal, Not, Or, Path, Shift)
+def _check_depth(root: Node) -> None:
+    """Raise GrammarError for a node too deep: whoever walks the tree later may recurse."""
+    level: list[Node] = [root]
+    for _ in range(limits.POLICY_DEPTH_MAX + 1):  # leaves nest nothing
+        level = [below for node in level for below in _below(node)]
+        if not level:
+            return
+    raise GrammarError(_TOO_DEEP, level[0].at)
 
 
-def _check_depth(text: str) -> None:
+def _below(node: Node) -> tuple[Node, ...]:
+    match node:
+        case And(items) | Or(items) | ListNode(items):
+            return items
+        case Not(item):
+            return (item,)
+        case Compare(_, left, right):
+            return (left, right)
+        case Call(_, arguments):
+            return arguments
+        case Exists(_, filters):
+            return tuple(one.value for one in filters)
+        case Shift(value):
+            return (value,)
+        case Literal() | Path():
+            return ()
+
+
+def _check_brackets(text: str) -> None:
     depth = 0
     plain = _blank_strings(text)
     for at, character in enumerate(plain):
         if character in "([":
             depth += 1
             if depth > limits.POLICY_DEPTH_MAX:
-                raise GrammarError(f"nested deeper than {limits.POLICY_DEPTH_MAX}", at)
+                raise GrammarError(_TOO_DEEP, at)
         elif character in ")]":
             depth -= 1
     negations = _MANY_NEGATIONS.search(plain)
     if negations is not None:
-        raise GrammarError(f"nested deeper than {limits.POLICY_DEPTH_MAX}", negations.start())
+        raise GrammarError(_TOO_DEEP, negations.start())
 
 
 def _blank_strings(text: str) -> str:
-    return _STRING.sub(lambda found: " " * len(found[0]), text)
+    return _SKIPPED.sub(lambda found: " " * len(found[0]), text)
 
 
 def _what_is_wrong(text: str, at: int) -> str:
@@ -111,7 +147,7 @@ def _grammar(bare_fields: bool) -> pp.ParserElement:
     number = pp.Regex(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![A-Za-z0-9_.])")
     number.set_parse_action(lambda _, at, tokens: Literal(_number(tokens[0], at), at))
     string = pp.Regex(_STRING.pattern)
-    string.set_parse_action(lambda _, at, tokens: Literal(_unquote(tokens[0]), at))
+    string.set_parse_action(lambda _, at, tokens: Literal(_unquote(tokens[0], at), at))
     keyword = pp.MatchFirst([pp.Keyword(word) for word in ("null", "true", "false")])
     keyword.set_parse_action(
         lambda _, at, tokens: Literal({"null": None, "true": True, "false": False}[tokens[0]], at)
@@ -121,7 +157,7 @@ def _grammar(bare_fields: bool) -> pp.ParserElement:
     list_node.set_parse_action(lambda _, at, tokens: ListNode(tuple(tokens), at))
     call = plain_name + opening + pp.Group(items) + closing
     call.set_parse_action(lambda _, at, tokens: Call(tokens[0], tuple(tokens[1]), at))
-    path = pp.DelimitedList(plain_name, ".")
+    path = plain_name + pp.ZeroOrMore(pp.Suppress(".") + name)
     path.set_parse_action(lambda _, at, tokens: _path(tuple(tokens), at, bare_fields))
 
     compare_op = pp.one_of("== != <= >= < >")
@@ -129,7 +165,9 @@ def _grammar(bare_fields: bool) -> pp.ParserElement:
     in_op.set_parse_action(lambda tokens: " ".join(tokens))
     value = pp.Forward()
     exists_filter = name + (compare_op | in_op) + value
-    exists_filter.set_parse_action(lambda _, at, tokens: Filter(*tokens, at))
+    exists_filter.set_parse_action(
+        lambda _, at, tokens: Filter(tokens[0], tokens[1], tokens[2], at)
+    )
     exists = (
         pp.Suppress(pp.Keyword("exists")) + name + opening
         + pp.Group(pp.DelimitedList(exists_filter, ",")) + closing
@@ -167,14 +205,21 @@ def _grammar(bare_fields: bool) -> pp.ParserElement:
 def _number(text: str, at: int) -> int | float:
     if any(mark in text for mark in ".eE"):
         value = float(text)
-        if value in (float("inf"), float("-inf")):
-            raise pp.ParseFatalException(text, at, "the number is no finite double")
+        if not math.isfinite(value):
+            raise GrammarError("the number is no finite double", at)
         return value
+    if len(text) > limits.JSON_INTEGER_DIGITS_MAX + 1:
+        raise GrammarError("the number does not fit into 64 bits", at)
     return int(text)
 
 
-def _unquote(text: str) -> str:
-    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text[1:-1])
+def _unquote(text: str, at: int) -> str:
+    value = _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text[1:-1])
+    try:
+        check_text(value)
+    except ValueError as error:
+        raise GrammarError(f"a text {error}", at) from None
+    return value
 
 
 def _path(names: tuple[str, ...], at: int, bare_fields: bool) -> Path:
@@ -183,12 +228,20 @@ def _path(names: tuple[str, ...], at: int, bare_fields: bool) -> Path:
     return Path(names, at)
 
 
+def _exists_filter(_: str, at: int, tokens: Any) -> Filter:
+    field, op, value = tokens
+    return Filter(field, op, value, at)
+
+
 def _shift(_: str, at: int, tokens: Any) -> Node:
     node: Node = tokens[0]
-    for sign, unit, amount in tokens[1:]:
-        ms = int(amount) * _UNIT_MS[unit]
-        node = Shift(node, ms if sign == "+" else -ms, at)
-    return node
+    if len(tokens) == 1:
+        return node
+    ms = sum(
+        int(amount) * _UNIT_MS[unit] * (1 if sign == "+" else -1)
+        for sign, unit, amount in tokens[1:]
+    )
+    return Shift(node, ms, at)
 
 
 def _comparison(_: str, at: int, tokens: Any) -> Node:

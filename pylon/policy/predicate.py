@@ -104,7 +104,8 @@ class _Writer:
                 return f"F[{self._slots[slot]}]"
             case ir.ExistsTest(exists):
                 return self._exists(exists, depth)
-        raise AssertionError(f"no leaf: {node!r}")
+            case ir.Negation() | ir.Conjunction() | ir.Disjunction():
+                raise AssertionError("no leaf")
 
     def _member(self, value: ir.Value, items: tuple[ir.Value, ...], depth: int) -> str:
         if all(isinstance(item, ir.Const) for item in items):

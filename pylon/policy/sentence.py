@@ -15,6 +15,7 @@ _WORDS = {
 _TIME_WORDS = {
     **_WORDS, "<": "is before", "<=": "is not after", ">": "is after", ">=": "is not before"
 }  # fmt: skip
+_MEMBER = {"in": "is one of", "not in": "is not one of"}
 _UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
 
 
@@ -33,7 +34,7 @@ def _say(node: ir.Condition, *, is_inner: bool) -> str:
         case ir.Absent(value):
             return f"{_value(value)} is absent"
         case ir.Member(value, items):
-            return f"{_value(value)} is one of {', '.join(_value(item) for item in items)}"
+            return f"{_value(value)} is one of {_listed(items)}"
         case ir.MemberOf(value, of):
             return f"{_value(value)} is among {_value(of)}"
         case ir.TextTest(is_prefix, text, part):
@@ -89,17 +90,18 @@ def _exists(node: ir.ExistsNode) -> str:
     for one in node.filters:
         if one.value is None:
             parts.append(f"{one.field} is {'absent' if one.op == '==' else 'present'}")
-        elif one.op in ("in", "not in"):
-            listed = (
-                ", ".join(_value(item) for item in one.value)
-                if isinstance(one.value, tuple)
-                else _value(one.value)
-            )
-            parts.append(f"{one.field} is {'' if one.op == 'in' else 'not '}one of {listed}")
+        elif isinstance(one.value, tuple):
+            parts.append(f"{one.field} {_MEMBER[one.op]} {_listed(one.value)}")
+        elif one.op in _MEMBER:
+            parts.append(f"{one.field} {_MEMBER[one.op]} {_value(one.value)}")
         else:
             words = _TIME_WORDS if one.kind is FieldKind.DATETIME else _WORDS
             parts.append(f"{one.field} {words[one.op]} {_value(one.value)}")
     return f"there is a {node.entity} whose {' and '.join(parts)}"
+
+
+def _listed(items: tuple[ir.Value, ...]) -> str:
+    return ", ".join(_value(item) for item in items) or "nothing"
 
 
 def _value(node: ir.Value) -> str:
@@ -123,6 +125,8 @@ def _value(node: ir.Value) -> str:
 
 
 def _literal(value: Any) -> str:
+    if value is None:
+        return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"“{value}”" if isinstance(value, str) else str(value)

@@ -6,13 +6,16 @@ what fan-out classes are made of.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import math
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from pylon.identity import Identity
 from pylon.policy import ir
 from pylon.policy.ir import Slot, SlotKind, TypeKind
-from pylon.schema.fieldtypes import parse_datetime
+from pylon.policy.types import BIGINT_MAX
+from pylon.schema.jsontree import check_text
+from pylon.schema.times import parse_date, parse_datetime
 
 
 def slots_of(condition: ir.Condition) -> tuple[Slot, ...]:
@@ -79,16 +82,37 @@ def _claim(identity: Identity, names: tuple[str, ...]) -> Any:
 def _typed(value: Any, wanted: TypeKind | None) -> Hashable:
     """Return a claim of the wanted type, and None for any other: there is no conversion."""
     match wanted:
-        case TypeKind.TEXT | TypeKind.DATE:
-            return value if type(value) is str else None
+        case TypeKind.TEXT:
+            return value if type(value) is str and _is_storable(value) else None
         case TypeKind.NUMBER:
-            return value if type(value) in (int, float) else None
+            return value if _is_number(value) else None
         case TypeKind.BOOL:
             return value if type(value) is bool else None
-        case TypeKind.DATETIME if type(value) is str:
-            try:
-                return parse_datetime(value)
-            except ValueError:
-                return None
+        case TypeKind.DATETIME:
+            return _parsed(parse_datetime, value)
+        case TypeKind.DATE:
+            return _parsed(parse_date, value)
         case _:
             return None
+
+
+def _parsed(parse: Callable[[str], str], value: Any) -> str | None:
+    try:
+        return parse(value) if type(value) is str else None
+    except ValueError:
+        return None
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        check_text(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a claim is a number that Python and SQLite hold alike."""
+    if type(value) is int:
+        return abs(value) <= BIGINT_MAX
+    return type(value) is float and math.isfinite(value)

@@ -216,15 +216,20 @@ def exists_sql(node: ir.ExistsNode, alias: str, write: Callable[[ir.Value], str]
         left = f'{alias}."{one.field}"'
         if one.value is None:
             terms.append(f"{left} IS {'NOT ' if one.op == '!=' else ''}NULL")
+        elif isinstance(one.value, tuple):
+            terms.append(_listed(left, one.op, ", ".join(write(item) for item in one.value)))
         elif one.op in ("in", "not in"):
-            word = "IN" if one.op == "in" else "NOT IN"
-            if isinstance(one.value, tuple):
-                terms.append(f"{left} {word} ({', '.join(write(item) for item in one.value)})")
-            else:
-                terms.append(f"{left} {word} (SELECT value FROM json_each({write(one.value)}))")
+            terms.append(_listed(left, one.op, f"SELECT value FROM json_each({write(one.value)})"))
         else:
             terms.append(f"{left} {_OPERATORS[one.op]} {write(one.value)}")
     return f'SELECT 1 FROM "{node.entity}" AS {alias} WHERE {" AND ".join(terms)}'
+
+
+def _listed(left: str, op: str, items: str) -> str:
+    if op == "in":
+        return f"{left} IN ({items})"
+    # To SQLite an absent value is in no empty list either; to us it is unknown.
+    return f"({left} IS NOT NULL AND {left} NOT IN ({items}))"
 
 
 def lookup_sql(node: ir.ExistsNode) -> str:

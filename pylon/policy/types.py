@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from pylon import limits
+from pylon.clock import iso_ms
+from pylon.policy import ir
 from pylon.policy.ir import TypeKind, ValueType
-from pylon.schema.fieldtypes import parse_datetime
 from pylon.schema.model import Field, FieldKind
+from pylon.schema.times import datetime_ms, parse_date, parse_datetime
 
 TEXT = ValueType(TypeKind.TEXT)
 NUMBER = ValueType(TypeKind.NUMBER)
@@ -61,12 +65,9 @@ def coerce_literal(value: Any, wanted: ValueType) -> tuple[Any, ValueType]:
     own = type_of_literal(value)
     match wanted.kind:
         case TypeKind.DATETIME if isinstance(value, str):
-            try:
-                return parse_datetime(value), wanted
-            except ValueError as error:
-                raise TypeMistake(f"{value!r} {error}") from None
+            return _parsed(parse_datetime, value), wanted
         case TypeKind.DATE if isinstance(value, str):
-            return value, wanted
+            return _parsed(parse_date, value), wanted
         case TypeKind.DECIMAL if own.kind is TypeKind.NUMBER or isinstance(value, str):
             return _units(value, wanted.scale), wanted
         case TypeKind.TEXT if wanted.choices and isinstance(value, str):
@@ -76,6 +77,13 @@ def coerce_literal(value: Any, wanted: ValueType) -> tuple[Any, ValueType]:
     if own.kind is TypeKind.NUMBER and isinstance(value, int) and abs(value) > BIGINT_MAX:
         raise TypeMistake(f"{value} does not fit into 64 bits")
     return value, own
+
+
+def _parsed(parse: Callable[[str], str], text: str) -> str:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise TypeMistake(f"{text!r} {error}") from None
 
 
 def _units(value: Any, scale: int) -> int:
@@ -105,3 +113,45 @@ def check_comparable(op: str, left: ValueType, right: ValueType) -> None:
         raise TypeMistake("decimals of different scale can't be compared")
     if TypeKind.BOOL in kinds and op not in ("==", "!="):
         raise TypeMistake("true and false have no order")
+
+
+# --- values of one type ------------------------------------------------------------------
+
+
+def is_nothing(value: ir.Value) -> bool:
+    """Tell whether a value is absent for every row: a null that was given as an argument."""
+    return isinstance(value, ir.Const) and value.value is None
+
+
+def of_one_type(op: str, left: ir.Value, right: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Return both sides of a comparison in one type; raises TypeMistake where there is none."""
+    if isinstance(right, ir.Const) and right.type.kind is not TypeKind.DATETIME:
+        right = ir.Const(*coerce_literal(right.value, left.type))
+    elif isinstance(left, ir.Const):
+        left = ir.Const(*coerce_literal(left.value, right.type))
+    check_comparable(op, left.type, right.type)
+    if left.type.kind is TypeKind.CLAIM:
+        return as_claim(left, right.type), right
+    if right.type.kind is TypeKind.CLAIM:
+        return left, as_claim(right, left.type)
+    return left, right
+
+
+def as_claim(value: ir.Value, wanted: ValueType) -> ir.Value:
+    """Return the claim as a fact of the wanted type; a claim of another type is absent."""
+    assert isinstance(value, ir.Fact)
+    if wanted.kind is TypeKind.DECIMAL:
+        raise TypeMistake("a claim is no decimal")
+    return ir.Fact(ir.Slot(ir.SlotKind.CLAIM, value.slot.names, wanted.kind), wanted)
+
+
+def shifted(value: ir.Now | ir.Const, ms: int) -> ir.Value:
+    """Return a time moved by `ms`; raises TypeMistake where it leaves the calendar."""
+    if abs(ms) > limits.POLICY_DURATION_MS_MAX:
+        raise TypeMistake("a duration of more than a hundred years")
+    if isinstance(value, ir.Now):
+        return ir.Now(value.ms + ms, DATETIME)
+    text = iso_ms(datetime_ms(value.value) + ms)
+    if text.startswith(("-", "0000")) or len(text) != len(value.value):
+        raise TypeMistake("this leaves the calendar")
+    return ir.Const(text, DATETIME)
