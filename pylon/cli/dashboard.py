@@ -74,6 +74,18 @@ def open_project(
 ) -> int:  # fmt: skip
     """Open a project's dashboard; attaches where its runtime already runs."""
     demand_terminal()
+    following: Path | None = project
+    code = 0
+    while following is not None:
+        code, following = _open_one(following, host, port, detach=detach, is_opening=is_opening)
+        host, port = None, None
+    return code
+
+
+def _open_one(
+    project: Path, host: str | None, port: int | None, *, detach: bool, is_opening: bool
+) -> tuple[int, Path | None]:
+    """Open one dashboard; returns its code and the project to go on with, if any."""
     registry.remember_project(project, SystemClock().now_ms())
     running = registry.running_runtime(project)
     if running is not None:
@@ -88,7 +100,7 @@ def open_project(
 
 async def _supervised(
     project: Path, address: tuple[str, int, bool], *, detach: bool, is_opening: bool
-) -> int:
+) -> tuple[int, Path | None]:
     from pylon.devtools.session import DevSession
     from pylon.server.offline import until_free
     from pylon.supervisor.lifecycle import ProcessState
@@ -124,7 +136,7 @@ async def _supervised(
             await supervisor.stop()
 
 
-async def _attached(project: Path, url: str, *, is_dev: bool) -> int:
+async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path | None]:
     from pylon.client.admin import AdminClient
     from pylon.devtools.control import AttachedControl
     from pylon.devtools.session import DevSession
@@ -154,7 +166,7 @@ async def show_remote(url: str, token: str) -> int:
         await admin.get("admin/status")
         app = Dashboard(SystemClock(), admin)
         app.url = url
-        return await _show(app, None)
+        return (await _show(app, None))[0]
     finally:
         await admin.close()
 
@@ -168,7 +180,7 @@ def _reports_to(app: Dashboard) -> Any:
     return take
 
 
-async def _show(app: Dashboard, session: DevSession | None) -> int:
+async def _show(app: Dashboard, session: DevSession | None) -> tuple[int, Path | None]:
     """Run the screens, with the watch over the project's files beside them."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -180,4 +192,4 @@ async def _show(app: Dashboard, session: DevSession | None) -> int:
         if watching is not None:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-    return code or 0
+    return code or 0, app.next_project

@@ -13,6 +13,7 @@ import click
 
 from pylon import jsonvalue
 from pylon.errors import PylonError
+from pylon.printable import clean_block
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -31,9 +32,9 @@ class CommandFailed(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the paragraph."""
-        click.echo(f"pylon: {clean(self.message)}", file=file or sys.stderr)
+        click.echo(f"pylon: {clean_block(self.message)}", file=file or sys.stderr)
         if self.hint:
-            click.echo(f"  {clean(self.hint)}", file=file or sys.stderr)
+            click.echo(f"  {clean_block(self.hint)}", file=file or sys.stderr)
 
 
 def failure_of(error: PylonError) -> CommandFailed:
@@ -43,20 +44,9 @@ def failure_of(error: PylonError) -> CommandFailed:
     return CommandFailed(f"{first} [{error.code}]{newline}{rest}", hint)
 
 
-def clean(text: str) -> str:
-    """Return text without control bytes: what came from data must not steer the terminal (I99)."""
-    return "".join(
-        character
-        if character in "\n\t" or (ord(character) >= 0x20 and not 0x7F <= ord(character) <= 0x9F)
-        else "�"
-        for character in text
-        if character not in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    )
-
-
 def say(text: str) -> None:
     """Print narration for a person, on stderr."""
-    click.echo(clean(text), file=sys.stderr)
+    click.echo(clean_block(text), file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
@@ -66,7 +56,7 @@ def print_json(value: Any) -> None:
 
 def print_line(text: str) -> None:
     """Print one line of data."""
-    click.echo(clean(text))
+    click.echo(clean_block(text))
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -84,5 +74,5 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     text = value if isinstance(value, str) else jsonvalue.encode_text(value)
-    text = clean(text).replace("\n", "⏎").replace("\t", " ")
+    text = clean_block(text).replace("\n", "⏎").replace("\t", " ")
     return text if len(text) <= _COLUMN_WIDTH_MAX else text[: _COLUMN_WIDTH_MAX - 1] + "…"

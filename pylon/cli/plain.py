@@ -12,8 +12,9 @@ import webbrowser
 from pathlib import Path
 
 from pylon import limits
-from pylon.cli.output import EXIT_FAILED, clean, say
+from pylon.cli.output import EXIT_FAILED, say
 from pylon.clock import SystemClock
+from pylon.printable import clean_block
 from pylon.server.offline import until_free
 from pylon.supervisor import registry
 from pylon.supervisor.lifecycle import EXIT_APP_MISTAKES, ProcessState
@@ -34,7 +35,7 @@ class _Lines:
         """Print one event of the supervisor."""
         if event.kind == "line":
             stream = sys.stdout if event.text.startswith("listening on ") else sys.stderr
-            stream.write(clean(event.text) + "\n")
+            stream.write(clean_block(event.text) + "\n")
             stream.flush()
         elif event.kind == "stack":
             say(f"pylon: the loop does not answer; it hangs here:\n{event.text}")

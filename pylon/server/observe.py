@@ -16,6 +16,7 @@ from typing import Any
 
 from pylon import jsonvalue, limits
 from pylon.clock import Clock, iso_ms
+from pylon.printable import clean_block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +106,9 @@ class _Handler(logging.Handler):
                 {"level": level, "logger": record.name, "message": message}
             )
         else:
-            text = f"{level:<7} {_printable(message)}"
+            text = f"{level:<7} {clean_block(message)}"
         with suppress(OSError):  # nobody reads any more: whoever started us is gone
             sys.stderr.write(text + "\n")
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        one if one in "\n\t" or (ord(one) >= 0x20 and not 0x7F <= ord(one) <= 0x9F) else "�"
-        for one in text
-    )
 
 
 def set_up_logging(observer: Observer, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pylon.tui.cleaner import clean, cut
+from pylon.printable import clean, cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import asyncio
 import os
 import webbrowser
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
@@ -17,24 +18,27 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input
 
-from pylon import jsonvalue
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import Clock
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
+from pylon.tui.copying import copies, pretty
 from pylon.tui.dialogs import Details, Menu, Question
 from pylon.tui.header import HeaderLine
+from pylon.tui.keys import BINDINGS, PANES, help_text
 from pylon.tui.model import DashboardState
-from pylon.tui.panes import ClientsPane, FunctionsPane, LogPane, MailPane, Pane, RuntimePane
+from pylon.tui.panes import (
+    AppsPane,
+    ClientsPane,
+    FunctionsPane,
+    LogPane,
+    MailPane,
+    Pane,
+    RuntimePane,
+)
+from pylon.tui.projects import project_rows
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 1 / 8
-_HELP = (
-    ("log", "2", "Log: every committed change"),
-    ("clients", "4", "Clients: who is connected, and how far they have come"),
-    ("functions", "5", "Functions: recent calls"),
-    ("mail", "m", "Mail: what was sent, with its codes"),
-    ("runtime", "0", "Runtime: process, health, reload errors, log"),
-)
 
 
 class Dashboard(App[int]):
@@ -50,26 +54,7 @@ class Dashboard(App[int]):
     #trouble { height: auto; max-height: 50%; color: $text-error; padding: 0 1 1 1; }
     #trouble-text { width: 100%; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("2", "pane('log')", "Log", id="pane.log"),
-        Binding("4", "pane('clients')", "Clients", id="pane.clients"),
-        Binding("5", "pane('functions')", "Calls", id="pane.functions"),
-        Binding("m", "pane('mail')", "Mail", id="pane.mail"),
-        Binding("0", "pane('runtime')", "Runtime", id="pane.runtime"),
-        Binding("slash", "filter", "Filter", key_display="/", id="filter"),
-        Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
-        Binding("colon", "command_palette", "Palette", show=False, id="palette"),
-        Binding("p", "pause", "Pause", show=False, id="pause"),
-        Binding("y", "copy", "Copy", show=False, id="copy"),
-        Binding("o", "open", "Open in browser", show=False, id="open"),
-        Binding("R", "reload", "Reload the app", show=False, id="reload"),
-        Binding("ctrl+r", "restart", "Restart the runtime", show=False, id="restart"),
-        Binding("n", "problem", "Next problem", show=False, id="problem"),
-        Binding("M", "consent", "Apply the waiting migration", show=False, id="migrate"),
-        Binding("escape", "back", "Back", show=False, id="back"),
-        Binding("q", "leave", "Quit", show=False, id="quit"),
-        Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(
         self, clock: Clock, admin: AdminClient, *, supervisor: Supervisor | None = None
@@ -78,6 +63,8 @@ class Dashboard(App[int]):
         self.clock = clock
         self.state = DashboardState(is_attached=supervisor is None)
         self.url = ""
+        #: The project that was chosen instead of this one.
+        self.next_project: Path | None = None
         #: Loads the app anew as a save would; None where no dev session runs beside.
         self.reload_now: Callable[[], Awaitable[Any]] | None = None
         self._admin = admin
@@ -97,6 +84,7 @@ class Dashboard(App[int]):
         with ContentSwitcher(initial="log"):
             for kind in (LogPane, ClientsPane, FunctionsPane, MailPane, RuntimePane):
                 yield kind(self.state)
+            yield AppsPane(self.state, lambda: project_rows(self.clock.now_ms()))
         yield Input(placeholder="filter: words, entity:Message, user:ada, !not", id="filter")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -294,28 +282,12 @@ class Dashboard(App[int]):
 
     def action_help(self) -> None:
         """Show the keys, made from the bindings."""
-        lines = ["Screens", ""]
-        lines += [f"  {key:<10} {text}" for _, key, text in _HELP]
-        lines += ["", "Keys", ""]
-        for binding in (*self._bindings_shown(), *_list_bindings()):
-            lines.append(f"  {binding[0]:<10} {binding[1]}")
-        lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
-        self.push_screen(Details("Help", "\n".join(lines)))
-
-    def _bindings_shown(self) -> list[tuple[str, str]]:
-        names = {"slash": "/", "question_mark": "?", "colon": ":"}
-        found = []
-        for one in self.BINDINGS:
-            assert isinstance(one, Binding)
-            if not one.action.startswith("pane"):
-                keys = " ".join(names.get(key, key) for key in one.key.split(","))
-                found.append((keys, one.description))
-        return found
+        self.push_screen(Details("Help", help_text()))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action in the palette."""
         yield from super().get_system_commands(screen)
-        for name, _, text in _HELP:
+        for name, _, text in PANES:
             yield SystemCommand(text.partition(":")[0], text, lambda n=name: self.action_pane(n))
         for one in self.BINDINGS:
             assert isinstance(one, Binding)
@@ -334,6 +306,10 @@ class Dashboard(App[int]):
     async def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Show everything about a row."""
         row, pane = event.row, self.pane.id
+        if pane == "apps":
+            self.next_project = Path(row["path"])
+            await self.action_leave()
+            return
         if pane == "log":
             try:
                 row = await self._admin.get(f"admin/log/{row['seq']}")
@@ -354,7 +330,7 @@ class Dashboard(App[int]):
         row = pane.list.current if pane.list is not None else None
         if row is None:
             return
-        options = _copies(str(pane.id), row, self.url)
+        options = copies(str(pane.id), row, self.url)
         if len(options) == 1:
             self._copied(options[0][1])
             return
@@ -386,6 +362,8 @@ class Dashboard(App[int]):
         def answered(yes: bool | None) -> None:
             if yes:
                 self.run_worker(self._stop_and_leave(), name="leave")
+            else:
+                self.next_project = None
 
         clients = self.state.status.get("clients", 0)
         if clients:
@@ -402,35 +380,3 @@ class Dashboard(App[int]):
         assert self._supervisor is not None
         await self._supervisor.stop()
         self.exit(0)
-
-
-def _list_bindings() -> list[tuple[str, str]]:
-    return [
-        (one.key.replace(",", " "), one.description)
-        for one in LineList.BINDINGS
-        if isinstance(one, Binding)
-    ]
-
-
-def pretty(value: Any) -> str:
-    """Return a JSON value on indented lines."""
-    import msgspec
-
-    return msgspec.json.format(jsonvalue.encode(value), indent=2).decode()
-
-
-def _copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
-    if pane == "mail":
-        return [("code", str(row["code"] or row["text"]))]
-    if pane == "runtime":
-        return [("line", row[1])]
-    whole = jsonvalue.encode_text(row)
-    if pane == "log":
-        path = f"{url}/api/entities/{row['entity']}/{row['row_id']}"
-        return [
-            ("id", str(row["row_id"])), ("change as JSON", whole),
-            ("as curl", f"curl -H 'Authorization: Bearer …' {path}"),
-        ]  # fmt: skip
-    name = {"clients": "client_id", "functions": "name"}.get(pane)
-    first = [(name, str(row[name]))] if name else []
-    return [*first, ("JSON", whole)]

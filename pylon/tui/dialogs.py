@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from pylon.tui.cleaner import clean_block
+from pylon.printable import clean_block
 
 _CSS = """
     {name} { align: center middle; }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from pylon.tui.cleaner import clean
+from pylon.printable import clean
 from pylon.tui.model import DashboardState
 
 _GLYPHS = {

@@ -19,6 +19,7 @@ from pylon.supervisor import registry
 from pylon.tui.dialogs import Menu, Prompt, Question
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import AppsPane
+from pylon.tui.projects import project_rows
 from pylon.tui.widgets.line_list import LineList
 
 
@@ -29,33 +30,6 @@ class Choice:
     open: Path | None = None
     create: str | None = None
     template: str = "blank"
-
-
-def project_rows(now_ms: int) -> list[dict[str, Any]]:
-    """Return the known projects as the list shows them."""
-    rows = []
-    for one in registry.known_projects():
-        running = registry.running_runtime(Path(one.path))
-        rows.append(
-            {
-                "name": one.name,
-                "path": one.path,
-                "port": running.port if running else None,
-                "url": running.url if running else None,
-                "pid": running.pid if running else None,
-                "last_use": ago(now_ms - one.last_used_ms),
-            }
-        )
-    return rows
-
-
-def ago(ms: int) -> str:
-    """Return how long ago something was, in one word."""
-    seconds = max(0, ms // 1000)
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return "just now"
 
 
 class Launcher(App[Choice]):

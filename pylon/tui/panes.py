@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
+from pylon.printable import clean_block
 from pylon.tui import tables
-from pylon.tui.cleaner import clean_block
 from pylon.tui.model import DashboardState, matches_change
 from pylon.tui.widgets.line_list import LineList
 

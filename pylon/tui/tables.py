@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylon.tui.cleaner import clean
+from pylon.printable import clean
 from pylon.tui.columns import Column, data_line, head_line
 
 Line = list[tuple[str, str]]

@@ -38,7 +38,8 @@ class SelectSpec:
 
 
 def _where(spec: SelectSpec) -> tuple[str, list[Any]]:
-    terms, params = [], []
+    terms: list[str] = []
+    params: list[Any] = []
     for clause in (spec.policy, spec.where):
         if clause is not NO_CLAUSE:
             terms.append(clause.text)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pylon.cli.main import COMMANDS, cli
-from pylon.cli.output import clean, failure_of
+from pylon.cli.output import failure_of
 from pylon.errors import NotFound
 from pylon.version import __version__
 
@@ -116,8 +116,11 @@ def test_check_prints_every_mistake_with_its_place(tmp_path: Path) -> None:
         assert word in done.stderr, word
 
 
-def test_errors_are_one_paragraph_and_clean() -> None:
+def test_errors_are_one_paragraph_and_clean(capsys: pytest.CaptureFixture[str]) -> None:
     """Code, message and hint; nothing that steers a terminal."""
     failure = failure_of(NotFound("there is no \x1b[31mX", hint="look again"))
     assert "NOT_FOUND" in failure.message
-    assert "\x1b" not in clean(failure.message)
+    failure.show()
+    shown = capsys.readouterr().err
+    assert "look again" in shown
+    assert "\x1b" not in shown

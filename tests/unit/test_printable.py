@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pylon.tui.cleaner import clean, clean_block, cut
+from pylon.printable import clean, clean_block, cut
 from pylon.tui.columns import Column, data_line, fitted
 
 

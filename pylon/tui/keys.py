@@ -1,0 +1,54 @@
+"""The dashboard's keys, and the help that is made of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.binding import Binding
+
+from pylon.tui.widgets.line_list import LineList
+
+#: Name, key and one line on each pane.
+PANES: Final = (
+    ("apps", "1", "Apps: your projects; enter goes over to one"),
+    ("log", "2", "Log: every committed change"),
+    ("clients", "4", "Clients: who is connected, and how far they have come"),
+    ("functions", "5", "Functions: recent calls"),
+    ("mail", "m", "Mail: what was sent, with its codes"),
+    ("runtime", "0", "Runtime: process, health, reload errors, log"),
+)
+BINDINGS: Final = [
+    Binding("1", "pane('apps')", "Apps", show=False, id="pane.apps"),
+    Binding("2", "pane('log')", "Log", id="pane.log"),
+    Binding("4", "pane('clients')", "Clients", id="pane.clients"),
+    Binding("5", "pane('functions')", "Calls", id="pane.functions"),
+    Binding("m", "pane('mail')", "Mail", id="pane.mail"),
+    Binding("0", "pane('runtime')", "Runtime", id="pane.runtime"),
+    Binding("slash", "filter", "Filter", key_display="/", id="filter"),
+    Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
+    Binding("colon", "command_palette", "Palette", show=False, id="palette"),
+    Binding("p", "pause", "Pause", show=False, id="pause"),
+    Binding("y", "copy", "Copy", show=False, id="copy"),
+    Binding("o", "open", "Open in browser", show=False, id="open"),
+    Binding("R", "reload", "Reload the app", show=False, id="reload"),
+    Binding("ctrl+r", "restart", "Restart the runtime", show=False, id="restart"),
+    Binding("n", "problem", "Next problem", show=False, id="problem"),
+    Binding("M", "consent", "Apply the waiting migration", show=False, id="migrate"),
+    Binding("escape", "back", "Back", show=False, id="back"),
+    Binding("q", "leave", "Quit", show=False, id="quit"),
+    Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),
+]
+_KEY_NAMES = {"slash": "/", "question_mark": "?", "colon": ":"}
+
+
+def help_text() -> str:
+    """Return the help: panes, keys, and the keys of lists."""
+    lines = ["Screens", ""]
+    lines += [f"  {key:<10} {text}" for _, key, text in PANES]
+    lines += ["", "Keys", ""]
+    for one in (*BINDINGS, *(each for each in LineList.BINDINGS if isinstance(each, Binding))):
+        if not one.action.startswith("pane"):
+            keys = " ".join(_KEY_NAMES.get(key, key) for key in one.key.split(","))
+            lines.append(f"  {keys:<14} {one.description}")
+    lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
+    return "\n".join(lines)
