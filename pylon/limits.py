@@ -33,7 +33,7 @@ PATTERN_TEXT_MAX: Final = 1_000
 #: Operations of one push. Above: 400 INVALID_ARGUMENT.
 PUSH_OPERATIONS_MAX: Final = 1_000
 #: Rows (about) of one group commit: bounds how long the loop is held. The rest waits for the next.
-BATCH_ROWS_MAX: Final = 200
+BATCH_ROWS_MAX: Final = 400
 #: Operations waiting for the writer. Above: 503 UNAVAILABLE, reason `busy`.
 WRITER_QUEUE_MAX: Final = 10_000
 
