@@ -34,6 +34,7 @@ from pylon.server.observe import Observer, set_up_logging
 from pylon.server.reloading import Reloader, run_hooks
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import make_plan, migrate
+from pylon.server.storage.trimming import Trimmer
 from pylon.server.sync.hub import Hub
 
 _log = logging.getLogger("pylon.runtime")
@@ -131,6 +132,11 @@ class Runtime:
         self._stopper.add("sessions", sessions.stop)
         hub.start()
         self._stopper.add("hub", hub.stop)
+        trimmer = Trimmer(
+            database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
+        )
+        trimmer.start()
+        self._stopper.add("trimmer", trimmer.stop)
         task = asyncio.get_running_loop().create_task(self._watch_lag())
         self._stopper.add("lag", lambda: _cancel(task))
 

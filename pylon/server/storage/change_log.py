@@ -102,17 +102,20 @@ def trim(
     last = head - keep_changes
     if last <= horizon:
         return horizon
-    row = connection.execute(
-        "SELECT max(seq) FROM (SELECT seq FROM _pylon_log WHERE seq <= ? AND at < ?"
-        " ORDER BY seq LIMIT ?)",
-        (last, keep_after_ms, at_most),
+    # Looked at from the old end, so that a clock that went back keeps more and never less.
+    oldest = "SELECT seq, at FROM _pylon_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+    bounds = (horizon, last, at_most)
+    (young,) = connection.execute(
+        f"SELECT min(seq) FROM ({oldest}) WHERE at >= ?", (*bounds, keep_after_ms)
     ).fetchone()
-    if row is None or row[0] is None:
+    (end,) = connection.execute(f"SELECT max(seq) FROM ({oldest})", bounds).fetchone()
+    end = young - 1 if young is not None else end
+    if end is None or end <= horizon:
         return horizon
     (border,) = connection.execute(
         "SELECT max(seq) FROM _pylon_log WHERE seq <= ? AND tx < (SELECT min(tx) FROM _pylon_log"
         " WHERE seq > ?)",
-        (row[0], row[0]),
+        (end, end),
     ).fetchone()
     if border is None or border <= horizon:
         return horizon

@@ -1,0 +1,72 @@
+"""What keeps the log and the memory of operations within their bounds, a little at a time.
+
+Trimming is writing: it goes through the one writer, in transactions so small that nobody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from pylon import limits
+from pylon.errors import PylonError
+from pylon.server.storage import change_log, operations
+from pylon.server.storage.database import Database
+from pylon.server.storage.transaction import Transaction
+
+_log = logging.getLogger("pylon.storage")
+_DAY_MS = 86_400_000
+_PAUSE_SECONDS = 60.0
+_ROWS_AT_ONCE = 500
+
+
+class Trimmer:
+    """Trims one database's log until stopped."""
+
+    def __init__(self, database: Database, *, keep_changes: int, keep_days: int) -> None:
+        self._database = database
+        self._keep_changes = keep_changes
+        self._keep_days = keep_days
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start to trim; owned by this object until `stop()`."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="pylon-trimmer")
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(PylonError):  # the storage is in trouble or stopping: later, then
+                while await self.step():
+                    await self._database.clock.sleep(0.01)
+            await self._database.clock.sleep(_PAUSE_SECONDS)
+
+    async def step(self) -> bool:
+        """Delete one small piece of what is too old; tells whether there may be more."""
+        now = self._database.clock.now_ms()
+        keep_after = now - self._keep_days * _DAY_MS
+        head, before = self._database.head, self._database.horizon
+
+        def work(transaction: Transaction) -> tuple[int, int]:
+            horizon = change_log.trim(
+                transaction.connection, head, keep_changes=self._keep_changes,
+                keep_after_ms=keep_after, at_most=_ROWS_AT_ONCE,
+            )  # fmt: skip
+            # An id must outlive every cursor that could lead to its operation again.
+            forgotten = operations.forget(
+                transaction, keep_after - limits.OPERATION_EXTRA_DAYS * _DAY_MS, _ROWS_AT_ONCE
+            )
+            return horizon, forgotten
+
+        horizon, forgotten = (await self._database.writer.submit(work)).value
+        self._database.horizon = horizon
+        if horizon > before:
+            _log.info("log.trimmed through=%d", horizon)
+        return horizon > before or forgotten > 0
