@@ -1,0 +1,170 @@
+"""The writer when things go wrong: failed commits, full disks, lost batches, cancelled callers."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pylon.clock import SystemClock
+from pylon.errors import Internal, Refused, Unavailable
+from pylon.ids import IdSource
+from pylon.schema.model import Entity, Field, FieldKind, Schema
+from pylon.server.storage import writer as writer_module
+from pylon.server.storage.database import Database
+from pylon.server.storage.migrate import migrate
+from pylon.server.storage.transaction import Transaction
+
+THING = Entity(name="Thing", fields=(Field(name="n", kind=FieldKind.INT),))
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """A database with one table."""
+    counter = iter(range(1, 10**9))
+    clock = SystemClock()
+    opened = await Database.open(
+        tmp_path / ".pylon", clock=clock,
+        ids=IdSource(clock, lambda count: next(counter).to_bytes(count)),
+    )  # fmt: skip
+    await migrate(opened, Schema(entities={"Thing": THING}))
+    yield opened
+    await opened.close()
+
+
+def _insert(n: int) -> Any:
+    return lambda tx: tx.insert(THING, {"id": f"t{n}", "n": n})
+
+
+def _ids(database: Database) -> set[str]:
+    return {row[0] for row in database.readers.inline.rows("SELECT id FROM Thing", ())}
+
+
+@pytest.mark.parametrize("happened", [False, True], ids=["did not happen", "did happen"])
+async def test_a_failed_commit_is_unknown_until_it_was_looked_at(
+    database: Database, monkeypatch: pytest.MonkeyPatch, happened: bool
+) -> None:
+    """Nobody is told yes or no; after opening again and verifying, the file decides (I6)."""
+    await database.writer.submit(_insert(1))
+    healths: list[str] = []
+    real, real_recover = writer_module._commit, database.recover
+
+    def failing(connection: sqlite3.Connection) -> None:
+        monkeypatch.setattr(writer_module, "_commit", real)
+        if happened:
+            real(connection)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def watched() -> Any:
+        healths.append(database.writer.health)
+        return await real_recover()
+
+    monkeypatch.setattr(writer_module, "_commit", failing)
+    monkeypatch.setattr(database, "recover", watched)
+    several = [database.writer.submit(_insert(n)) for n in (2, 3)]
+    for one in several:
+        with pytest.raises(Unavailable) as caught:
+            await one
+        assert caught.value.details["reason"] == "commit_unknown"
+        assert caught.value.is_transient
+    committed = await database.writer.submit(_insert(4))
+    assert healths == ["recovering"]
+    assert database.writer.health == "ok"
+    assert _ids(database) == ({"t1", "t2", "t3", "t4"} if happened else {"t1", "t4"})
+    assert committed.seq == database.head == len(_ids(database))
+
+
+async def test_recovery_is_tried_until_it_works(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the file can't be opened nothing is acknowledged and health says why (I7)."""
+    real, real_recover, tries = writer_module._commit, database.recover, 0
+
+    def failing(connection: sqlite3.Connection) -> None:
+        monkeypatch.setattr(writer_module, "_commit", real)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def stubborn() -> Any:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise OSError("no such device")
+        assert "no such device" in database.writer.health
+        return await real_recover()
+
+    monkeypatch.setattr(writer_module, "_commit", failing)
+    monkeypatch.setattr(database, "recover", stubborn)
+    with pytest.raises(Unavailable):
+        await database.writer.submit(_insert(1))
+    later = database.writer.submit(_insert(2))
+    assert not later.done()
+    await later
+    assert tries == 2
+    assert _ids(database) == {"t2"}
+
+
+async def test_a_full_disk_refuses_and_reads_go_on(database: Database) -> None:
+    """disk_full is said as such; with room again writes go on."""
+    await database.writer.submit(_insert(1))
+    raw = database.new_transaction().connection
+    pages = raw.execute("PRAGMA page_count").fetchone()[0]
+    raw.execute(f"PRAGMA max_page_count={pages + 2}").fetchall()
+    big = "x" * 400_000
+
+    def fill(tx: Transaction) -> None:
+        tx.execute("INSERT INTO _pylon_meta VALUES (?, ?)", ("ballast", big))
+
+    with pytest.raises(Unavailable) as caught:
+        await database.writer.submit(fill)
+    assert caught.value.details["reason"] == "disk_full"
+    assert _ids(database) == {"t1"}
+    database.new_transaction().connection.execute("PRAGMA max_page_count=1000000").fetchall()
+    await database.writer.submit(_insert(2))
+    assert _ids(database) == {"t1", "t2"}
+
+
+async def test_one_bad_operation_harms_no_other_of_its_batch(database: Database) -> None:
+    """Refusals, exceptions and lost callers beside good operations, all in one commit."""
+
+    def refuse(tx: Transaction) -> None:
+        _insert(100)(tx)
+        raise Refused("NO", "no")
+
+    def crash(tx: Transaction) -> None:
+        _insert(101)(tx)
+        raise ZeroDivisionError
+
+    futures = [
+        database.writer.submit(work)
+        for work in (_insert(1), refuse, _insert(2), crash, _insert(3), _insert(1), _insert(4))
+    ]
+    futures[4].cancel()
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    assert isinstance(answers[1], Refused)
+    assert isinstance(answers[3], Internal)
+    assert isinstance(answers[5], Exception), "the id exists"
+    assert _ids(database) - {"t3"} == {"t1", "t2", "t4"}
+    assert database.head == len(_ids(database))
+
+
+async def test_a_write_is_in_the_file_before_its_answer(database: Database) -> None:
+    """Another process that opens the file at the moment of the answer sees the row."""
+    for n in range(20):
+        await database.writer.submit(_insert(n))
+        other = sqlite3.connect(f"file:{database.path}?mode=ro", uri=True)
+        try:
+            found = other.execute("SELECT count(*) FROM Thing WHERE id = ?", (f"t{n}",)).fetchone()
+        finally:
+            other.close()
+        assert found == (1,)
+
+
+async def test_the_file_is_synced_at_every_commit(database: Database) -> None:
+    """The promise of the default durability is SQLite's FULL, over a write-ahead log."""
+    raw = database.new_transaction().connection
+    assert raw.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
