@@ -135,6 +135,17 @@ class CompiledExpression:
         facts = self.facts(identity)
         return self.judge(facts, data, old, new, now, args, lookup) is True
 
+    def holds(self, identity: Identity, row: Row, now: str, lookup: ExistsLookup) -> bool:
+        """Tell whether it is true of one row for one caller: `allows` in its most frequent form."""
+        last, facts = self._last_facts
+        if last is not identity:
+            facts = self.facts(identity)
+        try:
+            return self._predicate(facts, row, None, None, now, None, lookup) is True
+        except Exception:  # noqa: BLE001 -- whatever goes wrong denies
+            _log.exception("policy.failed %s denied, row %s", self.where, row.get("id"))
+            return False
+
     def clause(
         self, identity: Identity, *, alias: str, now: str, args: Mapping[str, Any] | None = None
     ) -> SqlClause:

@@ -55,6 +55,9 @@ class Access(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
 
+    # As a text hashes, which it equals: a policy is looked up for each row written.
+    __hash__ = str.__hash__
+
 
 class DefaultKind(StrEnum):
     """Where a field's default comes from."""

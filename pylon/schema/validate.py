@@ -14,6 +14,7 @@ from pylon.ids import is_id
 from pylon.schema.constraints import constraint_of
 from pylon.schema.fieldtypes import FIELD_TYPES, from_app
 from pylon.schema.model import Default, DefaultKind, Entity, Field, Row, Value
+from pylon.schema.quick_insert import quick_insert
 
 Converter = Callable[[Field, Any], Value]
 Problems = list[dict[str, str]]
@@ -22,7 +23,7 @@ Problems = list[dict[str, str]]
 class InsertPlan:
     """The converters of one entity's fields, worked out once."""
 
-    __slots__ = ("fields", "names")
+    __slots__ = ("fields", "names", "quick")
 
     def __init__(self, entity: Entity) -> None:
         self.names = frozenset(entity.by_name)
@@ -36,6 +37,7 @@ class InsertPlan:
             )
             for one in entity.fields
         )
+        self.quick = quick_insert(entity)
 
 
 def _plan(entity: Entity) -> InsertPlan:
@@ -72,20 +74,42 @@ def validate_insert(
     """
     plan = _plan(entity)
     problems: Problems = []
+    given = _id_of(values, row_id, new_id, problems)
+    if not is_app and not problems:
+        plain = plan.quick(values, given, now, actor)
+        if plain is not None:
+            return plain
+    row = _checked(plan, values, now, actor, problems, is_app=is_app)
+    if values.keys() - plan.names - {"id"}:
+        _note_unknown(entity, values, problems, id_allowed=True)
+    if problems:
+        raise _refusal(problems)
+    return {"id": given, **row}
+
+
+def _id_of(
+    values: Mapping[str, Any], row_id: str | None, new_id: Callable[[], str], problems: Problems
+) -> str:
     given = values.get("id")
     if row_id is not None:
         if given is not None and given != row_id:
             problems.append({"field": "id", "message": "id is given twice, and differs"})
         given = row_id
     if given is None:
-        given = new_id()
-    elif not is_id(given):
+        return new_id()
+    if not is_id(given):
         problems.append({"field": "id", "message": "id must be 1-64 of A-Za-z0-9_-"})
-    row: Row = {"id": given}
-    seen = 1 if "id" in values else 0
+    return given  # type: ignore[no-any-return]
+
+
+def _checked(
+    plan: InsertPlan, values: Mapping[str, Any], now: str, actor: str | None, problems: Problems,
+    *, is_app: bool,
+) -> Row:  # fmt: skip
+    """Return the declared fields of an insert; what is wrong with them goes to the problems."""
+    row: Row = {}
     for field, name, parse, parse_app, check in plan.fields:
         if name in values:
-            seen += 1
             value = values[name]
             if value is None and field.nullable:
                 row[name] = None
@@ -103,10 +127,6 @@ def validate_insert(
             row[name] = None
         else:
             problems.append({"field": name, "message": f"{name} is required"})
-    if seen != len(values):
-        _note_unknown(entity, values, problems, id_allowed=True)
-    if problems:
-        raise _refusal(problems)
     return row
 
 

@@ -33,7 +33,7 @@ def may_read(
     if identity.is_system:
         return True
     policy = definition.policies.get(entity.name, Access.READ)
-    return policy.allows(identity, row, now=now, lookup=reader.exists)
+    return policy.holds(identity, row, now, reader.exists)
 
 
 def demand_signed_in(identity: Identity) -> None:
@@ -55,14 +55,14 @@ def demand(
         return
     policy = definition.policies.get(entity.name, access)
     if after is None:
-        is_allowed = policy.allows(identity, row, now=now, lookup=reader.exists)
+        is_allowed = policy.holds(identity, row, now, reader.exists)
     elif policy.speaks_of_both_images:
         is_allowed = policy.allows(
             identity, after, old=row, new=after, now=now, lookup=reader.exists
         )
     else:
-        is_allowed = policy.allows(identity, row, now=now, lookup=reader.exists) and policy.allows(
-            identity, after, now=now, lookup=reader.exists
+        is_allowed = policy.holds(identity, row, now, reader.exists) and policy.holds(
+            identity, after, now, reader.exists
         )
     if not is_allowed:
         raise PolicyDenied(f"the policy does not allow to {access} this {entity.name}")

@@ -57,6 +57,8 @@ def _value_of(writes: RowWrites, entity: Entity, row: Row) -> str:
 def _check(
     args: Mapping[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]
 ) -> None:
+    if len(args) == len(required) and all(map(args.__contains__, required)):
+        return
     for name in required:
         if name not in args:
             raise InvalidArgument(f"{name} is required", field=name)

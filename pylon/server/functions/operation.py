@@ -76,7 +76,7 @@ class PreparedOperation:
 
     __slots__ = (
         "_args", "_builtin", "_cause", "_content", "_definition", "_fn", "_identity", "_makers",
-        "_op_id", "_principal", "_seed", "rows_written",
+        "_op_id", "_principal", "_seed", "is_plain", "rows_written",
     )  # fmt: skip
 
     def __init__(
@@ -92,15 +92,12 @@ class PreparedOperation:
         self._definition = definition
         self._seed = seed
         self._builtin = BUILTINS.get(fn)
+        #: It writes one thing at its end; the app's own code may do anything.
+        self.is_plain = self._builtin is not None
         #: Whose memory the operation is kept in; None for nobody's.
         self._principal = None if op_id is None else identity.principal
         self._content = b"" if self._principal is None else content_hash(fn, args)
         self.rows_written = 0
-
-    @property
-    def is_plain(self) -> bool:
-        """Tell whether it writes one thing at its end: the app's own code may do anything."""
-        return self._builtin is not None
 
     def run(self, transaction: Transaction) -> Outcome:
         """Run it; a duplicate answers what was answered the first time."""

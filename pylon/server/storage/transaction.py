@@ -14,8 +14,8 @@ from pylon import limits
 from pylon.clock import iso_ms
 from pylon.errors import Conflict, InvalidArgument, PayloadTooLarge, TransactionTooLarge
 from pylon.policy.compiled import ExistsNode, lookup_sql
-from pylon.schema.model import Entity, Field, FieldKind, OnDelete, Row, Schema, Value
-from pylon.schema.wire import image_text, is_wire_image, wire_text
+from pylon.schema.model import Entity, Field, OnDelete, Row, Schema, Value
+from pylon.schema.wire import image_text, wire_text
 from pylon.server.storage.change_log import LogRecord
 from pylon.sqlite import IntegrityError, RawConnection
 
@@ -115,29 +115,29 @@ class Transaction:
 
         Raises Conflict for a taken id or unique value, InvalidArgument for a dangling Ref.
         """
-        self._check_references(entity, row, None)
+        table = self.tables[entity.name]
+        if table.references:
+            self._check_references(table, row, None)
         row["_seq"] = seq = self._next_seq()
         wire = self._checked_wire(entity, row)
-        image = wire if is_wire_image(entity) else image_text(entity, row)
-        table = self.tables[entity.name]
+        image = wire if table.is_wire_image else image_text(entity, row)
         values = table.values(row)
         values.append(wire)
         try:
             self.connection.execute(table.insert_sql, values)
         except IntegrityError as error:
             raise _conflict(entity, error) from error
-        record = self._record(entity, "insert", row["id"], seq, None, row, wire)
-        self._keep(record, None, image)
+        self._keep(entity, "insert", row["id"], seq, None, row, wire, None, image)
         return row
 
     def update(self, entity: Entity, before: Row, after: Row) -> Row:
         """Store a row's new values and its record; returns it with its new `_seq`."""
-        self._check_references(entity, after, before)
+        table = self.tables[entity.name]
+        self._check_references(table, after, before)
         after["_seq"] = seq = self._next_seq()
         wire = self._checked_wire(entity, after)
-        image = wire if is_wire_image(entity) else image_text(entity, after)
+        image = wire if table.is_wire_image else image_text(entity, after)
         image_before = image_text(entity, before)
-        table = self.tables[entity.name]
         values = table.values(after)[1:]
         values += (wire, after["id"])
         try:
@@ -145,8 +145,7 @@ class Transaction:
         except IntegrityError as error:
             raise _conflict(entity, error) from error
         assert changed == 1, "an update is of a row that was just read"
-        record = self._record(entity, "update", after["id"], seq, before, after, wire)
-        self._keep(record, image_before, image)
+        self._keep(entity, "update", after["id"], seq, before, after, wire, image_before, image)
         return after
 
     def delete(self, entity: Entity, before: Row) -> None:
@@ -184,8 +183,7 @@ class Transaction:
         image = image_text(entity, current)
         seq = self._next_seq()
         self.connection.execute(table.delete_sql, (before["id"],))
-        record = self._record(entity, "delete", before["id"], seq, current, None, None)
-        self._keep(record, image, None)
+        self._keep(entity, "delete", before["id"], seq, current, None, None, image, None)
 
     def _referring(self, entity: Entity, field: Field, row_id: str) -> list[Row]:
         table = self.tables[entity.name]
@@ -195,12 +193,12 @@ class Transaction:
         ).fetchall()
         return [table.row(row) for row in rows]
 
-    def _check_references(self, entity: Entity, row: Row, before: Row | None) -> None:
-        for field in _references(entity):
+    def _check_references(self, table: EntityTable, row: Row, before: Row | None) -> None:
+        for field in table.references:
             value = row[field.name]
             if value is None or (before is not None and before[field.name] == value):
                 continue
-            if field.ref == entity.name and value == row["id"]:
+            if field.ref == table.entity.name and value == row["id"]:
                 continue  # a row may refer to itself
             found = self.connection.execute(
                 f'SELECT 1 FROM "{field.ref}" WHERE "id" = ?', (value,)
@@ -229,33 +227,25 @@ class Transaction:
             )
         return wire
 
-    def _record(
+    def _keep(
         self, entity: Entity, kind: str, row_id: str, seq: int, before: Row | None,
-        after: Row | None, wire: str | None,
-    ) -> LogRecord:  # fmt: skip
-        return LogRecord(
-            seq, self.tx_id, self.now_ms, entity.name, row_id, kind, before, after, wire,
-            self.actor, self.cause, self.operation_id,
-        )  # fmt: skip
-
-    def _keep(self, record: LogRecord, before: str | None, after: str | None) -> None:
-        self.seq = record.seq
-        self.records.append(record)
-        self.log_rows.append(
-            (
-                record.seq, record.tx, record.at_ms, record.entity, record.row_id, record.kind,
-                before, after, record.actor, record.cause, record.operation_id,
+        after: Row | None, wire: str | None, before_text: str | None, after_text: str | None,
+    ) -> None:  # fmt: skip
+        """Take a change that was made: its record, and what the log stores of it."""
+        self.seq = seq
+        name = entity.name
+        self.records.append(
+            LogRecord(
+                seq, self.tx_id, self.now_ms, name, row_id, kind, before, after, wire, self.actor,
+                self.cause, self.operation_id,
             )
         )  # fmt: skip
-
-
-def _references(entity: Entity) -> tuple[Field, ...]:
-    # An entity is made once per definition and never changes, so the answer is kept on it.
-    found: tuple[Field, ...] | None = entity.__dict__.get("_references")
-    if found is None:
-        found = tuple(one for one in entity.fields if one.kind is FieldKind.REF)
-        entity.__dict__["_references"] = found
-    return found
+        self.log_rows.append(
+            (
+                seq, self.tx_id, self.now_ms, name, row_id, kind, before_text, after_text,
+                self.actor, self.cause, self.operation_id,
+            )
+        )  # fmt: skip
 
 
 def _conflict(entity: Entity, error: IntegrityError) -> Conflict:

@@ -146,8 +146,9 @@ def _judged(
     newest = newest_seqs(records)
     for record in records:
         current = connection.get(seen.entity, record.row_id)
+        # The page may end before the row's last change: what stands now says which one that is.
         is_newest = newest[name, record.row_id] == record.seq and (
-            current is None or current["_seq"] == record.seq
+            record.after is None if current is None else current["_seq"] == record.seq
         )
         if is_newest and current is not None:
             record.after = current
