@@ -23,6 +23,7 @@ PylonError
 ├── Internal                    an exception nobody expected; details carry an id, never internals
 ├── Unavailable                 retry with the same operation id; details carry the reason
 ├── FunctionTimeout             a function went over its budget and was rolled back
+├── AddressInUse                another program has the port
 └── AppError                    mistakes in an app's definition, with positions
     (LoadFailed: all of them at once)
 
@@ -251,6 +252,13 @@ class Mistake:
         if self.hint:
             text += f"\n  hint: {self.hint}"
         return text
+
+
+class AddressInUse(PylonError):
+    """Another program has the port."""
+
+    code = "ADDRESS_IN_USE"
+    http_status = 503
 
 
 class AppError(PylonError):

@@ -57,9 +57,8 @@ POLICY_DURATION_MS_MAX: Final = 36_525 * 86_400_000
 #: The log keeps what is inside either bound; older cursors get resync. (setting)
 RETAIN_CHANGES: Final = 1_000_000
 RETAIN_DAYS: Final = 30
-#: Operation ids outlive the log by this much, and are at most so many. Older: OPERATION_EXPIRED.
+#: Operation ids outlive the log by this much. Older: OPERATION_EXPIRED.
 OPERATION_EXTRA_DAYS: Final = 14
-OPERATIONS_MAX: Final = 5_000_000
 #: Log entries looked at by one pull. Outside 1..max: 400.
 PULL_LIMIT_MAX: Final = 1_000
 #: Entries of the tail kept in memory for live delivery; older ones are read from the file.

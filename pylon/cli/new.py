@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pylon.cli.output import print_json, print_line, print_table
+from pylon.cli.output import print_json, print_line, say
 from pylon.cli.project import json_option
 
 
@@ -27,7 +27,8 @@ def new(name: str | None, template: str, list_templates: bool, as_json: bool) ->
         if as_json:
             print_json([{"name": one.name, "summary": one.summary} for one in found])
         else:
-            print_table(["TEMPLATE", "WHAT IT IS"], [[one.name, one.summary] for one in found])
+            for one in found:
+                print_line(f"{one.name:<10} {one.summary}")
         return
     if name is None:
         raise click.UsageError("name the project: pylon new NAME")
@@ -36,4 +37,6 @@ def new(name: str | None, template: str, list_templates: bool, as_json: bool) ->
         print_json({"path": str(target), "template": template})
         return
     print_line(f"created {name} from the template {template}")
+    if (target / "src").is_dir() and not list((target / "web").glob("*.js")):
+        say("its page is not built: run `make client` in Pylon's checkout and create it again")
     print_line(f"next:  cd {name} && pylon")

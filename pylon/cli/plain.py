@@ -44,7 +44,7 @@ class _Lines:
         if event.kind == "state" and event.state is ProcessState.FAILED:
             has_mistakes = self._supervisor.lifecycle.exit_code == EXIT_APP_MISTAKES
             if has_mistakes and self._waits:
-                say("pylon: the app has mistakes; waiting for a save that mends them")
+                say("pylon: waiting for a save that mends it")
             else:
                 say("pylon: the runtime has failed; see above")
                 self._stopped.set()

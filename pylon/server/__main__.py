@@ -21,7 +21,7 @@ from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.config import ServerConfig, apply_dotenv, load_config
 
-#: The app has mistakes: a save may mend them, so whoever supervises waits for one.
+#: The app or its settings have mistakes: a save may mend them, so whoever supervises waits for one.
 EXIT_APP_MISTAKES = 3
 #: New objects before each pass of the collector, and passes before it looks at older ones. A push
 #: of rows makes thousands of objects and no cycle.
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         )  # fmt: skip
     except PylonError as error:
         report_failure(error)
-        return 1
+        return EXIT_APP_MISTAKES
     stacks = paths.stacks_path(project)
     descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     if hasattr(signal, "SIGUSR1"):

@@ -15,7 +15,7 @@ from typing import Any
 from pylon import limits, paths
 from pylon.app.loader import load_app
 from pylon.clock import SystemClock
-from pylon.errors import PylonError
+from pylon.errors import AddressInUse, PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.outbox import Outbox
 from pylon.server.auth.rates import RateLimiter
@@ -122,6 +122,9 @@ class Runtime:
             ),
             observer=self.observer, hub=hub,
             auth_rates=RateLimiter(self.clock, per_second=0.5, burst=30),
+            code_rates=RateLimiter(
+                self.clock, limits.CODES_PER_ADDRESS_HOUR / 3600, limits.CODES_PER_ADDRESS_HOUR
+            ),
             data_rates=RateLimiter(self.clock, per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
             reload=Reloader(database, definitions, hub, self.clock).reload,
@@ -242,7 +245,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise PylonError(
+        raise AddressInUse(
             f"cannot listen on {host}:{port}: {error.strerror}",
             hint="another program has the port; choose one with --port",
         ) from error

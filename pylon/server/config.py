@@ -57,6 +57,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     ),
     "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of sign-in mails."),
 }
+_KINDS: Final[Mapping[type, str]] = {
+    str: "a text", int: "an integer", float: "a number", list: "a list of texts"
+}  # fmt: skip
 _ENV_NAME: Final = re.compile(r"PYLON_([A-Z]+)_([A-Z_]+)\Z")
 _ENV_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z")
 #: Names that a project's .env must not set: they would steer the interpreter.
@@ -159,7 +162,7 @@ def _parsed(key: str, text: str, where: str) -> Any:
             return [part.strip() for part in text.split(",") if part.strip()]
         return kind(text)
     except ValueError:
-        raise ConfigError(f"{where}: {key} is a {kind.__name__}, not {text!r}") from None
+        raise ConfigError(f"{where}: {key} is {_KINDS[kind]}, not {text!r}") from None
 
 
 def _typed(key: str, value: Any, where: str) -> Any:
@@ -170,7 +173,7 @@ def _typed(key: str, value: Any, where: str) -> Any:
         isinstance(value, list) and all(isinstance(one, str) for one in value)
     )
     if type(value) is not kind or not is_text_list:
-        raise ConfigError(f"{where}: {key} is a {kind.__name__}, not {value!r}")
+        raise ConfigError(f"{where}: {key} is {_KINDS[kind]}, not {value!r}")
     return value
 
 

@@ -119,9 +119,11 @@ class Lifecycle:
         if self.state in (ProcessState.STOPPED, ProcessState.FAILED, ProcessState.BACKING_OFF):
             return self._start(now)
         self.is_wanted = True
+        is_hung = self.state is ProcessState.HUNG
         self.state = ProcessState.STOPPING
         self.kill_at = now + limits.DRAIN_SECONDS
-        return (Command.TERMINATE,)
+        # A loop that hangs hears no request to stop.
+        return (Command.KILL,) if is_hung else (Command.TERMINATE,)
 
     def _answered(self, now: float) -> tuple[Command, ...]:
         self.answered_at = now

@@ -22,7 +22,7 @@ import aiohttp
 from pylon import limits, paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import Clock
-from pylon.errors import PylonError
+from pylon.errors import AddressInUse
 from pylon.supervisor.lifecycle import Command, Event, Lifecycle, ProcessState
 from pylon.supervisor.process import RuntimeProcess
 
@@ -93,7 +93,7 @@ class Supervisor:
     async def start(self) -> None:
         """Bind the port and start the runtime; returns at once.
 
-        Raises PylonError where the port is taken.
+        Raises AddressInUse where the port is taken.
         """
         self._bind()
         loop = asyncio.get_running_loop()
@@ -109,7 +109,7 @@ class Supervisor:
             except OSError as error:
                 if error.errno == errno.EADDRINUSE and attempt + 1 < tries:
                     continue
-                raise PylonError(
+                raise AddressInUse(
                     f"cannot listen on {self.host}:{self.port}: {error.strerror}",
                     hint="another program has the port; choose one with --port",
                 ) from error
@@ -259,9 +259,9 @@ class Supervisor:
     async def reload(self, *, consent: bool = False) -> dict[str, Any]:
         """Load the app anew in the running runtime; with consent, lossy migrations too.
 
-        A runtime that could not start is started with what was saved.
+        A runtime that could not start, or that hangs, is started anew with what was saved.
         """
-        if self.state is ProcessState.FAILED:
+        if self.state in (ProcessState.FAILED, ProcessState.HUNG):
             await self.restart("the app was saved")
             state = await self.until(
                 ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS

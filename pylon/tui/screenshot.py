@@ -46,7 +46,7 @@ def _change(n: int) -> dict[str, Any]:
         "seq": 410 + n, "tx": 400 + n, "at": iso_ms(_START_MS + n * 873),
         "entity": entity, "row_id": f"01a20e1a-b7{n:02x}-7000-a966-4d707e87{n * 37 % 256:02x}ad",
         "kind": kinds.get(n, "update" if entity == "ReadMark" else "insert"),
-        "user": _PEOPLE[n % 3], "cause": "ws", "operation_id": None, "size": 180,
+        "user": _PEOPLE[n % 3], "cause": "ws", "operation_id": None,
     }  # fmt: skip
 
 

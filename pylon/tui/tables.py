@@ -24,7 +24,8 @@ CHANGES = (
 )  # fmt: skip
 CLIENTS = (
     Column("STATE", 14), Column("USER", 20), Column("CURSOR", 9, 100, right=True),
-    Column("LAG", 6, right=True), Column("QUEUED", 8, 76, right=True),
+    Column("LAG", 6, right=True), Column("BEHIND", 7, 80, right=True),
+    Column("QUEUED", 8, 90, right=True),
     Column("WAITING", 7, 110, right=True), Column("LAST SEEN", 9, 70),
     Column("CLIENT", 20, keeps_end=True),
 )  # fmt: skip
@@ -68,6 +69,7 @@ def client_line(client: dict[str, Any], width: int) -> Line:
             (client["email"] or "anonymous", "strong"),
             (str(client["cursor"] or "").rpartition(":")[2], "plain"),
             ("?" if lag is None else lag, "warn" if lag else "quiet"),
+            (duration_text(client["lag_s"]) if lag else "-", "warn" if lag else "quiet"),
             (size_text(client["queued_bytes"]), "warn" if client["queued_bytes"] else "quiet"),
             ("-" if client["pending"] is None else client["pending"], "quiet"),
             (clock_time(client["last_seen"])[:8], "quiet"), (client["client_id"], "quiet"),
@@ -132,6 +134,14 @@ HEADS = {
     "mails": lambda width: head_line(MAILS, width),
     "projects": lambda width: head_line(PROJECTS, width),
 }
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time span for people."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def size_text(count: int) -> str:

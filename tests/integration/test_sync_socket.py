@@ -404,3 +404,47 @@ async def test_pull_snapshot_and_socket_agree(serve: Serve) -> None:
     listed = (await bob.get("/api/entities/Note?limit=1000")).body["rows"]
     assert pulled == paged == {row["id"]: row for row in listed}
     assert all(row["secret"] is False for row in listed)
+
+
+async def test_server_sent_events_are_the_same_batches(serve: Serve) -> None:
+    """Batches join, end with the session, and a caller who leaves makes no noise."""
+    served = await serve(NOTES)
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    cursor, texts = "0", []
+    async with served.session.get(
+        f"{served.url}/api/sync/events?cursor=0", headers=ada.headers
+    ) as stream:
+        assert stream.status == 200
+        for n in range(3):
+            await bob.insert("Note", text="secret", secret=True)
+            await ada.insert("Note", text=f"n{n}")
+        while len(texts) < 3:
+            event, batch = await _event(stream)
+            assert event == "changes"
+            assert batch["after"].rpartition(":")[2] == cursor.rpartition(":")[2]
+            cursor = batch["through"]
+            texts += [one["row"]["text"] for one in batch["changes"] if one["entity"] == "Note"]
+        assert texts == ["n0", "n1", "n2"]
+        await ada.post("/api/auth/logout", {})
+        event, told = await _event(stream)
+        while event == "changes":
+            event, told = await _event(stream)
+        assert (event, told["reason"]) == ("goaway", "session ended")
+    again = await served.login("ada@example.com")
+    async with served.session.get(f"{served.url}/api/sync/events", headers=again.headers) as left:
+        assert left.status == 200
+    await again.insert("Note", text="nobody listens")
+    await asyncio.sleep(0.3)
+    await served.stop()
+    assert "Traceback" not in served.output
+
+
+async def _event(stream: aiohttp.ClientResponse) -> tuple[str, dict[str, Any]]:
+    name = ""
+    async with asyncio.timeout(5):
+        while line := await stream.content.readline():
+            if line.startswith(b"event: "):
+                name = line[7:].strip().decode()
+            elif line.startswith(b"data: "):
+                return name, json.loads(line[6:])
+    raise AssertionError("the stream ended")

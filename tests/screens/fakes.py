@@ -62,7 +62,7 @@ def change(seq: int, **changed: Any) -> dict[str, Any]:
     return {
         "seq": seq, "tx": seq, "at": AT, "entity": "Message", "row_id": f"row-{seq}",
         "kind": "insert", "user": "ada@example.com", "cause": "ws", "operation_id": None,
-        "size": 10, **changed,
+        **changed,
     }  # fmt: skip
 
 

@@ -138,8 +138,10 @@ class SessionService:
         account = accounts.account_by_id(self._rows, user_id)
         if account is None or account.disabled:
             return None
-        if session_id is not None and accounts.session_by_id(self._rows, session_id) is None:
-            return None
+        if session_id is not None:
+            session = accounts.session_by_id(self._rows, session_id)
+            if session is None or session.expires_at_ms <= self._clock.now_ms():
+                return None
         return Identity(
             kind=IdentityKind.USER, user_id=account.id, email=account.email, roles=account.roles,
             session_id=session_id, auth_version=account.auth_version,

@@ -113,7 +113,7 @@ def change_of(record: LogRecord, emails: dict[str, str]) -> dict[str, Any]:
         "seq": record.seq, "tx": record.tx, "at": iso_ms(record.at_ms), "entity": record.entity,
         "row_id": record.row_id, "kind": record.kind,
         "user": emails.get(record.actor or "", record.actor), "cause": record.cause,
-        "operation_id": record.operation_id, "size": len(record.wire or ""),
+        "operation_id": record.operation_id,
     }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ async def magic_send(exchange: Exchange) -> web.StreamResponse:
     body = await exchange.json_object()
     services = exchange.services
     email = normalise_email(body.get("email"))
+    services.code_rates.demand(exchange.address)
     code = await services.sessions.send_code(email)
     services.outbox.send(
         email,

@@ -65,18 +65,21 @@ class Gate:
             exchange = Exchange(
                 request, self._services, request.path, is_local_socket=self._is_local_socket
             )
-            return await self._router.dispatch(exchange)
+            answer = await self._router.dispatch(exchange)
         except PylonError as error:
-            return self._refusal(request, error)
+            answer = self._refusal(request, error)
         except (asyncio.CancelledError, ConnectionError):
             raise
         except web.HTTPException as error:
-            return error_answer(_as_pylon_error(error))
+            answer = error_answer(_as_pylon_error(error))
         except Exception as error:  # noqa: BLE001 -- the last net: nothing leaks (I76)
             error_id = self._services.ids.uuid7()
             _log.error("http.failed %s %s id=%s", request.method, request.path, error_id,
                        exc_info=error)  # fmt: skip
-            return error_answer(Internal(id=error_id))
+            answer = error_answer(Internal(id=error_id))
+        if not answer.prepared:
+            answer.headers["Server"] = "Pylon"  # not which libraries in which versions
+        return answer
 
     def _refusal(self, request: web.BaseRequest, error: PylonError) -> web.Response:
         answer = error_answer(error)

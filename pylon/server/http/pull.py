@@ -1,20 +1,16 @@
-"""Sync without a socket: pull, push, snapshot and server-sent events.
+"""Sync without a socket: pull, push and snapshot.
 
 The same batches as the socket's, by the same routine.
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
 from pylon import limits
 from pylon.clock import iso_ms
-from pylon.errors import InvalidArgument, ResyncRequired, Unauthenticated
-from pylon.identity import IdentityKind
+from pylon.errors import InvalidArgument, ResyncRequired
 from pylon.policy.sqlclause import both
 from pylon.protocol.change import Cursor, parse_cursor
 from pylon.protocol.messages import Operation, SubscriptionSpec
@@ -28,8 +24,6 @@ from pylon.server.sync.projection import batch_text
 from pylon.server.sync.subscription import make_subscription
 from pylon.server.sync.view import View, make_view, whole_view
 
-_SSE_POLL_SECONDS = 0.1
-
 
 class PushBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of POST /api/sync/push."""
@@ -39,7 +33,8 @@ class PushBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     atomic: bool = False
 
 
-def _view(exchange: Exchange, subscriptions: str | None) -> View:
+def view_of(exchange: Exchange, subscriptions: str | None) -> View:
+    """Return what the caller follows: the given subscriptions, or all that he may see."""
     definition = exchange.services.definitions.current
     if subscriptions is None:
         return whole_view(definition, exchange.identity)
@@ -56,7 +51,7 @@ def _view(exchange: Exchange, subscriptions: str | None) -> View:
     return make_view(definition, exchange.identity, made)
 
 
-def _start(exchange: Exchange, text: str | None) -> Cursor:
+def start_of(exchange: Exchange, text: str | None) -> Cursor:
     """Return where to read from: the cursor, or the log's beginning while it holds it."""
     database = exchange.services.database
     cursor = parse_cursor(text)
@@ -70,7 +65,8 @@ def _start(exchange: Exchange, text: str | None) -> Cursor:
     return database.cursor(0)
 
 
-async def _read(exchange: Exchange, view: View, cursor: Cursor, limit: int) -> Page:
+async def read_batch(exchange: Exchange, view: View, cursor: Cursor, limit: int) -> Page:
+    """Return the next page of a view; raises ResyncRequired."""
     database = exchange.services.database
     now = iso_ms(exchange.services.clock.now_ms())
     return await database.readers.run(
@@ -84,9 +80,9 @@ async def pull(exchange: Exchange) -> web.StreamResponse:
     limit = integer(query.get("limit"), "limit") or limits.PULL_LIMIT_MAX
     if not 1 <= limit <= limits.PULL_LIMIT_MAX or query.get("limit") == "0":
         raise InvalidArgument(f"limit is 1 to {limits.PULL_LIMIT_MAX}", field="limit")
-    view = _view(exchange, query.get("subscriptions"))
-    cursor = _start(exchange, query.get("cursor"))
-    page = await _read(exchange, view, cursor, limit)
+    view = view_of(exchange, query.get("subscriptions"))
+    cursor = start_of(exchange, query.get("cursor"))
+    page = await read_batch(exchange, view, cursor, limit)
     epoch = exchange.services.database.epoch
     return json_text(batch_text(epoch, page.after, page.through, page.tail, more=page.more))
 
@@ -136,74 +132,3 @@ async def snapshot(exchange: Exchange) -> web.StreamResponse:
     following = "null" if last is None else f'"{last}"'
     at = services.database.cursor(head)
     return json_text(f'{{"rows":[{rows}],"at":"{at}","next":{following}}}')
-
-
-async def events(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/sync/events: batches as server-sent events, `id:` their `through`."""
-    query = exchange.query()
-    services = exchange.services
-    identity = exchange.identity
-    services.hub.admit(identity, exchange.address)
-    view = _view(exchange, query.get("subscriptions"))
-    text = exchange.request.headers.get("Last-Event-ID") or query.get("cursor")
-    cursor = _start(exchange, text)
-    definition = services.definitions.current
-    answer = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream", "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-    )  # fmt: skip
-    page = await _read(exchange, view, cursor, limits.PULL_LIMIT_MAX)
-    await answer.prepare(exchange.request)
-    last_sent = services.clock.monotonic()
-    while True:
-        epoch = services.database.epoch
-        is_due = services.clock.monotonic() - last_sent > services.hub.heartbeat_s
-        if page.tail or page.more or is_due:
-            batch = batch_text(epoch, cursor.seq, page.through, page.tail, more=page.more)
-            await _send(answer, "changes", batch, f"{epoch}:{page.through}")
-            last_sent = services.clock.monotonic()
-            cursor = services.database.cursor(page.through)
-        if services.is_stopping:
-            await _send(answer, "goaway", '{"reason":"stopping","retry_ms":500}')
-            return answer
-        if services.definitions.current is not definition:
-            definition = services.definitions.current
-            await _send(answer, "schema", f'{{"schema":"{definition.hash}"}}')
-            view = _view(exchange, query.get("subscriptions"))
-        if not page.more:
-            await _until_newer(exchange, cursor.seq, last_sent)
-        _demand_session(exchange)
-        try:
-            page = await _read(exchange, view, cursor, limits.PULL_LIMIT_MAX)
-        except ResyncRequired as error:
-            reason = error.details["reason"]
-            await _send(
-                answer, "resync", f'{{"reason":"{reason}","head":"{services.database.cursor()}"}}'
-            )
-            return answer
-
-
-async def _until_newer(exchange: Exchange, seq: int, last_sent: float) -> None:
-    services = exchange.services
-    while services.database.head <= seq and not services.is_stopping:
-        await asyncio.sleep(_SSE_POLL_SECONDS)
-        if services.clock.monotonic() - last_sent > services.hub.heartbeat_s:
-            return
-        _demand_session(exchange)
-
-
-def _demand_session(exchange: Exchange) -> None:
-    """End the stream of a session that has ended."""
-    identity = exchange.identity
-    if identity.kind is not IdentityKind.USER or identity.user_id is None:
-        return
-    now = exchange.services.sessions.identity_now(identity.user_id, identity.session_id)
-    if now is None or now.auth_version != identity.auth_version:
-        raise Unauthenticated("the session has ended")
-
-
-async def _send(answer: web.StreamResponse, event: str, data: str, id_: Any = None) -> None:
-    head = f"id: {id_}\n" if id_ is not None else ""
-    await answer.write(f"{head}event: {event}\ndata: {data}\n\n".encode())

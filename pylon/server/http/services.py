@@ -36,6 +36,8 @@ class Services:
     observer: Observer
     hub: Hub
     auth_rates: RateLimiter
+    #: Codes sent, per address that asks.
+    code_rates: RateLimiter
     data_rates: RateLimiter | None
     admin_tokens: tuple[str, ...]
     #: Reloads the app; answers what the admin API answers.

@@ -7,6 +7,7 @@ from aiohttp import web
 from pylon.server.http import (
     admin,
     auth,
+    events,
     functions,
     openapi,
     pull,
@@ -54,7 +55,7 @@ def make_router(*, is_dev: bool) -> Router:
         ("GET", "/api/sync/pull", pull.pull),
         ("POST", "/api/sync/push", pull.push),
         ("GET", "/api/sync/snapshot", pull.snapshot),
-        ("GET", "/api/sync/events", pull.events),
+        ("GET", "/api/sync/events", events.events),
         ("POST", "/api/auth/magic/send", auth.magic_send),
         ("POST", "/api/auth/magic/verify", auth.magic_verify),
         ("GET", "/api/auth/me", auth.me),

@@ -111,6 +111,10 @@ def _rows(count: int) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
 
 
+def _rows_have(count: int) -> str:
+    return "1 row has" if count == 1 else f"{count} rows have"
+
+
 def _losses(connection: RawConnection, step: SchemaStep) -> list[str]:
     table = f'"{step.entity}"'
     if step.kind is StepKind.DROP_TABLE:
@@ -118,7 +122,7 @@ def _losses(connection: RawConnection, step: SchemaStep) -> list[str]:
         return [f"{step.description}: {_rows(count)}"] if count else []
     assert step.old is not None
     count = _count(connection, f'SELECT count(*) FROM {table} WHERE "{step.old.name}" IS NOT NULL')
-    return [f"{step.description}: {_rows(count)} have a value"] if count else []
+    return [f"{step.description}: {_rows_have(count)} a value"] if count else []
 
 
 def _blockers(connection: RawConnection, step: SchemaStep, old: Schema, new: Schema) -> list[str]:
@@ -126,7 +130,7 @@ def _blockers(connection: RawConnection, step: SchemaStep, old: Schema, new: Sch
     if step.kind is StepKind.ADD_FIELD:
         assert step.new is not None
         count = _count(connection, f"SELECT count(*) FROM {table}")
-        text = f"{_rows(count)} have no {step.new.name}: give it a default, or | None"
+        text = f"{_rows_have(count)} no {step.new.name}: give it a default, or | None"
         return [f"{step.entity}: {text}"] if count else []
     if step.kind is StepKind.CREATE_INDEX:
         return _duplicates(connection, step, old, new)
@@ -136,7 +140,7 @@ def _blockers(connection: RawConnection, step: SchemaStep, old: Schema, new: Sch
     if not step.new.nullable and step.old.nullable:
         count = _count(connection, f'SELECT count(*) FROM {table} WHERE "{step.old.name}" IS NULL')
         if count:
-            found.append(f"{step.entity}: {_rows(count)} have no {step.new.name}")
+            found.append(f"{step.entity}: {_rows_have(count)} no {step.new.name}")
     if step.new.kind is FieldKind.REF and step.new.ref != step.old.ref:
         found += _dangling(connection, step, old)
     if step.new.kind is FieldKind.ENUM:
@@ -148,7 +152,7 @@ def _blockers(connection: RawConnection, step: SchemaStep, old: Schema, new: Sch
         )
         if count:
             found.append(
-                f"{step.entity}: {_rows(count)} have a {step.new.name} that is no choice any more"
+                f"{step.entity}: {_rows_have(count)} a {step.new.name} that is no choice any more"
             )
     return found
 
@@ -164,7 +168,7 @@ def _dangling(connection: RawConnection, step: SchemaStep, old: Schema) -> list[
     count = _count(
         connection, f'SELECT count(*) FROM "{step.entity}" WHERE {column} IS NOT NULL{found}'
     )
-    text = f"{_rows(count)} have a {step.new.name} that is no {step.new.ref}"
+    text = f"{_rows_have(count)} a {step.new.name} that is no {step.new.ref}"
     return [f"{step.entity}: {text}"] if count else []
 
 

@@ -66,7 +66,8 @@ class Trimmer:
             return horizon, forgotten
 
         horizon, forgotten = (await self._database.writer.submit(work)).value
+        has_moved = bool(horizon > before)
         self._database.horizon = horizon
-        if horizon > before:
+        if has_moved:
             _log.info("log.trimmed through=%d", horizon)
-        return horizon > before or forgotten > 0
+        return has_moved or bool(forgotten)

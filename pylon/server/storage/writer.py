@@ -250,6 +250,8 @@ class Writer:
         self.commit_ms = (self._clock.monotonic() - started) * 1000
         self.batches += 1
         self.operations += batch.operations
+        if self.health == "disk_full":
+            self.health = "ok"  # there is room again
         self._records_since_checkpoint += len(batch.records)
         self._publish(taken, batch)
 

@@ -84,18 +84,29 @@ class Hub:
         total, per_user, per_address = self._sockets_max
         user = principal_of(identity)
         if (
-            len(self._connections) >= total
+            sum(self._addresses.values()) >= total
             or self._addresses.get(address, 0) >= per_address
             or (user and self._users.get(user, 0) >= per_user)
         ):
             raise RateLimited("too many sockets", retry_after_s=5)
 
+    def enter(self, identity: Identity, address: str) -> None:
+        """Count a stream or socket that was admitted."""
+        user = principal_of(identity)
+        self._users[user] = self._users.get(user, 0) + 1
+        self._addresses[address] = self._addresses.get(address, 0) + 1
+
+    def leave(self, identity: Identity, address: str) -> None:
+        """Count it no more."""
+        for table, key in ((self._users, principal_of(identity)), (self._addresses, address)):
+            table[key] = table.get(key, 1) - 1
+            if table[key] <= 0:
+                del table[key]
+
     def attach(self, connection: Connection) -> None:
         """Take a connection that was upgraded."""
         self._connections[connection.id] = connection
-        user = principal_of(connection.identity)
-        self._users[user] = self._users.get(user, 0) + 1
-        self._addresses[connection.address] = self._addresses.get(connection.address, 0) + 1
+        self.enter(connection.identity, connection.address)
         self._sessions.watch_expiry(connection.identity)
 
     def detach(self, connection: Connection) -> None:
@@ -105,13 +116,7 @@ class Hub:
         connection.is_closed = True
         connection.subscriber.phase = Phase.CLOSED
         self._pump.leave(connection)
-        for table, key in (
-            (self._users, principal_of(connection.identity)),
-            (self._addresses, connection.address),
-        ):
-            table[key] = table.get(key, 1) - 1
-            if table[key] <= 0:
-                del table[key]
+        self.leave(connection.identity, connection.address)
         if connection.reader is not None:
             connection.reader.cancel()
         for task in connection.calls.values():

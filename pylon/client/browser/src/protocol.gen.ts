@@ -355,6 +355,7 @@ export type Downstream =
 /** Codes of the runtime; an app's own refusals add theirs. */
 export type ErrorCode =
   | "ABORTED"
+  | "ADDRESS_IN_USE"
   | "APP_ERROR"
   | "CONFLICT"
   | "FORBIDDEN_ORIGIN"
@@ -369,6 +370,7 @@ export type ErrorCode =
   | "PAYLOAD_TOO_LARGE"
   | "POLICY_DENIED"
   | "RATE_LIMITED"
+  | "REQUEST_TIMEOUT"
   | "RESYNC_REQUIRED"
   | "TRANSACTION_TOO_LARGE"
   | "UNAUTHENTICATED"
