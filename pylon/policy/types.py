@@ -10,6 +10,7 @@ from pylon import limits
 from pylon.clock import iso_ms
 from pylon.policy import ir
 from pylon.policy.ir import TypeKind, ValueType
+from pylon.schema.decimals import units_of
 from pylon.schema.model import Field, FieldKind
 from pylon.schema.times import datetime_ms, parse_date, parse_datetime
 
@@ -88,15 +89,11 @@ def _parsed(parse: Callable[[str], str], text: str) -> str:
 
 def _units(value: Any, scale: int) -> int:
     try:
-        scaled = Decimal(str(value)).scaleb(scale)
-        units = int(scaled)
-    except (ArithmeticError, ValueError):
+        return units_of(Decimal(str(value)), scale)
+    except ArithmeticError:
         raise TypeMistake(f"{value!r} is no decimal") from None
-    if units != scaled:
-        raise TypeMistake(f"{value!r} has more than {scale} digits behind the point")
-    if abs(units) > BIGINT_MAX:
-        raise TypeMistake(f"{value!r} is too large")
-    return units
+    except ValueError as error:
+        raise TypeMistake(f"{value!r} {error}") from None
 
 
 def check_comparable(op: str, left: ValueType, right: ValueType) -> None:
