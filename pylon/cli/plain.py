@@ -64,7 +64,7 @@ async def run_plain(
         project, clock, mode=mode, host=host, port=port, may_move=may_move, detach=detach,
         extra=extra,
     )  # fmt: skip
-    supervisor.listen(_Lines(supervisor, stopped, waits=mode == "dev").take)
+    supervisor.listen(_Lines(supervisor, stopped, waits=mode == "dev" and not detach).take)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
 import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Static
 
 from pylon.clock import Clock
+from pylon.printable import clean_block
 from pylon.supervisor import registry
 from pylon.tui.dialogs import Menu, Prompt, Question
 from pylon.tui.model import DashboardState
@@ -44,7 +47,7 @@ class Launcher(App[Choice]):
         Binding("o", "open", "Browser"),
         Binding("c", "create", "Create"),
         Binding("f", "forget", "Forget"),
-        Binding("q,escape,ctrl+q", "leave", "Quit"),
+        Binding("q,escape,ctrl+q", "leave", "Quit", key_display="q"),
     ]
 
     def __init__(self, clock: Clock) -> None:
@@ -80,8 +83,27 @@ class Launcher(App[Choice]):
             self.exit(Choice(open=Path(self._current["path"])))
 
     def action_start(self) -> None:
-        """Start a project: its dashboard does that."""
-        self.action_choose()
+        """Start a project in the background; it runs on when this list is left."""
+        row = self._current
+        if row is None:
+            return
+        if row["pid"] is not None:
+            self.notify(f"{row['name']} runs already; enter attaches to it", timeout=3)
+            return
+        self.notify(f"starting {row['name']} …", timeout=3)
+        self.run_worker(self._start(row["name"], row["path"]), name=f"start {row['path']}")
+
+    async def _start(self, name: str, path: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pylon", "dev", path, "--no-tui", "--detach",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        _, said = await process.communicate()
+        if process.returncode != 0:
+            text = clean_block(said.decode("utf-8", "replace").strip())
+            self.notify(text, title=f"{name} did not start", severity="error", timeout=10)
+        self._show()
 
     def action_stop(self) -> None:
         """Stop a running runtime."""

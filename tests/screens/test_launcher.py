@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -71,3 +72,28 @@ async def test_creating_asks_for_template_and_name() -> None:
         await pilot.press(*"mine", "enter")
         await pilot.pause(0.1)
     assert app.return_value == Choice(create="mine", template="chat")
+
+
+async def test_a_project_is_started_and_stopped_from_the_list(tmp_path: Path) -> None:
+    """s starts it in the background, x stops it; a broken one says why."""
+    project = _project(tmp_path, "real")
+    (project / "app.py").write_text("from pylon import App\n\napp = App('real')\n")
+    (project / "pylon.toml").write_text("[server]\nport = 0\n")
+    app = Launcher(SystemClock())
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.pause(0.2)
+        await pilot.press("s")
+        await _until(app, "● running", 20)
+        await pilot.press("x")
+        await _until(app, "○ stopped", 10)
+        (project / "app.py").write_text("this is no Python")
+        await pilot.press("s")
+        await _until(app, "did not start", 20)
+
+
+async def _until(app: Launcher, words: str, seconds: float) -> None:
+    for _ in range(int(seconds / 0.1)):
+        if words in shown(app):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{words} was never shown:\n{shown(app)}")
