@@ -59,6 +59,7 @@ class RuntimeProcess:
             paths.runtime_log_path(self._project), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600
         )
         if self._detach:
+            printed_from = os.lseek(log, 0, os.SEEK_END)
             # Not asyncio's: that one kills its child when the loop closes.
             child = subprocess.Popen(  # noqa: ASYNC220, S603 -- returns at once; our own program
                 [*command, "--detach"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -66,7 +67,7 @@ class RuntimeProcess:
             )  # fmt: skip
             os.close(log)
             self._process = child
-            self._tasks = [loop.create_task(self._poll(child))]
+            self._tasks = [loop.create_task(self._poll(child, printed_from))]
             return
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -92,9 +93,13 @@ class RuntimeProcess:
             os.close(log)
         self._on_exit(await process.wait())
 
-    async def _poll(self, process: subprocess.Popen[bytes]) -> None:
+    async def _poll(self, process: subprocess.Popen[bytes], printed_from: int) -> None:
         while process.poll() is None:  # noqa: ASYNC110 -- a plain child has no event to wait for
             await asyncio.sleep(_POLL_SECONDS)
+        with paths.runtime_log_path(self._project).open("rb") as log:
+            log.seek(printed_from)
+            for line in log.read(_LINE_BYTES_MAX).splitlines():
+                self._on_line(line.decode("utf-8", "replace"))
         self._on_exit(process.returncode)
 
     def release(self) -> None:

@@ -80,7 +80,7 @@ async def test_a_project_is_started_and_stopped_from_the_list(tmp_path: Path) ->
     (project / "app.py").write_text("from pylon import App\n\napp = App('real')\n")
     (project / "pylon.toml").write_text("[server]\nport = 0\n")
     app = Launcher(SystemClock())
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
         await pilot.pause(0.2)
         await pilot.press("s")
         await _until(app, "● running", 20)
