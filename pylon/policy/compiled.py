@@ -150,6 +150,7 @@ class CompiledExpression:
         self, identity: Identity, *, alias: str, now: str, args: Mapping[str, Any] | None = None
     ) -> SqlClause:
         """Return the SQL condition over the columns of `alias`."""
+        assert not self.speaks_of_both_images, "a row in a table has one image"
         key = f"column {alias}"
         if key not in self._templates:
             self._templates[key] = SqlWriter(column_of(alias)).write(self.condition)
@@ -161,6 +162,7 @@ class CompiledExpression:
         self, identity: Identity, *, column: str, now: str, args: Mapping[str, Any] | None = None
     ) -> SqlClause | None:
         """Return the SQL condition over a JSON image; None where only the predicate is exact."""
+        assert not self.speaks_of_both_images, "a stored image is one"
         key = f"image {column}"
         if key not in self._templates:
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -39,7 +40,7 @@ _STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 _SKIPPED = re.compile(rf"{_STRING.pattern}|#[^\n]*")
 _MANY_NEGATIONS = re.compile(rf"((!|\bnot\b)\s*){{{limits.POLICY_DEPTH_MAX + 1}}}")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 _TOO_DEEP = f"nested deeper than {limits.POLICY_DEPTH_MAX}"
 _FRAMES_MAX = 5_000
 
@@ -133,6 +134,8 @@ def _what_is_wrong(text: str, at: int) -> str:
         return "the expression ends too early"
     if rest[0] == "=" and not rest.startswith("=="):
         return "a single = is no comparison; write =="
+    if rest[0] in "'\"":
+        return "this text does not end"
     word = re.match(r"\w+|\S{1,3}", rest)
     return f"{word[0] if word else rest[:3]!r} is not expected here"
 
@@ -152,54 +155,60 @@ def _grammar(bare_fields: bool) -> pp.ParserElement:
     keyword.set_parse_action(
         lambda _, at, tokens: Literal({"null": None, "true": True, "false": False}[tokens[0]], at)
     )
-    items = pp.Optional(pp.DelimitedList(expression))
-    list_node = pp.Suppress("[") + items + pp.Suppress("]")
+    # A minus stands where nothing else can follow: the mistake is then found at its own place.
+    comma = pp.Suppress(",")
+    items = pp.Optional(expression + pp.ZeroOrMore(comma - expression))
+    list_node = pp.Suppress("[") - items - pp.Suppress("]")
     list_node.set_parse_action(lambda _, at, tokens: ListNode(tuple(tokens), at))
-    call = plain_name + opening + pp.Group(items) + closing
+    call = plain_name + opening - pp.Group(items) - closing
     call.set_parse_action(lambda _, at, tokens: Call(tokens[0], tuple(tokens[1]), at))
-    path = plain_name + pp.ZeroOrMore(pp.Suppress(".") + name)
+    path = plain_name + pp.ZeroOrMore(pp.Suppress(".") - name)
     path.set_parse_action(lambda _, at, tokens: _path(tuple(tokens), at, bare_fields))
 
     compare_op = pp.one_of("== != <= >= < >")
-    in_op = pp.Keyword("in") | (pp.Keyword("not") + pp.Keyword("in"))
+    in_op = pp.Keyword("in") | (pp.Keyword("not") - pp.Keyword("in"))
     in_op.set_parse_action(lambda tokens: " ".join(tokens))
     value = pp.Forward()
-    exists_filter = name + (compare_op | in_op) + value
-    exists_filter.set_parse_action(
-        lambda _, at, tokens: Filter(tokens[0], tokens[1], tokens[2], at)
-    )
+    exists_filter = name - (compare_op | in_op) - value
+    exists_filter.set_parse_action(_exists_filter)
     exists = (
-        pp.Suppress(pp.Keyword("exists")) + name + opening
-        + pp.Group(pp.DelimitedList(exists_filter, ",")) + closing
+        pp.Suppress(pp.Keyword("exists")) - name - opening
+        - pp.Group(exists_filter + pp.ZeroOrMore(comma - exists_filter)) - closing
     )  # fmt: skip
     exists.set_parse_action(lambda _, at, tokens: Exists(tokens[0], tuple(tokens[1]), at))
 
     atom = (
         number | string | keyword | list_node | exists | call | path
-        | (opening + expression + closing)
+        | (opening - expression - closing)
     )  # fmt: skip
     unit = pp.MatchFirst([pp.Keyword(word) for word in _UNIT_MS])
-    duration = pp.one_of("+ -") + unit + opening + pp.Regex(r"[0-9]{1,12}") + closing
+    amount = pp.Regex(r"[0-9]{1,12}(\.[0-9]{1,3})?(?![0-9.])")
+    duration = pp.one_of("+ -") - unit - opening - amount - closing
     value <<= atom + pp.ZeroOrMore(pp.Group(duration))
     value.set_parse_action(_shift)
-    comparison = value + pp.Optional((compare_op | in_op) + value)
+    comparison = value + pp.Optional((compare_op | in_op) - value)
     comparison.set_parse_action(_comparison)
     negation = pp.Forward()
-    negated = pp.Suppress(pp.Literal("!") + ~pp.Literal("=") | pp.Keyword("not")) + negation
+    negated = pp.Suppress(pp.Literal("!") + ~pp.Literal("=") | pp.Keyword("not")) - negation
     negated.set_parse_action(lambda _, at, tokens: Not(tokens[0], at))
     negation <<= negated | comparison
-    conjunction = pp.DelimitedList(negation, pp.Literal("&&") | pp.Keyword("and"))
-    conjunction.set_parse_action(
-        lambda _, at, tokens: And(tuple(tokens), at) if len(tokens) > 1 else tokens[0]
-    )
-    disjunction = pp.DelimitedList(conjunction, pp.Literal("||") | pp.Keyword("or"))
-    disjunction.set_parse_action(
-        lambda _, at, tokens: Or(tuple(tokens), at) if len(tokens) > 1 else tokens[0]
-    )
+    conjunction = _joined(negation, "&&", "and", And)
+    disjunction = _joined(conjunction, "||", "or", Or)
     expression <<= disjunction
     whole = expression.copy()
     whole.ignore(pp.Regex(r"#[^\n]*"))
     return whole
+
+
+def _joined(
+    item: pp.ParserElement, symbol: str, word: str, made: type[And | Or]
+) -> pp.ParserElement:
+    operator = pp.Suppress(pp.Literal(symbol) | pp.Keyword(word))
+    joined = item + pp.ZeroOrMore(operator - item)
+    joined.set_parse_action(
+        lambda _, at, tokens: made(tuple(tokens), at) if len(tokens) > 1 else tokens[0]
+    )
+    return joined
 
 
 def _number(text: str, at: int) -> int | float:
@@ -214,7 +223,10 @@ def _number(text: str, at: int) -> int | float:
 
 
 def _unquote(text: str, at: int) -> str:
-    value = _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text[1:-1])
+    unknown = next((one[1] for one in _ESCAPE.finditer(text) if one[1] not in _ESCAPED), None)
+    if unknown is not None:
+        raise GrammarError(f"\\{unknown} means nothing in a text; write \\\\ for a backslash", at)
+    value = _ESCAPE.sub(lambda found: _ESCAPED[found[1]], text[1:-1])
     try:
         check_text(value)
     except ValueError as error:
@@ -238,7 +250,7 @@ def _shift(_: str, at: int, tokens: Any) -> Node:
     if len(tokens) == 1:
         return node
     ms = sum(
-        int(amount) * _UNIT_MS[unit] * (1 if sign == "+" else -1)
+        int(Decimal(amount) * _UNIT_MS[unit]) * (1 if sign == "+" else -1)
         for sign, unit, amount in tokens[1:]
     )
     return Shift(node, ms, at)

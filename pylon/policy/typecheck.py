@@ -342,7 +342,10 @@ class Checker:
             )
         wanted, given = _FUNCTIONS[node.name], len(node.arguments)
         if wanted is not None and given != wanted:
-            raise self._names.stop(node.at, f"{node.name} takes {wanted} arguments, not {given}")
+            plural = "" if wanted == 1 else "s"
+            raise self._names.stop(
+                node.at, f"{node.name} takes {wanted or 'no'} argument{plural}, not {given}"
+            )
         if wanted is None and given == 0:
             raise self._names.stop(node.at, f"{node.name} takes at least one argument")
 
