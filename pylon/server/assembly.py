@@ -110,11 +110,16 @@ class Runtime:
                 config["limits.sockets_per_address"],
             ),
         )  # fmt: skip
+        executor = Executor(
+            database, definitions, self.clock, self.ids, self.observer,
+            retain_days=config["log.retain_days"],
+        )  # fmt: skip
+        self._stopper.add("outgoing", executor.close)
         per_second = config["limits.requests_per_second"]
         self.services = Services(
             config=config, clock=self.clock, ids=self.ids, database=database,
             definitions=definitions,
-            executor=Executor(database, definitions, self.clock, self.ids, self.observer),
+            executor=executor,
             reads=Reads(database, definitions, self.clock), sessions=sessions,
             outbox=Outbox(
                 config.project / ".pylon" / "outbox", config["mail.from"], self.clock, self.ids,

@@ -66,3 +66,36 @@ async def test_internal_and_unknown_functions_are_not_there(serve: Serve) -> Non
     assert (await ada.call("hidden")).code == "NOT_FOUND"
     assert (await ada.call("nothing")).code == "NOT_FOUND"
     assert (await served.anonymous().call("mine")).code == "UNAUTHENTICATED"
+
+
+OUTGOING = """
+from __future__ import annotations
+
+import aiohttp
+from pylon import App
+
+app = App("outgoing")
+
+
+@app.action(allow="true")
+async def fetch(ctx, url: str) -> str:
+    try:
+        async with ctx.http.get(url) as answer:
+            return await answer.text()
+    except aiohttp.ClientError as error:
+        return f"refused: {error}"
+"""
+
+
+async def test_outgoing_requests_reach_no_private_address(serve: Serve) -> None:
+    """Names, literals, mapped addresses and the runtime itself: all refused by the guard."""
+    served = await serve(OUTGOING)
+    nobody = served.anonymous()
+    for url in (
+        f"http://127.0.0.1:{served.port}/api/health", f"http://localhost:{served.port}/api/health",
+        f"http://[::ffff:127.0.0.1]:{served.port}/", "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/", "http://0.0.0.0/",
+    ):  # fmt: skip
+        answer = await nobody.call("fetch", url=url)
+        assert answer.status == 200, answer
+        assert "not a public address" in answer.body["value"], (url, answer.body)

@@ -11,6 +11,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import aiohttp
+
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, FunctionKind, to_json
@@ -25,6 +27,7 @@ from pylon.server.functions.context import ActionContext, QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
+from pylon.server.functions.outgoing import open_session
 from pylon.server.functions.push import push_atomic, push_each
 from pylon.server.observe import Observer
 from pylon.server.storage.database import Database
@@ -35,7 +38,7 @@ class Executor:
 
     def __init__(
         self, database: Database, definitions: DefinitionHolder, clock: Clock, ids: IdSource,
-        observer: Observer,
+        observer: Observer, *, retain_days: int = limits.RETAIN_DAYS,
     ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions
@@ -43,9 +46,15 @@ class Executor:
         self._ids = ids
         self._observer = observer
         self._app_code = AppCode(database, clock, ids)
-        self._preparer = Preparer(self._app_code, definitions, clock, ids)
-        #: The session that actions make outgoing requests with; set by the assembly.
-        self.http: Any = None
+        self._preparer = Preparer(self._app_code, definitions, clock, ids, retain_days=retain_days)
+        #: The session that actions make outgoing requests with; opened by the first action.
+        self._http: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the session for outgoing requests."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
 
     # --- mutations
 
@@ -135,7 +144,9 @@ class Executor:
 
         seed = self._ids.random_bytes(16)
         facts = code.facts(definition, identity, now, seed, limits.FUNCTION_SECONDS)
-        context = ActionContext(facts, run, self.http)
+        if self._http is None:
+            self._http = open_session()
+        context = ActionContext(facts, run, self._http)
         try:
             result = function.handler(context, **decoded)
             if inspect.isasyncgen(result):

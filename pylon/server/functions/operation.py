@@ -27,7 +27,7 @@ from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.storage import operations
 from pylon.server.storage.transaction import Transaction
 
-_MEMORY_MS: Final = (limits.RETAIN_DAYS + limits.OPERATION_EXTRA_DAYS) * 86_400_000
+_DAY_MS: Final = 86_400_000
 
 
 class _Recorded(Conflict):
@@ -38,9 +38,11 @@ class Preparer:
     """Makes operations of what callers ask, before any transaction; one per runtime."""
 
     def __init__(
-        self, app_code: AppCode, definitions: DefinitionHolder, clock: Clock, ids: IdSource
-    ) -> None:
+        self, app_code: AppCode, definitions: DefinitionHolder, clock: Clock, ids: IdSource, *,
+        retain_days: int,
+    ) -> None:  # fmt: skip
         self.app_code = app_code
+        self._memory_ms = (retain_days + limits.OPERATION_EXTRA_DAYS) * _DAY_MS
         self.ids = ids
         self._definitions = definitions
         self._clock = clock
@@ -53,7 +55,7 @@ class Preparer:
             if not is_operation_id(op_id):
                 raise InvalidArgument("an op_id is 1-64 of A-Za-z0-9_.:-", field="op_id")
             minted_ms = uuid7_time_ms(op_id)
-            if minted_ms is not None and minted_ms < self._clock.now_ms() - _MEMORY_MS:
+            if minted_ms is not None and minted_ms < self._clock.now_ms() - self._memory_ms:
                 raise OperationExpired()
         definition = self._definitions.current
         if fn not in BUILTINS:
