@@ -14,7 +14,7 @@ from pylon.ids import is_id
 from pylon.schema.constraints import constraint_of
 from pylon.schema.fieldtypes import FIELD_TYPES, from_app
 from pylon.schema.model import Default, DefaultKind, Entity, Field, Row, Value
-from pylon.schema.quick_insert import quick_insert
+from pylon.schema.quick_insert import QuickInsert, quick_insert
 
 Converter = Callable[[Field, Any], Value]
 Problems = list[dict[str, str]]
@@ -46,6 +46,11 @@ def _plan(entity: Entity) -> InsertPlan:
     if plan is None:
         plan = entity.__dict__["_insert_plan"] = InsertPlan(entity)
     return plan
+
+
+def quick_of(entity: Entity) -> QuickInsert:
+    """Return the check of the entity's plain inserts."""
+    return _plan(entity).quick
 
 
 def validate_insert(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import FunctionKind
-from pylon.clock import Clock
+from pylon.clock import Clock, iso_ms
 from pylon.errors import Conflict, InvalidArgument, OperationExpired, PylonError, Unauthenticated
 from pylon.identity import Identity
 from pylon.ids import IdSource, is_operation_id, uuid7_time_ms
@@ -22,12 +22,15 @@ from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.builtin import BUILTINS
 from pylon.server.functions.context import MutationContext
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.drafts import Drafter, InsertDraft
 from pylon.server.functions.outcome import Outcome, Status
 from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.storage import operations
 from pylon.server.storage.transaction import Transaction
 
 _DAY_MS: Final = 86_400_000
+#: Callers whose drafts are prepared at one time.
+_DRAFTERS_MAX: Final = 1_000
 
 
 class _Recorded(Conflict):
@@ -46,6 +49,8 @@ class Preparer:
         self.ids = ids
         self._definitions = definitions
         self._clock = clock
+        self._drafters: dict[int, Drafter] = {}
+        self._now_ms, self._now = 0, ""
 
     def prepare(
         self, identity: Identity, fn: str, args: Mapping[str, Any], op_id: str | None, cause: str
@@ -70,7 +75,25 @@ class Preparer:
     ) -> PreparedOperation:  # fmt: skip
         """Return an operation of a definition, internal functions included."""
         seed = b"" if fn in BUILTINS else self.ids.random_bytes(16)
-        return PreparedOperation(self, identity, fn, args, op_id, cause, definition, seed)
+        operation = PreparedOperation(self, identity, fn, args, op_id, cause, definition, seed)
+        if fn == "pylon.insert":
+            operation.draft = self._draft(identity, definition, args)
+        return operation
+
+    def _draft(
+        self, identity: Identity, definition: AppDefinition, args: Mapping[str, Any]
+    ) -> InsertDraft | None:
+        # The drafter holds its identity, so that nobody else can have the same address.
+        drafter = self._drafters.get(id(identity))
+        if drafter is None or drafter.definition is not definition:
+            if len(self._drafters) >= _DRAFTERS_MAX:
+                self._drafters.clear()
+            drafter = Drafter(definition, identity, self.ids.uuid7)
+            self._drafters[id(identity)] = drafter
+        now_ms = self._clock.now_ms()
+        if now_ms != self._now_ms:
+            self._now_ms, self._now = now_ms, iso_ms(now_ms)
+        return drafter.draft(args, self._now)
 
 
 class PreparedOperation:
@@ -78,7 +101,7 @@ class PreparedOperation:
 
     __slots__ = (
         "_args", "_builtin", "_cause", "_content", "_definition", "_fn", "_identity", "_makers",
-        "_op_id", "_principal", "_seed", "is_plain", "rows_written",
+        "_op_id", "_principal", "_seed", "draft", "is_plain", "rows_written",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +122,8 @@ class PreparedOperation:
         #: Whose memory the operation is kept in; None for nobody's.
         self._principal = None if op_id is None else identity.principal
         self._content = b"" if self._principal is None else content_hash(fn, args)
+        #: What it will insert, worked out already for this very caller.
+        self.draft: InsertDraft | None = None
         self.rows_written = 0
 
     def run(self, transaction: Transaction) -> Outcome:
@@ -112,7 +137,10 @@ class PreparedOperation:
         transaction.actor = identity.user_id
         transaction.cause = self._cause
         transaction.operation_id = op_id
-        if self._builtin is not None:
+        draft = self.draft
+        if draft is not None and identity is self._identity:
+            value = _insert_draft(draft, transaction)
+        elif self._builtin is not None:
             writes = RowWrites(self._definition, identity, transaction, self._makers.ids.uuid7)
             value = self._builtin(writes, self._args)
         else:
@@ -144,6 +172,15 @@ class PreparedOperation:
         context = MutationContext(facts, transaction)
         value = code.run(function, lambda: function.handler(context, **decoded), seconds)
         return jsonvalue.encode_text(function.arguments.encode_result(value))
+
+
+def _insert_draft(draft: InsertDraft, transaction: Transaction) -> str:
+    row = transaction.insert(draft.entity, draft.row)
+    if draft.may_read:
+        wire = transaction.records[-1].wire
+        assert wire is not None
+        return wire
+    return jsonvalue.encode_text({"id": row["id"], "_seq": row["_seq"]})
 
 
 def content_hash(fn: str, args: Mapping[str, Any]) -> bytes:
