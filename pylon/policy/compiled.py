@@ -93,7 +93,9 @@ class CompiledExpression:
         last, found = self._last_facts
         if last is identity:
             return found
-        known = self._facts.get(identity)
+        # Two identities are equal where a claim of one is 1 and of the other true; what they are
+        # answered is not, so claims are read anew.
+        known = None if self._asks_claims else self._facts.get(identity)
         if known is None:
             known = answers(self.slots, identity)
             if len(self._facts) >= _IDENTITIES_MAX:

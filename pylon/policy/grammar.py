@@ -82,13 +82,21 @@ def parse(text: str, *, bare_fields: bool = False) -> Node:
 
 
 def _check_depth(root: Node) -> None:
-    """Raise GrammarError for a node too deep: whoever walks the tree later may recurse."""
-    level: list[Node] = [root]
-    for _ in range(limits.POLICY_DEPTH_MAX + 1):  # leaves nest nothing
-        level = [below for node in level for below in _below(node)]
-        if not level:
-            return
-    raise GrammarError(_TOO_DEEP, level[0].at)
+    """Raise GrammarError for a node too deep: whoever walks the tree later may recurse.
+
+    A condition inside of a comparison, a list or a call counts for eight levels, because that is
+    what it costs on the bounded stack of SQLite's parser.
+    """
+    stack = [(root, 0)]
+    while stack:
+        node, depth = stack.pop()
+        is_value = not isinstance(node, And | Or | Not)
+        for below in _below(node):
+            is_condition = isinstance(below, And | Or | Not | Compare | Exists)
+            deeper = depth + (8 if is_value and is_condition else 1)
+            if deeper > limits.POLICY_DEPTH_MAX:
+                raise GrammarError(_TOO_DEEP, below.at)
+            stack.append((below, deeper))
 
 
 def _below(node: Node) -> tuple[Node, ...]:

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from pylon.errors import AppError, Mistake
 from pylon.schema.model import Position
 
+#: Characters of one line in a message; a longer line is cut around the mistake.
+_SHOWN_MAX = 100
+
 
 class PolicyMistakes(AppError):
     """An expression has mistakes; it never allows anything."""
@@ -38,16 +41,27 @@ def mistake_at(
     end = text.find("\n", at)
     line_text = text[start : end if end >= 0 else len(text)]
     line_in_text = text.count("\n", 0, at)
-    stripped = line_text.lstrip()
-    column = at - start - (len(line_text) - len(stripped))
+    shown, caret = _window(line_text, at - start)
     return Mistake(
         f"{where}: {message}",
         file=position.file if position else None,
         line=position.line + line_in_text if position else None,
-        column=at - start + (position.column if position and line_in_text == 0 else 1),
+        column=at - start + (1 if line_in_text else position.column) if position else None,
         hint=hint,
-        excerpt=f"    {stripped}\n    {' ' * max(column, 0)}^",
+        excerpt=f"    {shown}\n    {' ' * caret}^",
     )
+
+
+def _window(line: str, at: int) -> tuple[str, int]:
+    """Return what is shown of a line, and where in it the caret stands."""
+    shown = line.lstrip()
+    caret = max(at - (len(line) - len(shown)), 0)
+    first = max(caret - _SHOWN_MAX // 2, 0) if len(shown) > _SHOWN_MAX else 0
+    if first:
+        shown, caret = "…" + shown[first:], caret - first + 1
+    if len(shown) > _SHOWN_MAX:
+        shown = shown[: _SHOWN_MAX - 1] + "…"
+    return shown, caret
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

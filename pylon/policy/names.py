@@ -18,6 +18,10 @@ from pylon.schema.model import Access, Entity, Field, FieldKind, Position, Schem
 
 _FACTS = {"userId": SlotKind.USER_ID, "email": SlotKind.EMAIL}
 _AUTH_NAMES = ("userId", "roles", "isAdmin", "email", "claims")
+_FUNCTIONS = {
+    "hasRole": 1, "hasAnyRole": None, "isOwner": 0, "startsWith": 2, "contains": 2,
+    "lower": 1, "len": 1,
+}  # fmt: skip
 
 
 class Stop(Exception):
@@ -129,7 +133,9 @@ class Names:
         kind: FieldKind | None = None
         if given is not None:
             value = given[name]
-            if value is None or isinstance(value, bool | int | float | str):
+            if value is None:
+                return ir.Const(None, TEXT)  # absent, whatever it stands beside
+            if isinstance(value, bool | int | float | str):
                 return ir.Const(value, type_of_literal(value))
         elif arguments is not None:
             kind = arguments[name]
@@ -151,6 +157,34 @@ class Names:
         if value is not None and not isinstance(value, bool | int | float | str):
             raise self.stop(node.at, f"{'.'.join(node.names)} holds more than plain values")
         return ast.Literal(value, node.at)
+
+    # --- functions
+
+    def roles(self, node: ast.Call) -> tuple[str, ...]:
+        """Return the roles that a call names."""
+        names = []
+        for argument in node.arguments:
+            if not isinstance(argument, ast.Literal) or not isinstance(argument.value, str):
+                raise self.stop(argument.at, f"{node.name} takes role names in quotes")
+            names.append(argument.value)
+        return tuple(sorted(set(names)))
+
+    def check_call(self, node: ast.Call) -> None:
+        """Stop at a function that does not exist or takes other arguments."""
+        if node.name not in _FUNCTIONS:
+            raise self.stop(
+                node.at, f"there is no function {node.name}", nearest(node.name, _FUNCTIONS)
+            )
+        wanted, given = _FUNCTIONS[node.name], len(node.arguments)
+        if wanted is not None and given != wanted:
+            plural = "" if wanted == 1 else "s"
+            raise self.stop(
+                node.at, f"{node.name} takes {wanted or 'no'} argument{plural}, not {given}"
+            )
+        if wanted is None and given == 0:
+            raise self.stop(node.at, f"{node.name} takes at least one argument")
+
+    # --- mistakes
 
     def note(self, at: int, message: str, hint: str | None = None) -> None:
         """Note a mistake at an offset of the text."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pylon.policy import ir
 from pylon.policy.ir import Slot, SlotKind
+from pylon.schema.decimals import units_text
 from pylon.schema.model import FieldKind
 
 _WORDS = {
@@ -15,6 +16,7 @@ _WORDS = {
 _TIME_WORDS = {
     **_WORDS, "<": "is before", "<=": "is not after", ">": "is after", ">=": "is not before"
 }  # fmt: skip
+_TIMES = (ir.TypeKind.DATETIME, ir.TypeKind.DATE)
 _MEMBER = {"in": "is one of", "not in": "is not one of"}
 _UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
 
@@ -29,7 +31,7 @@ def _say(node: ir.Condition, *, is_inner: bool) -> str:
         case ir.Constant(value):
             return {True: "always", False: "never", None: "never (unknown)"}[value]
         case ir.Cmp(op, left, right):
-            words = _TIME_WORDS if left.type.kind is ir.TypeKind.DATETIME else _WORDS
+            words = _TIME_WORDS if left.type.kind in _TIMES else _WORDS
             return f"{_value(left)} {words[op]} {_value(right)}"
         case ir.Absent(value):
             return f"{_value(value)} is absent"
@@ -95,7 +97,7 @@ def _exists(node: ir.ExistsNode) -> str:
         elif one.op in _MEMBER:
             parts.append(f"{one.field} {_MEMBER[one.op]} {_value(one.value)}")
         else:
-            words = _TIME_WORDS if one.kind is FieldKind.DATETIME else _WORDS
+            words = _TIME_WORDS if one.kind in (FieldKind.DATETIME, FieldKind.DATE) else _WORDS
             parts.append(f"{one.field} {words[one.op]} {_value(one.value)}")
     return f"there is a {node.entity} whose {' and '.join(parts)}"
 
@@ -107,6 +109,8 @@ def _listed(items: tuple[ir.Value, ...]) -> str:
 def _value(node: ir.Value) -> str:
     match node:
         case ir.Const(value):
+            if node.type.kind is ir.TypeKind.DECIMAL:
+                return units_text(value, node.type.scale)
             return _literal(value)
         case ir.Column(image, name):
             return {"data": "its", "old": "its old", "new": "its new"}[image] + f" {name}"

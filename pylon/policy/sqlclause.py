@@ -20,6 +20,9 @@ from pylon.policy.slots import answer
 from pylon.schema.fieldtypes import datetime_ms
 from pylon.schema.model import FieldKind
 
+#: Items of one row of AND or OR, and how deep an item may be to keep its place.
+_WIDTH_MAX = 100
+_FLAT_DEPTH = 8
 _OPERATORS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -94,10 +97,27 @@ class SqlWriter:
 
     def write(self, condition: ir.Condition) -> SqlTemplate:
         """Return the template of a condition."""
-        text = self._condition(condition)
+        text = self._inside(condition)
         return SqlTemplate(text, tuple(self._parameters))
 
-    def _condition(self, node: ir.Condition) -> str:
+    def _inside(self, node: ir.Condition) -> str:
+        """Return a condition that can stand anywhere."""
+        text = self._condition(node, is_negated=False)
+        return text if _is_leaf(node) else f"({text})"
+
+    def _condition(self, node: ir.Condition, *, is_negated: bool) -> str:
+        match node:
+            case ir.Negation(item):
+                return self._condition(item, is_negated=not is_negated)
+            case ir.Conjunction(items):
+                return self._joined("OR" if is_negated else "AND", items, is_negated=is_negated)
+            case ir.Disjunction(items):
+                return self._joined("AND" if is_negated else "OR", items, is_negated=is_negated)
+            case _:
+                leaf = self._leaf(node)
+                return f"NOT {leaf}" if is_negated else leaf
+
+    def _leaf(self, node: ir.Condition) -> str:
         match node:
             case ir.Constant(value):
                 return {True: "1", False: "0", None: "NULL"}[value]
@@ -118,20 +138,32 @@ class SqlWriter:
                 return "?"
             case ir.ExistsTest(exists):
                 return self._exists(exists)
-            case ir.Negation(item):
-                return f"(NOT {self._condition(item)})"
-            case ir.Conjunction(items):
-                return self._joined(" AND ", items)
-            case ir.Disjunction(items):
-                return self._joined(" OR ", items)
+            case ir.Negation() | ir.Conjunction() | ir.Disjunction():
+                raise AssertionError("no leaf")
 
-    def _joined(self, word: str, items: tuple[ir.Condition, ...]) -> str:
-        texts = [self._condition(item) for item in items]
-        # SQLite limits the depth of an expression; a balanced tree stays far below it.
-        while len(texts) > 1:
-            pairs = [texts[place : place + 2] for place in range(0, len(texts), 2)]
-            texts = [f"({word.join(pair)})" if len(pair) > 1 else pair[0] for pair in pairs]
-        return texts[0]
+    def _joined(self, word: str, items: tuple[ir.Condition, ...], *, is_negated: bool) -> str:
+        """Join items by AND, OR: flat, because the depth of SQLite's parser stack is bounded.
+
+        For the same reason deep items go first: what stands before them waits on that stack.
+        """
+        pieces = [self._piece(item, word, is_negated=is_negated) for item in items]
+        pieces.sort(key=lambda piece: -_depth(piece[0]) if _depth(piece[0]) > _FLAT_DEPTH else 0)
+        for _, parameters in pieces:
+            self._parameters += parameters
+        texts = [text for text, _ in pieces]
+        while len(texts) > _WIDTH_MAX:  # its expressions have a bounded depth too
+            parts = [texts[at : at + _WIDTH_MAX] for at in range(0, len(texts), _WIDTH_MAX)]
+            texts = [f"({f' {word} '.join(part)})" for part in parts]
+        return f" {word} ".join(texts)
+
+    def _piece(
+        self, item: ir.Condition, word: str, *, is_negated: bool
+    ) -> tuple[str, list[Parameter]]:
+        outer, self._parameters = self._parameters, []
+        text = self._condition(item, is_negated=is_negated)
+        parameters, self._parameters = self._parameters, outer
+        is_or = _is_disjunction(item, is_negated=is_negated)
+        return (f"({text})" if word == "AND" and is_or else text), parameters
 
     def _member(self, value: ir.Value, items: tuple[ir.Value, ...]) -> str:
         if not items:
@@ -184,7 +216,29 @@ class SqlWriter:
                 function = "json_array_length" if value.type.kind is TypeKind.LIST else "length"
                 return f"{function}({self._value(value)})"
             case ir.Judged(condition):
-                return self._condition(condition)
+                return self._inside(condition)
+
+
+def _is_leaf(node: ir.Condition) -> bool:
+    return not isinstance(node, ir.Negation | ir.Conjunction | ir.Disjunction)
+
+
+def _is_disjunction(node: ir.Condition, *, is_negated: bool) -> bool:
+    """Tell whether a condition is written as items joined by OR."""
+    while isinstance(node, ir.Negation):
+        node, is_negated = node.item, not is_negated
+    return isinstance(node, ir.Conjunction if is_negated else ir.Disjunction)
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        if character == "(":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character == ")":
+            depth -= 1
+    return deepest
 
 
 def flat_values(one: ir.ExistsFilter) -> tuple[ir.Value, ...]:

@@ -16,6 +16,7 @@ from pylon.policy.names import Names, Scope, Stop
 from pylon.policy.types import (
     BOOL,
     DATETIME,
+    NULL,
     NUMBER,
     TEXT,
     TypeMistake,
@@ -31,10 +32,6 @@ from pylon.schema.model import Entity
 
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _NO = ir.Constant(value=False)
-_FUNCTIONS = {
-    "hasRole": 1, "hasAnyRole": None, "isOwner": 0, "startsWith": 2, "contains": 2,
-    "lower": 1, "len": 1,
-}  # fmt: skip
 
 
 class Checker:
@@ -83,6 +80,8 @@ class Checker:
             return value.condition
         if value.type.kind is TypeKind.CLAIM:
             return ir.Holds(as_claim(value, BOOL))
+        if is_nothing(value) and value.type != NULL:
+            return ir.Constant(None)  # a null that was given
         if value.type.kind is not TypeKind.BOOL:
             raise self._names.stop(at, f"this is a {value.type.kind}, not true or false")
         return ir.Holds(value)
@@ -149,7 +148,8 @@ class Checker:
         listed = self._names.listed(node.right)
         if listed is None:
             return self._member_of(value, self._list(node.right), node.at)
-        items = tuple(self._item(value, one, one.at) for one in listed if not _is_null(one))
+        found_items = [self._item(value, one, one.at) for one in listed if not _is_null(one)]
+        items = tuple(item for item in found_items if not is_nothing(item))
         if is_nothing(value):
             return ir.Constant(None)
         if value.type.kind is TypeKind.CLAIM and items:
@@ -164,7 +164,7 @@ class Checker:
 
     def _item(self, value: ir.Value, node: ast.Node, at: int) -> ir.Value:
         item = self._shifted_value(node)
-        if is_nothing(value):
+        if is_nothing(value) or is_nothing(item):
             return item
         _, item = self._typed("==", value, item, at)
         return item
@@ -293,10 +293,10 @@ class Checker:
     # --- calls
 
     def _call_condition(self, node: ast.Call) -> ir.Condition:
-        self._check_arity(node)
+        self._names.check_call(node)
         match node.name:
             case "hasRole" | "hasAnyRole":
-                return ir.FactHolds(Slot(SlotKind.HAS_ANY_ROLE, self._role_names(node)))
+                return ir.FactHolds(Slot(SlotKind.HAS_ANY_ROLE, self._names.roles(node)))
             case "isOwner":
                 return self._is_owner(node)
             case "startsWith":
@@ -327,28 +327,6 @@ class Checker:
         column = self._names.column(entity, owner.name, "data", node.at)
         return ir.Cmp("==", column, ir.Fact(Slot(SlotKind.USER_ID), TEXT))
 
-    def _role_names(self, node: ast.Call) -> tuple[str, ...]:
-        names = []
-        for argument in node.arguments:
-            if not isinstance(argument, ast.Literal) or not isinstance(argument.value, str):
-                raise self._names.stop(argument.at, f"{node.name} takes role names in quotes")
-            names.append(argument.value)
-        return tuple(sorted(set(names)))
-
-    def _check_arity(self, node: ast.Call) -> None:
-        if node.name not in _FUNCTIONS:
-            raise self._names.stop(
-                node.at, f"there is no function {node.name}", nearest(node.name, _FUNCTIONS)
-            )
-        wanted, given = _FUNCTIONS[node.name], len(node.arguments)
-        if wanted is not None and given != wanted:
-            plural = "" if wanted == 1 else "s"
-            raise self._names.stop(
-                node.at, f"{node.name} takes {wanted or 'no'} argument{plural}, not {given}"
-            )
-        if wanted is None and given == 0:
-            raise self._names.stop(node.at, f"{node.name} takes at least one argument")
-
     # --- values
 
     def _value(self, node: ast.Node) -> ir.Value:
@@ -358,7 +336,7 @@ class Checker:
             case ast.Path():
                 return self._names.path(node)
             case ast.Call(name) if name in ("lower", "len"):
-                self._check_arity(node)
+                self._names.check_call(node)
                 return self._text_function(node)
             case ast.Shift():
                 return self._shifted_value(node)
@@ -369,7 +347,8 @@ class Checker:
 
     def _text_function(self, node: ast.Call) -> ir.Value:
         if node.name == "lower":
-            return ir.Lower(self._text(node.arguments[0]), TEXT)
+            text = self._text(node.arguments[0])
+            return text if isinstance(text, ir.Lower) else ir.Lower(text, TEXT)
         value = self._value(node.arguments[0])
         if is_nothing(value):
             value = ir.Const(None, TEXT)

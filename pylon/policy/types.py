@@ -106,7 +106,7 @@ def check_comparable(op: str, left: ValueType, right: ValueType) -> None:
     kinds = {left.kind, right.kind} - {TypeKind.CLAIM}
     if len(kinds) > 1:
         raise TypeMistake(f"{left.kind} is never equal to {right.kind}; there is no conversion")
-    if kinds == {TypeKind.DECIMAL} and left.scale != right.scale:
+    if left.kind is right.kind is TypeKind.DECIMAL and left.scale != right.scale:
         raise TypeMistake("decimals of different scale can't be compared")
     if TypeKind.BOOL in kinds and op not in ("==", "!="):
         raise TypeMistake("true and false have no order")
