@@ -76,6 +76,18 @@ def policies(path: str | None, as_json: bool) -> None:
         for entity in definition.schema.entities.values()
         for access in Access
     ]
+    rows += [
+        {
+            "entity": f"{name}()",
+            "access": "call",
+            "policy": None if one.allow is None else one.allow.text,
+            "in_words": "every signed-in caller (no allow=)"
+            if one.allow is None
+            else one.allow.sentence,
+        }
+        for name, one in definition.functions.items()
+        if not one.is_internal
+    ]
     if as_json:
         print_json(rows)
         return
