@@ -25,7 +25,6 @@ from pylon.server.http.services import Services
 from pylon.server.http.static import tell_pages_to_reload
 from pylon.server.storage import change_log
 from pylon.server.storage.change_log import LogRecord
-from pylon.server.storage.clients import known_clients
 
 Handler = Callable[[Exchange], Coroutine[Any, Any, web.StreamResponse]]
 _LOG_PAGE_MAX = 1_000
@@ -137,7 +136,7 @@ def clients_of(services: Services) -> list[dict[str, Any]]:
             "subscriptions": [], "connected_at": None, "last_seen": iso_ms(one.last_seen_ms),
             "pending": one.pending,
         }
-        for one in known_clients(database.readers.inline.rows, 200)
+        for one in services.hub.known_clients(200)
         if (one.client_id, one.principal) not in connected
     ]  # fmt: skip
     return [*live, *offline]

@@ -16,6 +16,7 @@ from pylon.identity import Identity
 from pylon.protocol.messages import GoAway, Resync, SchemaChanged
 from pylon.server.auth.sessions import SessionService
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.storage.clients import KnownClient
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection, describe, principal_of
 from pylon.server.sync.known_clients import KnownClients
@@ -127,6 +128,10 @@ class Hub:
     def connections(self) -> list[Connection]:
         """Return the live connections."""
         return list(self._connections.values())
+
+    def known_clients(self, limit: int) -> list[KnownClient]:
+        """Return the newest clients that are, or were, connected."""
+        return self._known.newest(limit)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what the dashboard shows of every connection."""

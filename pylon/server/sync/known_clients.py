@@ -33,20 +33,32 @@ class KnownClients:
             with contextlib.suppress(PylonError):
                 await self.store()
 
-    async def store(self) -> None:
-        """Store what was reported since the last time."""
-        if not self._reported:
-            return
-        reported, self._reported = list(self._reported.values()), {}
+    def newest(self, limit: int) -> list[clients.KnownClient]:
+        """Return known clients, last seen first: what is stored, and what soon will be."""
+        found = {
+            (one.client_id, one.principal): one
+            for one in clients.known_clients(self._database.readers.inline.rows, limit)
+        }
+        found |= {(one.client_id, one.principal): one for one in self._waiting()}
+        return sorted(found.values(), key=lambda one: -one.last_seen_ms)[:limit]
+
+    def _waiting(self) -> list[clients.KnownClient]:
         epoch = self._database.epoch
-        known = [
+        return [
             clients.KnownClient(
                 one.client_id, principal_of(one.identity), one.identity.email, epoch,
                 one.stored_seq, one.pending, one.last_seen_ms or self._clock.now_ms(),
                 one.user_agent,
             )
-            for one in reported
+            for one in self._reported.values()
         ]  # fmt: skip
+
+    async def store(self) -> None:
+        """Store what was reported since the last time."""
+        known = self._waiting()
+        if not known:
+            return
+        self._reported = {}
 
         def work(transaction: Any) -> None:
             for one in known:
