@@ -142,7 +142,7 @@ class World:
             reader, self.view, self.database.cursor(self.by_pages.cursor), self.database.epoch,
             limit, NOW,
         )  # fmt: skip
-        self.by_pages.apply(page.after, page.through, page.tail)
+        self.by_pages.apply(page.after, page.through, page.tail.decode())
         return page.more
 
     def live(self, count: int) -> None:

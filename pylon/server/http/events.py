@@ -17,7 +17,7 @@ from pylon.errors import ResyncRequired, Unauthenticated
 from pylon.identity import IdentityKind
 from pylon.server.http.exchange import Exchange
 from pylon.server.http.pull import read_batch, start_of, view_of
-from pylon.server.sync.projection import batch_text
+from pylon.server.sync.projection import batch_body
 
 _POLL_SECONDS: Final = 0.1
 _HEADERS: Final = {
@@ -89,8 +89,8 @@ class _Stream:
         page = await read_batch(self._exchange, self._view, self._cursor, limits.PULL_LIMIT_MAX)
         if page.tail or page.more or self._is_due:
             epoch = services.database.epoch
-            batch = batch_text(epoch, self._told, page.through, page.tail, more=page.more)
-            await self._send("changes", batch, f"{epoch}:{page.through}")
+            batch = batch_body(epoch, self._told, page.through, page.tail, more=page.more)
+            await self._send("changes", batch.decode(), f"{epoch}:{page.through}")
             self._told = page.through
         self._cursor = services.database.cursor(page.through)
         return page.more

@@ -147,6 +147,11 @@ def json_text(
     return web.Response(body=text.encode(), status=status, headers=merged)
 
 
+def json_body(body: bytes) -> web.Response:
+    """Return an answer whose body is ready JSON."""
+    return web.Response(body=body, headers=_JSON_HEADERS)
+
+
 def json_value(value: Any, status: int = 200) -> web.Response:
     """Return an answer with a JSON value."""
     return web.Response(body=jsonvalue.encode(value), status=status, headers=_JSON_HEADERS)

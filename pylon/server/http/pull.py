@@ -15,12 +15,18 @@ from pylon.policy.sqlclause import both
 from pylon.protocol.change import Cursor, parse_cursor
 from pylon.protocol.messages import Operation, SubscriptionSpec
 from pylon.server.functions.queries import entity_of, filter_of, read_clause
-from pylon.server.http.exchange import Exchange, integer, json_parameter, json_text
+from pylon.server.http.exchange import (
+    Exchange,
+    integer,
+    json_body,
+    json_parameter,
+    json_text,
+)
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.sync_select import snapshot_page
 from pylon.server.sync.catch_up import Page, read_page
-from pylon.server.sync.projection import batch_text
+from pylon.server.sync.projection import batch_body
 from pylon.server.sync.subscription import make_subscription
 from pylon.server.sync.view import View, make_view, whole_view
 
@@ -84,7 +90,7 @@ async def pull(exchange: Exchange) -> web.StreamResponse:
     cursor = start_of(exchange, query.get("cursor"))
     page = await read_batch(exchange, view, cursor, limit)
     epoch = exchange.services.database.epoch
-    return json_text(batch_text(epoch, page.after, page.through, page.tail, more=page.more))
+    return json_body(batch_body(epoch, page.after, page.through, page.tail, more=page.more))
 
 
 async def push(exchange: Exchange) -> web.StreamResponse:

@@ -6,8 +6,9 @@ images are only what it is asked about (SPEC.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pylon import limits
 from pylon.clock import iso_ms
@@ -17,12 +18,17 @@ from pylon.schema.model import Schema
 from pylon.server.storage import sync_select
 from pylon.server.storage.change_log import LogRecord, read_after, read_head
 from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.sync_select import WasVisible
 from pylon.server.sync.projection import newest_seqs, project
 from pylon.server.sync.view import EntityView, View
 
 _ROWS_AT_ONCE = 250
+_CAUSES: Final[Mapping[int, bytes]] = {
+    WasVisible.YES: b"", WasVisible.FILTERED: b',"cause":"filtered"',
+    WasVisible.HIDDEN: b',"cause":"hidden"',
+}  # fmt: skip
 #: seq and the text of its change.
-Found = tuple[int, str]
+Found = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class Page:
 
     after: int
     through: int
-    tail: str
+    tail: bytes
     more: bool
 
 
@@ -73,7 +79,7 @@ def read_page(
     more = through < head
     if not more:
         through = head
-    return Page(cursor.seq, through, ",".join([text for _, text in found]), more)
+    return Page(cursor.seq, through, b",".join([text for _, text in found]), more)
 
 
 def _entity_changes(
@@ -85,16 +91,26 @@ def _entity_changes(
         return _by_predicate(connection, seen, after, through, now)
     policy, matches = seen.clauses(now)
     rows = sync_select.catch_up(connection.raw, seen.entity, after, through, policy, matches, image)
-    return _collected(connection, _texts(rows), through)
+    return _collected(connection, _texts(seen.entity.name.encode(), rows), through)
 
 
-def _texts(rows: sync_select.CaughtUpRows) -> Iterator[list[Found]]:
-    moments: dict[int, str] = {}  # commits come in batches: few moments, many rows
+def _texts(entity: bytes, rows: sync_select.CaughtUpRows) -> Iterator[list[Found]]:
+    moments: dict[int, bytes] = {}  # commits come in batches: few moments, many rows
     while chunk := rows.fetchmany(_ROWS_AT_ONCE):
+        for at in {row[2] for row in chunk}:
+            moments[at] = iso_ms(at).encode()
+        # As `projection.change_text`, in bytes: nothing here is decoded to be encoded again.
         yield [
-            (seq, f'{text},"at":"{moments.get(at) or moments.setdefault(at, iso_ms(at))}"}}')
-            for seq, at, text in chunk
-            if text is not None
+            (
+                seq,
+                b'{"seq":%d,"entity":"%b","row_id":"%b","kind":"%b","row":%b,"tx":%d,"at":"%b"}'
+                % (seq, entity, row_id, b"update" if was else b"insert", wire, tx, moments[at])
+                if wire is not None
+                else b'{"seq":%d,"entity":"%b","row_id":"%b","kind":"delete","tx":%d,"at":"%b"%b}'
+                % (seq, entity, row_id, tx, moments[at], _CAUSES[was]),
+            )
+            for seq, tx, at, row_id, wire, was in chunk
+            if was or wire is not None
         ]
 
 
@@ -155,4 +171,4 @@ def _judged(
             record.wire = sync_select.wire_text_of(connection.raw, seen.entity, record.row_id)
         text = project(record, is_newest=is_newest, judge=judge)
         if text is not None:
-            yield [(record.seq, text)]
+            yield [(record.seq, text.encode())]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pylon import jsonvalue
 from pylon.clock import iso_ms
 from pylon.schema.model import Row
 from pylon.server.storage.change_log import LogRecord
@@ -63,24 +62,13 @@ def newest_seqs(records: list[LogRecord]) -> dict[tuple[str, str], int]:
     return {(record.entity, record.row_id): record.seq for record in records}
 
 
-def changes_frame(epoch: str, after: int, through: int, tail: str, *, more: bool) -> bytes:
+def changes_frame(epoch: str, after: int, through: int, tail: bytes, *, more: bool) -> bytes:
     """Return the `changes` frame: a small prefix of the connection's own and a shared tail."""
-    flag = "true" if more else "false"
-    return (
-        f'{{"type":"changes","after":"{epoch}:{after}","through":"{epoch}:{through}",'
-        f'"changes":[{tail}],"more":{flag}}}'
-    ).encode()
+    return b'{"type":"changes",' + batch_body(epoch, after, through, tail, more=more)[1:]
 
 
-def batch_text(epoch: str, after: int, through: int, tail: str, *, more: bool) -> str:
+def batch_body(epoch: str, after: int, through: int, tail: bytes, *, more: bool) -> bytes:
     """Return a batch as HTTP and SSE carry it."""
     flag = "true" if more else "false"
-    return (
-        f'{{"after":"{epoch}:{after}","through":"{epoch}:{through}","changes":[{tail}],'
-        f'"more":{flag}}}'
-    )
-
-
-def encode(value: object) -> str:
-    """Return compact JSON text."""
-    return jsonvalue.encode_text(value)
+    head = f'{{"after":"{epoch}:{after}","through":"{epoch}:{through}","changes":['
+    return b"".join((head.encode(), tail, f'],"more":{flag}}}'.encode()))

@@ -123,7 +123,7 @@ class Pump:
         records: list[LogRecord], now: str, reader: ReadConnection,
     ) -> None:  # fmt: skip
         changes = view.project(records, newest_seqs(records), now, reader)
-        tail = ",".join([text for _, text in changes])
+        tail = ",".join([text for _, text in changes]).encode()
         touched = {
             record.entity
             for record in records
