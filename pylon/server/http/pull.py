@@ -5,6 +5,8 @@ The same batches as the socket's, by the same routine.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 import msgspec
 from aiohttp import web
 
@@ -27,6 +29,7 @@ from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.sync_select import snapshot_page
 from pylon.server.sync.catch_up import Page, read_page
 from pylon.server.sync.projection import batch_body
+from pylon.server.sync.read_ahead import Question
 from pylon.server.sync.subscription import make_subscription
 from pylon.server.sync.view import View, make_view, whole_view
 
@@ -88,8 +91,20 @@ async def pull(exchange: Exchange) -> web.StreamResponse:
         raise InvalidArgument(f"limit is 1 to {limits.PULL_LIMIT_MAX}", field="limit")
     view = view_of(exchange, query.get("subscriptions"))
     cursor = start_of(exchange, query.get("cursor"))
-    page = await read_batch(exchange, view, cursor, limit)
-    epoch = exchange.services.database.epoch
+    database = exchange.services.database
+
+    def read(seq: int) -> Awaitable[Page]:
+        return read_batch(exchange, view, database.cursor(seq), limit)
+
+    if view.is_timeless and cursor.epoch == database.epoch:
+        question = Question(
+            exchange.identity, exchange.services.definitions.current.generation,
+            query.get("subscriptions"), limit,
+        )  # fmt: skip
+        page = await exchange.services.hub.read_ahead.page(question, cursor.seq, read)
+    else:
+        page = await read_batch(exchange, view, cursor, limit)
+    epoch = database.epoch
     return json_body(batch_body(epoch, page.after, page.through, page.tail, more=page.more))
 
 

@@ -79,6 +79,11 @@ class Readers:
         if self._inline is not None:
             self.inline = ReadConnection(self._inline.raw, schema, tables)
 
+    @property
+    def has_free(self) -> bool:
+        """Tell whether a reader is idle."""
+        return not self._pool.empty()
+
     async def close(self) -> None:
         """Close all connections and end their threads."""
         connections = [*self._opened, *([self._inline] if self._inline else [])]

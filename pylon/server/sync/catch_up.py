@@ -39,6 +39,8 @@ class Page:
     through: int
     tail: bytes
     more: bool
+    #: The head that the page was read at.
+    head: int
 
 
 def check_cursor(cursor: Cursor, epoch: str, head: int, horizon: int) -> None:
@@ -66,32 +68,73 @@ def read_page(
     head, horizon = read_head(connection.raw)
     check_cursor(cursor, epoch, head, horizon)
     through, names = sync_select.page_border(connection.raw, cursor.seq, limit)
-    found: list[Found] = []
-    for name in names:
-        seen = view.entities.get(name)
-        if seen is not None and seen.filters:
-            part, through = _entity_changes(connection, seen, cursor.seq, through, now)
-            found += part
-    if len(names) > 1:
-        found.sort()
-    if found and found[-1][0] > through:  # another entity's page was cut before this one's end
-        found = [one for one in found if one[0] <= through]
+    wanted = [view.entities[name] for name in names if name in view.entities]
+    wanted = [seen for seen in wanted if seen.filters]
+    if len(wanted) == 1:
+        tail, through = _one_entity(connection, wanted[0], cursor.seq, through, now)
+    else:
+        tail, through = _several(connection, wanted, cursor.seq, through, now)
     more = through < head
     if not more:
         through = head
-    return Page(cursor.seq, through, b",".join([text for _, text in found]), more)
+    return Page(cursor.seq, through, tail, more, head)
+
+
+def _one_entity(
+    connection: ReadConnection, seen: EntityView, after: int, through: int, now: str
+) -> tuple[bytes, int]:
+    """Return the text of a page of one entity and where it ends."""
+    image = seen.image_clause(now)
+    if image is None:
+        return _several(connection, [seen], after, through, now)
+    policy, matches = seen.clauses(now)
+    parts: list[bytes] = []
+    size, start = 0, after
+    while start < through:
+        end = min(start + _ROWS_AT_ONCE, through)
+        text = sync_select.catch_up_text(
+            connection.raw, seen.entity, start, end, policy, matches, image
+        )
+        if size + len(text) > limits.FRAME_BYTES_MAX:
+            # The page ends in this stretch: entry by entry, at the end of a transaction.
+            found, through = _entity_changes(connection, seen, start, through, now, size)
+            parts += [text for _, text in found]
+            break
+        if text:
+            parts.append(text)
+        size += len(text)
+        start = end
+    return b",".join(parts), through
+
+
+def _several(
+    connection: ReadConnection, wanted: list[EntityView], after: int, through: int, now: str
+) -> tuple[bytes, int]:
+    """Return the text of a page of several entities, in the order of the log, and its end."""
+    found: list[Found] = []
+    for seen in wanted:
+        part, through = _entity_changes(connection, seen, after, through, now)
+        found += part
+    if len(wanted) > 1:
+        found.sort()
+    if found and found[-1][0] > through:  # another entity's page was cut before this one's end
+        found = [one for one in found if one[0] <= through]
+    return b",".join([text for _, text in found]), through
 
 
 def _entity_changes(
-    connection: ReadConnection, seen: EntityView, after: int, through: int, now: str
+    connection: ReadConnection, seen: EntityView, after: int, through: int, now: str, size: int = 0
 ) -> tuple[list[Found], int]:
-    """Return an entity's changes and where the page ends: earlier, where it grew too large."""
+    """Return an entity's changes and where the page ends: earlier, where it grew too large.
+
+    `size` is what the page holds already.
+    """
     image = seen.image_clause(now)
     if image is None:
         return _by_predicate(connection, seen, after, through, now)
     policy, matches = seen.clauses(now)
     rows = sync_select.catch_up(connection.raw, seen.entity, after, through, policy, matches, image)
-    return _collected(connection, _texts(seen.entity.name.encode(), rows), through)
+    return _collected(connection, _texts(seen.entity.name.encode(), rows), through, size)
 
 
 def _texts(entity: bytes, rows: sync_select.CaughtUpRows) -> Iterator[list[Found]]:
@@ -115,25 +158,24 @@ def _texts(entity: bytes, rows: sync_select.CaughtUpRows) -> Iterator[list[Found
 
 
 def _collected(
-    connection: ReadConnection, chunks: Iterable[list[Found]], through: int
+    connection: ReadConnection, chunks: Iterable[list[Found]], through: int, size: int = 0
 ) -> tuple[list[Found], int]:
     """Return the changes up to a page's size, whole transactions only, and where it ends."""
     found: list[Found] = []
-    size, end = 0, through
+    before, end = size, through
     for chunk in chunks:
         found += chunk
         if end == through:
             size += sum([len(text) for _, text in chunk])
             if size > limits.FRAME_BYTES_MAX:
-                end = _end_of_page(connection, found)
+                end = _end_of_page(connection, found, before)
         if end < through and found and found[-1][0] >= end:
             break
     return [one for one in found if one[0] <= end] if end < through else found, end
 
 
-def _end_of_page(connection: ReadConnection, found: list[Found]) -> int:
+def _end_of_page(connection: ReadConnection, found: list[Found], size: int) -> int:
     """Return the last seq of the transaction in which a page reaches its size."""
-    size = 0
     for seq, text in found:
         size += len(text)
         if size > limits.FRAME_BYTES_MAX:

@@ -21,6 +21,7 @@ from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection, describe, principal_of
 from pylon.server.sync.known_clients import KnownClients
 from pylon.server.sync.pump import Pump
+from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
 from pylon.server.sync.subscriber import Phase
 from pylon.server.sync.subscription import still_compiles
@@ -52,6 +53,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop
         self._known = KnownClients(database, clock)
+        self.read_ahead = ReadAhead(database, clock)
         self._pump = Pump(database, definitions, clock, queue_bytes_max, self.work)
         self._reading = Reading(
             database, clock, queue_bytes_max, catch_tail=self._pump.catch_tail, resync=self.resync

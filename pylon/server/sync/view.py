@@ -98,10 +98,14 @@ class View:
     def __init__(self, key: Hashable, entities: dict[str, EntityView]) -> None:
         self.key = key
         self.entities = entities
-        #: What it shows of a row depends on that row alone, not on others nor on the time.
-        self.is_steady = not any(
-            one.policy.exists or one.policy.uses_now or any(each.uses_now for each in one.filters)
+        #: What it shows does not change as time passes.
+        self.is_timeless = not any(
+            one.policy.uses_now or any(each.uses_now for each in one.filters)
             for one in entities.values()
+        )
+        #: What it shows of a row depends on that row alone, not on others nor on the time.
+        self.is_steady = self.is_timeless and not any(
+            one.policy.exists for one in entities.values()
         )
 
     def project(
