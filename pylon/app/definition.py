@@ -70,6 +70,8 @@ class _Freezer:
     warnings: list[str] = field(default_factory=list)
     #: Entities and names of fields that could not be made sense of.
     broken: set[tuple[str, str]] = field(default_factory=set)
+    #: Entities declared once more under a name that is taken: looked at for their mistakes.
+    doubles: list[Entity] = field(default_factory=list)
     #: How many classes of a name were met in a module: tells their sources apart.
     _met: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -119,7 +121,9 @@ class _Freezer:
             other = by_case.setdefault(entity.name.casefold(), entity.name)
             if entity.name in entities:
                 self.mistakes.note(f"{entity.name} is declared twice", entity.position)
-            elif other != entity.name:
+                self.doubles.append(entity)
+                continue
+            if other != entity.name:
                 self.mistakes.note(
                     f"{entity.name} and {other} differ by case only", entity.position
                 )
@@ -169,7 +173,7 @@ class _Freezer:
                 )
 
     def check_references(self, schema: Schema) -> None:
-        for entity in schema.entities.values():
+        for entity in (*schema.entities.values(), *self.doubles):
             for one in entity.fields:
                 if one.ref is not None and one.ref not in schema.entities:
                     self.mistakes.note(
@@ -187,7 +191,7 @@ class _Freezer:
 
     def policies(self, schema: Schema) -> PolicySet:
         compiled: dict[tuple[str, Access], CompiledPolicy] = {}
-        for entity in schema.entities.values():
+        for entity in (*schema.entities.values(), *self.doubles):
             for access, text in entity.policies.items():
                 try:
                     policy = compile_policy(

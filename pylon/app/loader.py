@@ -25,12 +25,17 @@ from pylon.errors import LoadFailed, Mistake
 def load_app(root: Path, *, generation: int) -> AppDefinition:
     """Import the project's `app` afresh and freeze it.
 
-    Raises LoadFailed with every mistake; then the modules of the old generation are as before.
+    A process holds one project at a time: the modules of one that was loaded before, from
+    whatever folder, make room. Raises LoadFailed with every mistake; then the modules of the old
+    generation are as before.
     """
     root = root.resolve()
     mistakes = Mistakes(root)
-    before = project_modules(root)
     path_before = list(sys.meta_path)
+    before = project_modules(root)
+    for finder in path_before:
+        if isinstance(finder, ProjectFinder):
+            before |= project_modules(finder.root)
     for name in before:
         del sys.modules[name]
     importlib.invalidate_caches()
