@@ -157,3 +157,41 @@ async def test_pages_of_any_size_are_the_same_log(serve: Serve) -> None:
         assert all(one["kind"] == "insert" and one["tx"] == one["seq"] for one in seen)
         assert all(one["row"]["_seq"] == one["seq"] for one in seen)
         assert at == pushed.body["head"]
+
+
+async def test_a_page_is_never_of_before(serve: Serve) -> None:
+    """Between two pages rows are hidden, changed, and a caller changes: the next page knows."""
+    served = await serve(NOTES)
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    cursor = await _head(ada)
+    notes = [await ada.insert("Note", text=f"n{n}") for n in range(30)]
+    page = await _page(bob, cursor, limit=10)
+    assert page["more"] is True
+    await _patch(ada, notes[15], secret=True, text="now secret")
+    await _patch(ada, notes[16], text="changed")
+    second = await _page(bob, page["through"], limit=10)
+    assert [one["row_id"] for one in second["changes"]] == [
+        one["id"] for one in notes[10:20] if one not in (notes[15], notes[16])
+    ]
+    # The same cursor asked again, and asked by somebody else, is answered for who asks, now.
+    assert await _page(bob, page["through"], limit=10) == second
+    for_ada = await _page(ada, page["through"], limit=10)
+    assert for_ada["changes"] == second["changes"]
+    await _patch(ada, notes[12], secret=True)
+    third = await _page(bob, second["through"])
+    assert "secret" not in json.dumps([one for one in third["changes"] if "row" not in one])
+    assert notes[12]["id"] in [one["row_id"] for one in third["changes"] if "row" not in one]
+    rows = {one["row_id"] for one in third["changes"] if "row" in one}
+    assert rows == {one["id"] for one in (*notes[20:], notes[16])}
+
+
+async def test_a_session_that_ended_gets_no_page(serve: Serve) -> None:
+    """Not even one that was read for it already."""
+    served = await serve(NOTES)
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    for n in range(20):
+        await ada.insert("Note", text=f"n{n}")
+    page = await _page(bob, limit=5)
+    assert (await bob.post("/api/auth/logout", {})).status == 204
+    answer = await bob.get(f"/api/sync/pull?cursor={page['through']}&limit=5")
+    assert answer.status == 401
