@@ -1,7 +1,7 @@
 """Whoever follows the log, by whichever way and in whichever steps, ends with what he may see.
 
 Real storage, real policies, real projection: pages of the log, live batches and snapshot pages,
-with rows that come into view, leave it, and come again.
+with rows that come into view, leave it, and come again, while the log is trimmed behind them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from pylon import jsonvalue
 from pylon.app.loader import load_app
 from pylon.clock import SystemClock
+from pylon.errors import ResyncRequired
 from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource
 from pylon.policy.sqlclause import both
 from pylon.protocol.messages import SubscriptionSpec
-from pylon.server.storage.change_log import read_head
+from pylon.server.storage.change_log import read_head, trim
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.sync_select import snapshot_page
@@ -62,7 +63,9 @@ STEP = st.one_of(
     st.tuples(st.just("write"), st.sampled_from(["Plain", "Rough"]), st.integers(0, 4),
               st.sampled_from(["ann", "bob"]), st.booleans(), st.integers(0, 3)),
     st.tuples(st.just("delete"), st.sampled_from(["Plain", "Rough"]), st.integers(0, 4)),
+    st.tuples(st.just("wipe"), st.sampled_from(["ann", "bob"])),
     st.tuples(st.just("pages"), st.integers(1, 6)),
+    st.tuples(st.just("trim"), st.integers(0, 12), st.integers(1, 4)),
     st.tuples(st.just("live"), st.integers(1, 8)),
 )  # fmt: skip
 
@@ -135,13 +138,43 @@ class World:
 
         await self.database.writer.submit(work)
 
+    async def wipe(self, owner: str) -> None:
+        """Delete all that somebody owns, in one transaction."""
+
+        def work(tx: Transaction) -> None:
+            for entity in self.definition.schema.entities.values():
+                for (row_id,) in tx.select(f'SELECT id FROM "{entity.name}"'):
+                    row = tx.get(entity, row_id)
+                    if row is not None and row.get("owner") == owner:
+                        tx.delete(entity, row)
+
+        await self.database.writer.submit(work)
+
+    async def trim(self, keep: int, at_most: int) -> None:
+        """Forget all but the newest changes, a step of a few at a time."""
+        head = self.database.head
+        done = await self.database.writer.submit(
+            lambda tx: trim(
+                tx.connection, head, keep_changes=keep, keep_after_ms=2**60, at_most=at_most
+            )
+        )
+        self.database.horizon = done.value.horizon
+
     def pages(self, limit: int) -> bool:
-        """Read one page of the log; tells whether there is more."""
+        """Read one page of the log, or start over; tells whether there is more."""
         reader = self.database.readers.inline
-        page = read_page(
-            reader, self.view, self.database.cursor(self.by_pages.cursor), self.database.epoch,
-            limit, NOW,
-        )  # fmt: skip
+        cursor, horizon = self.by_pages.cursor, self.database.horizon
+        try:
+            page = read_page(
+                reader, self.view, self.database.cursor(cursor), self.database.epoch, limit, NOW
+            )
+        except ResyncRequired:
+            page = None
+        if page is None:
+            assert cursor < horizon, "the cursor at the edge of the log goes on"
+            self.by_pages = self.hydrated()
+            return True
+        assert cursor >= horizon, "a log without its beginning is no way from here"
         self.by_pages.apply(page.after, page.through, page.tail.decode())
         return page.more
 
@@ -195,6 +228,10 @@ async def _follow(steps: list[tuple[Any, ...]], where: dict[str, Any]) -> None:
                     await world.write(*step[1:])
                 elif step[0] == "delete":
                     await world.delete(*step[1:])
+                elif step[0] == "wipe":
+                    await world.wipe(step[1])
+                elif step[0] == "trim":
+                    await world.trim(step[1], step[2])
                 elif step[0] == "pages":
                     world.pages(step[1])
                 else:

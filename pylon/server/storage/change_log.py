@@ -86,47 +86,82 @@ def _meta_int(connection: RawConnection, key: str) -> int:
     return 0 if row is None else int(row[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What one step of trimming did."""
+
+    #: The seq that the log starts after now.
+    horizon: int
+    #: Records deleted; as many as one step may: there may be more.
+    deleted: int
+
+
 def trim(
     connection: RawConnection, head: int, *, keep_changes: int, keep_after_ms: int, at_most: int
-) -> int:
-    """Delete records that are beyond both bounds, whole transactions; returns the new horizon.
+) -> Trimmed:
+    """Delete records that are beyond both bounds, whole transactions.
+
+    The horizon moves first, over whole transactions however long; what lies behind it is deleted
+    `at_most` a call, so that a long transaction does not hold the writer.
 
     Args:
         connection: the writer, inside a transaction.
         head: last committed seq; remembered, so that no number is ever given twice.
         keep_changes: how many of the newest records stay in any case.
-        keep_after_ms: records younger than this Unix time stay in any case.
+        keep_after_ms: records of this Unix time or younger stay in any case.
         at_most: how many records one call deletes.
     """
     horizon = _meta_int(connection, "horizon")
-    last = head - keep_changes
+    border = _border(connection, horizon, head - keep_changes, keep_after_ms, at_most)
+    if border > horizon:
+        horizon = border
+        for key, value in (("horizon", horizon), ("head_floor", head)):
+            connection.execute(
+                "INSERT INTO _pylon_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+                " excluded.value",
+                (key, value),
+            )
+    deleted = connection.execute(
+        "DELETE FROM _pylon_log WHERE seq IN"
+        " (SELECT seq FROM _pylon_log WHERE seq <= ? ORDER BY seq LIMIT ?)",
+        (horizon, at_most),
+    ).rowcount
+    return Trimmed(horizon, deleted)
+
+
+def _border(
+    connection: RawConnection, horizon: int, last: int, keep_after_ms: int, at_most: int
+) -> int:
+    """Return the seq that the log may start after: the end of a transaction, at most `last`."""
     if last <= horizon:
         return horizon
     # Looked at from the old end, so that a clock that went back keeps more and never less.
     oldest = "SELECT seq, at FROM _pylon_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-    bounds = (horizon, last, at_most)
-    (young,) = connection.execute(
-        f"SELECT min(seq) FROM ({oldest}) WHERE at >= ?", (*bounds, keep_after_ms)
+    end, young = connection.execute(
+        f"SELECT max(seq), min(CASE WHEN at >= ? THEN seq END) FROM ({oldest})",
+        (keep_after_ms, horizon, last, at_most),
     ).fetchone()
-    (end,) = connection.execute(f"SELECT max(seq) FROM ({oldest})", bounds).fetchone()
-    end = young - 1 if young is not None else end
-    if end is None or end <= horizon:
+    if end is None or young == horizon + 1:
         return horizon
-    (border,) = connection.execute(
-        "SELECT max(seq) FROM _pylon_log WHERE seq <= ? AND tx < (SELECT min(tx) FROM _pylon_log"
-        " WHERE seq > ?)",
-        (end, end),
+    end = end if young is None else young - 1
+    following = connection.execute(
+        "SELECT tx FROM _pylon_log WHERE seq > ? ORDER BY seq LIMIT 1", (end,)
     ).fetchone()
-    if border is None or border <= horizon:
-        return horizon
-    connection.execute("DELETE FROM _pylon_log WHERE seq <= ?", (border,))
-    for key, value in (("horizon", border), ("head_floor", head)):
-        connection.execute(
-            "INSERT INTO _pylon_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
-            " excluded.value",
-            (key, value),
-        )
-    return int(border)
+    if following is None:
+        return int(end)
+    before = connection.execute(
+        "SELECT seq FROM _pylon_log WHERE seq > ? AND seq <= ? AND tx <> ? ORDER BY seq DESC"
+        " LIMIT 1",
+        (horizon, end, following[0]),
+    ).fetchone()
+    if before is not None:
+        return int(before[0])
+    # One transaction, longer than the stretch that was looked at: all of it, or nothing.
+    (end,) = connection.execute(
+        "SELECT max(seq) FROM (SELECT seq FROM _pylon_log WHERE seq > ? AND tx = ? LIMIT ?)",
+        (horizon, following[0], limits.TRANSACTION_ROWS_MAX),
+    ).fetchone()
+    return int(end) if end <= last else horizon
 
 
 class LogTail:

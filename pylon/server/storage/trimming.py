@@ -12,8 +12,8 @@ from contextlib import suppress
 from pylon import limits
 from pylon.errors import PylonError
 from pylon.server.storage import change_log, operations
+from pylon.server.storage.change_log import Trimmed
 from pylon.server.storage.database import Database
-from pylon.server.storage.transaction import Transaction
 
 _log = logging.getLogger("pylon.storage")
 _DAY_MS = 86_400_000
@@ -50,24 +50,42 @@ class Trimmer:
 
     async def step(self) -> bool:
         """Delete one small piece of what is too old; tells whether there may be more."""
-        now = self._database.clock.now_ms()
-        keep_after = now - self._keep_days * _DAY_MS
+        keep_after = self._keep_after(self._keep_days)
+        trimmed = await self._trim(self._keep_changes, keep_after)
+        # An id must outlive every cursor that could lead to its operation again.
+        before = keep_after - limits.OPERATION_EXTRA_DAYS * _DAY_MS
+        forgotten = await self._database.writer.submit(
+            lambda transaction: operations.forget(transaction, before, _ROWS_AT_ONCE)
+        )
+        return trimmed.deleted > 0 or forgotten.value > 0
+
+    async def trim(self, keep_changes: int | None, keep_days: float | None) -> int:
+        """Trim the log at once, by other bounds if given; returns how many records went.
+
+        The memory of operations stays as the settings say: a retry must find its answer.
+        """
+        keep_after = self._keep_after(self._keep_days if keep_days is None else keep_days)
+        keep = self._keep_changes if keep_changes is None else keep_changes
+        total = 0
+        while deleted := (await self._trim(keep, keep_after)).deleted:
+            total += deleted
+            await asyncio.sleep(0)  # others write in between
+        return total
+
+    def _keep_after(self, keep_days: float) -> int:
+        return self._database.clock.now_ms() - round(keep_days * _DAY_MS)
+
+    async def _trim(self, keep_changes: int, keep_after: int) -> Trimmed:
         head, before = self._database.head, self._database.horizon
-
-        def work(transaction: Transaction) -> tuple[int, int]:
-            horizon = change_log.trim(
-                transaction.connection, head, keep_changes=self._keep_changes,
-                keep_after_ms=keep_after, at_most=_ROWS_AT_ONCE,
-            )  # fmt: skip
-            # An id must outlive every cursor that could lead to its operation again.
-            forgotten = operations.forget(
-                transaction, keep_after - limits.OPERATION_EXTRA_DAYS * _DAY_MS, _ROWS_AT_ONCE
+        trimmed: Trimmed = (
+            await self._database.writer.submit(
+                lambda transaction: change_log.trim(
+                    transaction.connection, head, keep_changes=keep_changes,
+                    keep_after_ms=keep_after, at_most=_ROWS_AT_ONCE,
+                )
             )
-            return horizon, forgotten
-
-        horizon, forgotten = (await self._database.writer.submit(work)).value
-        has_moved = bool(horizon > before)
-        self._database.horizon = horizon
-        if has_moved:
-            _log.info("log.trimmed through=%d", horizon)
-        return has_moved or bool(forgotten)
+        ).value  # fmt: skip
+        if trimmed.horizon > before:
+            self._database.horizon = trimmed.horizon
+            _log.info("log.trimmed through=%d", trimmed.horizon)
+        return trimmed

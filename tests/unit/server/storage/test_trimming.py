@@ -100,3 +100,76 @@ async def test_numbers_go_on_after_everything_was_trimmed(opened: Any, tmp_path:
         pass
     await _fill(database, 1)
     assert database.head == 6
+
+
+async def test_a_transaction_longer_than_a_step_goes_whole(opened: Any) -> None:
+    """The horizon never stops in front of a large transaction, nor inside one (I20)."""
+    database, calendar = opened
+
+    def many(tx: Any, first: int) -> None:
+        for n in range(1_200):
+            tx.insert(THING, {"id": f"m{first + n}", "n": n})
+
+    await database.writer.submit(lambda tx: many(tx, 0))
+    await database.writer.submit(lambda tx: many(tx, 5_000))
+    await _fill(database, 3)
+    calendar.now += 10 * DAY_MS
+    trimmer = Trimmer(database, keep_changes=1_000, keep_days=1)
+    while await trimmer.step():
+        assert database.horizon in (0, 1_200), "a border between transactions"
+    assert database.horizon == 1_200, "the second is within the newest changes in part: it stays"
+    rows = database.readers.inline.rows
+    assert rows("SELECT min(seq), count(*) FROM _pylon_log") == [(1_201, 1_203)]
+
+
+async def test_the_last_transaction_goes_too(opened: Any) -> None:
+    """Where nothing is to be kept the log is emptied, and only it."""
+    database, calendar = opened
+    await _fill(database, 5)
+    calendar.now += 10 * DAY_MS
+    trimmer = Trimmer(database, keep_changes=0, keep_days=1)
+    while await trimmer.step():
+        pass
+    assert database.horizon == database.head == 5
+    assert database.readers.inline.rows("SELECT count(*) FROM _pylon_log") == [(0,)]
+    reader, view = database.readers.inline, View("none", {})
+    page = read_page(reader, view, database.cursor(5), database.epoch, 10, "")
+    assert (page.through, page.more) == (5, False), "the cursor at the head goes on"
+
+
+@pytest.mark.parametrize("age_days", [2, 3, 4])
+async def test_the_edge_of_age_is_exact(opened: Any, age_days: int) -> None:
+    """Records of exactly `keep_days` stay; a moment older and they may go."""
+    database, calendar = opened
+    await _fill(database, 4)
+    calendar.now += age_days * DAY_MS
+    await _fill(database, 1)
+    for later, horizon in ((0, 4 if age_days > 3 else 0), (1, 4 if age_days >= 3 else 0)):
+        calendar.now += later
+        trimmer = Trimmer(database, keep_changes=1, keep_days=3)
+        while await trimmer.step():
+            pass
+        assert database.horizon == horizon
+
+
+@pytest.mark.parametrize("keep", [9, 10, 11])
+async def test_the_edge_of_the_count_is_exact(opened: Any, keep: int) -> None:
+    """Of ten changes the newest `keep` stay, and the cursor before the first of them works."""
+    database, calendar = opened
+    await _fill(database, 10)
+    calendar.now += 10 * DAY_MS
+    trimmer = Trimmer(database, keep_changes=keep, keep_days=1)
+    while await trimmer.step():
+        pass
+    edge = max(0, 10 - keep)
+    assert database.horizon == edge
+    reader, view = database.readers.inline, View("none", {})
+    for seq in (edge, edge + 1, 10):
+        page = read_page(reader, view, database.cursor(seq), database.epoch, 1000, "")
+        assert page.through == 10
+    for seq, reason in ((edge - 1, "cursor_too_old"), (11, "cursor_ahead")):
+        if seq < 0:
+            continue
+        with pytest.raises(ResyncRequired) as caught:
+            read_page(reader, view, database.cursor(seq), database.epoch, 1000, "")
+        assert caught.value.details["reason"] == reason
