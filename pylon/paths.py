@@ -86,3 +86,14 @@ def write_private(path: Path, data: bytes) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
     beside.replace(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have what was created or renamed in a folder survive a loss of power, where that exists."""
+    if sys.platform == "win32":
+        return  # a folder can't be opened there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

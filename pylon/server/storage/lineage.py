@@ -1,8 +1,9 @@
 """Epoch and lineage: is this the database that we left, or an older copy in its place?
 
-At each start a random token is written into the database (keeping the one before) and then into
-the user's state folder. A stored token that is neither of the two, or a head below the witnessed
-one, means that history was rolled back: a new epoch begins, and all sessions end (I16).
+At each start a random token is written into the database (keeping the one that the witness has)
+and then into the user's state folder. A stored token that is neither of the two, or a head below
+the witnessed one, means that history was rolled back: a new epoch begins, and all sessions end
+(I16).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pylon import jsonvalue
+from pylon import jsonvalue, paths
 from pylon.errors import InvalidJson
 from pylon.ids import IdSource
 from pylon.sqlite import RawConnection
@@ -59,7 +60,11 @@ class Witness:
             return None
 
     def write(self, head: int, token: str | None = None) -> None:
-        """Remember token and head; the file is replaced whole."""
+        """Remember token and head; the file is replaced whole.
+
+        A new token is on the disk when this returns, as the database's own is; a head follows when
+        the system likes: one that is too low only notices less.
+        """
         if self._path is None:
             return
         self._token = token if token is not None else self._token
@@ -68,7 +73,12 @@ class Witness:
         descriptor = os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(jsonvalue.encode({"token": self._token, "head": head}))
+            if token is not None:
+                stream.flush()
+                os.fsync(descriptor)
         beside.replace(self._path)
+        if token is not None:
+            paths.sync_folder(self._path.parent)
 
 
 def settle_lineage(
@@ -98,7 +108,10 @@ def settle_lineage(
         set_meta(connection, "epoch", epoch)
         connection.execute("DELETE FROM _pylon_sessions")
         connection.execute("DELETE FROM _pylon_codes")
-    set_meta(connection, "token_before", meta(connection, "token") or "")
+    # The one that the witness has now: it stays known however often the start ends before the
+    # witness is written.
+    before = seen[0] if seen is not None else meta(connection, "token") or ""
+    set_meta(connection, "token_before", before)
     set_meta(connection, "token", token)
     connection.execute("COMMIT")
     witness.write(head, token)
