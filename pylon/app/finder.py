@@ -76,6 +76,15 @@ def project_modules(root: Path) -> dict[str, ModuleType]:
     return found
 
 
+def found_modules() -> dict[str, ModuleType]:
+    """Return the imported modules that a ProjectFinder found, whatever project they are of."""
+    return {
+        name: module
+        for name, module in list(sys.modules.items())
+        if isinstance(getattr(getattr(module, "__spec__", None), "loader", None), _SourceLoader)
+    }
+
+
 def _lies_in(module: ModuleType, root: Path) -> bool:
     path = getattr(module, "__file__", None)
     if path is None:

@@ -15,7 +15,12 @@ from pathlib import Path
 
 from pylon.app.app import App
 from pylon.app.definition import AppDefinition, freeze
-from pylon.app.finder import ProjectFinder, project_modules, project_sources
+from pylon.app.finder import (
+    ProjectFinder,
+    found_modules,
+    project_modules,
+    project_sources,
+)
 from pylon.app.importerrors import import_mistake, syntax_mistake
 from pylon.app.importguard import no_background_work
 from pylon.app.mistakes import Mistakes
@@ -31,11 +36,8 @@ def load_app(root: Path, *, generation: int) -> AppDefinition:
     """
     root = root.resolve()
     mistakes = Mistakes(root)
+    before = project_modules(root) | found_modules()
     path_before = list(sys.meta_path)
-    before = project_modules(root)
-    for finder in path_before:
-        if isinstance(finder, ProjectFinder):
-            before |= project_modules(finder.root)
     for name in before:
         del sys.modules[name]
     importlib.invalidate_caches()

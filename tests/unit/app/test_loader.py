@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pylon.app.finder import ProjectFinder
 from pylon.app.loader import load_app
 from pylon.errors import LoadFailed
 from tests.unit.app.conftest import FIRST, HEAD, Load, Mistaken
@@ -136,6 +137,7 @@ def test_another_project_takes_the_place_of_the_first(load: Load, tmp_path: Path
         root.mkdir()
         (root / "app.py").write_text(f'from pylon import App\napp = App("{root.name}")\n')
     assert load_app(one, generation=1).name == "one"
+    sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, ProjectFinder)]
     assert load_app(two, generation=1).name == "two"
     assert load_app(one, generation=2).name == "one"
 
