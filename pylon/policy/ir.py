@@ -110,6 +110,15 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A time moved by `ms`; past an end of the calendar it is still before or after all times."""
+
+    value: Value
+    ms: int
+    type: ValueType
+
+
+@dataclass(frozen=True, slots=True)
 class Lower:
     """ASCII lower case."""
 
@@ -133,7 +142,7 @@ class Judged:
     type: ValueType
 
 
-Value = Const | Column | Fact | Argument | Now | Lower | Length | Judged
+Value = Const | Column | Fact | Argument | Now | Moved | Lower | Length | Judged
 
 # --- conditions --------------------------------------------------------------------------
 

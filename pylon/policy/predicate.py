@@ -13,7 +13,7 @@ from pylon import jsonvalue
 from pylon.policy import ir
 from pylon.policy.ir import Slot
 from pylon.policy.slots import slots_of
-from pylon.policy.sqlclause import can_be_absent, flat_values, shifted_now
+from pylon.policy.sqlclause import can_be_absent, flat_values, moved, shifted_now
 
 #: (facts, data, old, new, now, args, lookup) -> True, False or None (unknown).
 Predicate = Callable[..., bool | None]
@@ -41,6 +41,7 @@ class _Writer:
         self.constants: dict[str, Any] = {
             "ascii_lower": ascii_lower,
             "member": member,
+            "moved": moved,
             "shifted_now": shifted_now,
             "encode_text": jsonvalue.encode_text,
         }
@@ -155,6 +156,8 @@ class _Writer:
                 return f"args.get({self.constant(name)})"
             case ir.Now(ms):
                 return f"shifted_now(now, {ms})" if ms else "now"
+            case ir.Moved(value, ms):
+                return self._guarded_value(value, depth, f"moved({{0}}, {ms})")
             case ir.Lower(value):
                 return self._guarded_value(value, depth, "ascii_lower({0})")
             case ir.Length(value):

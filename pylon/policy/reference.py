@@ -15,7 +15,7 @@ from pylon.identity import Identity
 from pylon.policy import ir
 from pylon.policy.predicate import ascii_lower, member
 from pylon.policy.slots import answer
-from pylon.policy.sqlclause import flat_values, shifted_now
+from pylon.policy.sqlclause import flat_values, moved, shifted_now
 from pylon.schema.model import Row
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -110,6 +110,9 @@ def _value(node: ir.Value, world: World) -> Any:
             return (world.args or {}).get(name)
         case ir.Now(ms):
             return shifted_now(world.now, ms)
+        case ir.Moved(value, ms):
+            moment = _value(value, world)
+            return None if moment is None else moved(moment, ms)
         case ir.Lower(value):
             text = _value(value, world)
             return None if text is None else ascii_lower(text)

@@ -18,7 +18,8 @@ _TIME_WORDS = {
 }  # fmt: skip
 _TIMES = (ir.TypeKind.DATETIME, ir.TypeKind.DATE)
 _MEMBER = {"in": "is one of", "not in": "is not one of"}
-_UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
+_UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"),
+          (1, "millisecond"))  # fmt: skip
 
 
 def sentence(node: ir.Condition) -> str:
@@ -120,6 +121,8 @@ def _value(node: ir.Value) -> str:
             return f"the argument {name}"
         case ir.Now(ms):
             return _moment(ms)
+        case ir.Moved(value, ms):
+            return f"{_value(value)} {'plus' if ms > 0 else 'minus'} {_duration(ms)}"
         case ir.Lower(value):
             return f"{_value(value)} in lower case"
         case ir.Length(value):
@@ -151,6 +154,10 @@ def _fact(slot: Slot) -> str:
 def _moment(ms: int) -> str:
     if ms == 0:
         return "now"
+    return f"{_duration(ms)} {'ago' if ms < 0 else 'from now'}"
+
+
+def _duration(ms: int) -> str:
     size, unit = next((size, unit) for size, unit in _UNITS if ms % size == 0)
     amount = abs(ms) // size
-    return f"{amount} {unit}{'' if amount == 1 else 's'} {'ago' if ms < 0 else 'from now'}"
+    return f"{amount} {unit}{'' if amount == 1 else 's'}"

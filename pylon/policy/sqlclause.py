@@ -87,6 +87,20 @@ def shifted_now(now: str, ms: int) -> str:
     return iso_ms(datetime_ms(now) + ms) if ms else now
 
 
+_FIRST_MS = datetime_ms("0001-01-01T00:00:00.000Z")
+_LAST_MS = datetime_ms("9999-12-31T23:59:59.999Z")
+#: Texts that stand before and after every time.
+_BEFORE_ALL, _AFTER_ALL = "", "~"
+
+
+def moved(moment: str, ms: int) -> str:
+    """Return the canonical text of a time plus `ms`, or what stands beyond the calendar's end."""
+    there = datetime_ms(moment) + ms
+    if there < _FIRST_MS:
+        return _BEFORE_ALL
+    return iso_ms(there) if there <= _LAST_MS else _AFTER_ALL
+
+
 class SqlWriter:
     """Writes one condition; `column` says how a field of the row is spelled."""
 
@@ -210,6 +224,8 @@ class SqlWriter:
                 return "?"
             case ir.Column():
                 return self._column(node)
+            case ir.Moved(value, ms):
+                return self._moved(value, ms)
             case ir.Lower(value):
                 return f"lower({self._value(value)})"
             case ir.Length(value):
@@ -217,6 +233,26 @@ class SqlWriter:
                 return f"{function}({self._value(value)})"
             case ir.Judged(condition):
                 return self._inside(condition)
+
+    def _moved(self, value: ir.Value, ms: int) -> str:
+        """Write a time plus `ms`: whole seconds by SQLite, milliseconds as integers.
+
+        SQLite keeps fractions as doubles and cuts them, so it never gets to see one.
+        """
+        seconds, rest = divmod(ms, 1000)
+        if ms < 0:
+            end, sign, beyond = iso_ms(_FIRST_MS - ms), "<", _BEFORE_ALL
+        else:
+            end, sign, beyond = iso_ms(_LAST_MS - ms), ">", _AFTER_ALL
+        past = f"{self._value(value)} {sign} '{end}' THEN '{beyond}'"
+        whole = f"substr({self._value(value)}, 1, 19)"
+
+        def milliseconds() -> str:
+            return f"(CAST(substr({self._value(value)}, 21, 3) AS INTEGER) + {rest})"
+
+        carry = f"printf('%+d seconds', {seconds} + {milliseconds()} / 1000)"
+        second = f"strftime('%Y-%m-%dT%H:%M:%S', {whole}, {carry})"
+        return f"(CASE WHEN {past} ELSE {second} || printf('.%03dZ', {milliseconds()} % 1000) END)"
 
 
 def _is_leaf(node: ir.Condition) -> bool:
@@ -255,6 +291,8 @@ def can_be_absent(value: ir.Value) -> bool:
             return constant is None
         case ir.Now():
             return False
+        case ir.Moved(moment):
+            return can_be_absent(moment)
         case ir.Fact(_, _, nullable):
             return nullable
         case ir.Column():

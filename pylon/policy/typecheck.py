@@ -206,6 +206,8 @@ class Checker:
                 value = ir.Const(*coerce_literal(value.value, DATETIME))
             except TypeMistake as mistake:
                 raise self._names.stop(node.at, str(mistake)) from None
+        if ms and value.type.kind is TypeKind.CLAIM:
+            value = as_claim(value, DATETIME)
         if ms and value.type.kind is not TypeKind.DATETIME and not is_nothing(value):
             raise self._names.stop(node.at, "durations go on times only")
         return value, ms
@@ -214,21 +216,22 @@ class Checker:
         value, ms = self._shifted(node)
         if not ms or is_nothing(value):
             return value
-        if not isinstance(value, ir.Now | ir.Const):
-            raise self._names.stop(node.at, "only now and literal times can be shifted here")
         return self._shift(value, ms, node.at)
 
     def _move_shift(
         self, at: int, left: ir.Value, left_ms: int, right: ir.Value, right_ms: int
     ) -> tuple[ir.Value, ir.Value]:
-        """Bring the whole shift onto now or a literal, which can carry it exactly."""
+        """Bring the whole shift onto one side: now or a literal where there is one.
+
+        The field beside it then stands alone, where an index can find it.
+        """
         if isinstance(right, ir.Now | ir.Const):
             return left, self._shift(right, right_ms - left_ms, at)
         if isinstance(left, ir.Now | ir.Const):
             return self._shift(left, left_ms - right_ms, at), right
-        raise self._names.stop(at, "compare a shifted time with now or with a literal time")
+        return left, self._shift(right, right_ms - left_ms, at)
 
-    def _shift(self, value: ir.Now | ir.Const, ms: int, at: int) -> ir.Value:
+    def _shift(self, value: ir.Value, ms: int, at: int) -> ir.Value:
         try:
             return shifted(value, ms)
         except TypeMistake as mistake:

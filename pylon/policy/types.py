@@ -142,12 +142,14 @@ def as_claim(value: ir.Value, wanted: ValueType) -> ir.Value:
     return ir.Fact(ir.Slot(ir.SlotKind.CLAIM, value.slot.names, wanted.kind), wanted)
 
 
-def shifted(value: ir.Now | ir.Const, ms: int) -> ir.Value:
-    """Return a time moved by `ms`; raises TypeMistake where it leaves the calendar."""
+def shifted(value: ir.Value, ms: int) -> ir.Value:
+    """Return a time moved by `ms`; raises TypeMistake where a literal leaves the calendar."""
     if abs(ms) > limits.POLICY_DURATION_MS_MAX:
         raise TypeMistake("a duration of more than a hundred years")
     if isinstance(value, ir.Now):
         return ir.Now(value.ms + ms, DATETIME)
+    if not isinstance(value, ir.Const):
+        return ir.Moved(value, ms, DATETIME)
     text = iso_ms(datetime_ms(value.value) + ms)
     if text.startswith(("-", "0000")) or len(text) != len(value.value):
         raise TypeMistake("this leaves the calendar")

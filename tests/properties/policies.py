@@ -108,6 +108,7 @@ DECIMALS = ("0.00", "-0.01", "1.00", "1.50", "9.99", "10.00", "92233720368547758
 TIMES = (
     "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z", NOW, "2026-11-23T11:59:59.999Z",
     "2026-11-22T12:00:00.000Z", "1969-12-31T23:59:59.999Z", "2024-02-29T00:00:00.000Z",
+    "2026-11-23T12:00:00.001Z", "2026-11-23T12:00:00.501Z",
 )  # fmt: skip
 DATES = ("0001-01-01", "9999-12-31", "2026-11-23", "2024-02-29", "1970-01-01")
 _CHOICES: dict[FieldKind, tuple[Any, ...]] = {
@@ -193,8 +194,6 @@ class Said:
 
     text: str
     means: Meaning
-    #: Now or a literal time: what can take over a duration from the other side.
-    can_carry: bool = False
 
 
 @dataclass(slots=True)
@@ -250,6 +249,7 @@ _LITERALS: dict[str, st.SearchStrategy[Any]] = {
     "choice": st.sampled_from(STATES),
 }
 _CLAIMS = ("x", "y", "z", "w.x", "w.y", "w.z", "none")
+_AMOUNTS = ("0", "1", "2", "3", "0.001", "0.5", "1.999")
 _UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 ORDER = ("<", "<=", ">", ">=")
 
@@ -339,7 +339,7 @@ def literals(draw: st.DrawFn, kind: str) -> Said:
     """Return a literal of one type."""
     value = draw(_LITERALS[kind])
     text = str(value) if kind == "date" else value
-    return Said(_literal(text), lambda _: value, can_carry=True)
+    return Said(_literal(text), lambda _: value)
 
 
 @st.composite
@@ -353,7 +353,7 @@ def facts(draw: st.DrawFn, kind: str) -> Said:
     return Said(f"auth.claims.{path}", lambda world: claim(world.identity, path, kind))
 
 
-MOMENT = Said("now", lambda _: _NOW, can_carry=True)
+MOMENT = Said("now", lambda _: _NOW)
 
 
 def _lowered(value: str | None) -> str | None:
@@ -442,33 +442,31 @@ def _compared(op: str, left: Said, right: Said) -> Said:
 
 
 def _timed(draw: st.DrawFn, op: str, left: Said, right: Said) -> Said:
-    # One side at most is a field; the other one, now or a literal, can carry the whole duration.
     if draw(st.booleans()):
         left, right = right, left
-    if not (left.can_carry or right.can_carry):
-        return _compared(op, left, right)
-    texts, moved = [], []
-    for side in (left, right):
-        text, seconds = side.text, 0
-        movable = side.text != "auth" and not side.text.startswith("auth.")
-        for _ in range(draw(st.integers(0, 2)) if movable else 0):
-            unit = draw(st.sampled_from(sorted(_UNITS)))
-            sign, amount = draw(st.sampled_from("+-")), draw(st.integers(0, 3))
-            text += f" {sign} {unit}({amount})"
-            seconds += _UNITS[unit] * amount * (1 if sign == "+" else -1)
-        texts.append(text)
-        moved.append(seconds)
-
-    def means(world: World) -> Truth:
-        one, other = left.means(world), right.means(world)
-        if one is None or other is None:
-            return None
-        return compare(op, _seconds(one) + moved[0] * 1000, _seconds(other) + moved[1] * 1000)
-
-    return Said(f"{texts[0]} {op} {texts[1]}", means)
+    return _compared(op, _moved(draw, left), _moved(draw, right))
 
 
-def _seconds(moment: dt.datetime) -> int:
+def _moved(draw: st.DrawFn, said: Said) -> Said:
+    """Return a time with some durations behind it, as a number of milliseconds."""
+    text, ms = said.text, 0
+    for _ in range(draw(st.integers(0, 2))):
+        unit = draw(st.sampled_from(sorted(_UNITS)))
+        sign, amount = draw(st.sampled_from("+-")), draw(st.sampled_from(_AMOUNTS))
+        text += f" {sign} {unit}({amount})"
+        ms += int(Decimal(amount) * _UNITS[unit] * 1000) * (1 if sign == "+" else -1)
+
+    def means(world: World) -> int | None:
+        found = milliseconds(said.means(world))
+        return None if found is None else found + ms
+
+    return Said(text, means)
+
+
+def milliseconds(moment: dt.datetime | None) -> int | None:
+    """Return a time as a number that can be moved past the calendar's ends."""
+    if moment is None:
+        return None
     since = moment - dt.datetime(1, 1, 1, tzinfo=dt.UTC)
     return since // dt.timedelta(milliseconds=1)
 
@@ -534,6 +532,10 @@ def memberships(draw: st.DrawFn, budget: Budget, depth: int) -> Said:
     if _is_claim(value) and kind in _TYPED_BY_FIELDS:
         item = columns(kind, budget)
     items = draw(st.lists(item, min_size=1 if _is_claim(value) else 0, max_size=3))
+    if kind == "time":
+        value, items = Said(value.text, _then(value.means, milliseconds)), [
+            _moved(draw, one) for one in items
+        ]  # fmt: skip
     if draw(st.integers(0, 3)) == 0:
         items.append(Said("null", lambda _: None))
     listed = f"[{', '.join(one.text for one in items)}]"
@@ -651,12 +653,16 @@ def exists_filters(
     outer = st.one_of(literals(kind), columns(kind, budget))
     if kind != "decimal":  # a claim is none
         outer = st.one_of(outer, facts(kind))
+    if kind == "time":
+        outer = st.one_of(outer, st.just(MOMENT))
     if op not in ("in", "not in"):
-        value = draw(outer if kind != "time" else st.one_of(outer, st.just(MOMENT)))
+        value = draw(outer)
+        if kind == "time":
+            value = _moved(draw, value)
         return Said(
             f"{name} {op} {value.text}",
             lambda world: _absent_or(
-                [value.means(world)], lambda items, row: compare(op, row[name], items[0])
+                [value.means(world)], lambda items, row: compare(op, _of(row, name), items[0])
             ),
         )
     if kind == "text" and draw(st.integers(0, 2)) == 0:
@@ -671,12 +677,21 @@ def exists_filters(
             ),
         )
     items = draw(st.lists(outer, max_size=3))
+    if kind == "time":
+        items = [_moved(draw, one) for one in items]
     return Said(
         f"{name} {op} [{', '.join(one.text for one in items)}]",
         lambda world: _absent_or(
-            [one.means(world) for one in items], lambda found, row: _listed(op, row[name], found)
+            [one.means(world) for one in items],
+            lambda found, row: _listed(op, _of(row, name), found),
         ),
     )
+
+
+def _of(row: Row, name: str) -> Any:
+    """Return a value of a looked-at row, times as numbers of milliseconds."""
+    value = row[name]
+    return milliseconds(value) if isinstance(value, dt.datetime) else value
 
 
 def _listed(op: str, value: Any, items: Any) -> Truth:

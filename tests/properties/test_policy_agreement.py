@@ -27,14 +27,14 @@ from tests.properties import policies
 from tests.properties.policies import IDENTITIES, MEMBER, NOTE, NOW, SCHEMA, World
 
 #: Multiplies the number of policies; 1 is the gate's size.
-_FACTOR = float(os.environ.get("PYLON_PROPERTY_FACTOR", "1"))
+_FACTOR = int(os.environ.get("PYLON_TEST_SCALE", "1"))
 _ROWS = 12
 _MEMBERS = 6
 
 
 def _sized(policy_count: int) -> settings:
     return settings(
-        max_examples=int(policy_count * _FACTOR), deadline=None, derandomize=_FACTOR == 1,
+        max_examples=policy_count * _FACTOR, deadline=None, derandomize=_FACTOR == 1,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )  # fmt: skip
 

@@ -41,6 +41,8 @@ from tests.unit.policy.schemas import MESSAGE, policy
         ("startsWith(lower(data.body), 'a')", "its body in lower case starts with “a”"),
         ("contains(data.body, 'a')", "its body contains “a”"),
         ("len(data.tags) == 0", "the length of its tags is 0"),
+        ("data.sentAt + days(1) < data.sentAt", "its sentAt is before its sentAt minus 1 day"),
+        ("data.sentAt > now - seconds(0.5)", "its sentAt is after 500 milliseconds ago"),
         ("(data.count == 1) == data.open", "(its count is 1) is its open"),
         (
             "data.open && (isOwner() || hasRole('a'))",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pylon.policy.compiled import lookup_sql
+from pylon.policy.sqlclause import moved
 from tests.unit.policy.schemas import MESSAGE, NOW, caller, mistakes, policy
 
 CALLER = caller("u1", "owner")
@@ -54,6 +55,24 @@ def test_an_absent_value_of_the_other_row_never_matches(
     """Inside an exists an absent value is in no list and outside of none, not even an empty one."""
     compiled = f"exists Membership(channelId == data.channelId, {filters})"
     assert asked(database, compiled) == wanted
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z", "2026-11-23T12:00:00.123Z"]
+)
+@pytest.mark.parametrize("ms", [1, -1, 999, 1001, -86_400_001, 3_155_760_000_000])
+def test_a_time_moves_alike_in_sqlite_and_python(
+    database: sqlite3.Connection, moment: str, ms: int
+) -> None:
+    """To the millisecond, and past the calendar's ends: there a time is before or after all."""
+    database.execute("UPDATE Message SET sentAt = ?", (moment,))
+    sign, amount = "+" if ms > 0 else "-", f"{abs(ms) // 1000}.{abs(ms) % 1000:03}"
+    shifted = moved(moment, ms)
+    for op, wanted in (("==", 0), ("<", moment < shifted), (">", moment > shifted)):
+        text = f"data.sentAt {op} data.sentAt {sign} seconds({amount})"
+        assert asked(database, text) == int(wanted)
+    assert policy(text).predicate(CALLER, {"sentAt": moment}, now=NOW) is (moment > shifted)
+    assert (moment < shifted) is (ms > 0)
 
 
 def test_an_absent_right_hand_side_is_unknown(database: sqlite3.Connection) -> None:

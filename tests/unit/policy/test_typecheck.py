@@ -48,8 +48,6 @@ from tests.unit.policy.schemas import NOW, SCHEMA, answer, caller, mistakes, pol
         ("startsWith(data.body, 1)", "this is a number, not a text"),
         ("data.body + days(1) == 'a'", "durations go on times only"),
         ("'soon' + days(1) > now", "must be a time"),
-        ("data.sentAt + days(1) > data.sentAt", "compare a shifted time with now"),
-        ("data.sentAt + days(1) in [now]", "only now and literal times"),
         ("now + days(36526) > data.sentAt", "more than a hundred years"),
         ("data.sentAt < '9999-12-31T00:00:00Z' + days(1)", "leaves the calendar"),
         ("data.sentAt > '0001-01-01T00:00:00Z' - days(1)", "leaves the calendar"),
