@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+import pylon
 from pylon.app import fields
 from pylon.policy.mistakes import nearest
+from pylon.schema.jsontree import check_text
 from pylon.schema.model import FieldKind
 
 
@@ -109,6 +111,8 @@ def _near(name: str, names: dict[str, Any]) -> str | None:
     usual = {"datetime": "from datetime import datetime", "date": "from datetime import date",
              "Decimal": "from decimal import Decimal", "Literal": "from typing import Literal",
              "Any": "from typing import Any", "Enum": "from enum import Enum"}  # fmt: skip
+    if name in pylon.__all__ and name not in names:
+        return f"from pylon import {name}"
     return usual.get(name) or nearest(name, [*names, *_KNOWN])
 
 
@@ -135,7 +139,8 @@ def _shape_of_value(value: Any, text: str) -> FieldShape:
     if typing.get_origin(value) is typing.Literal:
         choices = typing.get_args(value)
         if not all(isinstance(choice, str) for choice in choices):
-            raise AnnotationMistake("a Literal field has texts only")
+            raise AnnotationMistake("a Literal field has texts only", _none_beside(choices))
+        _check_choices(choices)
         return FieldShape(kind=FieldKind.ENUM, choices=choices)
     if isinstance(value, type) and issubclass(value, enum.Enum):
         choices = tuple(member.value for member in value)
@@ -143,6 +148,7 @@ def _shape_of_value(value: Any, text: str) -> FieldShape:
             raise AnnotationMistake(f"{value.__name__} has members that are no text")
         if not choices:
             raise AnnotationMistake(f"{value.__name__} has no members")
+        _check_choices(choices)
         return FieldShape(kind=FieldKind.ENUM, choices=choices, enum_class=value)
     if typing.get_origin(value) is dict:
         return FieldShape(kind=FieldKind.OBJECT)
@@ -151,6 +157,18 @@ def _shape_of_value(value: Any, text: str) -> FieldShape:
     raise AnnotationMistake(
         f"{text} is not a type that a field can have", f"there are {', '.join(_KNOWN)}"
     )
+
+
+def _none_beside(choices: tuple[Any, ...]) -> str | None:
+    return "write Literal[…] | None" if None in choices else None
+
+
+def _check_choices(choices: tuple[str, ...]) -> None:
+    for one in choices:
+        try:
+            check_text(one)
+        except ValueError as error:
+            raise AnnotationMistake(f"the choice {one!r:.60} {error}") from None
 
 
 def _shape_of_union(value: Any, text: str) -> FieldShape:

@@ -36,6 +36,8 @@ class DeclaredFunction:
     kind: str
     handler: Any
     keywords: dict[str, Any]
+    #: File and line of the declaration.
+    made_at: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,12 @@ class MisusedName:
     path: str
     line: int
     hint: str | None
+
+
+def _caller(depth: int = 2) -> tuple[str, int]:
+    """Return file and line of the app's own code that called."""
+    frame = sys._getframe(depth)
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 class App:
@@ -59,6 +67,8 @@ class App:
         self.start_hooks: list[Any] = []
         self.stop_hooks: list[Any] = []
         self.misused: list[MisusedName] = []
+        #: File and line where it is made.
+        self.made_at = _caller()
 
     def entity(self, declared: Any = None, /, *, sync: Any = True, **policies: Any) -> Any:
         """Declare an entity with its policies: read, insert, update, delete."""
@@ -67,6 +77,10 @@ class App:
             self.entities.append(DeclaredEntity(cls, policies, sync))
             return cls
 
+        if isinstance(declared, str):
+            message = "@app.entity takes each policy by its name"
+            self.misused.append(MisusedName(message, *_caller(), 'write read="…"'))
+            return declare
         return declare if declared is None else declare(declared)
 
     def query(self, handler: F | None = None, /, **keywords: Any) -> Any:
@@ -92,8 +106,10 @@ class App:
         return handler
 
     def _declare(self, kind: str, handler: Any, keywords: dict[str, Any]) -> Any:
+        made_at = _caller(3)
+
         def declare(later: Any) -> Any:
-            self.functions.append(DeclaredFunction(kind, later, keywords))
+            self.functions.append(DeclaredFunction(kind, later, keywords, made_at))
             return later
 
         return declare if handler is None else declare(handler)
@@ -109,8 +125,7 @@ class App:
         if name in LATER:
             message = f"@app.{name} is not in this version of Pylon"
             hint = "remove it, or install a version that has it"
-        caller = sys._getframe(1)
-        self.misused.append(MisusedName(message, caller.f_code.co_filename, caller.f_lineno, hint))
+        self.misused.append(MisusedName(message, *_caller(), hint))
         return _ignoring
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import Any, Final
@@ -206,6 +206,7 @@ class EntityBuilder:
         if spec.default_factory is not None:
             if spec.default is not MISSING:
                 self._note(field.name, "has both default and default_factory")
+            self._try_factory(field, spec.default_factory)
             return Default(DefaultKind.FACTORY, spec.default_factory)
         given = spec.default
         if given is MISSING:
@@ -228,6 +229,17 @@ class EntityBuilder:
             shown = repr(given) if isinstance(given, _ORDINARY) else f"a {type(given).__name__}"
             self._note(field.name, f"bad default {shown:.60}: {error.message}", at=at)
             return None
+
+    def _try_factory(self, field: model.Field, factory: Callable[[], Any]) -> None:
+        """Note a factory that fails or makes what the field can't hold, before a row needs it."""
+        at = self._keyword_at(field.name, "default_factory")
+        try:
+            from_app(field, factory())
+        except InvalidArgument as error:
+            self._note(field.name, f"bad default: {error.message}", at=at)
+        except Exception as error:  # noqa: BLE001 -- whatever the app's factory does
+            shown = f"{type(error).__name__}: {error}"
+            self._note(field.name, f"default_factory failed: {shown:.200}", at=at)
 
     def _filled(self, field: model.Field, given: Filled) -> Default | None:
         at = self._source.at_value(field.name) if self._source else None

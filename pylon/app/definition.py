@@ -103,9 +103,11 @@ class _Freezer:
         name: Any = self.app.name
         version: Any = self.app.version
         if not isinstance(name, str) or not 1 <= len(name) <= 64 or not name.isprintable():
-            self.mistakes.note("the name of App is a text of 1 to 64 characters", None)
-        if not isinstance(version, str):
-            self.mistakes.note("the version of App is a text", None)
+            message = "the name of App is a text of 1 to 64 printable characters"
+            self.mistakes.note_at_line(message, *self.app.made_at)
+        if not isinstance(version, str) or not version.isprintable():
+            message = "the version of App is a printable text"
+            self.mistakes.note_at_line(message, *self.app.made_at, 'write version="1"')
         for one in self.app.misused:
             self.mistakes.note_at_line(one.message, one.path, one.line, one.hint)
 
@@ -227,7 +229,9 @@ class _Freezer:
     ) -> tuple[Function | None, Position | None]:
         if not inspect.isfunction(declared.handler):
             name = getattr(declared.handler, "__name__", str(declared.handler))
-            self.mistakes.note(f"@app.{declared.kind} is for functions, and {name} is none", None)
+            self.mistakes.note_at_line(
+                f"@app.{declared.kind} is for functions, and {name} is none", *declared.made_at
+            )
             return None, None
         entities = {
             one.cls.__name__: one.cls for one in self.app.entities if isinstance(one.cls, type)

@@ -95,6 +95,8 @@ def _hint(error: BaseException, names: dict[str, Any]) -> str | None:
             found = _CANNOT_IMPORT.match(str(error))
             return nearest(found[1], _names_in(error.name)) if found else None
         case NameError() if error.name:
+            if error.name in names.get("__annotations__", {}):
+                return f'write "{error.name}": fields are named in quotes'
             if error.name in pylon.__all__:
                 return f"from pylon import {error.name}"
             return nearest(error.name, [*names, *vars(builtins), *pylon.__all__])

@@ -10,6 +10,7 @@ from typing import Any
 
 from pylon.app.fields import FieldSpec
 from pylon.schema.decimals import units_of
+from pylon.schema.jsontree import check_text
 from pylon.schema.model import Field, FieldKind
 
 TEXTS = (FieldKind.STR, FieldKind.TEXT)
@@ -33,6 +34,11 @@ def wrong_types(spec: FieldSpec) -> Iterator[Wrong]:
         value = getattr(spec, name)
         if value is not None and not isinstance(value, str):
             yield name, f"{name} is a text"
+        elif value is not None:
+            try:
+                check_text(value)
+            except ValueError as error:
+                yield name, f"{name} {error}"
     for name in _COUNTS:
         value = getattr(spec, name)
         if value is not None and (type(value) is not int or value < 0):

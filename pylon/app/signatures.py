@@ -109,6 +109,7 @@ class FunctionBuilder:
             made for one in parameters[1:] if (made := self._argument(one)) is not None
         ]  # fmt: skip
         returns = self._type("return", signature.return_annotation, is_result=True)
+        self._check_references()
         return ArgSpec(arguments=tuple(arguments), returns=returns)
 
     def _argument(self, given: inspect.Parameter) -> ArgumentSpec | None:
@@ -146,6 +147,16 @@ class FunctionBuilder:
             what = "the result" if is_result else argument
             self.note(f"{what}: {mistake.message}", argument=argument, hint=mistake.hint)
             return ANYTHING
+
+    def _check_references(self) -> None:
+        """Note each Ref that names no entity, at its own place."""
+        for argument, name in self.source.references() if self.source else ():
+            if name not in self.schema.entities:
+                self.note(
+                    f"{'the result' if argument == 'return' else argument} refers to {name}, which"
+                    " is no entity",
+                    argument=argument, hint=nearest(name, self.schema.entities),
+                )  # fmt: skip
 
     # --- guard and time
 
@@ -187,4 +198,7 @@ class FunctionBuilder:
             at = self.source.at_argument(argument)
         elif self.source is not None and keyword is not None:
             at = self.source.at_keyword(keyword)
-        self.mistakes.note(f"{self.name}: {message}", at, hint)
+        if at is None:
+            self.mistakes.note_at_line(f"{self.name}: {message}", *self.declared.made_at, hint)
+        else:
+            self.mistakes.note(f"{self.name}: {message}", at, hint)

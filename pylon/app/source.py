@@ -6,16 +6,15 @@ Positions come from the syntax tree, because an annotation or a default has none
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from pylon.app.literals import breaks_of
 from pylon.schema.model import Position
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-_QUOTES = re.compile(r"[A-Za-z]{0,2}('''|\"\"\"|'|\")")
 
 
 @dataclass(slots=True)
@@ -93,6 +92,21 @@ class FunctionSource:
             if one is not None and one.arg == name:
                 return self.module.at(one)
         return self.position
+
+    def references(self) -> Iterator[tuple[str, str]]:
+        """Yield the entities that `Ref["…"]` names, each with its argument (or `return`)."""
+        given = self.node.args
+        places = [(one.arg, one.annotation) for one in (*given.args, *given.kwonlyargs)]
+        for argument, annotation in (*places, ("return", self.node.returns)):
+            for one in _inside(annotation):
+                match one:
+                    case ast.Subscript(
+                        value=ast.Name(id="Ref") | ast.Attribute(attr="Ref"),
+                        slice=ast.Constant(value=str(name)) | ast.Name(id=name),
+                    ):
+                        yield argument, name
+                    case _:
+                        continue
 
     def at_keyword(self, keyword: str) -> Position:
         """Return where the value of a decorator's keyword begins."""
@@ -187,6 +201,17 @@ def _keywords(node: ast.expr | None) -> list[ast.keyword]:
     return node.keywords if isinstance(node, ast.Call) else []
 
 
+def _inside(annotation: ast.expr | None) -> Iterator[ast.AST]:
+    """Yield the nodes of an annotation, also of one in quotes."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            annotation = ast.parse(annotation.value.strip(), mode="eval").body
+        except (SyntaxError, ValueError):
+            return
+    if annotation is not None:
+        yield from ast.walk(annotation)
+
+
 def _at_decorator_text(
     module: ModuleSource, decorators: list[ast.expr], keyword: str
 ) -> Position | None:
@@ -196,8 +221,9 @@ def _at_decorator_text(
             if one.arg != keyword:
                 continue
             at = module.at(one.value)
-            if not isinstance(one.value, ast.Constant):
+            breaks = breaks_of(module.lines, one.value)
+            if not breaks:
                 return at
-            quotes = _QUOTES.match(module.lines[at.line - 1], at.column - 1)
-            return Position(at.file, at.line, quotes.end() + 1) if quotes else at
+            _, line, column = breaks[0]
+            return Position(at.file, line, column, breaks)
     return None

@@ -40,16 +40,26 @@ def mistake_at(
     start = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)
     line_text = text[start : end if end >= 0 else len(text)]
-    line_in_text = text.count("\n", 0, at)
+    line, column = _place(text, at, position) if position else (None, None)
     shown, caret = _window(line_text, at - start)
     return Mistake(
         f"{where}: {message}",
         file=position.file if position else None,
-        line=position.line + line_in_text if position else None,
-        column=at - start + (1 if line_in_text else position.column) if position else None,
+        line=line,
+        column=column,
         hint=hint,
         excerpt=f"    {shown}\n    {' ' * caret}^",
     )
+
+
+def _place(text: str, at: int, position: Position) -> tuple[int, int]:
+    """Return line and column of an offset of the text."""
+    for offset, line, column in reversed(position.breaks):
+        if offset <= at:
+            return line, column + at - offset
+    line_in_text = text.count("\n", 0, at)
+    start = text.rfind("\n", 0, at) + 1
+    return position.line + line_in_text, at - start + (1 if line_in_text else position.column)
 
 
 def _window(line: str, at: int) -> tuple[str, int]:

@@ -87,6 +87,9 @@ class Position:
     file: str
     line: int
     column: int = 1
+    #: For a text: (offset in its value, line, column) wherever the next character of the value is
+    #: not simply the next one of the source, such as behind an escape or in a joined literal.
+    breaks: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pylon.errors import LoadFailed
 from pylon.identity import Identity, IdentityKind
 from pylon.schema.model import Access, DefaultKind, FieldKind, OnDelete
 from tests.unit.app.conftest import FIRST, Load, Mistaken
@@ -60,6 +61,15 @@ IN_BODY = [
     ("    extra: Json = field(index=True)", 25, "a json field can't have an index", None),
     ("    body: str = field(renamed_from='body')", 23, "renamed from body, which still exists",
      None),
+    ("    body: str = field(default_factory=lambda: 1)", 23, "bad default: body must be", None),
+    ("    body: str = field(default_factory=lambda: 1 / 0)", 23,
+     "default_factory failed: ZeroDivisionError", None),
+    (r"    body: Literal['\ud800']", 11, "the choice '\\ud800' must not hold lone", None),
+    (r"    body: str = field(doc='\ud800')", 23, "doc must not hold lone surrogates", None),
+    ("    body: Literal['a', None]", 11, "a Literal field has texts only", "| None"),
+    ("    body: File", 11, "File fields are not available yet", "store its URL"),
+    ("    body: User", 11, "User is not defined", "from pylon import User"),
+    ("    body: str; by_body = index(body)", 32, "name 'body' is not defined", 'write "body"'),
     ("    body = field()", 5, "Message.body has no annotation", "body: str"),
     ("    body: str; by_body = index('bdy')", 32, "there is no field bdy", "did you mean body?"),
     ("    body: str; by_body = index()", 16, "an index needs a field", None),
@@ -127,6 +137,42 @@ class Message(Entity):
         f"app.py:{FIRST + 3}:12: Message.read: Message has no field cuont",
         "    || data.cuont == 2", "       ^", "  hint: did you mean count?",
     ]  # fmt: skip
+
+
+def test_the_place_inside_joined_and_escaped_texts_is_found(mistaken: Mistaken) -> None:
+    """A policy of several literals, with escapes or raw, is told of at the place of the file."""
+    text = r'''@app.entity(
+    read="data.count == 1 "
+         "|| data.cuont == 2"
+         r" || data.coutn == 2",
+    update="data.count == 1 \n || " + 'data.cuont == 2',
+    delete="""data.body == '\t' \
+        || data.bdy == 'a'
+        || data.bod == 'a'""",
+)
+class Message(Entity):
+    count: int
+    body: str
+'''
+    places = [one.split(" ")[0] for one in mistaken(text)]
+    assert places == [
+        f"app.py:{FIRST + line}:{column}:"
+        for line, column in ((2, 14), (3, 16), (4, 40), (6, 12), (7, 12))
+    ]
+
+
+def test_the_app_itself_has_its_place(load: Load) -> None:
+    """A wrong name or version of the App is told at the line that makes it."""
+    text = 'from pylon import App\n\napp = App("", version="\\n")\n'
+    with pytest.raises(LoadFailed) as failed:
+        load(text, is_whole=True)
+    assert [(one.file, one.line) for one in failed.value.mistakes] == [("app.py", 3)] * 2
+
+
+def test_a_policy_without_its_name(mistaken: Mistaken) -> None:
+    """A policy needs the name of its access."""
+    (found,) = mistaken('@app.entity("true")\nclass Message(Entity):\n    body: str\n')
+    assert found.startswith(f"app.py:{FIRST}:1: @app.entity takes each policy by its name")
 
 
 EVERYTHING = """

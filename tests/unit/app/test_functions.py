@@ -156,7 +156,11 @@ def test_allow_compares_what_it_can(ask: ArgSpec) -> None:
         ("@app.query(allow=1)\ndef q(ctx): ...", 0, 18, "allow is a text"),
         ("@app.query(timeout=0)\ndef q(ctx): ...", 0, 20, "timeout is a number"),
         ("@app.query(internal=1)\ndef q(ctx): ...", 0, 21, "internal is True or False"),
-        ("@app.query\nclass Q: ...", None, None, "@app.query is for functions"),
+        ("@app.query\nclass Q: ...", 0, 1, "@app.query is for functions"),
+        ("app.query(lambda ctx: 1)", 0, 1, "a function's name has letters"),
+        ("@app.query\ndef q(ctx, a: Ref['Nope']): ...", 1, 12, "a refers to Nope, which is no"),
+        ("@app.query\ndef q(ctx, a: \"list[Ref['Usr']]\"): ...", 1, 12, "did you mean User?"),
+        ("@app.query\ndef q(ctx) -> Ref['Usr']: ...", 1, 15, "the result refers to Usr"),
         ("@app.query\ndef q(ctx): ...\n@app.query\ndef Q(ctx): ...", 3, 1, "differ by case only"),
     ],
 )
