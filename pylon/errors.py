@@ -1,6 +1,7 @@
 """The one error tree.
 
 PylonError
+├── BadRequest                  no well-formed HTTP, or not what the path takes
 ├── InvalidJson                 the body or frame is not strict JSON
 ├── InvalidArgument             a value, field, filter or argument is wrong; details name it
 ├── Unauthenticated             nobody is signed in, and somebody must be
@@ -33,6 +34,7 @@ message.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -62,6 +64,13 @@ class PylonError(Exception):
         if self.details:
             wire["details"] = self.details
         return wire
+
+
+class BadRequest(PylonError):
+    """This is no well-formed HTTP request."""
+
+    code = "BAD_REQUEST"
+    http_status = 400
 
 
 class InvalidJson(PylonError):
@@ -112,6 +121,10 @@ class MethodNotAllowed(PylonError):
 
     code = "METHOD_NOT_ALLOWED"
     http_status = 405
+
+    def __init__(self, message: str | None = None, *, allow: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.allow = tuple(sorted(allow))
 
 
 class Conflict(PylonError):

@@ -60,6 +60,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 _KINDS: Final[Mapping[type, str]] = {
     str: "a text", int: "an integer", float: "a number", list: "a list of texts"
 }  # fmt: skip
+_ORIGIN: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 _ENV_NAME: Final = re.compile(r"PYLON_([A-Z]+)_([A-Z_]+)\Z")
 _ENV_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z")
 #: Names that a project's .env must not set: they would steer the interpreter.
@@ -106,6 +107,12 @@ def load_config(
         raise ConfigError("server.durability is full or normal")
     if not 0 <= values["server.port"] <= 65_535:
         raise ConfigError("server.port is 0 to 65535")
+    for origin in values["server.origins"]:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"server.origins: {origin!r} is no origin",
+                hint="scheme and name, and the port where it is unusual: https://chat.example",
+            )
     return ServerConfig(project, is_dev, values)
 
 

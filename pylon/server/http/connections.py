@@ -1,17 +1,54 @@
-"""Connections that say nothing are given up: no socket waits for ever for its first request."""
+"""Connections that say nothing are given up, and what is no HTTP is answered like all else.
+
+No socket waits for ever for its first request; a request that cannot be read is refused in the
+one shape of errors, and is no news for the log: anybody can send one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
+from aiohttp.web_protocol import RequestHandler
 
 from pylon import limits
+from pylon.errors import BadRequest, Internal, PayloadTooLarge, PylonError
+from pylon.server.http.exchange import error_answer
+
+_log = logging.getLogger("pylon.http")
 
 _KEEP_ALIVE_SECONDS = 75.0
 _LINE_BYTES_MAX = 8_190
+
+
+class _Handler(RequestHandler):
+    """aiohttp's handler of one connection; what it refuses by itself is refused as we do."""
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:  # fmt: skip
+        """Answer what could not be read, and close the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the answer was sent already")
+        answer = error_answer(self._as_pylon_error(status, exc))
+        answer.headers["Server"] = "Pylon"
+        answer.force_close()
+        return answer
+
+    def _as_pylon_error(self, status: int, exc: BaseException | None) -> PylonError:
+        if isinstance(exc, http_exceptions.LineTooLong):
+            return PayloadTooLarge(
+                f"a line of a request's head has at most {_LINE_BYTES_MAX} bytes"
+            )
+        if 400 <= status < 500:
+            _log.debug("http.malformed %s", exc)
+            return BadRequest()
+        _log.error("http.failed", exc_info=exc)
+        return Internal()
 
 
 class PatientServer(web.Server):
@@ -27,7 +64,12 @@ class PatientServer(web.Server):
         super().__init__(
             self._heard, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS,
             lingering_time=1.0, max_line_size=_LINE_BYTES_MAX, max_field_size=_LINE_BYTES_MAX,
+            auto_decompress=False,
         )  # fmt: skip
+
+    def __call__(self) -> RequestHandler:
+        """Return the handler of a new connection."""
+        return _Handler(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         """Begin to wait for the first request."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,7 @@ from pylon import jsonvalue, limits
 from pylon.errors import (
     InvalidArgument,
     InvalidJson,
+    MethodNotAllowed,
     PayloadTooLarge,
     PylonError,
     RateLimited,
@@ -86,12 +88,16 @@ class Exchange:
 
         Raises RequestTimeout for a body that does not arrive in time.
         """
-        length = self.request.content_length
+        request = self.request
+        length = request.content_length
         if length is not None and length > limits.BODY_BYTES_MAX:
             raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
-        content = self.request.content
+        content = request.content
         if content.is_eof():  # all of it came with the headers: nothing to wait for
             return self._within_limit(content.read_nowait())
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # of the answer itself nothing was sent yet
         data = b""
         try:
             async with asyncio.timeout(limits.HEADER_SECONDS):
@@ -108,9 +114,11 @@ class Exchange:
 
     async def json(self) -> Any:
         """Return the body as strict JSON; raises UnsupportedMedia, InvalidJson."""
-        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
+        headers = self.request.headers
+        if not _is_json_type(headers.get("Content-Type", "")):
             raise UnsupportedMedia()
+        if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise UnsupportedMedia("bodies are sent as they are, not compressed")
         return jsonvalue.parse(await self.body())
 
     async def json_object(self) -> dict[str, Any]:
@@ -121,6 +129,15 @@ class Exchange:
         if not isinstance(value, dict):
             raise InvalidArgument("the body is an object")
         return value
+
+
+@lru_cache(maxsize=64)
+def _is_json_type(text: str) -> bool:
+    """Tell whether a Content-Type says JSON; JSON is UTF-8, whatever else it says is not."""
+    kind, *parameters = [part.strip().lower() for part in text.split(";")]
+    charsets = [part.partition("=")[2].strip(' "') for part in parameters
+                if part.partition("=")[0].strip() == "charset"]  # fmt: skip
+    return kind == "application/json" and all(one in ("utf-8", "utf8") for one in charsets)
 
 
 def token_of(request: web.BaseRequest) -> str | None:
@@ -165,6 +182,8 @@ def no_content() -> web.Response:
 def error_answer(error: PylonError) -> web.Response:
     """Return the one shape of a failed call."""
     answer = json_value({"error": error.to_wire()}, error.http_status)
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(error.allow)
     if isinstance(error, RateLimited):
         answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     return answer

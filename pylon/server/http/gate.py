@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from pylon import limits
-from pylon.errors import ForbiddenOrigin, Internal, Misdirected, PylonError
+from pylon.errors import (
+    BadRequest,
+    ForbiddenOrigin,
+    Internal,
+    Misdirected,
+    PayloadTooLarge,
+    PylonError,
+)
 from pylon.server.http.exchange import Exchange, error_answer
 from pylon.server.http.routes import Router
 from pylon.server.http.services import Services
@@ -23,6 +30,7 @@ _log = logging.getLogger("pylon.http")
 #: What `limits.requests_per_second` counts; auth routes have a limit of their own.
 _DATA_PATHS = ("/api/entities/", "/api/query/", "/api/fn/", "/api/sync/")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def known_names(
@@ -35,16 +43,23 @@ def known_names(
         port: the port.
         origins: further origins, from the settings.
     """
-    names = {*_LOCAL_NAMES, host if ":" not in host else f"[{host}]"}
-    hosts = {*names, *(f"{name}:{port}" for name in names)}
+    given = [urlsplit(origin.lower()) for origin in origins]
+    names = {*_LOCAL_NAMES, _bracketed(host.lower())}
+    names |= {_bracketed(one.hostname or "") for one in given}
+    hosts = {*names, *(f"{name}:{port}" for name in names), *(one.netloc for one in given)}
     own = {f"http://{name}:{port}" for name in names}
-    if port == 80:
+    if port == _DEFAULT_PORTS["http"]:
         own |= {f"http://{name}" for name in names}
-    for origin in origins:
-        netloc = urlsplit(origin).netloc
-        hosts |= {netloc, netloc.partition(":")[0], f"{netloc.partition(':')[0]}:{port}"}
-        own.add(origin.rstrip("/"))
+    for one in given:
+        # Browsers leave the usual port out.
+        is_usual = one.port in (None, _DEFAULT_PORTS.get(one.scheme))
+        name = _bracketed(one.hostname or "")
+        own.add(f"{one.scheme}://{name}" if is_usual else f"{one.scheme}://{name}:{one.port}")
     return frozenset(hosts), frozenset(own)
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
 
 
 class Gate:
@@ -95,6 +110,9 @@ class Gate:
 
     def _check_host(self, request: web.BaseRequest) -> None:
         host = request.headers.get("Host", "").lower()
+        target = request.raw_path
+        if not target.startswith("/"):  # a whole URL names the host again, and wins
+            host = urlsplit(target).netloc.lower() or host
         if host not in self._services.known_hosts:
             raise Misdirected(
                 f"this runtime does not answer for {host[:100]!r}",
@@ -113,9 +131,6 @@ class Gate:
 
 
 def _as_pylon_error(error: web.HTTPException) -> PylonError:
-    converted = PylonError(error.reason)
     if error.status == 413:
-        from pylon.errors import PayloadTooLarge
-
         return PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
-    return converted
+    return BadRequest("this path takes a WebSocket") if error.status == 400 else Internal()

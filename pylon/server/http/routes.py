@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -59,7 +58,10 @@ class Router:
         method = "GET" if exchange.method == "HEAD" else exchange.method
         handler = handlers.get(method)
         if handler is None:
-            raise MethodNotAllowed(f"{exchange.path[:200]} takes {', '.join(sorted(handlers))}")
+            allow = {*handlers, "HEAD"} if "GET" in handlers else set(handlers)
+            raise MethodNotAllowed(
+                f"{exchange.path[:200]} takes {', '.join(sorted(allow))}", allow=allow
+            )
         return await handler(exchange)
 
     def _find(self, path: str) -> tuple[dict[str, Handler] | None, tuple[str, ...]]:
@@ -71,7 +73,7 @@ class Router:
             parts = []
             for wanted, part in zip(pattern, given, strict=True):
                 if wanted.startswith("{"):
-                    parts.append(unquote(part))
+                    parts.append(part)
                 elif wanted != part:
                     break
             else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 from pathlib import Path
-from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -25,7 +24,7 @@ _FILE_BYTES_INLINE = 1_048_576
 
 def resolve(folder: Path, path: str) -> Path | None:
     """Return the file of a path below a folder; None where there is none, or it leads out."""
-    parts = [part for part in unquote(path).split("/") if part]
+    parts = [part for part in path.split("/") if part]
     if any(part in (".", "..") or part.startswith(".") or "\\" in part or "\0" in part
            for part in parts):  # fmt: skip
         return None
@@ -51,7 +50,7 @@ async def client_file(exchange: Exchange) -> web.StreamResponse:
 async def app_file(exchange: Exchange) -> web.StreamResponse:
     """Serve everything else: the app's own pages."""
     if exchange.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed()
+        raise MethodNotAllowed(allow=("GET", "HEAD"))
     services = exchange.services
     folder = services.definitions.current.root / "web"
     found = resolve(folder, exchange.path)
