@@ -10,9 +10,12 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 _MARK = "�"
 
 
+#: Code points that steer a terminal or turn its text round.
+STEERING = frozenset({*range(0x20), *range(0x7F, 0xA0), *map(ord, _BIDI)})
+
+
 def _is_harmless(character: str) -> bool:
-    code = ord(character)
-    return code >= 0x20 and not 0x7F <= code <= 0x9F and character not in _BIDI
+    return ord(character) not in STEERING
 
 
 def clean(text: object) -> str:
@@ -29,10 +32,3 @@ def clean(text: object) -> str:
 def clean_block(text: object) -> str:
     """Return text of several lines."""
     return "\n".join(clean(line.expandtabs(4)) for line in str(text).split("\n"))
-
-
-def cut(text: str, width: int) -> str:
-    """Return text of at most `width` characters, with a mark where it was cut."""
-    if len(text) <= width:
-        return text
-    return text[: max(0, width - 1)] + "…" if width > 0 else ""

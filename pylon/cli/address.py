@@ -8,6 +8,11 @@ from pathlib import Path
 from pylon.server.config import SETTINGS, load_config, load_dotenv
 
 
+def check_settings(project: Path) -> None:
+    """Raise ConfigError where a project's settings would stop its start in development."""
+    address_of(project, None, None, is_dev=True)
+
+
 def address_of(
     project: Path, host: str | None, port: int | None, *, is_dev: bool
 ) -> tuple[str, int, bool]:

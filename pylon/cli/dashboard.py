@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pylon import limits
+from pylon.cli.address import address_of, check_settings
 from pylon.cli.output import CommandFailed
 from pylon.cli.project import find_project, is_project
 from pylon.clock import SystemClock
@@ -56,15 +57,14 @@ def open_dashboard(path: str | None) -> int:
 
 
 def _launch() -> int:
+    from pylon.devtools import scaffold
     from pylon.tui.launcher import Launcher
 
-    choice = Launcher(SystemClock()).run()
+    choice = Launcher(SystemClock(), lambda name: scaffold.objection(Path.cwd(), name)).run()
     if choice is None or (choice.open is None and choice.create is None):
         return 0
     if choice.open is not None:
         return open_project(find_project(str(choice.open)))
-    from pylon.devtools import scaffold
-
     return open_project(scaffold.create_project(Path.cwd(), str(choice.create), choice.template))
 
 
@@ -92,8 +92,6 @@ def _open_one(
         if is_opening:
             webbrowser.open(running.url)
         return asyncio.run(_attached(project, running.url, is_dev=running.mode == "dev"))
-    from pylon.cli.address import address_of
-
     address = address_of(project, host, port, is_dev=True)
     return asyncio.run(_supervised(project, address, detach=detach, is_opening=is_opening))
 
@@ -114,8 +112,10 @@ async def _supervised(
         project, clock, mode="dev", host=host, port=port, may_move=may_move, detach=detach
     )
     app = Dashboard(clock, supervisor.admin, supervisor=supervisor)
-    session = DevSession(project, supervisor, _reports_to(app), clock)
-    app.reload_now = session.reload_now
+    session = DevSession(
+        project, supervisor, _reports_to(app), clock, lambda: check_settings(project)
+    )
+    app.reloading.now = session.reload_now
     await supervisor.start()
     app.url = supervisor.url
 
@@ -148,8 +148,11 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
     app.url = url
     session = None
     if is_dev:
-        session = DevSession(project, AttachedControl(admin), _reports_to(app), clock)
-        app.reload_now = session.reload_now
+        session = DevSession(
+            project, AttachedControl(admin), _reports_to(app), clock,
+            lambda: check_settings(project),
+        )  # fmt: skip
+        app.reloading.now = session.reload_now
     try:
         return await _show(app, session)
     finally:

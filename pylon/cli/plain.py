@@ -12,6 +12,7 @@ import webbrowser
 from pathlib import Path
 
 from pylon import limits
+from pylon.cli.address import check_settings
 from pylon.cli.output import EXIT_FAILED, say
 from pylon.clock import SystemClock
 from pylon.printable import clean_block
@@ -110,4 +111,7 @@ async def _reload_on_save(supervisor: Supervisor) -> None:
         if done.plan:
             say(done.plan)
 
-    await DevSession(supervisor.project, supervisor, report, supervisor.clock).run()
+    project = supervisor.project
+    await DevSession(
+        project, supervisor, report, supervisor.clock, lambda: check_settings(project)
+    ).run()

@@ -50,23 +50,39 @@ def create_project(parent: Path, name: str, template_name: str) -> Path:
     Raises ScaffoldError for a name that is no plain folder name, an unknown template, or a
     folder that is there already and not empty.
     """
-    if not _NAME.match(name) or name.endswith("."):
-        raise ScaffoldError(
-            f"{name!r} cannot be a project's name",
-            hint="letters, digits, '.', '_' and '-', beginning with a letter or digit",
-        )
+    against = _objection(parent, name)
+    if against is not None:
+        raise against
     chosen = next((one for one in templates() if one.name == template_name), None)
     if chosen is None:
         names = ", ".join(one.name for one in templates()) or "none"
         raise ScaffoldError(f"there is no template {template_name!r}", hint=f"there are: {names}")
     target = parent.resolve() / name
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise ScaffoldError(f"{target} is in the way", hint="choose another name")
-    if target.is_dir() and any(target.iterdir()):
-        raise ScaffoldError(f"{target} is not empty", hint="choose another name or an empty folder")
     shutil.copytree(chosen.folder, target, symlinks=False, ignore=_LEFT_OUT, dirs_exist_ok=True)
     (target / ".gitignore").write_text(_GITIGNORE, encoding="utf-8")
     return target
+
+
+def objection(parent: Path, name: str) -> str:
+    """Return what stands against a project of this name in a folder; empty where nothing does."""
+    against = _objection(parent, name)
+    return "" if against is None else f"{against.message}: {against.hint}"
+
+
+def _objection(parent: Path, name: str) -> ScaffoldError | None:
+    if not _NAME.match(name) or name.endswith("."):
+        return ScaffoldError(
+            f"{name!r} cannot be a project's name",
+            hint="letters, digits, '.', '_' and '-', beginning with a letter or digit",
+        )
+    target = parent.resolve() / name
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        return ScaffoldError(f"{target} is in the way", hint="choose another name")
+    if target.is_dir() and any(target.iterdir()):
+        return ScaffoldError(
+            f"{target} is not empty", hint="choose another name or an empty folder"
+        )
+    return None
 
 
 def _template_homes() -> tuple[Path, ...]:

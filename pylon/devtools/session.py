@@ -76,8 +76,19 @@ class DevSession:
         control: RuntimeControl,
         listener: Callable[[ReloadReport], None],
         clock: Clock,
+        check_settings: Callable[[], None] = lambda: None,
     ) -> None:
+        """Make a session.
+
+        Args:
+            root: the project's folder.
+            control: the running runtime.
+            listener: gets a report for each save that mattered.
+            clock: tells the time.
+            check_settings: raises PylonError where the settings would stop a start.
+        """
         self._root = root
+        self._check_settings = check_settings
         self._control = control
         self._listener = listener
         self._clock = clock
@@ -134,12 +145,14 @@ class DevSession:
                     await self._control.refresh_pages()
                     return {}
                 case ReloadAction.RESTART:
+                    self._check_settings()
                     await self._control.restart(f"{', '.join(str(path) for path in files)} changed")
                     return {}
                 case _:
                     return await self._reload(files)
         except PylonError as error:
-            return {"mistakes": [error.message]}
+            hint = f"\n  hint: {error.hint}" if error.hint else ""
+            return {"mistakes": [error.message + hint]}
 
     async def _reload(self, files: tuple[Path, ...]) -> dict[str, Any]:
         existing = [self._root / path for path in files if (self._root / path).is_file()]

@@ -63,6 +63,8 @@ class Lifecycle:
     is_wanted: bool = False
     why: str = ""
     exit_code: int | None = None
+    #: Why it was ended by us; empty where it ended by itself.
+    killed_for: str = ""
 
     def step(
         self, event: Event, now: float, *, exit_code: int | None = None, said: str = ""
@@ -101,6 +103,7 @@ class Lifecycle:
     def _spawn(self, now: float) -> tuple[Command, ...]:
         self.state = ProcessState.STARTING
         self.answered_at = now
+        self.killed_for = ""
         return (Command.SPAWN,)
 
     def _stop(self, now: float) -> tuple[Command, ...]:
@@ -149,7 +152,7 @@ class Lifecycle:
         if self.state is ProcessState.STOPPING:
             return self._spawn(now)  # a restart that was asked for
         was_starting = self.state is ProcessState.STARTING
-        self.why = said or _ending(exit_code)
+        self.why = self.killed_for or said or _ending(exit_code)
         if was_starting and exit_code in _SAYS_WHY and not self.restarts:
             # It said itself why it can't start; doing it again says the same.
             self.state = ProcessState.FAILED
@@ -174,6 +177,7 @@ class Lifecycle:
                 return (Command.KILL,)
             case ProcessState.HUNG if now - self.answered_at >= limits.HANG_RESTART_SECONDS:
                 self.answered_at = now
+                self.killed_for = f"its loop did not answer for {limits.HANG_RESTART_SECONDS:.0f} s"
                 return (Command.KILL,)
             case _:
                 return ()

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pylon.printable import clean, cut
+from rich.cells import cell_len, set_cell_size
+
+from pylon.printable import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,7 @@ def fitted(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
 def head_line(columns: Sequence[Column], width: int) -> list[tuple[str, str]]:
     """Return the line of heads."""
     return [
-        (" " + _placed(one.head, size, right=one.right) + " ", "head")
-        for one, size in fitted(columns, width)
+        (" " + _placed(one.head, size, one) + " ", "head") for one, size in fitted(columns, width)
     ]
 
 
@@ -46,12 +47,15 @@ def data_line(
     for one, size in fitted(columns, width):
         value, style = by_column[one]
         text = clean("" if value is None else value)
-        if one.keeps_end and len(text) > size:
-            text = "…" + text[len(text) - size + 1 :]
-        line.append((" " + _placed(text, size, right=one.right) + " ", style))
+        line.append((" " + _placed(text, size, one) + " ", style))
     return line
 
 
-def _placed(text: str, width: int, *, right: bool) -> str:
-    shown = cut(text, width)
-    return shown.rjust(width) if right else shown.ljust(width)
+def _placed(text: str, width: int, column: Column) -> str:
+    """Return text in exactly so many cells, cut with a mark; wide characters take two."""
+    free = width - cell_len(text)
+    if free < 0:
+        if column.keeps_end:
+            return "…" + set_cell_size(text[::-1], width - 1)[::-1]
+        return set_cell_size(text, width - 1) + "…"
+    return " " * free + text if column.right else text + " " * free

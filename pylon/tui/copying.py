@@ -14,6 +14,23 @@ def pretty(value: Any) -> str:
     return msgspec.json.format(jsonvalue.encode(value), indent=2).decode()
 
 
+def differences(change: Any) -> str:
+    """Return what a change did field by field: what was with a minus, what is with a plus.
+
+    Empty for what has no images, and for fields that are the same before and after.
+    """
+    before, after = change.get("before") or {}, change.get("after") or {}
+    names = [name for name in {**before, **after} if not name.startswith("_")]
+    width = max((len(name) for name in names), default=0)
+    lines = []
+    for name in names:
+        for mark, image, other in (("-", before, after), ("+", after, before)):
+            if name in image and (name not in other or other[name] != image[name]):
+                value = jsonvalue.encode_text(image[name])
+                lines.append(f"{mark} {name:<{width}}  {value}")
+    return "\n".join(lines) + "\n\n" if lines else ""
+
+
 def copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
     """Return (name, text) of everything that can be copied of a pane's row."""
     if pane == "mail":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,12 +19,12 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input
 
 from pylon.client.admin import AdminClient, AdminError
-from pylon.clock import Clock
+from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
-from pylon.tui.copying import copies, pretty
+from pylon.tui.copying import copies, differences, pretty
 from pylon.tui.dialogs import Details, Menu, Question
 from pylon.tui.header import HeaderLine
-from pylon.tui.keys import BINDINGS, PANES, help_text
+from pylon.tui.keys import BINDINGS, PANES, help_text, key_name
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import (
     AppsPane,
@@ -36,6 +36,8 @@ from pylon.tui.panes import (
     RuntimePane,
 )
 from pylon.tui.projects import project_rows
+from pylon.tui.reloading import Reloading
+from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 1 / 8
@@ -65,13 +67,13 @@ class Dashboard(App[int]):
         self.url = ""
         #: The project that was chosen instead of this one.
         self.next_project: Path | None = None
-        #: Loads the app anew as a save would; None where no dev session runs beside.
-        self.reload_now: Callable[[], Awaitable[Any]] | None = None
+        self.reloading = Reloading(self, admin)
         self._admin = admin
         self._supervisor = supervisor
         self._is_paused = False
         self._is_leaving = False
         if supervisor is not None:
+            self.state.project_name = supervisor.project.name
             supervisor.listen(self.take_event)
         if os.environ.get("SSH_CONNECTION") and "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
@@ -106,18 +108,19 @@ class Dashboard(App[int]):
 
     def take_event(self, event: SupervisorEvent) -> None:
         """Take what the supervisor tells."""
+        at = iso_ms(self.clock.now_ms())
         if event.kind == "line":
             level = "error" if event.text.startswith(("error", "Traceback", "pylon:")) else "info"
             level = "warning" if event.text.startswith("warning") else level
-            self.state.add_line(level, event.text)
+            self.state.add_line(level, event.text, at)
         elif event.kind == "stack":
-            self.state.stack = event.text
+            self.state.note_stack(event.text, at)
         elif event.kind == "note":
-            self.state.add_line("note", event.text)
+            self.state.add_line("note", event.text, at)
         else:
             why = event.text.partition(": ")[2]
             self.state.note_process(event.state.value, why)
-            self.state.add_line("note", f"runtime {event.text}")
+            self.state.add_line("note", f"runtime {event.text}", at)
 
     def draw(self) -> None:
         """Show what changed since the last frame, on the pane that is seen."""
@@ -192,66 +195,30 @@ class Dashboard(App[int]):
         if bad:
             self.action_pane("functions")
         else:
-            self.notify("no problem in sight", timeout=2)
+            say(self, "no problem in sight")
 
     def action_open(self) -> None:
         """Open the app in a browser."""
         url = self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
         opened = webbrowser.open(url)
-        self.notify(url if opened else f"no browser here; open {url}", timeout=6)
+        say(self, url if opened else f"no browser here; open {url}", seconds=6)
 
-    async def action_reload(self) -> None:
+    def action_reload(self) -> None:
         """Load the app anew."""
-        if self.reload_now is not None:
-            self.run_worker(self.reload_now(), name="reload", exclusive=True)
-        else:
-            await self._ask_to_reload(consent=False)
-
-    async def _ask_to_reload(self, *, consent: bool) -> None:
-        try:
-            answer = await self._admin.post("admin/reload", {"consent": consent})
-        except AdminError as error:
-            self.notify(error.message, severity="error")
-            return
-        self.take_reload(
-            ok=answer["ok"], note=f"generation {answer['generation']} in {answer['ms']} ms",
-            mistakes=tuple(answer["mistakes"]), plan=answer["plan"],
-        )  # fmt: skip
-
-    def take_reload(self, *, ok: bool, note: str, mistakes: tuple[str, ...], plan: str) -> None:
-        """Take what a save led to, and say it."""
-        self.state.note_reload(ok=ok, note=note, mistakes=mistakes, plan=plan)
-        if not self.is_running:
-            return
-        if ok:
-            self.notify(note, title="reloaded", timeout=3)
-        else:
-            self.notify(
-                "the old version serves on; n shows why", title=note, severity="error", timeout=6
-            )
+        self.reloading.ask()
 
     def action_consent(self) -> None:
         """Apply the migration that waits for consent."""
-        if not self.state.plan or not self.state.mistakes:
-            self.notify("no migration waits", timeout=2)
-            return
+        self.reloading.ask_for_consent()
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(self._ask_to_reload(consent=True), name="consent", exclusive=True)
-
-        self.push_screen(
-            Question(
-                f"Apply this migration?\n\n{self.state.plan}\n\n"
-                "A copy of the file is put into .pylon/backups first."
-            ),
-            answered,
-        )
+    def take_reload(self, *, ok: bool, note: str, mistakes: tuple[str, ...], plan: str) -> None:
+        """Take what a save led to, and say it."""
+        self.reloading.take(ok=ok, note=note, mistakes=mistakes, plan=plan)
 
     async def action_restart(self) -> None:
         """Stop the runtime and start it anew."""
         if self._supervisor is None:
-            self.notify("this runtime was started elsewhere; restart it there", timeout=5)
+            say(self, "this runtime was started elsewhere; restart it there", seconds=5)
             return
         self.state.clear_trouble()
         await self._supervisor.restart("asked for in the dashboard")
@@ -266,19 +233,15 @@ class Dashboard(App[int]):
             if yes:
                 self.run_worker(self._stop_elsewhere(), name="stop")
 
-        self.push_screen(Question(f"Stop the runtime of {self._app_name} and quit?"), answered)
+        self.push_screen(Question(f"Stop the runtime of {self.state.app_name} and quit?"), answered)
 
     async def _stop_elsewhere(self) -> None:
         try:
             await self._admin.post("admin/shutdown", {})
         except AdminError as error:
-            self.notify(error.message, severity="error")
+            say(self, error.message, is_bad=True)
             return
         self.exit(0)
-
-    @property
-    def _app_name(self) -> str:
-        return str(self.state.status.get("app", "this app"))
 
     def action_help(self) -> None:
         """Show the keys, made from the bindings."""
@@ -293,7 +256,7 @@ class Dashboard(App[int]):
             assert isinstance(one, Binding)
             if not one.action.startswith(("pane", "command", "help", "back")):
                 yield SystemCommand(
-                    one.description, f"key {one.key}",
+                    one.description, f"key {key_name(one)}",
                     lambda action=one.action: self.call_later(self.run_action, action),
                 )  # fmt: skip
         if self._supervisor is None:
@@ -314,7 +277,7 @@ class Dashboard(App[int]):
             try:
                 row = await self._admin.get(f"admin/log/{row['seq']}")
             except AdminError as error:
-                self.notify(error.message, severity="error")
+                say(self, error.message, is_bad=True)
                 return
             title = f"change {row['seq']}"
         elif pane == "runtime":
@@ -322,7 +285,7 @@ class Dashboard(App[int]):
             return
         else:
             title = str(pane)
-        self.push_screen(Details(title, pretty(row)))
+        self.push_screen(Details(title, differences(row) + pretty(row)))
 
     def action_copy(self) -> None:
         """Offer what can be copied of the row under the cursor."""
@@ -346,7 +309,7 @@ class Dashboard(App[int]):
 
     def _copied(self, text: str) -> None:
         self.copy_to_clipboard(text)
-        self.notify(f"copied {text[:60]!r} (if your terminal allows it)", timeout=3)
+        say(self, f"copied {text[:60]} (if your terminal allows it)")
 
     # --- leaving
 
@@ -369,14 +332,15 @@ class Dashboard(App[int]):
         if clients:
             noun = "client is" if clients == 1 else "clients are"
             self.push_screen(
-                Question(f"Stop {self._app_name} and quit? {clients} {noun} connected."), answered
+                Question(f"Stop {self.state.app_name} and quit? {clients} {noun} connected."),
+                answered,
             )
         else:
             answered(yes=True)
 
     async def _stop_and_leave(self) -> None:
         self._is_leaving = True
-        self.notify("stopping the runtime …", timeout=10)
+        say(self, "stopping the runtime …", seconds=10)
         assert self._supervisor is not None
         await self._supervisor.stop()
         self.exit(0)

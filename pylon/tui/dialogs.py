@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from pylon.printable import clean_block
+from pylon.printable import clean, clean_block
+from pylon.tui.saying import say
 
 _CSS = """
     {name} { align: center middle; }
-    {name} > Vertical { width: 90%; max-width: 110; height: auto; max-height: 95%;
+    {name} > .box { width: 90%; max-width: 110; height: auto; max-height: 95%;
         background: $surface; border: round $primary; padding: 0 1; }
-    {name} Static.hint { color: $text-muted; }
-    {name} VerticalScroll { height: auto; max-height: 80vh; }
 """
+
+
+def _titled(box: Widget, title: str, keys: str) -> None:
+    """Write title and keys into a box's border, as text and never as markup."""
+    box.add_class("box")
+    box.border_title = Text(clean(title))
+    box.border_subtitle = Text(keys)
 
 
 class Details(ModalScreen[None]):
@@ -30,6 +38,12 @@ class Details(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Back"),
         Binding("y", "copy", "Copy"),
+        Binding("down,j", "scroll(1)", "Down"),
+        Binding("up,k", "scroll(-1)", "Up"),
+        Binding("pagedown,ctrl+d,space", "scroll(15)", "Page down"),
+        Binding("pageup,ctrl+u", "scroll(-15)", "Page up"),
+        Binding("home,g", "scroll(-1000000)", "First"),
+        Binding("end,G", "scroll(1000000)", "Last"),
     ]
 
     def __init__(self, title: str, text: str) -> None:
@@ -39,16 +53,18 @@ class Details(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out title, text and keys."""
-        with Vertical() as box:
-            box.border_title = self._title
-            with VerticalScroll():
-                yield Static(clean_block(self._text), markup=False)
-            yield Static("esc back · y copy", classes="hint", markup=False)
+        with VerticalScroll() as box:
+            _titled(box, self._title, "esc back · y copy")
+            yield Static(clean_block(self._text), markup=False)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_copy(self) -> None:
         """Copy the text."""
         self.app.copy_to_clipboard(self._text)
-        self.app.notify("copied", timeout=2)
+        say(self.app, "copied (if your terminal allows it)", seconds=2)
 
 
 class Menu(ModalScreen[str | None]):
@@ -65,9 +81,11 @@ class Menu(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Lay out the options."""
         with Vertical() as box:
-            box.border_title = self._title
-            yield OptionList(*[Option(label, id=key) for key, label in self._options], markup=False)
-            yield Static("enter choose · esc back", classes="hint", markup=False)
+            _titled(box, self._title, "enter choose · esc back")
+            yield OptionList(
+                *[Option(clean(label), id=key) for key, label in self._options],
+                markup=False, compact=True,
+            )  # fmt: skip
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Return the choice."""
@@ -89,29 +107,38 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """Lay out the question."""
-        with Vertical():
+        with Vertical() as box:
+            _titled(box, "", "y yes · n no")
             yield Static(clean_block(self._text), markup=False)
-            yield Static("y yes · n no", classes="hint", markup=False)
 
 
 class Prompt(ModalScreen[str | None]):
     """One line of text."""
 
-    DEFAULT_CSS = _CSS.replace("{name}", "Prompt")
+    DEFAULT_CSS = _CSS.replace("{name}", "Prompt") + "#complaint { color: $text-error; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
-    def __init__(self, title: str, placeholder: str) -> None:
+    def __init__(
+        self, title: str, placeholder: str, objection: Callable[[str], str] = lambda _: ""
+    ) -> None:
+        """Make a prompt; `objection(text)` says what is wrong with a text, or nothing."""
         super().__init__()
         self._title = title
         self._placeholder = placeholder
+        self._objection = objection
 
     def compose(self) -> ComposeResult:
         """Lay out the line."""
         with Vertical() as box:
-            box.border_title = self._title
-            yield Input(placeholder=self._placeholder)
-            yield Static("enter go · esc back", classes="hint", markup=False)
+            _titled(box, self._title, "enter go · esc back")
+            yield Input(placeholder=self._placeholder, compact=True)
+            yield Static(id="complaint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Return the text."""
-        self.dismiss(event.value.strip() or None)
+        """Return the text, unless there is something against it."""
+        text = event.value.strip()
+        complaint = self._objection(text) if text else ""
+        if complaint:
+            self.query_one("#complaint", Static).update(clean_block(complaint))
+        else:
+            self.dismiss(text or None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from rich.style import Style
 from rich.text import Text
 from textual.widgets import Static
 
@@ -9,54 +12,85 @@ from pylon.printable import clean
 from pylon.tui.model import DashboardState
 
 _GLYPHS = {
-    "running": ("●", "green"), "starting": ("◔", "yellow"), "stopping": ("◑", "yellow"),
-    "backing off": ("◔", "yellow"), "hung": ("◍", "red"), "failed": ("✗", "red"),
-    "stopped": ("○", "dim"), "gone": ("✗", "red"), "attached": ("●", "green"),
+    "running": ("●", "good"), "starting": ("◔", "warn"), "stopping": ("◑", "warn"),
+    "backing off": ("◔", "warn"), "hung": ("◍", "bad"), "failed": ("✗", "bad"),
+    "stopped": ("○", "quiet"), "gone": ("✗", "bad"), "attached": ("●", "good"),
 }  # fmt: skip
+#: (text, style name) pieces of the line; a style name is one of the component classes.
+Pieces = list[tuple[str, str]]
 
 
 class HeaderLine(Static):
     """One line, never wrapped; what matters most stands first."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "header--plain", "header--quiet", "header--good", "header--bad", "header--warn",
+        "header--strong", "header--alarm", "header--loud",
+    }  # fmt: skip
+    # Colours of the theme and none by name: without colour, dark red on dark grey is nothing.
     DEFAULT_CSS = """
     HeaderLine { height: 1; width: 100%; background: $panel; color: $foreground;
         text-wrap: nowrap; text-overflow: ellipsis; }
+    HeaderLine > .header--quiet { color: $text-muted; }
+    HeaderLine > .header--good { color: $text-success; }
+    HeaderLine > .header--bad { color: $text-error; text-style: bold; }
+    HeaderLine > .header--warn { color: $text-warning; text-style: bold; }
+    HeaderLine > .header--strong { text-style: bold; }
+    HeaderLine > .header--alarm { color: $text-error; text-style: bold reverse; }
+    HeaderLine > .header--loud { color: $text-warning; text-style: bold reverse; }
     """
 
     def show(self, state: DashboardState, now: float, *, is_paused: bool, place: str) -> None:
         """Show the state of this moment."""
-        self.update(header_text(state, now, is_paused=is_paused, place=place))
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for piece, name in header_pieces(state, now, is_paused=is_paused, place=place):
+            text.append(piece, style=self._style(name))
+        self.update(text)
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"header--{name}", partial=True)
 
 
-def header_text(state: DashboardState, now: float, *, is_paused: bool, place: str) -> Text:
-    """Return the line."""
+def header_pieces(state: DashboardState, now: float, *, is_paused: bool, place: str) -> Pieces:
+    """Return the line's pieces: what is wrong stands before every number."""
     status = state.status
-    glyph, colour = _GLYPHS.get(state.process_state, ("?", "yellow"))
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f" {glyph} ", style=colour)
-    text.append(clean(status.get("app", "pylon")), style="bold")
+    glyph, style = _GLYPHS.get(state.process_state, ("?", "warn"))
+    line: Pieces = [(f" {glyph} ", style), (clean(state.app_name), "strong")]
     if status.get("environment") == "production":
-        text.append(" PROD ", style="reverse bold red")
+        line += [(" ", "plain"), (" PROD ", "alarm")]
     elif status:
-        text.append(" dev", style="dim")
-    text.append(f"  {place}", style="bold")
-    if state.process_state not in ("running", "attached"):
-        text.append(f"  {state.process_state} {clean(state.process_why)}", style=colour)
-    elif state.is_stale(now):
-        text.append("  STALE: no news for 2 s", style="bold yellow")
+        line.append((" dev", "quiet"))
+    line.append((f"  {place}", "strong"))
+    line += _troubles(state, now, style)
     if is_paused:
-        text.append("  ⏸ PAUSED (p goes on) ", style="reverse bold yellow")
-    if state.mistakes:
-        text.append("  ✗ reload failed (0) ", style="bold red")
+        line += [("  ", "plain"), ("⏸ PAUSED (p goes on)", "loud")]
     if status:
-        text.append(f"  :{status['port']}")
-        text.append(f"  head {status['head']}", style="dim")
-        text.append(f"  {status['clients']} client{'' if status['clients'] == 1 else 's'}")
-        text.append(f"  {state.writes_per_second():.0f} writes/s")
-        errors = status["errors"]
-        text.append(
-            f"  {errors} error{'' if errors == 1 else 's'}", style="red" if errors else "dim"
-        )
-        if state.dropped:
-            text.append(f"  {state.dropped} not shown", style="yellow")
-    return text
+        line += _numbers(state)
+    return line
+
+
+def _troubles(state: DashboardState, now: float, style: str) -> Pieces:
+    line: Pieces = []
+    if state.process_state not in ("running", "attached"):
+        why = f": {clean(state.process_why)}" if state.process_why else ""
+        line.append((f"  {state.process_state}{why}", style))
+    elif state.is_stale(now):
+        line.append(("  STALE: no news for 2 s", "warn"))
+    if state.mistakes:
+        line.append(("  ✗ reload failed (0)", "bad"))
+    return line
+
+
+def _numbers(state: DashboardState) -> Pieces:
+    status = state.status
+    clients, errors = status["clients"], status["errors"]
+    line: Pieces = [
+        (f"  :{status['port']}", "plain"),
+        (f"  head {state.head}", "quiet"),
+        (f"  {clients} client{'' if clients == 1 else 's'}", "plain"),
+        (f"  {state.writes_per_second():.0f} writes/s", "plain"),
+        (f"  {errors} error{'' if errors == 1 else 's'}", "bad" if errors else "quiet"),
+    ]
+    if state.dropped:
+        line.append((f"  {state.dropped} not shown", "warn"))
+    return line

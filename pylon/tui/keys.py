@@ -41,6 +41,11 @@ BINDINGS: Final = [
 _KEY_NAMES = {"slash": "/", "question_mark": "?", "colon": ":"}
 
 
+def key_name(binding: Binding) -> str:
+    """Return a binding's keys as a person calls them."""
+    return " ".join(_KEY_NAMES.get(key, key) for key in binding.key.split(","))
+
+
 def help_text() -> str:
     """Return the help: panes, keys, and the keys of lists."""
     lines = ["Screens", ""]
@@ -48,7 +53,6 @@ def help_text() -> str:
     lines += ["", "Keys", ""]
     for one in (*BINDINGS, *(each for each in LineList.BINDINGS if isinstance(each, Binding))):
         if not one.action.startswith("pane"):
-            keys = " ".join(_KEY_NAMES.get(key, key) for key in one.key.split(","))
-            lines.append(f"  {keys:<14} {one.description}")
+            lines.append(f"  {key_name(one):<14} {one.description}")
     lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,12 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Static
 
 from pylon.clock import Clock
-from pylon.printable import clean_block
 from pylon.supervisor import registry
 from pylon.tui.dialogs import Menu, Prompt, Question
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import AppsPane
 from pylon.tui.projects import project_rows
+from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import LineList
 
 
@@ -41,17 +42,19 @@ class Launcher(App[Choice]):
     TITLE = "pylon"
     CSS = "#title { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Dashboard"),
+        Binding("enter", "choose", "Open", priority=False),
         Binding("s", "start", "Start"),
         Binding("x", "stop", "Stop"),
         Binding("o", "open", "Browser"),
         Binding("c", "create", "Create"),
         Binding("f", "forget", "Forget"),
-        Binding("q,escape,ctrl+q", "leave", "Quit", key_display="q"),
+        Binding("q,ctrl+q,ctrl+c", "leave", "Quit", key_display="q"),
     ]
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, objection: Callable[[str], str] = lambda _: "") -> None:
+        """Make a launcher; `objection(name)` says what is wrong with a new project's name."""
         super().__init__()
+        self._objection = objection
         self._clock = clock
 
     def compose(self) -> ComposeResult:
@@ -88,9 +91,9 @@ class Launcher(App[Choice]):
         if row is None:
             return
         if row["pid"] is not None:
-            self.notify(f"{row['name']} runs already; enter attaches to it", timeout=3)
+            say(self, f"{row['name']} runs already; enter attaches to it", seconds=3)
             return
-        self.notify(f"starting {row['name']} …", timeout=3)
+        say(self, f"starting {row['name']} …", seconds=3)
         self.run_worker(self._start(row["name"], row["path"]), name=f"start {row['path']}")
 
     async def _start(self, name: str, path: str) -> None:
@@ -101,25 +104,25 @@ class Launcher(App[Choice]):
         )  # fmt: skip
         _, said = await process.communicate()
         if process.returncode != 0:
-            text = clean_block(said.decode("utf-8", "replace").strip())
-            self.notify(text, title=f"{name} did not start", severity="error", timeout=10)
+            text = said.decode("utf-8", "replace").strip()
+            say(self, text, title=f"{name} did not start", seconds=10, is_bad=True)
         self._show()
 
     def action_stop(self) -> None:
         """Stop a running runtime."""
         row = self._current
         if row is None or row["pid"] is None:
-            self.notify("it is not running", timeout=2)
+            say(self, "it is not running", seconds=2)
             return
         with suppress(ProcessLookupError):
             os.kill(row["pid"], signal.SIGTERM)
-        self.notify(f"stopping {row['name']} …", timeout=3)
+        say(self, f"stopping {row['name']} …", seconds=3)
 
     def action_open(self) -> None:
         """Open a running app in the browser."""
         row = self._current
         if row is None or row["url"] is None:
-            self.notify("it is not running; enter starts it", timeout=3)
+            say(self, "it is not running; enter starts it", seconds=3)
             return
         webbrowser.open(row["url"])
 
@@ -130,7 +133,7 @@ class Launcher(App[Choice]):
             if template is None:
                 return
             self.push_screen(
-                Prompt(f"New project in {Path.cwd()}", "its name"),
+                Prompt(f"New project in {Path.cwd()}", "its name", self._objection),
                 lambda name: self.exit(Choice(create=name, template=template)) if name else None,
             )
 

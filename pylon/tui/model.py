@@ -26,7 +26,8 @@ class DashboardState:
         default_factory=lambda: deque(maxlen=limits.CALLS_KEPT_MAX)
     )
     mails: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=200))
-    lines: deque[tuple[str, str]] = field(
+    #: (level, text, ISO time) of each line.
+    lines: deque[tuple[str, str, str]] = field(
         default_factory=lambda: deque(maxlen=limits.LOG_LINES_KEPT_MAX)
     )
     status: dict[str, Any] = field(default_factory=dict)
@@ -38,6 +39,8 @@ class DashboardState:
     reload_note: str = ""
     plan: str = ""
     stack: str = ""
+    #: What the header calls the app before the runtime has told its name.
+    project_name: str = "pylon"
     #: The runtime was started elsewhere: its lines come over the stream, not from a pipe.
     is_attached: bool = False
     process_state: str = "starting"
@@ -48,6 +51,16 @@ class DashboardState:
     _last_seq: int = 0
     _epoch: str = ""
     _writes: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def app_name(self) -> str:
+        """Return the app's name, or the project's until it is known."""
+        return str(self.status.get("app", self.project_name))
+
+    @property
+    def head(self) -> int:
+        """Return the newest change that was heard of, by either way."""
+        return max(int(self.status.get("head", 0)), self._last_seq)
 
     def version_of(self, part: str) -> int:
         """Return a number that rises when a part changes."""
@@ -74,7 +87,8 @@ class DashboardState:
             self._touch("mail")
         elif kind == "logs" and self.is_attached:
             for line in message["lines"]:
-                self.add_line(line["level"], f"{line['level']:<7} {line['message']}")
+                for text in f"{line['level']:<7} {line['message']}".splitlines():
+                    self.add_line(line["level"], text, str(line.get("at", "")))
 
     def _fold_status(self, message: dict[str, Any], now: float) -> None:
         if message.get("epoch") != self._epoch:
@@ -106,9 +120,9 @@ class DashboardState:
         known = {one["id"] for one in kept}
         kept.extend(one for one in coming if one["id"] not in known)
 
-    def add_line(self, level: str, text: str) -> None:
-        """Take a line that the runtime printed."""
-        self.lines.append((level, text))
+    def add_line(self, level: str, text: str, at: str = "") -> None:
+        """Take a line that the runtime printed at an ISO time."""
+        self.lines.append((level, text, at))
         self._touch("lines")
 
     def note_process(self, state: str, why: str) -> None:
@@ -124,6 +138,13 @@ class DashboardState:
             self.calls.clear()
             self.clients = []
             self._touch("clients")
+        self._touch("status")
+
+    def note_stack(self, stack: str, at: str = "") -> None:
+        """Take the stack of a loop that hangs; it stays in the log when the loop is back."""
+        self.stack = stack
+        for line in stack.splitlines():
+            self.add_line("error", line, at)
         self._touch("status")
 
     def clear_trouble(self) -> None:

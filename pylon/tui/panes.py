@@ -14,6 +14,9 @@ from pylon.tui import tables
 from pylon.tui.model import DashboardState, matches_change
 from pylon.tui.widgets.line_list import LineList
 
+#: States of the process in which what it said of itself still holds.
+_ALIVE = ("running", "attached", "hung", "stopping")
+
 
 class Pane(Vertical):
     """One pane; `refresh_from` shows the state if it changed since the last time."""
@@ -78,7 +81,7 @@ class LogPane(Pane):
         """Show the changes that pass the filter."""
         rows = [one for one in self.state.changes if matches_change(one, self.terms)]
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["seq"])
+        self.list.show(rows, key=lambda row: row["seq"], total=len(self.state.changes))
 
 
 class ClientsPane(Pane):
@@ -98,7 +101,11 @@ class ClientsPane(Pane):
         """Show the clients."""
         rows = [one for one in self.state.clients if _passes(one, self.terms)]
         assert self.list is not None
-        self.list.show(rows, key=lambda row: (row["connection_id"], row["client_id"]))
+        self.list.show(
+            rows,
+            key=lambda row: (row["connection_id"], row["client_id"]),
+            total=len(self.state.clients),
+        )
 
 
 class FunctionsPane(Pane):
@@ -118,7 +125,7 @@ class FunctionsPane(Pane):
         """Show the calls."""
         rows = [one for one in self.state.calls if _passes(one, self.terms)]
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["id"])
+        self.list.show(rows, key=lambda row: row["id"], total=len(self.state.calls))
 
 
 class MailPane(Pane):
@@ -138,7 +145,7 @@ class MailPane(Pane):
         """Show the mails."""
         rows = [one for one in self.state.mails if _passes(one, self.terms)]
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["id"])
+        self.list.show(rows, key=lambda row: row["id"], total=len(self.state.mails))
 
 
 class RuntimePane(Pane):
@@ -166,19 +173,22 @@ class RuntimePane(Pane):
 
     def _facts(self) -> str:
         state, status = self.state, self.state.status
-        if not status:
-            return f" process  {state.process_state} {state.process_why}"
-        fault = " · library has the WAL-reset fault; one writing connection avoids it"
-        lines = [
-            f" process  {state.process_state} · pid {status['pid']} · up {status['uptime_s']:.0f} s"
-            f" · restarts {state.restarts} · generation {status['generation']}",
-            f" loop     lag {status['loop_lag_ms']} ms · memory {status['memory_mb']} MiB",
-            f" storage  SQLite {status['sqlite']} · {status['journal_mode']} ·"
-            f" durability {status['synchronous']} · commit {status['commit_ms']} ms ·"
-            f" {tables.size_text(status['database_bytes'])}"
-            f" + {tables.size_text(status['wal_bytes'])} WAL",
-            f" health   {status['health']}" + (fault if status.get("has_wal_reset_fault") else ""),
-        ]
+        lines = [f" process  {state.process_state}"]
+        if state.process_state in _ALIVE and status:
+            lines[0] += f" · pid {status['pid']} · up {tables.duration_text(status['uptime_s'])}"
+            lines[0] += f" · generation {status['generation']}"
+        elif state.process_why:
+            lines[0] += f": {state.process_why}"
+        if state.restarts:
+            lines[0] += f" · {state.restarts} restart{'' if state.restarts == 1 else 's'}"
+        if state.process_state in _ALIVE and status:
+            lines += [
+                f" loop     lag {status['loop_lag_ms']} ms · memory {status['memory_mb']} MiB",
+                f" storage  {tables.size_text(status['database_bytes'])}"
+                f" + {tables.size_text(status['wal_bytes'])} log · commit {status['commit_ms']} ms",
+                f" SQLite   {status['sqlite']} · {status['journal_mode']} ·"
+                f" durability {status['synchronous']} · health {status['health']}",
+            ]
         if state.reload_note:
             lines.append(f" reload   {state.reload_note}")
         return clean_block("\n".join(lines))
@@ -189,11 +199,14 @@ class RuntimePane(Pane):
         if state.mistakes:
             parts.append("The old version serves on. The new one has mistakes:\n\n"
                          + "\n\n".join(state.mistakes))  # fmt: skip
+            if state.plan:
+                parts.append("M applies this migration, after a question.")
         if state.is_attached and state.process_state == "gone":
             parts.append("The runtime does not answer. It was started elsewhere: look there, or\n"
                          "quit and run pylon again to start it here.")  # fmt: skip
         if state.process_state == "failed":
-            parts.append(f"The runtime has failed: {state.process_why}.\nctrl+r starts it again.")
+            parts.append(f"The runtime has failed: {state.process_why}.\n"
+                         "A save that mends it starts it again; so does ctrl+r.")  # fmt: skip
         if state.process_state == "hung" or state.stack:
             parts.append(f"The loop does not answer. It hangs here:\n\n{state.stack}")
         return clean_block("\n\n".join(parts))
@@ -218,6 +231,7 @@ class AppsPane(Pane):
 
     def show(self) -> None:
         """Show the projects."""
-        rows = [one for one in self._projects() if _passes(one, self.terms)]
+        projects = self._projects()
+        rows = [one for one in projects if _passes(one, self.terms)]
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["path"])
+        self.list.show(rows, key=lambda row: row["path"], total=len(projects))

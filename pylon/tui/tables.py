@@ -120,11 +120,12 @@ def project_line(project: dict[str, Any], width: int) -> Line:
     )  # fmt: skip
 
 
-def line_line(line: tuple[str, str], width: int) -> Line:
+def line_line(line: tuple[str, str, str], width: int) -> Line:
     """Return a line of the runtime's log."""
-    level, text = line
+    level, text, at = line
     style = {"error": "bad", "warning": "warn", "note": "accent"}.get(level, "plain")
-    return [(" " + clean(text), style)]
+    time = [(f" {at[11:19]} ", "quiet")] if at and width >= 66 else []
+    return [*time, (" " + clean(text.expandtabs(4)[: width + 200]), style)]
 
 
 HEADS = {

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from pylon.cli.address import check_settings
 from pylon.clock import SystemClock
 from pylon.devtools.session import DevSession, ReloadReport
 from pylon.supervisor.lifecycle import ProcessState
@@ -51,7 +52,10 @@ class Live:
         self.app = project / "app.py"
         self.reports: asyncio.Queue[ReloadReport] = asyncio.Queue()
         self.supervisor = Supervisor(project, SystemClock(), mode="dev", port=0)
-        self.session = DevSession(project, self.supervisor, self.reports.put_nowait, SystemClock())
+        self.session = DevSession(
+            project, self.supervisor, self.reports.put_nowait, SystemClock(),
+            lambda: check_settings(project),
+        )  # fmt: skip
         self.served = ServedProject(project, project)
         self._task: asyncio.Task[None] | None = None
 
@@ -105,6 +109,20 @@ async def live(tmp_path: Path) -> AsyncIterator[Start]:
 
 async def _login(one: Live) -> Caller:
     return await one.served.login("ada@example.com")
+
+
+async def test_settings_with_a_mistake_stop_nothing(live: Start) -> None:
+    """A broken pylon.toml is reported with file and line; the runtime runs on as it was."""
+    one = await live()
+    pid = one.supervisor.pid
+    (one.project / "pylon.toml").write_text("[server]\nprot = 1\n")
+    async with asyncio.timeout(15):
+        report = await one.reports.get()
+    assert not report.ok
+    assert "pylon.toml:2" in report.mistakes[0]
+    assert "server.port" in report.mistakes[0]
+    assert one.supervisor.pid == pid
+    assert await one.version() == 1
 
 
 async def test_a_save_is_live_and_sockets_stay(live: Start) -> None:

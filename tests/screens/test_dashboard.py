@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from pylon.clock import SystemClock
+from pylon.supervisor.lifecycle import ProcessState
+from pylon.supervisor.supervisor import SupervisorEvent
 from pylon.testing.grid import grid, shown
 from pylon.tui.dashboard import Dashboard
 from tests.screens.fakes import (
@@ -33,7 +36,7 @@ async def opened(
     admin = ScriptedAdmin()
     app = Dashboard(SystemClock(), admin)
     app.url = "http://127.0.0.1:4321"
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         yield app, admin, pilot
 
 
@@ -59,7 +62,7 @@ async def test_it_fits_every_screen(size: tuple[int, int]) -> None:
         )  # fmt: skip
         await until(app, lambda text: "head 3" in text and "Message" in text)
         for key, word in (("2", "Message"), ("4", "ada@example.com"), ("5", "markRead"),
-                          ("m", "GVSMX5Y5"), ("0", "SQLite 3.45.0")):  # fmt: skip
+                          ("m", "GVSMX5Y5"), ("0", "3.45.0")):  # fmt: skip
             await pilot.press(key)
             text = await until(app, lambda text, word=word: word in text)  # type: ignore[misc]
             lines = grid(app)
@@ -273,3 +276,126 @@ async def test_production_looks_different() -> None:
     async with opened() as (app, admin, _):
         admin.say(status(environment="production"))
         await until(app, lambda text: "PROD" in text.splitlines()[0])
+
+
+async def test_a_reload_leaves_the_stream_alone() -> None:
+    """After R, and after consent, the numbers on the screen go on moving."""
+    async with opened() as (app, admin, pilot):
+        admin.answers["admin/reload"] = {
+            "ok": True, "generation": 2, "ms": 5.0, "mistakes": [], "plan": ""
+        }  # fmt: skip
+        admin.say(status(head=1))
+        await until(app, lambda text: "head 1" in text)
+
+        async def reload_now() -> None:
+            app.take_reload(ok=True, note="generation 2 live", plan="", mistakes=())
+
+        app.reloading.now = reload_now
+        await pilot.press("R")
+        await until(app, lambda text: "generation 2 live" in text)
+        admin.say(status(head=2))
+        await until(app, lambda text: "head 2" in text)
+        app.take_reload(ok=False, note="app.py", plan="drop Thing.size: 3 rows", mistakes=("no",))
+        await pilot.press("M")
+        await until(app, lambda text: "Apply this migration?" in text)
+        await pilot.press("y")
+        await until(app, lambda text: "generation 2 in 5.0 ms" in text)
+        admin.say(status(head=3))
+        await until(app, lambda text: "head 3" in text)
+
+
+async def test_the_stack_shows_while_one_looks_and_stays_in_the_log() -> None:
+    """Who already looks at the Runtime screen sees the stack come, and later that it was there."""
+    async with opened((100, 40)) as (app, admin, pilot):
+        admin.say(status())
+        await pilot.press("0")
+        await until(app, lambda text: "SQLite" in text)
+        tell = app.take_event
+        tell(SupervisorEvent("state", "hung: its loop does not answer", ProcessState.HUNG))
+        await until(app, lambda text: "hung: its loop" in text)
+        tell(SupervisorEvent("stack", 'File "app.py", line 7 in stuck', ProcessState.HUNG))
+        await until(app, lambda text: "It hangs here" in text and "line 7 in stuck" in text)
+        tell(SupervisorEvent("state", "running", ProcessState.RUNNING))
+        text = await until(app, lambda text: "It hangs here" not in text)
+        assert "line 7 in stuck" in text
+
+
+async def test_a_list_that_was_filled_unseen_shows_its_end() -> None:
+    """Calls that came while another screen was shown: the newest is on the screen at once."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(head=7), {"type": "calls", "calls": [call(n) for n in range(1, 81)]},
+                  {"type": "calls", "calls": [call(81, name="newest")]})  # fmt: skip
+        await until(app, lambda text: "head 7" in text)
+        await pilot.press("5")
+        await until(app, lambda text: "newest" in text)
+        await pilot.resize_terminal(70, 12)
+        await until(app, lambda text: "newest" in text and len(text.splitlines()) == 12)
+
+
+async def test_wide_characters_keep_the_columns_straight() -> None:
+    """A name of wide characters takes the cells that it takes, and the next column stands still."""
+    async with opened((120, 24)) as (app, admin, pilot):
+        admin.say(
+            status(),
+            {"type": "clients", "clients": [
+                client("a", email="漢字漢字漢字漢字漢字漢字@example.com", lag_changes=5),
+                client("b", email="b@example.com", lag_changes=5),
+            ]},
+        )  # fmt: skip
+        await pilot.press("4")
+        text = await until(app, lambda text: "漢字" in text)
+        lines = [line for line in text.splitlines() if "live" in line]
+        places = {cell_len(line[: line.index("client-")]) for line in lines}
+        assert len(places) == 1
+        assert all(cell_len(line) <= 120 for line in text.splitlines())
+
+
+async def test_a_list_says_where_one_is() -> None:
+    """The head of a list tells the line, how many there are, and how many pass the filter."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(), changes(*(change(n) for n in range(1, 41)), change(41, entity="Other")))
+        await until(app, lambda text: "41/41" in text)
+        await pilot.press("g", "j")
+        await until(app, lambda text: "2/41" in text)
+        await pilot.press("slash", *"entity:other", "enter")
+        await until(app, lambda text: "1/1 of 41" in text)
+
+
+async def test_the_mark_of_a_trouble_can_be_read_without_colour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With NO_COLOR what is wrong is not darker than what is well."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with opened((120, 24)) as (app, _, _pilot):
+        app.state.is_attached = False
+        app.take_event(SupervisorEvent("state", "failed: no disk", ProcessState.FAILED))
+        await until(app, lambda text: "failed: no disk" in text)
+        segments = list(app.screen._compositor.render_strips()[0])
+        told = next(one for one in segments if "failed" in one.text)
+        assert told.style is not None
+        colour, ground = told.style.color, told.style.bgcolor
+        assert colour is not None
+        assert colour.triplet is not None
+        assert ground is not None
+        assert ground.triplet is not None
+        assert abs(colour.triplet.red - ground.triplet.red) > 90
+
+
+async def test_changed_fields_stand_first_in_the_details() -> None:
+    """Details of an update say what was and what is, field by field; j and k scroll."""
+    async with opened((100, 14)) as (app, admin, pilot):
+        row = {"id": "r", "body": "old", "mood": None}
+        admin.answers["admin/log/1"] = {
+            **change(1, kind="update"), "before": row, "after": {**row, "body": "new"},
+        }  # fmt: skip
+        admin.say(status(), changes(change(1, kind="update")))
+        await until(app, lambda text: "row-1" in text)
+        await pilot.press("enter")
+        text = await until(app, lambda text: "- body" in text)
+        assert '- body  "old"' in text
+        assert '+ body  "new"' in text
+        assert "- mood" not in text
+        await pilot.press("G")
+        await until(app, lambda text: "- body" not in text)
+        await pilot.press("g")
+        await until(app, lambda text: "- body" in text)

@@ -74,6 +74,21 @@ async def test_creating_asks_for_template_and_name() -> None:
     assert app.return_value == Choice(create="mine", template="chat")
 
 
+async def test_a_name_that_will_not_do_is_said_in_its_place() -> None:
+    """The prompt stays open with what is wrong; a better name goes through."""
+    app = Launcher(SystemClock(), lambda name: "has a space" if " " in name else "")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        await _until(app, "blank: one entity", 5)
+        await pilot.press("enter")
+        await _until(app, "New project in", 5)
+        await pilot.press(*"my app", "enter")
+        await _until(app, "has a space", 5)
+        await pilot.press(*["backspace"] * 4, "enter")
+        await pilot.pause(0.1)
+    assert app.return_value == Choice(create="my", template="blank")
+
+
 async def test_a_project_is_started_and_stopped_from_the_list(tmp_path: Path) -> None:
     """s starts it in the background, x stops it; a broken one says why."""
     project = _project(tmp_path, "real")

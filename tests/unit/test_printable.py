@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from pylon.printable import clean, clean_block, cut
+from pylon.printable import clean, clean_block
 from pylon.tui.columns import Column, data_line, fitted
 
 
@@ -22,10 +23,16 @@ def test_nothing_that_steers_comes_through(text: str) -> None:
             assert character not in "\u2066\u2067\u2068\u2069"
 
 
-@given(st.text(max_size=60), st.integers(0, 40))
-def test_a_cut_text_fits(text: str, width: int) -> None:
-    """Cut to a width it is never wider, and says that it was cut."""
-    assert len(cut(text, width)) <= width
+@given(st.text(max_size=60), st.integers(2, 40), st.booleans())
+def test_a_cell_takes_exactly_its_width(text: str, width: int, keeps_end: bool) -> None:
+    """Long, wide or empty, a cell takes the cells of its column, and is cut with a mark."""
+    column = Column("A", width, keeps_end=keeps_end)
+    line = "".join(
+        piece
+        for piece, _ in data_line((column, Column("B", 4)), ((text, "plain"), ("b", "plain")), 80)
+    )
+    assert cell_len(line) == 80
+    assert cell_len(line[: line.rindex(" b ")]) == width + 2
 
 
 @given(st.integers(20, 220))

@@ -7,8 +7,10 @@ segments as it is and never read as markup.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -74,6 +76,7 @@ class LineList(ScrollView, can_focus=True):
         self._head = head
         self._empty = empty
         self._rows: list[Any] = []
+        self._total = 0
         self._cursor = 0
         self._follows = follows
         self.is_following = follows
@@ -90,10 +93,16 @@ class LineList(ScrollView, can_focus=True):
         """Return the row under the cursor, or None."""
         return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None
 
-    def show(self, rows: list[Any], *, key: Callable[[Any], Any] | None = None) -> None:
-        """Show these rows; the cursor stays on its row where `key` finds it again."""
+    def show(
+        self, rows: list[Any], *, key: Callable[[Any], Any] | None = None, total: int | None = None
+    ) -> None:
+        """Show these rows; the cursor stays on its row where `key` finds it again.
+
+        `total` is how many there are before the filter.
+        """
         before = self.current
         self._rows = rows
+        self._total = len(rows) if total is None else total
         if self.is_following:
             self._cursor = max(0, len(rows) - 1)
         elif key is not None and before is not None:
@@ -103,28 +112,50 @@ class LineList(ScrollView, can_focus=True):
                 min(self._cursor, max(0, len(rows) - 1)),
             )
         self._cursor = min(self._cursor, max(0, len(rows) - 1))
-        self.virtual_size = Size(self.size.width, len(rows) + self._head_lines)
-        if self.is_following:
-            self.scroll_end(animate=False, immediate=True)
-        self.refresh()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Keep the size right and the cursor in sight; an unseen list settles when it is seen."""
+        if not self.size.height:
+            return
+        self.virtual_size = Size(self.size.width, len(self._rows) + self._head_lines)
+        self._reveal()
 
     @property
     def _head_lines(self) -> int:
         return 1 if self._head is not None else 0
 
     def on_resize(self) -> None:
-        """Keep the size of the content right."""
-        self.virtual_size = Size(self.size.width, len(self._rows) + self._head_lines)
+        """Keep the size of the content right, and the cursor in sight."""
+        self._settle()
+        # How far it can scroll is known only when it was laid out.
+        self.call_after_refresh(self._reveal)
+
+    @property
+    def counter(self) -> str:
+        """Return where the cursor is, of how many, and of how many without the filter."""
+        count = len(self._rows)
+        place = f" {min(self._cursor + 1, count)}/{count}"
+        return place if count == self._total else f"{place} of {self._total}"
 
     def render_line(self, y: int) -> Strip:
         """Return one visible line."""
         width = self.size.width
         if self._head is not None and y == 0:
-            return self._strip(self._head(width), width, "line--head")
+            counter = f"{self.counter} " if self._total else ""
+            head = self._strip(self._head(width), width, "line--head")
+            if not counter:
+                return head
+            return Strip.join(
+                [head.crop(0, width - cell_len(counter)),
+                 self._strip([(counter, "quiet")], cell_len(counter), "line--head")]
+            )  # fmt: skip
         place = y - self._head_lines + int(self.scroll_offset.y)
         if place >= len(self._rows) or place < 0:
-            if not self._rows and y == self._head_lines + 1:
-                return self._strip([(f"  {self._empty}", "quiet")], width, None)
+            words = wrap(self._empty, max(10, width - 4)) if not self._rows else []
+            if 0 <= y - self._head_lines - 1 < len(words):
+                line = words[y - self._head_lines - 1]
+                return self._strip([(f"  {line}", "quiet")], width, None)
             return Strip.blank(width, self.rich_style)
         cursor = "line--cursor" if place == self._cursor else None
         return self._strip(self._draw(self._rows[place], width), width, cursor)
@@ -175,10 +206,15 @@ class LineList(ScrollView, can_focus=True):
             return
         self._cursor = max(0, min(place, len(self._rows) - 1))
         self.is_following = self._follows and self._cursor == len(self._rows) - 1
+        self._reveal()
+
+    def _reveal(self) -> None:
+        """Scroll as little as shows the cursor's line."""
         height = max(1, self.size.height - self._head_lines)
         top = int(self.scroll_offset.y)
-        if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False, immediate=True)
-        elif self._cursor >= top + height:
-            self.scroll_to(y=self._cursor - height + 1, animate=False, immediate=True)
+        lowest = max(0, len(self._rows) - height)
+        wanted = min(max(top, self._cursor - height + 1), self._cursor, lowest)
+        if wanted != top:
+            # By force: whether it may scroll is known only after the next layout.
+            self.scroll_to(y=wanted, animate=False, immediate=True, force=True)
         self.refresh()

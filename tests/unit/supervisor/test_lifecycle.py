@@ -60,7 +60,14 @@ def test_a_hang_is_shown_with_its_stack_and_then_ended() -> None:
     machine.step(Event.ANSWERED, 3.0)
     assert machine.state is ProcessState.RUNNING
     machine.step(Event.SILENT, 3.0 + limits.HANG_REPORT_SECONDS)
-    assert machine.step(Event.TICK, 3.0 + limits.HANG_RESTART_SECONDS) == (Command.KILL,)
+    end = 3.0 + limits.HANG_RESTART_SECONDS
+    assert machine.step(Event.TICK, end) == (Command.KILL,)
+    machine.step(Event.EXITED, end + 0.1, exit_code=-9)
+    assert machine.why == "its loop did not answer for 10 s"
+    assert machine.step(Event.TICK, end + 1.0) == (Command.SPAWN,)
+    machine.step(Event.ANSWERED, end + 2.0)
+    machine.step(Event.EXITED, end + 3.0, exit_code=-9)
+    assert machine.why == "it was ended by signal 9"
 
 
 def test_a_stop_that_takes_too_long_becomes_a_kill() -> None:
