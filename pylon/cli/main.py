@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from pylon.cli.output import EXIT_INTERRUPTED, EXIT_USAGE, failure_of
+from pylon.cli.output import EXIT_INTERRUPTED, EXIT_USAGE, failure_of, usage_of
 from pylon.errors import PylonError
 from pylon.version import __version__
 
@@ -72,8 +72,8 @@ class LateGroup(click.Group):
 
             return "dashboard", dashboard, args
         near = difflib.get_close_matches(word, COMMANDS, n=1)
-        hint = f"did you mean `pylon {near[0]}`?" if near else "`pylon --help` lists the commands"
-        raise click.UsageError(f"{word!r} is neither a command nor a folder; {hint}", ctx)
+        hint = f"; did you mean `pylon {near[0]}`?" if near else ""
+        raise click.UsageError(f"{word!r} is neither a command nor a folder{hint}", ctx)
 
 
 @click.group(
@@ -103,6 +103,9 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except click.UsageError as error:
+        usage_of(error).show()
+        sys.exit(EXIT_USAGE)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -13,12 +13,14 @@ import click
 
 from pylon import jsonvalue
 from pylon.errors import PylonError
-from pylon.printable import clean_block
+from pylon.printable import STEERING, clean_block
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 _COLUMN_WIDTH_MAX = 48
+#: What could steer a terminal and JSON leaves as it is; in JSON it stands inside texts only.
+_ESCAPES = {code: f"\\u{code:04x}" for code in STEERING if code >= 0x7F}
 
 
 class CommandFailed(click.ClickException):
@@ -44,6 +46,15 @@ def failure_of(error: PylonError) -> CommandFailed:
     return CommandFailed(f"{first} [{error.code}]{newline}{rest}", hint)
 
 
+def usage_of(error: click.UsageError) -> click.ClickException:
+    """Return the paragraph for wrong usage: what is wrong, and where to read how it is right."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "pylon"
+    return CommandFailed(message[:1].lower() + message[1:], f"`{command} --help` says how")
+
+
 def say(text: str) -> None:
     """Print narration for a person, on stderr."""
     click.echo(clean_block(text), file=sys.stderr)
@@ -51,7 +62,7 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON value on a line of its own."""
-    click.echo(jsonvalue.encode_text(value))
+    click.echo(jsonvalue.encode_text(value).translate(_ESCAPES))
 
 
 def print_line(text: str) -> None:

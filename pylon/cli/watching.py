@@ -17,8 +17,16 @@ _RECONNECT_SECONDS = 0.5
 
 
 @click.command(short_help="Print the change log as it grows.")
-@click.option("--since", type=int, metavar="SEQ", help="Begin after this seq; 0: from the start.")
-@click.option("--lines", "-n", default=20, show_default=True, help="Changes to begin with.")
+@click.option(
+    "--since",
+    type=click.IntRange(0),
+    metavar="SEQ",
+    help="Begin after this seq; 0: from the start.",
+)
+@click.option(
+    "--lines", "-n", default=20, show_default=True, type=click.IntRange(0, 1_000),
+    help="Changes to begin with.",
+)  # fmt: skip
 @click.option("--entity", help="Only changes of this entity.")
 @click.option("--no-follow", is_flag=True, help="Print what is there and stop.")
 @project_option

@@ -10,8 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from pylon import jsonvalue
 from pylon.cli.main import COMMANDS, cli
-from pylon.cli.output import failure_of
+from pylon.cli.output import failure_of, print_json
 from pylon.errors import NotFound
 from pylon.version import __version__
 
@@ -82,8 +83,22 @@ def test_wrong_arguments_are_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("")
     for arguments in (["call", "x", "{"], ["call", "x", "[]"], ["dev", "--port", "70000"],
                       ["query", "X", "--limit", "0"], ["cursors", "--unseen"],
-                      ["tail", "--nope"], ["attach", "ftp://x"]):  # fmt: skip
-        assert _pylon(*arguments, cwd=tmp_path).returncode == 2, arguments
+                      ["tail", "--nope"], ["attach", "ftp://x"], ["tail", "--since", "-1"],
+                      ["tail", "-n", "5000"], ["token"]):  # fmt: skip
+        done = _pylon(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, arguments
+        lines = done.stderr.splitlines()
+        assert len(lines) == 2, lines
+        assert lines[0].startswith("pylon: ")
+        assert lines[1] == f"  `pylon {arguments[0]} --help` says how"
+
+
+def test_json_carries_nothing_that_steers(capsys: pytest.CaptureFixture[str]) -> None:
+    """C1 controls and direction marks are escaped in JSON as other controls are."""
+    print_json({"a\u202e": "\x9b31m\x1b"})
+    printed = capsys.readouterr().out
+    assert printed == '{"a\\u202e":"\\u009b31m\\u001b"}\n'
+    assert jsonvalue.parse(printed.encode()) == {"a\u202e": "\x9b31m\x1b"}
 
 
 def test_new_then_check(tmp_path: Path) -> None:
