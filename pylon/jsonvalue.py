@@ -160,7 +160,7 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > limits.JSON_INTEGER_DIGITS_MAX + 1:
+    if len(text.lstrip("-")) > limits.JSON_INTEGER_DIGITS_MAX:
         raise InvalidJson(f"the number {text[:40]}… has too many digits")
     return int(text)
 

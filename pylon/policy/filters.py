@@ -184,7 +184,8 @@ class _Builder:
 
     def _parsed(self, field: Field, kind: FieldKind, value: Any) -> Any:
         if kind is FieldKind.FLOAT and type(value) is int:
-            return value  # compared as the integer it is
+            # Compared as the integer it is, where SQLite has one of that size.
+            return value if -(2**63) <= value < 2**63 else float(value)
         try:
             return FIELD_TYPES[kind].parse(field, value)
         except ValueError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from tests.conftest import Serve
 from tests.integration.apps import NOTES
 
@@ -49,6 +52,74 @@ async def test_a_function_over_its_budget_is_stopped_alone(serve: Serve) -> None
     assert (answer.status, answer.code) == (503, "FUNCTION_TIMEOUT")
     assert (await ada.get("/api/entities/Note")).body["rows"] == []
     assert (await ada.insert("Note", text="after"))["text"] == "after"
+
+
+SLOW = """
+from __future__ import annotations
+
+import time
+
+from pylon import App, Entity
+
+app = App("slow")
+
+
+@app.entity(read="true", insert="auth.userId != null")
+class Item(Entity):
+    n: int
+    text: str
+
+
+@app.mutation
+def fill(ctx, count: int) -> None:
+    for n in range(count):
+        ctx.db.insert("Item", n=n, text="some words to look through " * 20)
+
+
+@app.mutation
+def sleep(ctx) -> None:
+    ctx.db.insert("Item", n=-1, text="slept")
+    time.sleep(30)
+
+
+@app.mutation
+def stubborn(ctx) -> None:
+    ctx.db.insert("Item", n=-1, text="stubborn")
+    for _ in range(3):
+        try:
+            time.sleep(10)
+        except:
+            pass
+
+
+@app.mutation
+def scan(ctx) -> int:
+    ctx.db.insert("Item", n=-1, text="scanned")
+    return sum(ctx.db.count("Item", where={"text": {"contains": f"not {n}"}}) for n in range(10**6))
+
+
+@app.query
+def look(ctx) -> int:
+    where = {"or": [{"text": {"contains": f"not {n}"}} for n in range(99)]}
+    return sum(ctx.db.count("Item", where=where) for _ in range(10**6))
+"""
+
+
+async def test_whatever_takes_too_long_is_stopped_and_rolled_back_alone(serve: Serve) -> None:
+    """Sleep, reads without end, and code that catches everything; others of the batch are kept."""
+    served = await serve(SLOW)
+    ada = await served.login("ada@example.com")
+    for _ in range(5):
+        await ada.call("fill", count=200)
+    for name in ("sleep", "stubborn", "scan", "look"):
+        started = time.monotonic()
+        beside = [ada.insert("Item", n=1000 + n, text=name) for n in range(3)]
+        answer, *_ = await asyncio.gather(ada.call(name), *beside)
+        assert (answer.status, answer.code) == (503, "FUNCTION_TIMEOUT"), name
+        assert time.monotonic() - started < 2.0, name
+    rows = (await ada.post("/api/query/Item", {"where": {"n": {">=": 1000}}})).body["rows"]
+    assert len(rows) == 12
+    assert (await ada.post("/api/query/Item", {"where": {"n": -1}})).body["rows"] == []
 
 
 async def test_arguments_are_validated_and_all_problems_named(serve: Serve) -> None:

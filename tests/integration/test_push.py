@@ -89,7 +89,7 @@ async def test_whatever_fails_in_the_middle_fails_alone(serve: Serve) -> None:
     first = results[0]["seq"]
     assert [one["seq"] for one in results if one["seq"]] == [first, first + 2, first + 3]
     again = await _push(ada, *operations)
-    assert [one["status"] for one in again if one["op_id"] != "o10"] == ["duplicate"] * 11
+    assert [one["status"] for one in again] == ["duplicate"] * 12
     assert [one.get("value") for one in again] == [one.get("value") for one in results]
     assert [one.get("error") for one in again] == [one.get("error") for one in results]
     assert [one["seq"] for one in again] == [one["seq"] for one in results]
@@ -111,6 +111,29 @@ async def test_what_fails_after_it_wrote_is_undone_alone(serve: Serve) -> None:
     assert results[2]["seq"] == results[0]["seq"] + 1
     assert (await ada.get(f"/api/entities/Member/{member['id']}")).body == member
     assert await _texts(ada) == ["before", "after"]
+
+
+async def test_an_atomic_batch_with_an_old_refusal_does_nothing(serve: Serve) -> None:
+    """One that was rejected before rejects the batch now; one that was applied does not."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    await _push(ada, _insert("bad", text=""), _insert("done", text="done"))
+
+    async def atomic(*operations: Any) -> list[tuple[str, str | None]]:
+        answer = await ada.post("/api/sync/push", {"operations": operations, "atomic": True})
+        return [(one["status"], one.get("error", {}).get("code")) for one in answer.body["results"]]
+
+    assert await atomic(_insert("new", text="new"), _insert("bad", text="")) == [
+        ("rejected", "ABORTED"), ("duplicate", "INVALID_ARGUMENT"),
+    ]  # fmt: skip
+    assert await _texts(ada) == ["done"]
+    assert await atomic(_insert("new", text="new"), _insert("done", text="done")) == [
+        ("applied", None), ("duplicate", None),
+    ]  # fmt: skip
+    assert await atomic(_insert("new", text="new"), _insert("done", text="done")) == [
+        ("duplicate", None), ("duplicate", None),
+    ]  # fmt: skip
+    assert await _texts(ada) == ["done", "new"]
 
 
 async def test_a_message_may_hold_an_operation_twice(serve: Serve) -> None:

@@ -19,24 +19,40 @@ Builtin = Callable[[RowWrites, Mapping[str, Any]], str]
 
 
 def _insert(writes: RowWrites, args: Mapping[str, Any]) -> str:
+    entity = _entity(writes, args)
     _check(args, required=("entity", "values"), optional=("id",))
-    entity = writes.entity(args["entity"])
     row = writes.insert(entity, _values(args), args.get("id"))
     return _value_of(writes, entity, row)
 
 
 def _update(writes: RowWrites, args: Mapping[str, Any]) -> str:
+    entity = _entity(writes, args)
+    before = _row(writes, entity, args)
     _check(args, required=("entity", "id", "values"), optional=("if_seq",))
-    entity = writes.entity(args["entity"])
-    row = writes.update(entity, args["id"], _values(args), _if_seq(args))
+    row = writes.update(entity, before, _values(args), _if_seq(args))
     return _value_of(writes, entity, row)
 
 
 def _delete(writes: RowWrites, args: Mapping[str, Any]) -> str:
+    entity = _entity(writes, args)
+    before = _row(writes, entity, args)
     _check(args, required=("entity", "id"), optional=("if_seq",))
-    entity = writes.entity(args["entity"])
-    writes.delete(entity, args["id"], _if_seq(args))
+    writes.delete(entity, before, _if_seq(args))
     return "null"
+
+
+def _entity(writes: RowWrites, args: Mapping[str, Any]) -> Entity:
+    """Return the entity; who may not write and what is not there is said before all else."""
+    writes.demand_signed_in()
+    if "entity" not in args:
+        raise InvalidArgument("entity is required", field="entity")
+    return writes.entity(args["entity"])
+
+
+def _row(writes: RowWrites, entity: Entity, args: Mapping[str, Any]) -> Row:
+    if "id" not in args:
+        raise InvalidArgument("id is required", field="id")
+    return writes.readable(entity, args["id"])
 
 
 BUILTINS: Final[Mapping[str, Builtin]] = {

@@ -213,11 +213,13 @@ class WriteDatabase(ReadDatabase):
     def update(self, entity: Any, row_id: str, **values: Any) -> AppRow:
         """Update a row and return it; a value may be `pylon.inc(n)`."""
         found = self._entity(entity)
-        return app_row(found, self._writes().update(found, row_id, values))
+        writes = self._writes()
+        return app_row(found, writes.update(found, writes.readable(found, row_id), values))
 
     def delete(self, entity: Any, row_id: str) -> None:
         """Delete a row."""
-        self._writes().delete(self._entity(entity), row_id)
+        writes, found = self._writes(), self._entity(entity)
+        writes.delete(found, writes.readable(found, row_id))
 
     def _writes(self) -> RowWrites:
         return RowWrites(

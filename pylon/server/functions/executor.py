@@ -22,6 +22,7 @@ from pylon.identity import Identity
 from pylon.ids import IdSource
 from pylon.protocol.messages import Operation
 from pylon.server.functions.app_code import AppCode, find_function
+from pylon.server.functions.authorize import demand_signed_in
 from pylon.server.functions.builtin import BUILTINS
 from pylon.server.functions.context import ActionContext, QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
@@ -88,6 +89,15 @@ class Executor:
         return outcomes
 
     # --- queries and actions
+
+    def demand_callable(self, identity: Identity, fn: str) -> None:
+        """Raise NotFound or Unauthenticated where no arguments could make the call right."""
+        if fn in BUILTINS:
+            demand_signed_in(identity)
+            return
+        function = find_function(self._definitions.current, fn)
+        if function.allow is None:
+            demand_signed_in(identity)
 
     async def call(
         self, identity: Identity, fn: str, args: Mapping[str, Any], *, op_id: str | None = None,

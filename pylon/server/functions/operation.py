@@ -14,8 +14,15 @@ from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import FunctionKind
 from pylon.clock import Clock, iso_ms
-from pylon.errors import Conflict, InvalidArgument, OperationExpired, PylonError, Unauthenticated
-from pylon.identity import Identity
+from pylon.errors import (
+    Conflict,
+    InvalidArgument,
+    NotFound,
+    OperationExpired,
+    PylonError,
+    Unauthenticated,
+)
+from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource, is_operation_id, uuid7_time_ms
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import fresh_identity
@@ -55,19 +62,21 @@ class Preparer:
     def prepare(
         self, identity: Identity, fn: str, args: Mapping[str, Any], op_id: str | None, cause: str
     ) -> PreparedOperation:
-        """Return a checked operation; raises what needs no transaction to be refused."""
+        """Return a checked operation; raises what is refused and can't be remembered."""
+        definition = self._definitions.current
+        _demand_caller(definition, identity, fn)
+        refusal = None if fn in BUILTINS else _no_mutation(definition, fn)
         if op_id is not None:
             if not is_operation_id(op_id):
                 raise InvalidArgument("an op_id is 1-64 of A-Za-z0-9_.:-", field="op_id")
-            minted_ms = uuid7_time_ms(op_id)
+            minted_ms = uuid7_time_ms(op_id.lower())
             if minted_ms is not None and minted_ms < self._clock.now_ms() - self._memory_ms:
                 raise OperationExpired()
-        definition = self._definitions.current
-        if fn not in BUILTINS:
-            function = find_function(definition, fn)
-            if function.kind is not FunctionKind.MUTATION:
-                raise InvalidArgument(f"{fn} is a {function.kind}, not a mutation", field="fn")
-        return self.make(identity, fn, args, op_id, cause, definition)
+        if refusal is not None and (op_id is None or identity.principal is None):
+            raise refusal
+        operation = self.make(identity, fn, args, op_id, cause, definition)
+        operation.refusal = refusal
+        return operation
 
     def make(
         self, identity: Identity, fn: str, args: Mapping[str, Any], op_id: str | None, cause: str,
@@ -101,7 +110,7 @@ class PreparedOperation:
 
     __slots__ = (
         "_args", "_builtin", "_cause", "_content", "_definition", "_fn", "_identity", "_makers",
-        "_op_id", "_principal", "_seed", "draft", "is_plain", "rows_written",
+        "_op_id", "_principal", "_seed", "draft", "is_plain", "refusal", "rows_written",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +133,8 @@ class PreparedOperation:
         self._content = b"" if self._principal is None else content_hash(fn, args)
         #: What it will insert, worked out already for this very caller.
         self.draft: InsertDraft | None = None
+        #: Why it is refused whatever is stored; remembered like any other refusal.
+        self.refusal: PylonError | None = None
         self.rows_written = 0
 
     def run(self, transaction: Transaction) -> Outcome:
@@ -134,6 +145,8 @@ class PreparedOperation:
             stored = operations.find(transaction, principal, op_id)
             if stored is not None:
                 return _replay(stored, self._content)
+        if self.refusal is not None:
+            raise self.refusal
         transaction.actor = identity.user_id
         transaction.cause = self._cause
         transaction.operation_id = op_id
@@ -172,6 +185,26 @@ class PreparedOperation:
         context = MutationContext(facts, transaction)
         value = code.run(function, lambda: function.handler(context, **decoded), seconds)
         return jsonvalue.encode_text(function.arguments.encode_result(value))
+
+
+def _demand_caller(definition: AppDefinition, identity: Identity, fn: str) -> None:
+    """Raise Unauthenticated for an anonymous caller where no function may let him in."""
+    if identity.kind is not IdentityKind.ANONYMOUS:
+        return
+    function = definition.functions.get(fn)
+    if function is None or function.is_internal or function.allow is None:
+        raise Unauthenticated()
+
+
+def _no_mutation(definition: AppDefinition, fn: str) -> PylonError | None:
+    """Return why a name is no mutation, or None where it is one."""
+    try:
+        function = find_function(definition, fn)
+    except NotFound as error:
+        return error
+    if function.kind is FunctionKind.MUTATION:
+        return None
+    return InvalidArgument(f"{fn} is a {function.kind}, not a mutation", field="fn")
 
 
 def _insert_draft(draft: InsertDraft, transaction: Transaction) -> str:

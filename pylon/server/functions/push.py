@@ -60,28 +60,42 @@ def _stopped_at_retry(outcomes: list[Outcome]) -> list[Outcome]:
     return outcomes
 
 
+class _RejectedBefore(PylonError):
+    """An operation of the batch is one that was rejected some time ago."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 async def push_atomic(
     preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str
 ) -> list[Outcome]:
     """Run all in one savepoint: one rejected makes all rejected, the others ABORTED."""
     prepared: list[PreparedOperation] = []
     culprit = 0
+
+    def work(transaction: Transaction) -> list[Outcome]:
+        nonlocal culprit
+        outcomes = []
+        for place, one in enumerate(prepared):
+            culprit = place
+            outcome = one.run(transaction)
+            if outcome.error is not None:
+                raise _RejectedBefore(outcome)
+            outcomes.append(outcome)
+        return outcomes
+
     try:
         for place, one in enumerate(batch):
             culprit = place
             prepared.append(preparer.prepare(identity, one.fn, one.args, one.op_id, cause))
-
-        def work(transaction: Transaction) -> list[Outcome]:
-            nonlocal culprit
-            outcomes = []
-            for place, one in enumerate(prepared):
-                culprit = place
-                outcomes.append(one.run(transaction))
-            return outcomes
-
         committed: Committed[list[Outcome]] = await writer.submit(work)
+    except _RejectedBefore as rejection:
+        failed = rejection.outcome
     except PylonError as error:
         failed = refused(error)
-        aborted = failed if failed.status is Status.RETRY else refused(Aborted())
-        return [failed if place == culprit else aborted for place in range(len(batch))]
-    return committed.value
+    else:
+        return committed.value
+    aborted = failed if failed.status is Status.RETRY else refused(Aborted())
+    return [failed if place == culprit else aborted for place in range(len(batch))]

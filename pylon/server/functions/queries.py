@@ -132,4 +132,6 @@ def decode_next(text: Any, question: str, terms: int) -> tuple[Any, ...] | None:
     is_ours = isinstance(decoded, list) and len(decoded) == terms + 1 and decoded[0] == question
     if not is_ours or any(isinstance(one, list | dict) for one in decoded):
         raise wrong
+    if any(type(one) is int and not -(2**63) <= one < 2**63 for one in decoded):
+        raise wrong  # no value of a row
     return tuple(decoded[1:])

@@ -44,8 +44,7 @@ class RowWrites:
 
     def insert(self, entity: Entity, values: Mapping[str, Any], row_id: str | None = None) -> Row:
         """Insert a row and return it as stored."""
-        if not self.identity.is_system:
-            demand_signed_in(self.identity)
+        self.demand_signed_in()
         row = validate_insert(
             entity, values, now=self.transaction.now, actor=self.identity.user_id,
             new_id=self.new_id, row_id=row_id, is_app=self.is_app,
@@ -57,10 +56,9 @@ class RowWrites:
         return self.transaction.insert(entity, row)
 
     def update(
-        self, entity: Entity, row_id: str, values: Mapping[str, Any], if_seq: int | None = None
+        self, entity: Entity, before: Row, values: Mapping[str, Any], if_seq: int | None = None
     ) -> Row:
-        """Update a row and return it as stored; a patch that changes nothing is stored too."""
-        before = self._readable(entity, row_id)
+        """Update a `readable` row; return it as stored. What changes nothing is stored too."""
         values, increments = self._split(entity, values)
         patch = validate_patch(entity, values, is_app=self.is_app)
         after = {**before, **patch}
@@ -73,9 +71,8 @@ class RowWrites:
         _demand_seq(before, if_seq)
         return self.transaction.update(entity, before, after)
 
-    def delete(self, entity: Entity, row_id: str, if_seq: int | None = None) -> None:
-        """Delete a row."""
-        before = self._readable(entity, row_id)
+    def delete(self, entity: Entity, before: Row, if_seq: int | None = None) -> None:
+        """Delete a `readable` row."""
         demand(
             self.definition, self.identity, entity, Access.DELETE, before, self.transaction.now,
             self.transaction,
@@ -89,9 +86,14 @@ class RowWrites:
             self.definition, self.identity, entity, row, self.transaction.now, self.transaction
         )
 
-    def _readable(self, entity: Entity, row_id: Any) -> Row:
+    def demand_signed_in(self) -> None:
+        """Raise Unauthenticated for an anonymous caller: he writes nothing."""
         if not self.identity.is_system:
             demand_signed_in(self.identity)
+
+    def readable(self, entity: Entity, row_id: Any) -> Row:
+        """Return a row that the caller may read; raises Unauthenticated and NotFound."""
+        self.demand_signed_in()
         row = self.transaction.get(entity, row_id) if isinstance(row_id, str) else None
         if row is None or not self.may_read(entity, row):
             raise NotFound()

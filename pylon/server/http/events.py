@@ -48,7 +48,9 @@ class _Stream:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._services = exchange.services
-        query = exchange.query()
+        identity = exchange.identity  # before anything else is judged
+        assert identity is not None
+        query = exchange.query(("cursor", "subscriptions"))
         self._subscriptions = query.get("subscriptions")
         self._view = view_of(exchange, self._subscriptions)
         self._cursor = start_of(

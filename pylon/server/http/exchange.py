@@ -7,7 +7,8 @@ more per request than everything that Pylon does for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -27,10 +28,13 @@ from pylon.errors import (
     UnsupportedMedia,
 )  # fmt: skip
 from pylon.identity import Identity
+from pylon.ids import is_operation_id
+from pylon.policy.mistakes import nearest
 
 if TYPE_CHECKING:
     from pylon.server.http.services import Services
 
+_INTEGER = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _JSON_HEADERS = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
@@ -71,15 +75,28 @@ class Exchange:
 
     @property
     def operation_id(self) -> str | None:
-        """Return the Idempotency-Key."""
-        return self.request.headers.get("Idempotency-Key")
+        """Return the Idempotency-Key; raises InvalidArgument for one that is no operation id."""
+        given = self.request.headers.get("Idempotency-Key")
+        if given is not None and not is_operation_id(given):
+            raise InvalidArgument(
+                "an Idempotency-Key is 1-64 of A-Za-z0-9_.:-", field="Idempotency-Key"
+            )
+        return given
 
-    def query(self) -> Mapping[str, str]:
-        """Return the query string's parameters; raises InvalidArgument for one given twice."""
+    def query(self, names: Collection[str] | None = None) -> Mapping[str, str]:
+        """Return the query string's parameters.
+
+        Raises InvalidArgument for one that is given twice or, where `names` are given, is none of
+        them: a name spelled wrongly must not read as one left out.
+        """
         found: dict[str, str] = {}
         for name, value in parse_qsl(self.request.rel_url.raw_query_string, keep_blank_values=True):
             if name in found:
                 raise InvalidArgument(f"{name} is given twice", field=name)
+            if names is not None and name not in names:
+                raise InvalidArgument(
+                    f"there is no parameter {name[:64]}", hint=nearest(name, names), field=name[:64]
+                )
             found[name] = value
         return found
 
@@ -198,7 +215,7 @@ def integer(text: str | None, name: str) -> int | None:
     """Return an integer query parameter; raises InvalidArgument."""
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 16:
+    if not _INTEGER.fullmatch(text):
         raise InvalidArgument(f"{name} is a whole number", field=name)
     return int(text)
 

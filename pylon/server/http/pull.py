@@ -85,9 +85,10 @@ async def read_batch(exchange: Exchange, view: View, cursor: Cursor, limit: int)
 
 async def pull(exchange: Exchange) -> web.StreamResponse:
     """GET /api/sync/pull."""
-    query = exchange.query()
-    limit = integer(query.get("limit"), "limit") or limits.PULL_LIMIT_MAX
-    if not 1 <= limit <= limits.PULL_LIMIT_MAX or query.get("limit") == "0":
+    identity = exchange.identity
+    query = exchange.query(("cursor", "limit", "subscriptions"))
+    limit = integer(query.get("limit", str(limits.PULL_LIMIT_MAX)), "limit")
+    if limit is None or not 1 <= limit <= limits.PULL_LIMIT_MAX:
         raise InvalidArgument(f"limit is 1 to {limits.PULL_LIMIT_MAX}", field="limit")
     view = view_of(exchange, query.get("subscriptions"))
     cursor = start_of(exchange, query.get("cursor"))
@@ -98,7 +99,7 @@ async def pull(exchange: Exchange) -> web.StreamResponse:
 
     if view.is_timeless and cursor.epoch == database.epoch:
         question = Question(
-            exchange.identity, exchange.services.definitions.current.generation,
+            identity, exchange.services.definitions.current.generation,
             query.get("subscriptions"), limit,
         )  # fmt: skip
         page = await exchange.services.hub.read_ahead.page(question, cursor.seq, read)
@@ -128,12 +129,13 @@ async def push(exchange: Exchange) -> web.StreamResponse:
 
 async def snapshot(exchange: Exchange) -> web.StreamResponse:
     """GET /api/sync/snapshot."""
-    query = exchange.query()
     services = exchange.services
     definition, identity = services.definitions.current, exchange.identity
+    query = exchange.query()
     if "entity" not in query:
         raise InvalidArgument("entity is required", field="entity")
     entity = entity_of(definition, query["entity"])
+    query = exchange.query(("entity", "where", "after"))
     if not entity.sync:
         raise InvalidArgument(f"{entity.name} is kept off the live path", field="entity")
     now = iso_ms(services.clock.now_ms())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
 
-from pylon.errors import InvalidArgument, NotFound
+from pylon.errors import InvalidArgument, InvalidJson
+from pylon.server.functions.authorize import demand_signed_in
 from pylon.server.functions.outcome import Outcome
+from pylon.server.functions.queries import entity_of
 from pylon.server.http.exchange import (
     Exchange,
     integer,
@@ -24,11 +28,13 @@ _LIST_NAMES = frozenset({"where", "order", "limit", "after", "include"})
 
 async def list_rows(exchange: Exchange) -> web.StreamResponse:
     """GET /api/entities/{E}."""
-    query = exchange.query()
-    _check_names(query)
+    identity = exchange.identity
+    entity_of(exchange.services.definitions.current, exchange.parts[0])
+    query = exchange.query(_LIST_NAMES)
+    _check_include(query)
     order = query.get("order")
     body = await exchange.services.reads.list_rows(
-        exchange.identity,
+        identity,
         exchange.parts[0],
         where=json_parameter(query.get("where"), "where"),
         order=None if order is None else [one.strip() for one in order.split(",")],
@@ -41,8 +47,12 @@ async def list_rows(exchange: Exchange) -> web.StreamResponse:
 async def query_rows(exchange: Exchange) -> web.StreamResponse:
     """POST /api/query/{E}: the list call with a JSON body."""
     identity = exchange.identity
+    entity_of(exchange.services.definitions.current, exchange.parts[0])
     body = await exchange.json_object()
-    _check_names(body)
+    for name in body:
+        if name not in _LIST_NAMES:
+            raise InvalidArgument(f"a list has no {name[:64]}", field=name[:64])
+    _check_include(body)
     text = await exchange.services.reads.list_rows(
         identity, exchange.parts[0], where=body.get("where"), order=body.get("order"),
         limit=body.get("limit"), after=body.get("after"),
@@ -50,10 +60,7 @@ async def query_rows(exchange: Exchange) -> web.StreamResponse:
     return json_text(text)
 
 
-def _check_names(given: Any) -> None:
-    for name in given:
-        if name not in _LIST_NAMES:
-            raise InvalidArgument(f"a list has no {name}", field=name)
+def _check_include(given: Any) -> None:
     if given.get("include"):
         raise InvalidArgument("include is not in this version", field="include")
 
@@ -68,36 +75,60 @@ async def get_row(exchange: Exchange) -> web.StreamResponse:
 async def insert_row(exchange: Exchange) -> web.StreamResponse:
     """POST /api/entities/{E}."""
     identity = exchange.identity
+    demand_signed_in(identity)
+    entity_of(exchange.services.definitions.current, exchange.parts[0])
+    op_id = exchange.operation_id
     values = await exchange.json()
     if not isinstance(values, dict):
         raise InvalidArgument("the body is an object of fields")
+    args = {"entity": exchange.parts[0], "values": values}
+    if "id" in values:  # the same operation as a push's, which names the id beside the values
+        row_id = values.pop("id")
+        if row_id is not None:
+            args["id"] = row_id
     outcome = await exchange.services.executor.mutate(
-        identity, "pylon.insert", {"entity": exchange.parts[0], "values": values},
-        op_id=exchange.operation_id, cause="http",
-    )  # fmt: skip
+        identity, "pylon.insert", args, op_id=op_id, cause="http"
+    )
     return _written(outcome, 201)
 
 
 async def patch_row(exchange: Exchange) -> web.StreamResponse:
     """PATCH /api/entities/{E}/{id}."""
     identity = exchange.identity
-    values = await exchange.json()
+    demand_signed_in(identity)
     entity, row_id = exchange.parts
-    args = {"entity": entity, "id": row_id, "values": values, **_if_match(exchange)}
+    with _missing_first(exchange):
+        op_id = exchange.operation_id
+        values = await exchange.json()
+        args = {"entity": entity, "id": row_id, "values": values, **_if_match(exchange)}
     outcome = await exchange.services.executor.mutate(
-        identity, "pylon.update", args, op_id=exchange.operation_id, cause="http"
+        identity, "pylon.update", args, op_id=op_id, cause="http"
     )
     return _written(outcome, 200)
 
 
 async def delete_row(exchange: Exchange) -> web.StreamResponse:
     """DELETE /api/entities/{E}/{id}."""
+    identity = exchange.identity
+    demand_signed_in(identity)
     entity, row_id = exchange.parts
-    args = {"entity": entity, "id": row_id, **_if_match(exchange)}
+    with _missing_first(exchange):
+        op_id = exchange.operation_id
+        args = {"entity": entity, "id": row_id, **_if_match(exchange)}
     outcome = await exchange.services.executor.mutate(
-        exchange.identity, "pylon.delete", args, op_id=exchange.operation_id, cause="http"
+        identity, "pylon.delete", args, op_id=op_id, cause="http"
     )
     return _written(outcome, 204)
+
+
+@contextmanager
+def _missing_first(exchange: Exchange) -> Iterator[None]:
+    """Have a row that is not there be said before what is wrong with the request."""
+    try:
+        yield
+    except (InvalidJson, InvalidArgument):
+        exchange.services.reads.get_row(exchange.identity, *exchange.parts)
+        raise
 
 
 def _if_match(exchange: Exchange) -> dict[str, int]:
@@ -116,8 +147,3 @@ def _written(outcome: Outcome, status: int) -> web.Response:
     if status == 204:
         return no_content()
     return json_text(outcome.value or "null", status)
-
-
-async def count_missing(exchange: Exchange) -> web.StreamResponse:
-    """Answer for what comes with a later version."""
-    raise NotFound("aggregates and search are not in this version")
