@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +15,25 @@ from pylon.testing.served import ServedProject
 
 ROOT = Path(__file__).resolve().parents[1]
 Serve = Callable[..., Awaitable[ServedProject]]
+_EXIT_STATUS = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep how the session ended, for its very end."""
+    session.config.stash[_EXIT_STATUS] = int(exitstatus)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process though a test that failed left threads behind, and name them."""
+    left = [
+        one.name for one in threading.enumerate()
+        if one is not threading.main_thread() and not one.daemon
+    ]  # fmt: skip
+    if left:
+        sys.stderr.write(f"threads that a test left running: {', '.join(left)}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash.get(_EXIT_STATUS, 1) or 1)
 
 
 @pytest.fixture(autouse=True)
