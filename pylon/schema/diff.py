@@ -146,7 +146,7 @@ def _changed(entity: Entity, old: Field, new: Field) -> list[SchemaStep]:
 
 def _changed_rules(where: str, old: Field, new: Field) -> list[tuple[StepKind, Safety, str]]:
     found: list[tuple[StepKind, Safety, str]] = []
-    if old.kind is new.kind is FieldKind.ENUM:
+    if _chooses(old) and _chooses(new) and old.kind is new.kind:
         lost = [one for one in old.choices if one not in new.choices]
         gained = [one for one in new.choices if one not in old.choices]
         if lost:
@@ -163,6 +163,10 @@ def _changed_rules(where: str, old: Field, new: Field) -> list[tuple[StepKind, S
             text = f"{where} is on_delete={new.on_delete} (was {old.on_delete})"
             found.append((StepKind.CHANGE_RULE, Safety.ADDITIVE, text))
     return found
+
+
+def _chooses(field: Field) -> bool:
+    return FieldKind.ENUM in (field.kind, field.item)
 
 
 def _form(field: Field) -> str:
@@ -187,6 +191,12 @@ def _is_same_form(old: Field, new: Field) -> bool:
     if old.kind is FieldKind.INT and new.kind is FieldKind.BIGINT:
         return True
     return FIELD_TYPES[old.kind].is_json and new.kind is FieldKind.JSON
+
+
+def is_same_wire(old: Field, new: Field) -> bool:
+    """Tell whether clients read the same of a value in both forms of a field."""
+    both_text = old.kind in _TEXT_KINDS and new.kind in _TEXT_KINDS
+    return both_text or (old.kind is new.kind and old.scale == new.scale)
 
 
 def _index_steps(old: Entity, new: Entity) -> list[SchemaStep]:

@@ -33,7 +33,8 @@ from pylon.server.lifecycle import Stopper
 from pylon.server.observe import Observer, set_up_logging
 from pylon.server.reloading import Reloader, run_hooks
 from pylon.server.storage.database import Database
-from pylon.server.storage.migrate import make_plan, migrate
+from pylon.server.storage.migrate import migrate
+from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.trimming import Trimmer
 from pylon.server.sync.hub import Hub
 

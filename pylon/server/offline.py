@@ -17,10 +17,10 @@ from pylon.schema.model import Schema
 from pylon.server.auth.sessions import SessionService
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import DATABASE_NAME, FolderInUse, FolderLock
-from pylon.server.storage.migrate import (
+from pylon.server.storage.migrate import migrate
+from pylon.server.storage.migration_plan import (
     MigrationPlan,
     make_plan,
-    migrate,
     plan_from_nothing,
     stored_schema,
 )

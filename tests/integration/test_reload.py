@@ -193,6 +193,36 @@ async def test_an_added_field_is_there_at_once(live: Start) -> None:
     assert (await ada.insert("Thing", name="new", size=9))["size"] == 9
 
 
+async def test_a_renamed_field_starts_clients_over(live: Start) -> None:
+    """Rows written anew reach who holds the old ones: on the socket, and by an old cursor."""
+    one = await live()
+    ada = await _login(one)
+    await ada.insert("Thing", name="x")
+    socket = await ada.sync({"id": "s", "entity": "Thing"})
+    before = (await socket.until("snapshot"))["at"]
+    added = APP.replace("    name: str\n", "    name: str\n    size: int = 7\n")
+    report = await one.save(added)
+    assert report.ok, report.mistakes
+    await socket.until("schema")
+    renamed = added.replace("    name: str\n", '    title: str = field(renamed_from="name")\n')
+    report = await one.save(renamed)
+    assert report.ok, report.mistakes
+    told = await socket.until("resync")
+    assert told["reason"] == "schema_changed"
+    page = await socket.until("snapshot")
+    assert [(row["title"], row["size"]) for row in page["rows"]] == [("x", 7)]
+    answer = await ada.get(f"/api/sync/pull?cursor={before}")
+    assert (answer.status, answer.body["error"]["details"]["reason"]) == (410, "schema_changed")
+    assert (await ada.get(f"/api/sync/pull?cursor={told['head']}")).status == 200
+    assert (await ada.get("/api/sync/pull")).status == 410
+    await ada.insert("Thing", title="y")
+    batch = await socket.until("changes")
+    while not batch["changes"]:
+        batch = await socket.until("changes")
+    assert batch["changes"][0]["row"]["title"] == "y"
+    await socket.close()
+
+
 async def test_a_lossy_save_waits_for_consent(live: Start) -> None:
     """The plan with its counts is in the report; with consent it is applied, after a copy."""
     source = APP.replace("    name: str\n", "    name: str\n    size: int = 7\n")

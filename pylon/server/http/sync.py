@@ -128,7 +128,9 @@ class _Session:
         database, hub = services.database, services.hub
         connection.client_id = hello.client_id[:64]
         connection.last_seen_ms = services.clock.now_ms()
-        reason = connection.subscriber.greet(cursor, database.head, database.horizon)
+        reason = connection.subscriber.greet(
+            cursor, database.head, database.horizon, database.rewritten
+        )
         is_resuming = cursor is not None and reason is None
         connection.stored_seq = connection.subscriber.cursor if is_resuming else 0
         connection.send(

@@ -75,10 +75,34 @@ def _record(row: tuple[Any, ...], schema: Schema) -> LogRecord:
 
 
 def read_head(connection: RawConnection) -> tuple[int, int]:
-    """Return (head, horizon): the last seq ever given, and the seq that the log starts after."""
+    """Return (head, horizon): the last seq ever given, and the oldest that a cursor may have.
+
+    The log starts after the horizon, or rows were written anew there that clients have copies of.
+    """
     (newest,) = connection.execute("SELECT max(seq) FROM _pylon_log").fetchone()
     floor = _meta_int(connection, "head_floor")
-    return max(newest or 0, floor), _meta_int(connection, "horizon")
+    horizon = max(_meta_int(connection, "horizon"), read_rewritten(connection))
+    return max(newest or 0, floor), horizon
+
+
+def read_rewritten(connection: RawConnection) -> int:
+    """Return the seq that stands for the last migration which changed rows as clients hold them."""
+    return _meta_int(connection, "rewritten")
+
+
+def note_rewritten(connection: RawConnection, head: int) -> int:
+    """Give the next seq to a migration, so that every cursor from before is told; returns it."""
+    for key in ("rewritten", "head_floor"):
+        _set_meta(connection, key, head + 1)
+    return head + 1
+
+
+def _set_meta(connection: RawConnection, key: str, value: int) -> None:
+    connection.execute(
+        "INSERT INTO _pylon_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+        " excluded.value",
+        (key, value),
+    )
 
 
 def _meta_int(connection: RawConnection, key: str) -> int:
@@ -115,12 +139,8 @@ def trim(
     border = _border(connection, horizon, head - keep_changes, keep_after_ms, at_most)
     if border > horizon:
         horizon = border
-        for key, value in (("horizon", horizon), ("head_floor", head)):
-            connection.execute(
-                "INSERT INTO _pylon_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
-                " excluded.value",
-                (key, value),
-            )
+        _set_meta(connection, "horizon", horizon)
+        _set_meta(connection, "head_floor", head)
     deleted = connection.execute(
         "DELETE FROM _pylon_log WHERE seq IN"
         " (SELECT seq FROM _pylon_log WHERE seq <= ? ORDER BY seq LIMIT ?)",

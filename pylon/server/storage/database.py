@@ -17,14 +17,20 @@ from pylon.ids import Epoch, IdSource, Seq
 from pylon.protocol.change import Cursor
 from pylon.schema.model import Schema
 from pylon.server.storage import system_tables
-from pylon.server.storage.change_log import LogRecord, LogTail, read_head
+from pylon.server.storage.change_log import LogRecord, LogTail, read_head, read_rewritten
 from pylon.server.storage.folder import DATABASE_NAME, FolderLock, prepare_folder
 from pylon.server.storage.lineage import Lineage, Witness, meta, set_meta, settle_lineage
 from pylon.server.storage.readers import Readers
 from pylon.server.storage.tables import EntityTable, tables_of
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.writer import Writer
-from pylon.sqlite import LIBRARY_VERSION, Connection, has_wal_reset_fault, open_writer
+from pylon.sqlite import (
+    LIBRARY_VERSION,
+    Connection,
+    RawConnection,
+    has_wal_reset_fault,
+    open_writer,
+)
 
 _WITNESS_SECONDS = 1.0
 
@@ -55,6 +61,8 @@ class Database:
         self.ids = ids
         self.head = 0
         self.horizon = 0
+        #: Cursors below it are of before a migration that wrote rows anew.
+        self.rewritten = 0
         self.schema = Schema(entities={})
         self._tables: dict[str, EntityTable] = {}
         self._synchronous = synchronous
@@ -103,7 +111,7 @@ class Database:
         try:
             raw = self._connection.raw
             _create_system_tables(raw)
-            self.head, self.horizon = read_head(raw)
+            self._read_bounds(raw)
             self._lineage, self._witness = settle_lineage(raw, self.ids, witness, self.head)
             await self.readers.open(self.schema, self._tables)
         except BaseException:
@@ -171,7 +179,10 @@ class Database:
         )
 
     def use_schema(self, schema: Schema) -> None:
-        """Read and write by this schema from now on; its tables must exist."""
+        """Read and write by this schema from now on; its tables must exist, and the log fit."""
+        if schema != self.schema:
+            self._read_bounds(self._connection.raw)
+            self.tail.reset(self.head)  # what it holds has the fields of before
         self.schema = schema
         self._tables = dict(tables_of(schema))
         self.readers.use(schema, self._tables)
@@ -194,7 +205,7 @@ class Database:
             raise Unavailable(f"the database is damaged: {check}", reason="corrupt")
         self._connection = connection
         before = self.head
-        self.head, self.horizon = read_head(connection.raw)
+        self._read_bounds(connection.raw)
         await self.readers.open(self.schema, self._tables)
         self.tail.reset(self.head)
         if self.head != before:
@@ -208,6 +219,10 @@ class Database:
 
     def _note_commit(self, records: list[LogRecord], head: int) -> None:
         self.tail.extend(records)
+
+    def _read_bounds(self, raw: RawConnection) -> None:
+        self.head, self.horizon = read_head(raw)
+        self.rewritten = read_rewritten(raw)
 
     async def _keep_witness(self) -> None:
         written = self.head

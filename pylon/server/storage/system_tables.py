@@ -11,7 +11,8 @@ from typing import Final
 FORMAT: Final = 1
 
 STATEMENTS: Final = (
-    # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor.
+    # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor,
+    # rewritten.
     "CREATE TABLE _pylon_meta (key TEXT PRIMARY KEY NOT NULL, value) WITHOUT ROWID",
     # seq: position; tx: equal for the changes of one transaction; at: Unix ms, informative;
     # before, after: images (JSON with private fields), null where there was or is no row;

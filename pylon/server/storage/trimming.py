@@ -86,6 +86,6 @@ class Trimmer:
             )
         ).value  # fmt: skip
         if trimmed.horizon > before:
-            self._database.horizon = trimmed.horizon
+            self._database.horizon = max(before, trimmed.horizon)
             _log.info("log.trimmed through=%d", trimmed.horizon)
         return trimmed

@@ -16,7 +16,7 @@ from pylon.errors import ResyncRequired
 from pylon.protocol.change import Cursor, ResyncReason
 from pylon.schema.model import Schema
 from pylon.server.storage import sync_select
-from pylon.server.storage.change_log import LogRecord, read_after, read_head
+from pylon.server.storage.change_log import LogRecord, read_after, read_head, read_rewritten
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.sync_select import WasVisible
 from pylon.server.sync.projection import newest_seqs, project
@@ -43,13 +43,17 @@ class Page:
     head: int
 
 
-def check_cursor(cursor: Cursor, epoch: str, head: int, horizon: int) -> None:
+def check_cursor(
+    cursor: Cursor, epoch: str, head: int, horizon: int, rewritten: int = 0
+) -> None:  # fmt: skip
     """Raise ResyncRequired where a cursor cannot be continued."""
     reason = None
     if cursor.epoch != epoch:
         reason = ResyncReason.EPOCH_CHANGED
     elif cursor.seq > head:
         reason = ResyncReason.CURSOR_AHEAD
+    elif cursor.seq < rewritten:
+        reason = ResyncReason.SCHEMA_CHANGED
     elif cursor.seq < horizon:
         reason = ResyncReason.CURSOR_TOO_OLD
     if reason is not None:
@@ -66,7 +70,8 @@ def read_page(
     Raises ResyncRequired: the cursor is checked here, in the transaction that reads (I20).
     """
     head, horizon = read_head(connection.raw)
-    check_cursor(cursor, epoch, head, horizon)
+    rewritten = read_rewritten(connection.raw) if cursor.seq < horizon else 0
+    check_cursor(cursor, epoch, head, horizon, rewritten)
     through, names = sync_select.page_border(connection.raw, cursor.seq, limit)
     wanted = [view.entities[name] for name in names if name in view.entities]
     wanted = [seen for seen in wanted if seen.filters]

@@ -202,7 +202,10 @@ class Hub:
         self.resync(connection, "identity_changed")
 
     def app_reloaded(self) -> None:
-        """Tell everybody of a new manifest; resync those whose subscriptions no longer compile."""
+        """Tell everybody of a new manifest; resync those who can't go on from where they are.
+
+        A subscription no longer compiles, or rows that they hold were written anew.
+        """
         definition = self._definitions.current
         for connection in list(self._connections.values()):
             if connection.subscriber.phase is Phase.GREETING:
@@ -213,7 +216,7 @@ class Hub:
             machine.subscriptions = {key: one for key, one in kept.items() if one is not None}
             self.subscriptions_changed(connection)
             connection.send(SchemaChanged(schema=definition.hash))
-            if len(machine.subscriptions) != len(kept):
+            if len(machine.subscriptions) != len(kept) or machine.cursor < self._database.horizon:
                 self.resync(connection, "schema_changed")
             else:
                 self.work(connection)

@@ -64,7 +64,9 @@ class Subscriber:
     versions: dict[str, int] = field(default_factory=dict)
     dirty_windows: list[str] = field(default_factory=list)
 
-    def greet(self, cursor: Cursor | None, head: int, horizon: int) -> ResyncReason | None:
+    def greet(
+        self, cursor: Cursor | None, head: int, horizon: int, rewritten: int = 0
+    ) -> ResyncReason | None:
         """Take a `hello`; returns why its cursor cannot be continued, or None.
 
         Without a cursor the connection starts at the head of this moment.
@@ -77,6 +79,8 @@ class Subscriber:
             reason = ResyncReason.EPOCH_CHANGED
         elif cursor.seq > head:
             reason = ResyncReason.CURSOR_AHEAD
+        elif cursor.seq < rewritten:
+            reason = ResyncReason.SCHEMA_CHANGED
         elif cursor.seq < horizon:
             reason = ResyncReason.CURSOR_TOO_OLD
         else:
