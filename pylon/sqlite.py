@@ -7,8 +7,9 @@ process would drop the first one's POSIX locks.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -71,36 +72,87 @@ class Connection:
         await self._threaded.close()
 
 
-async def _open(target: str, *, uri: bool) -> Connection:
-    threaded = await aiosqlite.connect(
-        target, factory=_UnitConnection, isolation_level=None, check_same_thread=False,
-        cached_statements=_STATEMENTS_CACHED, uri=uri,
-    )  # fmt: skip
-    work: _Work[sqlite3.Connection] = _Work("connection")
-    work.function = lambda raw: raw
-    await threaded.executescript(work)
-    return Connection(work.result, threaded)
+class InlineConnection(Connection):
+    """A connection without a thread, for simulated time: work runs on the loop, after a pause."""
+
+    def __init__(self, raw: sqlite3.Connection, pause: Pause) -> None:
+        self.raw = raw
+        self._pause = pause
+        self._is_busy = asyncio.Lock()
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function where others had turns before and after it, as beside a thread."""
+        async with self._is_busy:
+            await self._pause()
+            result = function(self.raw)
+            await self._pause()
+            return result
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.raw.close()
 
 
-async def open_writer(path: Path, *, synchronous: str) -> Connection:
-    """Open the one connection that writes and checkpoints.
+#: Waits as long as a hop to a thread and back may take.
+Pause = Callable[[], Awaitable[None]]
 
-    Args:
-        path: the database file; created where missing.
-        synchronous: FULL (durable at power loss) or NORMAL.
-    """
-    connection = await _open(str(path), uri=False)
-    for pragma in (
-        "journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON",
-        "wal_autocheckpoint=0", "temp_store=MEMORY", "cache_size=-65536",
-    ):  # fmt: skip
-        connection.raw.execute(f"PRAGMA {pragma}").fetchall()
+
+class Engine:
+    """How connections are opened: each with a thread of its own."""
+
+    async def open_writer(self, path: Path, *, synchronous: str) -> Connection:
+        """Open the one connection that writes and checkpoints.
+
+        Args:
+            path: the database file; created where missing.
+            synchronous: FULL (durable at power loss) or NORMAL.
+        """
+        connection = await self._open(str(path), uri=False)
+        return await _with_pragmas(
+            connection, "journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON",
+            "wal_autocheckpoint=0", "temp_store=MEMORY", "cache_size=-65536",
+        )  # fmt: skip
+
+    async def open_reader(self, path: Path) -> Connection:
+        """Open a connection that can't write."""
+        connection = await self._open(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        return await _with_pragmas(connection, "query_only=ON", "cache_size=-16384")
+
+    async def _open(self, target: str, *, uri: bool) -> Connection:
+        threaded = await aiosqlite.connect(
+            target, factory=_UnitConnection, isolation_level=None, check_same_thread=False,
+            cached_statements=_STATEMENTS_CACHED, uri=uri,
+        )  # fmt: skip
+        work: _Work[sqlite3.Connection] = _Work("connection")
+        work.function = lambda raw: raw
+        await threaded.executescript(work)
+        return Connection(work.result, threaded)
+
+
+async def _with_pragmas(connection: Connection, *pragmas: str) -> Connection:
+    try:
+        for pragma in pragmas:
+            connection.raw.execute(f"PRAGMA {pragma}").fetchall()
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 
-async def open_reader(path: Path) -> Connection:
-    """Open a connection that can't write."""
-    connection = await _open(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    connection.raw.execute("PRAGMA query_only=ON").fetchall()
-    connection.raw.execute("PRAGMA cache_size=-16384").fetchall()
-    return connection
+class InlineEngine(Engine):
+    """Connections without threads: everything happens in the loop's own order."""
+
+    def __init__(self, pause: Pause) -> None:
+        self._pause = pause
+
+    async def _open(self, target: str, *, uri: bool) -> Connection:
+        await self._pause()
+        raw = sqlite3.connect(
+            target, isolation_level=None, cached_statements=_STATEMENTS_CACHED, uri=uri
+        )
+        return InlineConnection(raw, self._pause)
+
+
+THREADS: Final = Engine()
+open_writer = THREADS.open_writer
+open_reader = THREADS.open_reader

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pylon import limits, paths
+from pylon.app.definition import AppDefinition
 from pylon.app.loader import load_app
-from pylon.clock import SystemClock
+from pylon.clock import Clock, SystemClock
 from pylon.errors import AddressInUse, PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.outbox import Outbox
@@ -37,6 +38,7 @@ from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.trimming import Trimmer
 from pylon.server.sync.hub import Hub
+from pylon.sqlite import THREADS, Engine
 
 _log = logging.getLogger("pylon.runtime")
 _LAG_SECONDS = 0.1
@@ -46,12 +48,20 @@ _SHUTDOWN_SECONDS = 2.0
 
 
 class Runtime:
-    """One project's runtime in this process."""
+    """One project's runtime in this process.
 
-    def __init__(self, config: ServerConfig) -> None:
+    What it has from the machine and the user is handed in or asked by a method of its own (time,
+    chance, the user's folders, the listening), so that `pylon.testing` can run it without them.
+    """
+
+    def __init__(
+        self, config: ServerConfig, *, clock: Clock | None = None, ids: IdSource | None = None,
+        engine: Engine = THREADS,
+    ) -> None:  # fmt: skip
         self.config = config
-        self.clock = SystemClock()
-        self.ids = IdSource(self.clock, secrets.token_bytes)
+        self.clock = clock or SystemClock()
+        self.ids = ids or IdSource(self.clock, secrets.token_bytes)
+        self._engine = engine
         self.observer = Observer(self.clock)
         self.services: Services
         self._stopper = Stopper()
@@ -64,11 +74,11 @@ class Runtime:
         Raises LoadFailed, MigrationRefused, FolderInUse and ConfigError, all before listening.
         """
         config = self.config
-        set_up_logging(self.observer, as_json=not config.is_dev)
-        definition = load_app(config.project, generation=1)
+        self._set_up_logging()
+        definition = self._load()
         database = await Database.open(
-            config.project / ".pylon", clock=self.clock, ids=self.ids,
-            durability=config["server.durability"], witness=paths.witness_dir(),
+            self._data_folder, clock=self.clock, ids=self.ids, engine=self._engine,
+            durability=config["server.durability"], witness=self._witness_folder(),
         )  # fmt: skip
         self._stopper.add("database", database.close)
         try:
@@ -85,6 +95,19 @@ class Runtime:
         for warning in definition.warnings:
             _log.warning("app.advice %s", warning)
         return port
+
+    def _set_up_logging(self) -> None:
+        set_up_logging(self.observer, as_json=not self.config.is_dev)
+
+    def _load(self) -> AppDefinition:
+        return load_app(self.config.project, generation=1)
+
+    @property
+    def _data_folder(self) -> Path:
+        return self.config.project / ".pylon"
+
+    def _witness_folder(self) -> Path | None:
+        return paths.witness_dir()
 
     async def _migrate(self, database: Database, schema: Any, *, may_migrate: bool) -> None:
         plan = await database.run_on_writer(lambda raw: make_plan(raw, schema))
@@ -123,7 +146,7 @@ class Runtime:
             executor=executor,
             reads=Reads(database, definitions, self.clock), sessions=sessions,
             outbox=Outbox(
-                config.project / ".pylon" / "outbox", config["mail.from"], self.clock, self.ids,
+                self._data_folder / "outbox", config["mail.from"], self.clock, self.ids,
                 self.observer,
             ),
             observer=self.observer, hub=hub,

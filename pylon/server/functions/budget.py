@@ -29,7 +29,10 @@ class Budget:
         self._is_running = False
         self._is_over = False
         self._is_available = (
-            hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+            hasattr(signal, "setitimer")
+            and threading.current_thread() is threading.main_thread()
+            # Whoever runs us in his process may have the signal for himself, as pytest-timeout.
+            and _is_free(signal.getsignal(signal.SIGALRM))
         )
         if self._is_available:
             signal.signal(signal.SIGALRM, self._rang)
@@ -65,6 +68,10 @@ class Budget:
         if self._is_over:
             raise _timeout(name, seconds)
         return value
+
+
+def _is_free(handler: object) -> bool:
+    return handler is signal.SIG_DFL or isinstance(getattr(handler, "__self__", None), Budget)
 
 
 def _timeout(name: str, seconds: float) -> FunctionTimeout:

@@ -26,10 +26,11 @@ from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.writer import Writer
 from pylon.sqlite import (
     LIBRARY_VERSION,
+    THREADS,
     Connection,
+    Engine,
     RawConnection,
     has_wal_reset_fault,
-    open_writer,
 )
 
 _WITNESS_SECONDS = 1.0
@@ -53,8 +54,9 @@ class Database:
     """One project's storage; make it with `Database.open`."""
 
     def __init__(
-        self, folder: Path, clock: Clock, ids: IdSource, synchronous: str, lock: FolderLock
-    ) -> None:
+        self, folder: Path, clock: Clock, ids: IdSource, synchronous: str, lock: FolderLock,
+        engine: Engine,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.path = folder / DATABASE_NAME
         self.clock = clock
@@ -67,11 +69,12 @@ class Database:
         self._tables: dict[str, EntityTable] = {}
         self._synchronous = synchronous
         self._lock = lock
+        self._engine = engine
         self._lineage: Lineage
         self._witness: Witness
         self._connection: Connection
         self.writer: Writer
-        self.readers = Readers(self.path, clock)
+        self.readers = Readers(self.path, clock, engine)
         self.tail: LogTail
         self._keeper: asyncio.Task[None] | None = None
 
@@ -80,7 +83,7 @@ class Database:
     @classmethod
     async def open(
         cls, folder: Path, *, clock: Clock, ids: IdSource, durability: str = "full",
-        witness: Path | None = None,
+        witness: Path | None = None, engine: Engine = THREADS,
     ) -> Database:  # fmt: skip
         """Open, or create, the database of a data folder.
 
@@ -91,6 +94,7 @@ class Database:
             durability: full (each commit survives power loss) or normal (survives a crash of
                 the process; the last commits may be lost with the power).
             witness: the user's folder of lineage witnesses; None keeps none.
+            engine: opens the connections.
 
         Raises:
             FolderInUse: another runtime owns the folder.
@@ -99,7 +103,7 @@ class Database:
         lock = FolderLock(folder)
         lock.take()
         try:
-            database = cls(folder, clock, ids, durability.upper(), lock)
+            database = cls(folder, clock, ids, durability.upper(), lock, engine)
             await database._open(witness)
         except BaseException:
             lock.release()
@@ -107,7 +111,7 @@ class Database:
         return database
 
     async def _open(self, witness: Path | None) -> None:
-        self._connection = await open_writer(self.path, synchronous=self._synchronous)
+        self._connection = await self._engine.open_writer(self.path, synchronous=self._synchronous)
         try:
             raw = self._connection.raw
             _create_system_tables(raw)
@@ -198,7 +202,7 @@ class Database:
         """Close every connection, open them again, verify, and read head and epoch anew."""
         await self.readers.close()
         await self._connection.close()
-        connection = await open_writer(self.path, synchronous=self._synchronous)
+        connection = await self._engine.open_writer(self.path, synchronous=self._synchronous)
         check = await connection.run(lambda raw: raw.execute("PRAGMA quick_check(1)").fetchone()[0])
         if check != "ok":
             await connection.close()

@@ -18,7 +18,14 @@ from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Entity, Row, Schema, Value
 from pylon.server.storage.tables import EntityTable
 from pylon.server.storage.transaction import exists_in
-from pylon.sqlite import SQLITE_INTERRUPT, Connection, OperationalError, RawConnection, open_reader
+from pylon.sqlite import (
+    SQLITE_INTERRUPT,
+    THREADS,
+    Connection,
+    Engine,
+    OperationalError,
+    RawConnection,
+)
 
 T = TypeVar("T")
 READERS = 2
@@ -53,8 +60,9 @@ class ReadConnection:
 class Readers:
     """The read-only connections of one database."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, engine: Engine = THREADS) -> None:
         self._path = path
+        self._engine = engine
         self._clock = clock
         self._inline: Connection | None = None
         self._pool: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
@@ -66,10 +74,10 @@ class Readers:
     async def open(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
         """Open all connections."""
         self._schema, self._tables = schema, tables
-        self._inline = await open_reader(self._path)
+        self._inline = await self._engine.open_reader(self._path)
         self.inline = ReadConnection(self._inline.raw, schema, tables)
         for _ in range(READERS):
-            connection = await open_reader(self._path)
+            connection = await self._engine.open_reader(self._path)
             self._opened.append(connection)
             self._pool.put_nowait(connection)
 
