@@ -175,6 +175,7 @@ class Machine(Link):
         bound = self.pending.bind(principal)
         self._commands += [ev.SavePending(mutation=one) for one in bound]
         self._commands.append(ev.LoadPending(principal=principal))
+        self.pending.expect_stored()
 
     def _forget(self) -> None:
         """Drop the rows of whoever it was; his mutations stay his, in the store (I33)."""
@@ -348,8 +349,7 @@ class Machine(Link):
 
     def _take_pending(self, principal: str | None, pending: list[PendingMutation]) -> None:
         if principal == self._principal:
-            for mutation in pending:
-                self.pending.add(mutation)
+            self.pending.take_stored(pending)
 
     def _settle(self, outcome: DeliveryOutcome) -> None:
         for settlement in outcome.settlements:

@@ -60,6 +60,8 @@ class Pending:
         self._mutations: dict[str, PendingMutation] = {}
         self._effects: dict[str, dict[str, list[Effect]]] = {}
         self._touched: dict[str, dict[str, None]] = {}
+        #: Removed since the store was asked for what waits: its answer may still hold them.
+        self._removed: set[str] | None = None
 
     def __len__(self) -> int:
         return len(self._mutations)
@@ -88,6 +90,17 @@ class Pending:
         self._mutations[mutation.op_id] = mutation
         self._rebuild(mutation)
         return True
+
+    def expect_stored(self) -> None:
+        """Note that the store is asked for what waits."""
+        self._removed = set()
+
+    def take_stored(self, mutations: Iterable[PendingMutation]) -> None:
+        """Queue what the store held, but for what was decided while it was reading."""
+        removed, self._removed = self._removed or set(), None
+        for one in mutations:
+            if one.op_id not in removed:
+                self.add(one)
 
     def bind(self, principal: str | None) -> list[PendingMutation]:
         """Say whose the unbound ones are; return them."""
@@ -132,6 +145,8 @@ class Pending:
 
     def remove(self, op_id: str) -> None:
         """Drop one; nothing where it is not known."""
+        if self._removed is not None:
+            self._removed.add(op_id)
         found = self._mutations.pop(op_id, None)
         if found is not None:
             self._rebuild(found)

@@ -264,6 +264,20 @@ def identity() -> Events:
     ]  # fmt: skip
 
 
+def late_store() -> Events:
+    """What was decided while the store was still reading does not come back with its answer."""
+    made = _mutated("o1", "insert", "b", text="mine")
+    mutation = {**made["mutation"], "principal": "u1"}
+    return [
+        *_OPENING, made, _subscribed("s1"), _welcome(), _page("s1", 10),
+        _results("p1", 11, _result("o1", "applied", 11, value=_row("b", 11, text="mine"))),
+        _changes(10, 11, _upsert("Note", _row("b", 11, text="mine"), "insert")),
+        _changes(11, 12, _delete("Note", "b", 12)),
+        {"type": "pending_loaded", "principal": "u1", "pending": [mutation]},
+        {"type": "pending_loaded", "principal": "u1", "pending": [{**mutation, "op_id": "o0"}]},
+    ]  # fmt: skip
+
+
 def offline_start() -> Events:
     """Stored rows are shown when nobody is there, and go on from the cursor when somebody is."""
     events = identity()
@@ -294,7 +308,7 @@ def refusals() -> Events:
 SCENARIOS: Final[dict[str, Callable[[], Events]]] = {
     one.__name__: one
     for one in (
-        catching_up, gap, heartbeat, hydration, identity, lineage, offline_start, overlay,
-        reconnection, refresh, refusals, resync, window,
+        catching_up, gap, heartbeat, hydration, identity, late_store, lineage, offline_start,
+        overlay, reconnection, refresh, refusals, resync, window,
     )
 }  # fmt: skip

@@ -173,6 +173,7 @@ export class Machine {
     this.commands.push({ type: "wipe", principal });
     for (const mutation of this.pending.bind(principal)) this.commands.push({ type: "save_pending", mutation });
     this.commands.push({ type: "load_pending", principal });
+    this.pending.expectStored();
   }
 
   /** Drops the rows of whoever it was, at once; his mutations stay his, in the store (I33). */
@@ -364,8 +365,7 @@ export class Machine {
   }
 
   private takePending(principal: string | null, pending: readonly PendingMutation[]): void {
-    if (principal !== this.principal) return;
-    for (const mutation of pending) this.pending.add(mutation);
+    if (principal === this.principal) this.pending.takeStored(pending);
   }
 
   private settle(outcome: Outcome): void {

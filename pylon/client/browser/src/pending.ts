@@ -39,6 +39,8 @@ export interface Settlement {
 export class Pending {
   private readonly mutations = new Map<string, PendingMutation>();
   private readonly effects = new Map<string, Map<string, readonly Effect[]>>();
+  /** Removed since the store was asked for what waits: its answer may still hold them. */
+  private removed: Set<string> | null = null;
   private touched = new Map<string, Set<string>>();
 
   get count(): number {
@@ -71,6 +73,18 @@ export class Pending {
     this.mutations.set(mutation.op_id, mutation);
     for (const effect of mutation.effects) this.rebuild(effect.entity, effect.id);
     return true;
+  }
+
+  /** Notes that the store is asked for what waits. */
+  expectStored(): void {
+    this.removed = new Set();
+  }
+
+  /** Queues what the store held, but for what was decided while it was reading. */
+  takeStored(mutations: Iterable<PendingMutation>): void {
+    const { removed } = this;
+    this.removed = null;
+    for (const one of mutations) if (!removed?.has(one.op_id)) this.add(one);
   }
 
   /** Says whose the unbound ones are; returns them. */
@@ -139,6 +153,7 @@ export class Pending {
   }
 
   private remove(opId: string): boolean {
+    this.removed?.add(opId);
     const found = this.mutations.get(opId);
     if (found === undefined) return false;
     this.mutations.delete(opId);
