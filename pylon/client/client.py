@@ -1,150 +1,239 @@
 """`PylonClient`: a replica for scripts, tests and tools. The same machine as in the browser.
 
-async with PylonClient("http://localhost:4321", token=…) as client:
-    client.subscribe("Message", where={"channelId": "c1"})
-    await client.settled()
-    client.rows("Message")
-    await client.insert("Message", channelId="c1", body="hi")
+async with connect("http://localhost:4321", token=…) as db:
+    messages = db.query("Message", {"channelId": "c1"}, order=["sentAt"])
+    await messages.ready()
+    await db.insert("Message", channelId="c1", body="hi")
+    async for rows in messages: …
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import aiohttp
 import msgspec
 
 from pylon import jsonvalue
 from pylon.client import events as ev
-from pylon.client.connection import Connection, ServerRefused, spawn
-from pylon.client.fields import Fields
+from pylon.client.connection import Connection
 from pylon.client.filters import compile_filter, sort_key
 from pylon.client.machine import Machine
-from pylon.client.pending import Effect, PendingMutation, Settlement, effects_of
-from pylon.client.rows import WireRow
-from pylon.client.store import MemoryStore
-from pylon.client.subscription import Definition
+from pylon.client.pending import Effect, PendingMutation, effects_of
+from pylon.client.query import Query
+from pylon.client.row import ClientRow
+from pylon.client.shell import Shell
+from pylon.client.store import MemoryStore, Store
+from pylon.client.subscription import Definition, seq_of
 from pylon.clock import Clock, SystemClock, iso_ms
-from pylon.errors import PylonError, Unavailable
 from pylon.ids import IdSource
-from pylon.protocol.change import ChangeBatch
-from pylon.protocol.manifest import Manifest
+
+#: How long stored subscriptions of an earlier run wait for a query that wants them again.
+_DORMANT_SECONDS = 30.0
+#: What an app sees of the machine's states.
+_SHOWN = {"hydrating": "connecting", "closed": "offline"}
+
+
+def connect(url: str, *, token: str | None = None, store: Path | str | None = None) -> PylonClient:
+    """Return a client of a runtime; `async with` or `await` opens it.
+
+    Args:
+        url: where the runtime listens, such as http://localhost:4321.
+        token: an API token (`pylon token USER`); None calls anonymously.
+        store: a file that keeps the replica and what waits between runs; None keeps them in
+            memory. One program at a time uses a file.
+    """
+    if store is None:
+        return PylonClient(url, token=token)
+    from pylon.client.store_sqlite import SqliteStore
+
+    return PylonClient(url, token=token, store=SqliteStore(store))
 
 
 class PylonClient:
     """One replica, connected until it is closed."""
 
     def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None = None,
-        clock: Clock | None = None,
-        ids: IdSource | None = None,
-    ) -> None:
+        self, url: str, *, token: str | None = None, store: Store | None = None,
+        clock: Clock | None = None, ids: IdSource | None = None,
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
+    ) -> None:  # fmt: skip
         self._clock = clock or SystemClock()
         self._ids = ids or IdSource(self._clock, os.urandom)
-        self.machine = Machine(lambda: int.from_bytes(self._ids.random_bytes(6)) / 2**48)
-        self.connection = Connection(url, token, self._dispatch)
-        self.store = MemoryStore()
-        self.fields = Fields()
-        self.user_id: str | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._waiters: dict[str, asyncio.Future[Any]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._events: deque[ev.Event] = deque()
-        self._is_stepping = False
+        self._machine = Machine(lambda: int.from_bytes(self._ids.random_bytes(6)) / 2**48)
+        self.shell = Shell(
+            self._machine,
+            lambda dispatch: Connection(url, token, dispatch, connector),
+            store or MemoryStore(), self._clock, self._told,
+        )  # fmt: skip
+        #: Subscriptions by definition: (id, how many queries stand on it).
+        self._held: dict[str, tuple[str, int]] = {}
+        self._queries: list[Query] = []
         self._moved = asyncio.Event()
         self._subscriptions = 0
 
-    async def __aenter__(self) -> Self:
-        await self.connection.start()
-        self._dispatch(ev.Started(client_id=self._ids.uuid7()))
+    # --- life
+
+    async def open(self) -> Self:
+        """Open the store and begin to connect; returns without waiting for the server."""
+        for subscription_id in await self.shell.start(self._ids.uuid7()):
+            key = self._machine.replica.subscriptions[subscription_id].definition.key
+            self._held[key] = (subscription_id, 0)
+            self._subscriptions = max(self._subscriptions, int(subscription_id[1:]))
+        if self._held:
+            self.shell.spawn(self._drop_dormant())
         return self
 
+    async def _drop_dormant(self) -> None:
+        await self._clock.sleep(_DORMANT_SECONDS)
+        for key, (subscription_id, count) in list(self._held.items()):
+            if count == 0:
+                del self._held[key]
+                self.shell.dispatch(ev.Unsubscribed(id=subscription_id))
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self.open().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
+        self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         await self.close()
 
     async def close(self) -> None:
-        """Leave the server; what waits for an answer gets Unavailable."""
-        self._dispatch(ev.Closed())
-        for handle in self._timers.values():
-            handle.cancel()
-        for waiter in self._waiters.values():
-            if not waiter.done():
-                waiter.set_exception(Unavailable("the client was closed"))
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.connection.stop()
+        """Leave the server and close the store; what waits for an answer gets Unavailable."""
+        await self.shell.stop()
 
-    # --- reading
+    # --- state
 
-    def subscribe(
-        self,
-        entity: str,
-        where: dict[str, Any] | None = None,
-        *,
-        order: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> str:
-        """Ask for rows to be kept current; returns the subscription's id."""
-        self._subscriptions += 1
-        subscription_id = f"s{self._subscriptions}"
-        definition = Definition(
-            entity=entity,
-            where=where or {},
-            order=None if order is None else list(order),
-            limit=limit,
-        )
-        self._dispatch(ev.Subscribed(id=subscription_id, definition=definition))
-        return subscription_id
+    @property
+    def status(self) -> ev.Status:
+        """Return the state (connecting, live, offline, resyncing), how many wait, the error."""
+        status = self._machine.status
+        return msgspec.structs.replace(status, state=_SHOWN.get(status.state, status.state))
 
-    def unsubscribe(self, subscription_id: str) -> None:
-        """Let rows go that nothing else asks for."""
-        self._dispatch(ev.Unsubscribed(id=subscription_id))
+    @property
+    def pending(self) -> list[PendingMutation]:
+        """Return the mutations that are not confirmed yet, in the order made."""
+        return self._machine.pending.all()
 
-    def rows(
-        self, entity: str, where: dict[str, Any] | None = None, order: Sequence[str] = ()
-    ) -> list[WireRow]:
-        """Return the rows of the view, ordered; by id where nothing is said."""
-        wants = compile_filter(where or {}, entity, self.fields)
-        found = (row for row in self.machine.view.rows(entity) if wants(row))
-        return sorted(found, key=sort_key(order, entity, self.fields))
+    @property
+    def cursor(self) -> str | None:
+        """Return the cursor: everything visible up to it is in the replica."""
+        return self._machine.replica.cursor
+
+    @property
+    def user_id(self) -> str | None:
+        """Return who the server says the caller is; None before it said so, and for anonymous."""
+        return None if self.shell.caller is None else self.shell.caller.user_id
+
+    @property
+    def machine(self) -> Machine:
+        """Return the machine, for tools that look inside."""
+        return self._machine
 
     async def settled(self, timeout_s: float = 10.0) -> None:
         """Return when the replica is live and nothing is pending; raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while self.machine.state != "live" or len(self.machine.pending) > 0:
-                self._moved.clear()
-                await self._moved.wait()
+        await self._until(lambda: self.is_settled, timeout_s)
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether the replica is live and nothing is pending."""
+        return self._machine.state == "live" and len(self._machine.pending) == 0
 
     async def until_cursor(self, seq: int, timeout_s: float = 10.0) -> None:
         """Return when everything through `seq` is in the replica; raises TimeoutError."""
+        await self._until(lambda: seq_of(self.cursor) >= seq, timeout_s)
+
+    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
-            while int((self.machine.replica.cursor or ":0").rpartition(":")[2]) < seq:
+            while not holds():
                 self._moved.clear()
                 await self._moved.wait()
 
+    # --- reading
+
+    def query(
+        self, entity: str, where: Mapping[str, Any] | None = None, *,
+        order: Sequence[str] | None = None, limit: int | None = None,
+    ) -> Query:  # fmt: skip
+        """Ask for rows to be kept current until the query is closed; equal ones share."""
+        definition = Definition(
+            entity=entity, where=dict(where or {}),
+            order=None if order is None else list(order), limit=limit,
+        )  # fmt: skip
+        self._hold(definition)
+        query = Query(self, definition)
+        self._queries.append(query)
+        return query
+
+    def _hold(self, definition: Definition) -> None:
+        subscription_id, count = self._held.get(definition.key, ("", 0))
+        if not subscription_id:
+            self._subscriptions += 1
+            subscription_id = f"s{self._subscriptions}"
+            self.shell.dispatch(ev.Subscribed(id=subscription_id, definition=definition))
+        self._held[definition.key] = (subscription_id, count + 1)
+
+    def release(self, query: Query) -> None:
+        """Let the rows go that no other query asks for (`Query.close`)."""
+        if query not in self._queries:
+            return
+        self._queries.remove(query)
+        key = query.definition.key
+        subscription_id, count = self._held[key]
+        self._held[key] = (subscription_id, count - 1)
+        if count == 1:
+            del self._held[key]
+            self.shell.dispatch(ev.Unsubscribed(id=subscription_id))
+
+    def is_ready(self, query: Query) -> bool:
+        """Tell whether a query's rows are complete; raises ServerRefused where it was refused."""
+        subscription_id, _ = self._held.get(query.definition.key, ("", 0))
+        return self._machine.replica.is_ready(subscription_id)
+
+    def error_of(self, query: Query) -> Mapping[str, Any] | None:
+        """Return why the server refused a query, or None."""
+        subscription_id, _ = self._held.get(query.definition.key, ("", 0))
+        found = self._machine.replica.subscriptions.get(subscription_id)
+        return None if found is None else found.error
+
+    def rows(
+        self, entity: str, where: Mapping[str, Any] | None = None, order: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> list[ClientRow]:  # fmt: skip
+        """Return rows that open queries hold, pending mutations on top.
+
+        Ordered as said, by id where nothing is said. What no query asks for is not here.
+        """
+        wants = compile_filter(dict(where or {}), entity, self.shell.fields)
+        found = (row for row in self._machine.view.rows(entity) if wants(row))
+        ordered = sorted(found, key=sort_key(order, entity, self.shell.fields))
+        return [ClientRow(row) for row in ordered[:limit]]
+
     # --- writing
 
-    async def insert(self, entity: str, **values: Any) -> Any:
-        """Insert a row: in the view at once; returns the stored row when it is durable."""
-        row_id = values.pop("id", None) or self._ids.uuid7()
-        return await self.mutate("pylon.insert", {"entity": entity, "id": row_id, "values": values})
+    async def insert(self, entity: str, **values: Any) -> ClientRow:
+        """Insert a row: in the view at once; returns the stored row when it is durable.
 
-    async def update(self, entity: str, row_id: str, **values: Any) -> Any:
+        Brings its own `id` or gets one. Raises ServerRefused with the server's code.
+        """
+        row_id = values.pop("id", None) or self._ids.uuid7()
+        args = {"entity": entity, "id": row_id, "values": values}
+        return ClientRow(await self.mutate("pylon.insert", args))
+
+    async def update(self, entity: str, row_id: str, **values: Any) -> ClientRow:
         """Set these fields, leave the others; returns the stored row."""
-        return await self.mutate("pylon.update", {"entity": entity, "id": row_id, "values": values})
+        args = {"entity": entity, "id": row_id, "values": values}
+        return ClientRow(await self.mutate("pylon.update", args))
 
     async def delete(self, entity: str, row_id: str) -> None:
         """Delete a row."""
@@ -152,121 +241,41 @@ class PylonClient:
 
     async def call(self, name: str, **args: Any) -> Any:
         """Call a function of the app: a mutation in its turn, others by HTTP."""
-        if self.fields.manifest is None:
-            await self._fetch_manifest()
-        if self.fields.function_kind(name) == "mutation":
+        if self.shell.fields.manifest is None:
+            await self.shell.fetch_manifest()
+        if self.shell.fields.function_kind(name) == "mutation":
             return await self.mutate(name, args)
-        answer = await self.connection.request("POST", f"/api/fn/{name}", body=args)
+        answer = await self.shell.connection.request("POST", f"/api/fn/{name}", body=args)
         return answer.get("value")
 
     async def mutate(self, fn: str, args: dict[str, Any]) -> Any:
         """Run a mutation under a new operation id; raises ServerRefused with the server's code."""
+        return await self.start_mutation(fn, args)[1]
+
+    def start_mutation(self, fn: str, args: dict[str, Any]) -> tuple[str, asyncio.Future[Any]]:
+        """Queue a mutation; returns its operation id and the future of its answer."""
         at = iso_ms(self._clock.now_ms())
         mutation = PendingMutation(
-            op_id=self._ids.uuid7(),
-            fn=fn,
-            args=args,
-            effects=[self._filled_in(one, at) for one in effects_of(fn, args)],
-            at=at,
+            op_id=self._ids.uuid7(), fn=fn, args=args,
+            effects=[self._filled_in(one, at) for one in effects_of(fn, args)], at=at,
             size=len(jsonvalue.encode(args)),
-        )
-        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiters[mutation.op_id] = waiter
-        self._dispatch(ev.Mutated(mutation=mutation))
-        return await waiter
+        )  # fmt: skip
+        waiter = self.shell.wait_for(mutation.op_id)
+        self.shell.dispatch(ev.Mutated(mutation=mutation))
+        return mutation.op_id, waiter
 
     def _filled_in(self, effect: Effect, at: str) -> Effect:
         if effect.kind != "insert" or isinstance(effect.values, msgspec.UnsetType):
             return effect
-        values = self.fields.with_defaults(effect.entity, effect.values, at, self.user_id)
+        values = self.shell.fields.with_defaults(effect.entity, effect.values, at, self.user_id)
         return msgspec.structs.replace(effect, values=values)
 
-    # --- carrying out
+    # --- being told
 
-    def _dispatch(self, event: ev.Event) -> None:
-        """Step the machine; events that commands bring about wait for their turn."""
-        self._events.append(event)
-        if self._is_stepping:
-            return
-        self._is_stepping = True
-        try:
-            while self._events:
-                for command in self.machine.step(self._events.popleft()):
-                    self._carry_out(command)
-        finally:
-            self._is_stepping = False
-            self._moved.set()
-
-    def _carry_out(self, command: ev.Command) -> None:  # noqa: C901  # one line for each command
-        match command:
-            case ev.Connect():
-                self.connection.connect()
-            case ev.Disconnect():
-                self.connection.disconnect()
-            case ev.Send(message=message):
-                self.connection.send(message)
-            case ev.SetTimer(timer=timer, ms=ms):
-                self._set_timer(timer, ms)
-            case ev.ClearTimer(timer=timer):
-                self._clear_timer(timer)
-            case ev.Pull():
-                spawn(self._pull(command), self._tasks)
-            case ev.SaveReplica(save=save):
-                self.store.save(save)
-                self._dispatch(ev.Saved(cursor=save.cursor))
-            case ev.Wipe(principal=principal):
-                self.store.wipe(principal)
-            case ev.LoadPending(principal=principal):
-                pending = self.store.pending_of(principal)
-                self._dispatch(ev.PendingLoaded(principal=principal, pending=pending))
-            case ev.SavePending(mutation=mutation):
-                self.store.save_pending(mutation)
-            case ev.DropPending(op_id=op_id):
-                self.store.drop_pending(op_id)
-            case ev.Settle(settlement=settlement):
-                self._settle(settlement)
-            case ev.FetchManifest():
-                spawn(self._fetch_manifest(), self._tasks)
-            case ev.CallerKnown(caller=caller):
-                self.user_id = caller.user_id
-            case ev.ForgetSession() | ev.Publish() | ev.StatusChanged():
-                pass  # a token is not a cookie; readers look when they are woken
-
-    def _settle(self, settlement: Settlement) -> None:
-        waiter = self._waiters.pop(settlement.op_id, None)
-        if waiter is None or waiter.done():
-            return
-        if isinstance(settlement.error, msgspec.UnsetType):
-            waiter.set_result(settlement.value)
-        else:
-            waiter.set_exception(ServerRefused(settlement.error))
-
-    def _set_timer(self, timer: str, ms: int) -> None:
-        self._clear_timer(timer)
-        loop = asyncio.get_running_loop()
-        self._timers[timer] = loop.call_later(ms / 1000, self._dispatch, ev.Fired(timer=timer))
-
-    def _clear_timer(self, timer: str) -> None:
-        handle = self._timers.pop(timer, None)
-        if handle is not None:
-            handle.cancel()
-
-    async def _pull(self, command: ev.Pull) -> None:
-        subscriptions = jsonvalue.encode_text(command.subscriptions)
-        params = {"cursor": command.cursor, "limit": "1000", "subscriptions": subscriptions}
-        try:
-            answer = await self.connection.request("GET", "/api/sync/pull", params=params)
-        except PylonError as error:
-            self._dispatch(ev.PullFailed(id=command.id, error=error.to_wire()))
-        else:
-            batch = msgspec.convert(answer, ChangeBatch)
-            self._dispatch(ev.Pulled(id=command.id, batch=batch))
-
-    async def _fetch_manifest(self) -> None:
-        try:
-            answer = await self.connection.request("GET", "/api/schema")
-        except PylonError:
-            return  # the next welcome names it again
-        manifest = msgspec.convert(answer, Manifest)
-        self.fields = Fields(manifest)
-        self._dispatch(ev.ManifestKnown(manifest=manifest))
+    def _told(self, commands: list[ev.Command]) -> None:
+        self._moved.set()
+        for command in commands:
+            if isinstance(command, ev.Publish):
+                touched = {entity for entity, _ in command.changes}
+                for query in list(self._queries):
+                    query.note(touched)

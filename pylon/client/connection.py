@@ -31,9 +31,21 @@ class ServerRefused(PylonError):
 class Connection:
     """Opens, reads, writes; tells what happens through `dispatch`."""
 
-    def __init__(self, url: str, token: str | None, dispatch: Callable[[ev.Event], None]) -> None:
+    def __init__(
+        self, url: str, token: str | None, dispatch: Callable[[ev.Event], None],
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
+    ) -> None:  # fmt: skip
+        """Make a connection.
+
+        Args:
+            url: where the server listens.
+            token: who calls; None for anonymous.
+            dispatch: is told what happens.
+            connector: makes what requests go through; None for the machine's network.
+        """
         self._url = url.rstrip("/")
         self._dispatch = dispatch
+        self._connector = connector
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -43,7 +55,8 @@ class Connection:
 
     async def start(self) -> None:
         """Make the HTTP session; a connection is opened by `connect`."""
-        self._session = aiohttp.ClientSession(headers=self._headers)
+        connector = None if self._connector is None else self._connector()
+        self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
 
     async def stop(self) -> None:
         """Close whatever is open."""
