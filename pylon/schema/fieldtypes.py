@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -172,10 +172,7 @@ def _app_decimal(field: Field, value: Any) -> Value:
     if type(value) is int:
         value = Decimal(value)
     if isinstance(value, str):
-        try:
-            value = Decimal(value)
-        except InvalidOperation:
-            raise ValueError("must be a Decimal") from None
+        return _parse_decimal(field, str.__str__(value))
     if not isinstance(value, Decimal):
         raise ValueError("must be a Decimal")  # noqa: TRY004
     return units_of(value, field.scale)
