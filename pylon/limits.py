@@ -79,6 +79,8 @@ SOCKETS_PER_ADDRESS_MAX: Final = 2_000
 SOCKETS_MAX: Final = 10_000
 #: Subscriptions of one socket. Above: `error` RATE_LIMITED, the socket stays. (setting)
 SUBSCRIPTIONS_MAX: Final = 100
+#: Calls and pushes of one socket that wait for their answers. Above: `error` RATE_LIMITED.
+CALLS_PER_SOCKET_MAX: Final = 100
 #: Time for `hello`. After it: close 4408.
 HELLO_SECONDS: Final = 10.0
 #: Ping interval; two missed close the connection. (setting)

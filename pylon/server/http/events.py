@@ -100,7 +100,7 @@ class _Stream:
     @property
     def _is_due(self) -> bool:
         silent = self._services.clock.monotonic() - self._last_sent
-        return silent > self._services.hub.heartbeat_s
+        return silent > self._services.hub.heartbeat_s - 2 * _POLL_SECONDS
 
     async def _until_newer(self) -> None:
         services = self._services
@@ -121,5 +121,28 @@ class _Stream:
 
     async def _send(self, event: str, data: str, id_: str | None = None) -> None:
         head = f"id: {id_}\n" if id_ is not None else ""
-        await self.answer.write(f"{head}event: {event}\ndata: {data}\n\n".encode())
+        await self._write(f"{head}event: {event}\ndata: {data}\n\n".encode())
         self._last_sent = self._services.clock.monotonic()
+
+    async def _write(self, data: bytes) -> None:
+        """Write for as long as the caller takes something and is who he was."""
+        transport = self._exchange.request.transport
+        writing = asyncio.ensure_future(self.answer.write(data))
+        since, left = self._services.clock.monotonic(), -1
+        while not (await asyncio.wait((writing,), timeout=_POLL_SECONDS))[0]:
+            now = self._services.clock.monotonic()
+            queued = 0 if transport is None else transport.get_write_buffer_size()
+            if queued != left:
+                since, left = now, queued
+            is_over = now - since > limits.SEND_STALL_SECONDS or self._has_ended
+            if is_over and transport is not None:
+                transport.abort()
+        await writing
+
+    @property
+    def _has_ended(self) -> bool:
+        try:
+            self._demand_session()
+        except Unauthenticated:
+            return True
+        return False

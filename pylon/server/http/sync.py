@@ -6,11 +6,12 @@ Refused before the upgrade: a foreign origin (the gate), a bad token, too many s
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from pylon import limits
 from pylon.errors import PylonError, RateLimited, UpgradeRequired
@@ -24,7 +25,8 @@ from pylon.server.sync.channel import Connection
 from pylon.server.sync.subscriber import Subscriber
 from pylon.server.sync.subscription import make_subscription
 
-_CALLS_MAX = 100
+_log = logging.getLogger("pylon.sync")
+_GOODBYE_SECONDS = 1.0
 
 
 async def sync_socket(exchange: Exchange) -> web.StreamResponse:
@@ -44,7 +46,7 @@ async def sync_socket(exchange: Exchange) -> web.StreamResponse:
         id=services.ids.uuid7(),
         identity=identity,
         address=exchange.address,
-        user_agent=exchange.request.headers.get("User-Agent", "")[:200],
+        user_agent=_text(exchange.request.headers.get("User-Agent", "")),
         transport=transport,
         subscriber=Subscriber(services.database.epoch),
         connected_at_ms=services.clock.now_ms(),
@@ -53,9 +55,20 @@ async def sync_socket(exchange: Exchange) -> web.StreamResponse:
     services.hub.attach(connection)
     try:
         await _Session(services, connection, socket).run()
+    except Exception:  # noqa: BLE001 -- the answer has begun: a close code says it
+        _log.exception("sync.socket_failed %s", connection.id)
+        await socket.close(code=1011, message=b"internal error")
     finally:
         services.hub.detach(connection)
+        # Whoever has vanished will never take what is queued for him.
+        wait_s = 0.0 if socket.close_code == WSCloseCode.ABNORMAL_CLOSURE else _GOODBYE_SECONDS
+        asyncio.get_running_loop().call_later(wait_s, transport.abort)
     return socket
+
+
+def _text(header: str) -> str:
+    """Return a header as text that can be stored and sent: what is no UTF-8 is marked."""
+    return header[:200].encode("utf-8", "replace").decode()
 
 
 class _Session:
@@ -83,13 +96,13 @@ class _Session:
             if not await self._greet():
                 return
             async for message in self._socket:
+                if self._connection.is_closed:
+                    continue  # what comes after the goodbye is nobody's
                 if message.type is WSMsgType.TEXT:
                     await self._take(message.data.encode())
                 elif message.type is WSMsgType.BINARY:
                     raise BadFrame("frames are JSON text")
                 elif message.type is WSMsgType.ERROR:
-                    return
-                if self._connection.is_closed:
                     return
         except PylonError as error:
             await self._fail(error)
@@ -191,7 +204,7 @@ class _Session:
         self._connection.send(messages.Unsubscribed(id=message.id))
 
     async def _push(self, message: messages.Push) -> None:
-        self._spawn(message.request_id, self._run_push(message))
+        self._spawn(message.request_id, self._run_push(message), self._connection.pushes)
 
     async def _run_push(self, message: messages.Push) -> None:
         services, connection = self._services, self._connection
@@ -215,7 +228,7 @@ class _Session:
         services.hub.flush(connection)
 
     async def _call(self, message: messages.Call) -> None:
-        self._spawn(message.request_id, self._run_call(message))
+        self._spawn(message.request_id, self._run_call(message), self._connection.calls)
 
     async def _run_call(self, message: messages.Call) -> None:
         outcome = await self._services.executor.call(
@@ -231,9 +244,10 @@ class _Session:
             f'{{"type":"returned","request_id":{request_id},"value":{outcome.value or "null"}}}'
         )
 
-    def _spawn(self, request_id: str, work: Any) -> None:
-        calls = self._connection.calls
-        if len(calls) >= _CALLS_MAX or request_id in calls:
+    def _spawn(self, request_id: str, work: Any, running: dict[str, asyncio.Task[None]]) -> None:
+        calls, pushes = self._connection.calls, self._connection.pushes
+        is_used = request_id in calls or request_id in pushes
+        if is_used or len(calls) + len(pushes) >= limits.CALLS_PER_SOCKET_MAX:
             work.close()
             error = RateLimited("too many calls at once, or a request_id that is in use")
             self._connection.send(
@@ -241,10 +255,11 @@ class _Session:
             )
             return
         task = asyncio.get_running_loop().create_task(work)
-        calls[request_id] = task
-        task.add_done_callback(lambda _: calls.pop(request_id, None))
+        running[request_id] = task
+        task.add_done_callback(lambda _: running.pop(request_id, None))
 
     def _cancel(self, message: messages.Cancel) -> None:
+        # A push is never cancelled: whether it happened would be anybody's guess.
         task = self._connection.calls.get(message.request_id)
         if task is not None:
             task.cancel()
@@ -255,7 +270,8 @@ class _Session:
         except PylonError as error:
             raise BadFrame(error.message) from error
         if cursor is not None and cursor.epoch == self._services.database.epoch:
-            self._services.hub.note_stored(self._connection, cursor.seq, message.pending)
+            seq = min(cursor.seq, self._services.database.head)
+            self._services.hub.note_stored(self._connection, seq, message.pending)
 
     def _ping(self, message: messages.Ping) -> None:
         self._connection.send(messages.Pong())

@@ -67,6 +67,7 @@ class Connection:
     stalled_bytes: int = 0
     reader: asyncio.Task[None] | None = None
     calls: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    pushes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     is_closed: bool = False
 
     @property

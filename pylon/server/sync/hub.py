@@ -122,7 +122,7 @@ class Hub:
         self.leave(connection.identity, connection.address)
         if connection.reader is not None:
             connection.reader.cancel()
-        for task in connection.calls.values():
+        for task in (*connection.calls.values(), *connection.pushes.values()):
             task.cancel()
         if connection.client_id:
             self._known.note(connection)
@@ -198,6 +198,8 @@ class Hub:
             self._abort(connection, "session ended")
             return
         connection.identity = now
+        if connection.subscriber.phase is Phase.GREETING:
+            return  # its welcome will say who it is
         self.subscriptions_changed(connection)
         self.resync(connection, "identity_changed")
 
@@ -224,12 +226,14 @@ class Hub:
     # --- the tick
 
     async def _tick(self) -> None:
+        # The next tick and the way to the socket take their time, too.
+        remind_s = max(self.heartbeat_s - 2 * _TICK_SECONDS, self.heartbeat_s / 2)
         while True:
             await self._clock.sleep(_TICK_SECONDS)
             now = self._clock.monotonic()
             for connection in list(self._connections.values()):
                 self._check_drain(connection, now)
-                is_due = now - connection.last_sent > self.heartbeat_s
+                is_due = now - connection.last_sent > remind_s
                 if is_due and connection.subscriber.phase is Phase.LIVE:
                     self._pump.owe(connection)
                 if not connection.is_reading:
