@@ -60,9 +60,9 @@ wheel: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Build the wheel into d
 	@$(BIN)/python -m build --wheel --outdir dist .
 
 $(VENV)/.installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pylon needs Python 3.11 or newer; try: make PYTHON=python3.12 …"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made (Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
-	@echo "installing Pylon into $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pylon needs Python 3.11 or newer, and $(PYTHON) is not; name another: make run PYTHON=python3.12"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "no virtual environment could be made (Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
+	@echo "installing Pylon into $(VENV) (about a minute) …"
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 

@@ -58,6 +58,11 @@ _KNOWN = ("str", "Text", "int", "BigInt", "float", "Decimal", "bool", "datetime"
           "Literal", "Ref", "list", "dict", "Json", "bytes")  # fmt: skip
 
 
+def is_kind(value: object) -> bool:
+    """Tell whether a value is one of the types that fields are annotated with."""
+    return isinstance(value, type | typing.NewType) and value in _SIMPLE
+
+
 def shape_of(node: ast.expr, names: dict[str, Any]) -> FieldShape:
     """Return the shape of an annotation; raises AnnotationMistake.
 

@@ -12,7 +12,7 @@ from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import Any, Final
 
-from pylon.app.annotations import AnnotationMistake, FieldShape, parsed, shape_of
+from pylon.app.annotations import AnnotationMistake, FieldShape, is_kind, parsed, shape_of
 from pylon.app.app import DeclaredEntity
 from pylon.app.entities import Entity
 from pylon.app.fields import MISSING, FieldKeywords, FieldSpec, Filled, IndexSpec
@@ -100,6 +100,11 @@ class EntityBuilder:
         for name, value in vars(self._cls).items():
             if isinstance(value, FieldKeywords | Filled) and name not in self._annotations:
                 self._note(name, "has no annotation, so it is no field", hint=f"{name}: str = …")
+            elif is_kind(value) and name not in self._annotations:
+                kind = getattr(value, "__name__", str(value))
+                self._note(
+                    name, "is set to a type; a type stands behind a colon", hint=f"{name}: {kind}"
+                )
 
     def _name_is_usable(self, name: str) -> bool:
         if name.casefold() in _RESERVED:

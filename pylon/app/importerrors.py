@@ -102,6 +102,8 @@ def _hint(error: BaseException, names: dict[str, Any]) -> str | None:
             return nearest(error.name, [*names, *vars(builtins), *pylon.__all__])
         case AttributeError() if error.name:
             return nearest(error.name, [one for one in dir(error.obj) if not one.startswith("_")])
+        case TypeError() if "_idfunc" in str(error) or "NewType" in str(error):
+            return "a type stands behind a colon: body: Text"
         case RuntimeError() if "no running event loop" in str(error):
             return "nothing runs while a module is imported; use @app.on_start"
         case _:

@@ -33,7 +33,9 @@ def call(
     try:
         args = jsonvalue.parse(arguments.encode())
     except InvalidJson as error:
-        raise click.UsageError(f"the arguments are not JSON: {error.message}") from error
+        raise click.UsageError(
+            f'the arguments are not JSON: {error.message}; write them such as \'{{"text":"hi"}}\''
+        ) from error
     if not isinstance(args, dict):
         raise click.UsageError('the arguments are one JSON object, such as {"text":"hi"}')
     body = {"fn": fn, "args": args, "as": as_user}

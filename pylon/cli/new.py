@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -39,4 +42,12 @@ def new(name: str | None, template: str, list_templates: bool, as_json: bool) ->
     print_line(f"created {name} from the template {template}")
     if (target / "src").is_dir() and not list((target / "web").glob("*.js")):
         say("its page is not built: run `make client` in Pylon's checkout and create it again")
-    print_line(f"next:  cd {name} && pylon")
+    print_line(f"next:  cd {name} && {_command()}")
+
+
+def _command() -> str:
+    """Return how to call this very program from another folder."""
+    known = shutil.which("pylon")
+    own = Path(sys.argv[0]).resolve()
+    is_known = known is not None and Path(known).resolve() == own
+    return "pylon" if is_known or own.name != "pylon" else shlex.quote(str(own))

@@ -13,6 +13,7 @@ from pylon.errors import InvalidArgument
 from pylon.policy import ir
 from pylon.policy.compiled import CompiledFilter, PolicyMistakes, compile_expression
 from pylon.policy.ir import TypeKind
+from pylon.policy.mistakes import nearest
 from pylon.policy.names import Scope
 from pylon.policy.types import TEXT, type_of_field
 from pylon.schema.fieldtypes import FIELD_TYPES
@@ -121,7 +122,14 @@ class _Builder:
             return _ID
         field = self._entity.by_name.get(name)
         if field is None or field.private or name in self._hidden:
-            raise InvalidArgument(f"{self._entity.name} has no field {name}", field=name)
+            known = [
+                one.name
+                for one in self._entity.fields
+                if not one.private and one.name not in self._hidden
+            ]
+            raise InvalidArgument(
+                f"{self._entity.name} has no field {name}", field=name, hint=nearest(name, known)
+            )
         return field
 
     def _term(self, field: Field, op: str, operand: Any) -> ir.Condition:

@@ -71,6 +71,8 @@ class Names:
             hint = nearest(root, [*resolve, "now"])
             if self.scope.entity is not None and root in self.scope.entity.by_name:
                 hint = f"write data.{root}"
+            elif root in _FUNCTIONS:
+                hint = f"write {root}()" if _FUNCTIONS[root] == 0 else f"write {root}(…)"
             raise self.stop(node.at, f"there is nothing called {root}", hint)
         if not rest:
             raise self.stop(node.at, f"{root} alone is no value; write {root}.name")

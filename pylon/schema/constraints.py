@@ -70,9 +70,9 @@ def _length_check(field: Field) -> Check | None:
     def check(value: Value) -> None:
         length = len(value)
         if low is not None and length < low:
-            raise ValueError(f"must have at least {low} {noun}")
+            raise ValueError(f"must have at least {low} {noun if low != 1 else noun[:-1]}")
         if high is not None and length > high:
-            raise ValueError(f"must have at most {high} {noun}")
+            raise ValueError(f"must have at most {high} {noun if high != 1 else noun[:-1]}")
 
     return check
 

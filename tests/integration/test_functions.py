@@ -42,6 +42,9 @@ async def test_a_failing_function_leaves_nothing_and_says_nothing(serve: Serve) 
     assert (await ada.get("/api/entities/Note")).body["rows"] == []
     await served.stop()
     assert "the secret inside" in served.output
+    # The traceback begins where the app's own code does.
+    traceback = served.output.partition("Traceback")[2]
+    assert traceback.splitlines()[1].strip().startswith(f'File "{served.project / "app.py"}"')
 
 
 async def test_a_function_over_its_budget_is_stopped_alone(serve: Serve) -> None:

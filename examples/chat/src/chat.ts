@@ -130,8 +130,9 @@ class Chat {
   private readonly list = h("ol", { class: "messages", "aria-label": "Messages" });
   private readonly error = h("p", { class: "error", role: "alert" });
   private readonly body = h("textarea", {
-    placeholder: "Write a message", "aria-label": "Message", name: "body",
+    placeholder: "Write a message", "aria-label": "Message", name: "body", disabled: true,
   });
+  private readonly sendButton = h("button", { class: "primary", disabled: true }, "Send");
 
   constructor(private readonly db: Database, private readonly me: string, private readonly email: string) {
     this.channels = new Watched(db, "Channel", () => this.drawChannels());
@@ -160,7 +161,7 @@ class Chat {
     const compose = h("form", {
       class: "compose",
       onsubmit: (event) => { event.preventDefault(); this.send(); },
-    }, this.body, h("button", { class: "primary" }, "Send"));
+    }, this.body, this.sendButton);
     this.body.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
@@ -272,6 +273,7 @@ class Chat {
     const channel = this.channels.rows.find((row) => row.id === this.current);
     this.title.textContent = channel === undefined ? "" : `${channel.isPrivate ? "🔒" : "#"} ${channel.name}`;
     this.tools.replaceChildren();
+    this.body.disabled = this.sendButton.disabled = channel === undefined;
     if (channel === undefined) return;
     const membership = this.memberships.rows.find((row) => row.channelId === channel.id);
     if (channel.isPrivate && channel.ownerId === this.me) this.tools.append(this.inviteForm(channel));
@@ -312,7 +314,7 @@ class Chat {
     const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
     if (this.messageRows.length === 0) {
       const text = this.current === undefined
-        ? "No channel yet. Create one on the left." : "Nothing here yet. Say something.";
+        ? "No channel yet. Create the first one: in the list of channels." : "Nothing here yet. Say something.";
       this.list.replaceChildren(h("li", { class: "empty" }, text));
       return;
     }

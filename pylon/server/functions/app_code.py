@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
 
+import pylon
 from pylon import sqlite
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, to_json
@@ -29,6 +32,7 @@ from pylon.server.storage.database import Database
 
 T = TypeVar("T")
 _log = logging.getLogger("pylon.functions")
+_PACKAGE: Final = Path(pylon.__file__).parent
 
 
 class AppCode:
@@ -99,8 +103,17 @@ class AppCode:
     def internal(self, name: str, error: Exception) -> Internal:
         """Log what a function threw and return what its caller may know."""
         error_id = self._ids.uuid7()
-        _log.error("function.failed %s id=%s", name, error_id, exc_info=error)
+        raised = (type(error), error, _below_our_frames(error.__traceback__))
+        _log.error("function.failed %s id=%s", name, error_id, exc_info=raised)
         return Internal(f"{name} failed; the log has the details under {error_id}", id=error_id)
+
+
+def _below_our_frames(found: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the app's first frame on: how it was called is of no use there."""
+    rest = found
+    while rest is not None and Path(rest.tb_frame.f_code.co_filename).is_relative_to(_PACKAGE):
+        rest = rest.tb_next
+    return rest or found
 
 
 def find_function(definition: AppDefinition, name: str) -> Function:

@@ -83,7 +83,10 @@ def order_of(entity: Entity, order: Any) -> tuple[OrderTerm, ...]:
         name = one.removeprefix("-")
         field = entity.by_name.get(name)
         if name != "id" and (field is None or field.private):
-            raise InvalidArgument(f"{entity.name} has no field {name}", field=name)
+            known = [one.name for one in entity.fields if not one.private]
+            raise InvalidArgument(
+                f"{entity.name} has no field {name}", field=name, hint=nearest(name, known)
+            )
         if field is not None and field.kind in _UNORDERED:
             raise InvalidArgument(f"{name} has no order", field=name)
         if any(term.field == name for term in terms):

@@ -121,7 +121,9 @@ def tell_pages_to_reload(listeners: set[asyncio.Queue[bytes]]) -> int:
 
 async def sign_in_page(exchange: Exchange) -> web.StreamResponse:
     """GET /auth/: the built-in sign-in page, in plain HTML and a little script."""
-    return _page(_SIGN_IN.replace("{app}", _escaped(exchange.services.definitions.current.name)))
+    name = _escaped(exchange.services.definitions.current.name)
+    where = _WHERE_IN_DEV if exchange.services.config.is_dev else ""
+    return _page(_SIGN_IN.replace("{app}", name).replace("{where}", where))
 
 
 def _escaped(text: str) -> str:
@@ -137,6 +139,7 @@ def _page(body: str) -> web.Response:
         '<link rel="icon" href="data:,">'
         "<style>:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
         "body{max-width:22rem;margin:18vh auto 0;padding:0 1rem}form{display:grid;gap:.8rem}"
+        "label{display:grid;gap:.2rem}label[hidden]{display:none}"
         "input,button{font:inherit;padding:.5rem .7rem}.error{color:#c0392b;min-height:1.5em}"
         f"</style><body>{body}</body></html>"
     )
@@ -145,10 +148,12 @@ def _page(body: str) -> web.Response:
     )
 
 
+_WHERE_IN_DEV = " In development it is on the dashboard's Mail screen and in .pylon/outbox/."
 _SIGN_IN = """<main><h1>Sign in to {app}</h1>
 <form id="f"><label>E-mail <input name="email" type="email" required autocomplete="email"></label>
 <label id="c" hidden>Code <input name="code" autocomplete="one-time-code"></label>
-<button>Send me a code</button><p class="error" role="alert" id="e"></p></form></main>
+<button>Send me a code</button><p id="n" role="status">We send you a code; there is no password.</p>
+<p class="error" role="alert" id="e"></p></form></main>
 <script type="module">
 const f = document.querySelector("#f"), c = document.querySelector("#c");
 const e = document.querySelector("#e");
@@ -166,7 +171,8 @@ f.addEventListener("submit", async (event) => {
   try {
     if (c.hidden) {
       await post("send", {email});
-      c.hidden = false; c.querySelector("input").focus();
+      c.hidden = false; f.elements.email.readOnly = true; f.elements.code.focus();
+      document.querySelector("#n").textContent = "The code is on its way.{where}";
       f.querySelector("button").textContent = "Sign in";
     } else {
       await post("verify", {email, code: f.elements.code.value});

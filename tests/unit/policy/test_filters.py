@@ -118,6 +118,13 @@ def test_private_and_unknown_are_refused_in_the_same_words() -> None:
         assert refused({"secret": op}).message == "Message has no field secret"
 
 
+def test_a_slip_in_a_name_is_told_with_the_nearest_one() -> None:
+    """The hint names a field that may be asked for, never a private or hidden one."""
+    assert refused({"chanelId": "a"}).hint == "did you mean channelId?"
+    assert refused({"chanelId": "a"}, hidden=frozenset({"channelId"})).hint is None
+    assert refused({"secre": "a"}).hint is None
+
+
 def test_filters_are_bounded() -> None:
     """At most 100 terms, 8 levels, and 1,000 items in a list."""
     compile_filter({"or": [{"count": 1}] * limits.FILTER_TERMS_MAX}, entity=MESSAGE)

@@ -82,6 +82,8 @@ def test_what_can_never_be_true_does_not_load(text: str, message: str) -> None:
         ("auth.claims == 'a'", "auth has no claims", "auth.claims.NAME"),
         ("dta.body == 'a'", "there is nothing called dta", "did you mean data?"),
         ("body == 'a'", "there is nothing called body", "write data.body"),
+        ("isOwner", "there is nothing called isOwner", "write isOwner()"),
+        ("hasRole == 'a'", "there is nothing called hasRole", "write hasRole(…)"),
         ("hasRol('a')", "there is no function hasRol", "did you mean hasRole?"),
         ("exists Membershp(channelId == 'a')", "no entity Membershp", "did you mean Membership?"),
         ("exists Membership(chanelId == 'a')", "no field chanelId", "did you mean channelId?"),
