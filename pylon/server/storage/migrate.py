@@ -21,7 +21,7 @@ from pylon.schema.diff import StepKind
 from pylon.schema.fingerprint import schema_to_json
 from pylon.schema.model import Entity, Schema
 from pylon.schema.wire import image_text, row_from_image, wire_text
-from pylon.server.storage.change_log import note_rewritten
+from pylon.server.storage.change_log import note_rewritten, read_head
 from pylon.server.storage.lineage import set_meta
 from pylon.server.storage.migration_plan import (
     MigrationPlan,
@@ -98,9 +98,12 @@ def _refused(plan: MigrationPlan, message: str) -> MigrationRefused:
 
 
 def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, now: str) -> None:
+    head, _ = read_head(raw)
     for step in plan.steps:
         if step.kind is StepKind.DROP_TABLE:
             raw.execute(f'DROP TABLE "{step.entity}"')
+            # Records up to here belong to no table, also where one of that name comes again.
+            set_meta(raw, f"dropped:{step.entity}", head)
     rewritten = {
         step.entity
         for step in plan.steps

@@ -11,8 +11,8 @@ from typing import Final
 FORMAT: Final = 1
 
 STATEMENTS: Final = (
-    # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor,
-    # rewritten.
+    # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor, rewritten, and
+    # for each entity whose table was dropped the head of then (dropped:ENTITY).
     "CREATE TABLE _pylon_meta (key TEXT PRIMARY KEY NOT NULL, value) WITHOUT ROWID",
     # seq: position; tx: equal for the changes of one transaction; at: Unix ms, informative;
     # before, after: images (JSON with private fields), null where there was or is no row;
