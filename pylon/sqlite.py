@@ -18,6 +18,8 @@ import aiosqlite
 T = TypeVar("T")
 
 Error = sqlite3.Error
+#: Also for a file that is no database; its subclasses are about statements and the system.
+DamagedError = sqlite3.DatabaseError
 IntegrityError = sqlite3.IntegrityError
 OperationalError = sqlite3.OperationalError
 RawConnection = sqlite3.Connection
@@ -113,9 +115,15 @@ class Engine:
             "wal_autocheckpoint=0", "temp_store=MEMORY", "cache_size=-65536",
         )  # fmt: skip
 
-    async def open_reader(self, path: Path) -> Connection:
-        """Open a connection that can't write."""
-        connection = await self._open(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    async def open_reader(self, path: Path, *, is_alone: bool = False) -> Connection:
+        """Open a connection that can't write.
+
+        Args:
+            path: the database file.
+            is_alone: nobody writes the file and it has no journal: nothing is created beside it.
+        """
+        flags = "mode=ro&immutable=1" if is_alone else "mode=ro"
+        connection = await self._open(f"{path.absolute().as_uri()}?{flags}", uri=True)
         return await _with_pragmas(connection, "query_only=ON", "cache_size=-16384")
 
     async def _open(self, target: str, *, uri: bool) -> Connection:
@@ -156,3 +164,23 @@ class InlineEngine(Engine):
 THREADS: Final = Engine()
 open_writer = THREADS.open_writer
 open_reader = THREADS.open_reader
+
+
+def copy_into(source: RawConnection, path: Path) -> None:
+    """Copy what the source's open transaction sees into an empty file, without a journal."""
+    target = sqlite3.connect(path, isolation_level=None)
+    try:
+        source.backup(target, pages=-1)
+        target.execute("PRAGMA journal_mode=DELETE").fetchall()
+    finally:
+        target.close()
+
+
+def open_alone(path: Path, function: Callable[[RawConnection], T]) -> T:
+    """Run a function over a file that nobody else knows of yet, synced and without a journal."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous=FULL").fetchall()
+        return function(connection)
+    finally:
+        connection.close()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 
 from pylon import jsonvalue, paths
 from pylon.errors import PylonError
 
+_CHUNK_BYTES = 262_144
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
 
 
@@ -95,6 +96,25 @@ class AdminClient:
             raise AdminError(value["error"]["message"], answer=value["error"])
         found: dict[str, Any] = value
         return found
+
+    async def download(self, path: str, target: BinaryIO) -> str:
+        """Write what GET /api/PATH answers into a file; returns its header X-Pylon-Contents.
+
+        Raises AdminError, also where the answer ends early.
+        """
+        try:
+            async with self._open().get(
+                f"{self._base}/api/{path}", headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=None, connect=5),
+            ) as answer:  # fmt: skip
+                if answer.status >= 400:
+                    value = jsonvalue.decode_trusted(await answer.read())
+                    raise AdminError(value["error"]["message"], answer=value["error"])
+                async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                    target.write(chunk)
+                return answer.headers.get("X-Pylon-Contents", "")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise AdminError(f"the runtime does not answer: {error}") from error
 
     async def stream(self) -> AsyncIterator[dict[str, Any]]:
         """Yield the messages of the admin stream until it ends; raises AdminError."""

@@ -33,6 +33,7 @@ from pylon.server.http.table import make_router
 from pylon.server.lifecycle import Stopper
 from pylon.server.observe import Observer, set_up_logging
 from pylon.server.reloading import Reloader, run_hooks
+from pylon.server.storage import backup
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
@@ -81,6 +82,7 @@ class Runtime:
             durability=config["server.durability"], witness=self._witness_folder(),
         )  # fmt: skip
         self._stopper.add("database", database.close)
+        backup.sweep(database.folder / "backups", self.clock)
         try:
             is_first = database.head == 0
             await self._migrate(database, definition.schema, may_migrate=may_migrate)
@@ -139,10 +141,13 @@ class Runtime:
             retain_days=config["log.retain_days"],
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
+        trimmer = Trimmer(
+            database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
+        )
         per_second = config["limits.requests_per_second"]
         self.services = Services(
             config=config, clock=self.clock, ids=self.ids, database=database,
-            definitions=definitions,
+            trimmer=trimmer, definitions=definitions,
             executor=executor,
             reads=Reads(database, definitions, self.clock), sessions=sessions,
             outbox=Outbox(
@@ -164,9 +169,6 @@ class Runtime:
         self._stopper.add("sessions", sessions.stop)
         hub.start()
         self._stopper.add("hub", hub.stop)
-        trimmer = Trimmer(
-            database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
-        )
         trimmer.start()
         self._stopper.add("trimmer", trimmer.stop)
         task = asyncio.get_running_loop().create_task(self._watch_lag())

@@ -5,18 +5,24 @@ No project code runs here: the schema is the one that the database was last migr
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from pylon import paths
 from pylon.clock import SystemClock
 from pylon.ids import IdSource
 from pylon.schema.model import Schema
 from pylon.server.auth.sessions import SessionService
+from pylon.server.config import load_config
+from pylon.server.storage import backup
+from pylon.server.storage.backup import DatabaseUnusable
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import DATABASE_NAME, FolderInUse, FolderLock
+from pylon.server.storage.log_stats import log_stats
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import (
     MigrationPlan,
@@ -24,6 +30,7 @@ from pylon.server.storage.migration_plan import (
     plan_from_nothing,
     stored_schema,
 )
+from pylon.server.storage.trimming import Trimmer
 from pylon.sqlite import open_reader
 
 _FREE_SECONDS = 0.1
@@ -72,6 +79,37 @@ async def pending_migration(
     async with open_database(project) as database:
         plan = await migrate(database, schema, consent=True)
         return plan, not plan.is_empty
+
+
+async def trim_log(
+    project: Path, keep_changes: int | None, keep_days: int | None
+) -> dict[str, Any]:
+    """Trim the log of a project that does not run, by its settings or these bounds."""
+    config = load_config(project, is_dev=False, flags={}, environment=os.environ)
+    async with open_database(project) as database:
+        trimmer = Trimmer(
+            database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
+        )
+        trimmed = await trimmer.trim(keep_changes, keep_days)
+        horizon, head = database.cursor(database.horizon), database.cursor()
+        return {"trimmed": trimmed, "horizon": str(horizon), "head": str(head)}
+
+
+async def read_log_stats(project: Path) -> dict[str, Any]:
+    """Return the figures of a project's log over a read-only connection."""
+    now_ms = SystemClock().now_ms()
+    async with backup.opened(database_path(project), is_live=True) as reader:
+        return await reader.run(lambda raw: log_stats(raw, now_ms))
+
+
+def database_path(project: Path) -> Path:
+    """Return the database of a project; raises DatabaseUnusable where there is none yet."""
+    path = project / ".pylon" / DATABASE_NAME
+    if not path.is_file():
+        raise DatabaseUnusable(
+            f"{project.name} has no database yet", hint="it comes with the first start: pylon dev"
+        )
+    return path
 
 
 async def until_free(project: Path, *, within_s: float) -> None:

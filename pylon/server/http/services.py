@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pylon.server.functions.reads import Reads
     from pylon.server.observe import Observer
     from pylon.server.storage.database import Database
+    from pylon.server.storage.trimming import Trimmer
     from pylon.server.sync.hub import Hub
 
 
@@ -28,6 +29,7 @@ class Services:
     clock: Clock
     ids: IdSource
     database: Database
+    trimmer: Trimmer
     definitions: DefinitionHolder
     executor: Executor
     reads: Reads

@@ -15,6 +15,7 @@ from pylon.server.http import (
     static,
     stream,
     sync,
+    upkeep,
 )  # fmt: skip
 from pylon.server.http.admin import demand_owner, status_of
 from pylon.server.http.exchange import Exchange, flag, json_value
@@ -71,6 +72,9 @@ def make_router(*, is_dev: bool) -> Router:
     guarded = [
         ("GET", "/api/admin/status", admin.status),
         ("GET", "/api/admin/log", admin.log),
+        ("GET", "/api/admin/log-stats", upkeep.log_stats),
+        ("POST", "/api/admin/log-trim", upkeep.log_trim),
+        ("GET", "/api/admin/backup", upkeep.backup),
         ("GET", "/api/admin/log/{seq}", admin.log_entry),
         ("GET", "/api/admin/clients", admin.clients),
         ("GET", "/api/admin/calls", admin.calls),

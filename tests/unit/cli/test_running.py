@@ -8,26 +8,8 @@ import signal
 import sys
 
 from pylon import jsonvalue
-from pylon.testing.served import ServedProject
 from tests.conftest import Serve
-
-
-class Shell:
-    """Runs `pylon` beside a served project."""
-
-    def __init__(self, served: ServedProject) -> None:
-        self._served = served
-
-    async def __call__(self, *arguments: str, code: int = 0) -> str:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pylon", *arguments, "--project", str(self._served.project),
-            env={**os.environ, "PYLON_STATE_DIR": str(self._served.state)},
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        assert process.returncode == code, (arguments, out, err)
-        return (out if code == 0 else err).decode()
+from tests.shell import Shell
 
 
 async def test_reports_are_lines_and_json(serve: Serve) -> None:

@@ -9,7 +9,8 @@ import pytest
 from pylon.schema.model import Default, DefaultKind, Entity, Field, FieldKind, Schema
 from pylon.server.storage import change_log
 from pylon.server.storage.database import Database
-from pylon.server.storage.migrate import migrate, stored_schema
+from pylon.server.storage.migrate import migrate
+from pylon.server.storage.migration_plan import stored_schema
 from pylon.server.storage.verify import verify
 from tests.unit.server.storage.conftest import BOX, ITEM
 
@@ -83,7 +84,7 @@ async def test_a_trimmed_log_still_says_what_it_can(filled: Database, keep: int)
 
 
 async def test_migrations_are_no_fault(filled: Database) -> None:
-    """Fields added, dropped and renamed, a table dropped and made again: images go with the rows."""
+    """Fields added, dropped and renamed, a table dropped and made again: images follow."""
     plain = Default(kind=DefaultKind.LITERAL, value="red")
     changed = Entity(
         name="Box",

@@ -1,0 +1,106 @@
+"""Putting a copy in the place of a database: a new lineage, and the old file kept aside (I91).
+
+At every moment the folder holds the old database whole or the new one whole. The copy loses its
+epoch and its id, so that the next start begins another lineage, and every session and code, so
+that what was revoked since stays so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pylon import paths
+from pylon.clock import Clock, iso_ms
+from pylon.server.storage import backup
+from pylon.server.storage.backup import Contents, DatabaseUnusable
+from pylon.server.storage.folder import DATABASE_NAME, FolderLock, prepare_folder
+from pylon.sqlite import RawConnection, open_alone, open_writer
+
+_LINEAGE = ("database_id", "epoch", "token", "token_before")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is in place now, and where what was there before lies."""
+
+    contents: Contents
+    kept: Path | None
+
+
+async def restore(file: Path, folder: Path, clock: Clock) -> Restored:
+    """Put the database of `file` into the data folder of a stopped project.
+
+    Raises DatabaseUnusable and BackupFailed before anything changed, FolderInUse where a runtime
+    owns the folder.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FolderLock(folder)
+    lock.take()
+    try:
+        backup.sweep(folder, clock)
+        copy, held = await backup.make_copy(file, folder, is_live=False)
+        try:
+            open_alone(copy, _begin_anew)
+            kept = await _keep_aside(folder, clock)
+            backup.publish(copy, folder / DATABASE_NAME)
+        finally:
+            copy.unlink(missing_ok=True)
+        prepare_folder(folder)
+    finally:
+        lock.release()
+    return Restored(held, kept)
+
+
+def _begin_anew(raw: RawConnection) -> None:
+    raw.execute("BEGIN IMMEDIATE")
+    for key in _LINEAGE:
+        raw.execute("DELETE FROM _pylon_meta WHERE key = ?", (key,))
+    raw.execute("DELETE FROM _pylon_sessions")
+    raw.execute("DELETE FROM _pylon_codes")
+    raw.execute("COMMIT")
+
+
+async def _keep_aside(folder: Path, clock: Clock) -> Path | None:
+    """Give the database in place a second name; returns it, None where there is no database.
+
+    Its journal is copied back first, so that it is one file. A database that is too damaged for
+    that keeps its journal, which must not meet the new file.
+    """
+    path = folder / DATABASE_NAME
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    with suppress(DatabaseUnusable):
+        await backup.check(path)  # read-only: what is damaged is not touched
+        connection = await open_writer(path, synchronous="FULL")
+        try:
+            await connection.run(_checkpoint)
+        finally:
+            await connection.close()  # the last one to close removes the journal
+    kept_in = folder / "backups"
+    kept_in.mkdir(mode=0o700, exist_ok=True)
+    stamp = iso_ms(clock.now_ms()).replace(":", "").replace(".", "")
+    kept = kept_in / f"before-restore-{stamp}.db"
+    _second_name(path, kept)
+    journal = path.with_name(f"{path.name}-wal")
+    if journal.exists():
+        _second_name(journal, kept.with_name(f"{kept.name}-wal"))
+    paths.sync_folder(kept_in)
+    journal.unlink(missing_ok=True)
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    return kept
+
+
+def _checkpoint(raw: RawConnection) -> None:
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _second_name(path: Path, name: Path) -> None:
+    try:
+        os.link(path, name)
+    except OSError:  # a file system without second names
+        shutil.copy2(path, name)
+        backup.sync_file(name)

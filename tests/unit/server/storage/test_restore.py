@@ -1,0 +1,191 @@
+"""Copies and restores that die half way, and files that are no database."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pylon import paths
+from pylon.clock import SystemClock
+from pylon.server.storage import backup
+from pylon.server.storage.backup import BackupFailed, DatabaseUnusable, check, make_copy, publish
+from pylon.server.storage.database import Database
+from pylon.server.storage.folder import FolderInUse
+from pylon.server.storage.migrate import migrate
+from pylon.server.storage.restore import restore
+from tests.unit.server.storage.conftest import SCHEMA, fill, open_database
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+async def _copied(database: Database, target: Path) -> None:
+    copy, _ = await make_copy(database.path, target.parent, is_live=True)
+    publish(copy, target)
+
+
+def _names(path: Path) -> set[str]:
+    with sqlite3.connect(path) as raw:
+        return {name for (name,) in raw.execute("SELECT name FROM Box")}
+
+
+@pytest.mark.parametrize("step", range(12))
+async def test_a_restore_that_dies_leaves_the_old_or_the_new(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each of its steps: the database in place is whole, and is one of the two."""
+    folder, copy = tmp_path / ".pylon", tmp_path / "copy.db"
+    database = await open_database(folder)
+    await migrate(database, SCHEMA)
+    await fill(database)
+    await _copied(database, copy)
+    await database.writer.submit(lambda tx: tx.execute("UPDATE Box SET name = 'later'"))
+    await database.close()
+    left = [step]
+
+    def dying(module: Any, name: str) -> None:
+        real = getattr(module, name)
+
+        def called(*given: Any, **named: Any) -> Any:
+            if left[0] == 0:
+                raise Died
+            left[0] -= 1
+            return real(*given, **named)
+
+        monkeypatch.setattr(module, name, called)
+
+    for module, name in ((Path, "replace"), (Path, "unlink"), (Path, "mkdir"), (Path, "chmod"),
+                         (os, "link"), (os, "fsync"), (paths, "sync_folder")):  # fmt: skip
+        dying(module, name)
+    is_done = False
+    try:
+        await restore(copy, folder, SystemClock())
+        is_done = True
+    except Died:
+        pass
+    monkeypatch.undo()
+    before = _names(folder / "app.db")
+    assert before in ({"later"}, {"box 0", "box 2", "box 3"})
+    assert not is_done or before != {"later"}
+    again = await open_database(folder)
+    assert {row[0] for row in again.readers.inline.rows("SELECT name FROM Box")} == before
+    await again.close()
+
+
+async def test_a_damaged_database_is_kept_with_its_journal(
+    filled: Database, tmp_path: Path
+) -> None:
+    """What cannot be opened any more is set aside as it lies, and never meets the new file."""
+    copy, folder = tmp_path / "copy.db", tmp_path / "other"
+    await _copied(filled, copy)
+    folder.mkdir()
+    (folder / "app.db").write_bytes(b"garbage" * 1_000)
+    (folder / "app.db-wal").write_bytes(b"journal")
+    restored = await restore(copy, folder, SystemClock())
+    assert restored.kept is not None
+    assert restored.kept.read_bytes() == b"garbage" * 1_000
+    assert restored.kept.with_name(restored.kept.name + "-wal").read_bytes() == b"journal"
+    assert _names(folder / "app.db") == {"box 0", "box 2", "box 3"}
+
+
+async def test_a_folder_in_use_is_left_alone(filled: Database, tmp_path: Path) -> None:
+    """Whoever owns the folder keeps it."""
+    copy = tmp_path / "copy.db"
+    await _copied(filled, copy)
+    before = filled.path.read_bytes()
+    with pytest.raises(FolderInUse):
+        await restore(copy, filled.folder, SystemClock())
+    assert filled.path.read_bytes() == before
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _scratched(path: Path) -> None:
+    with path.open("r+b") as stream:
+        for page in range(3, 8):
+            stream.seek(page * 4096)
+            stream.write(b"\xff" * 64)
+
+
+def _newer(path: Path) -> None:
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE _pylon_meta SET value = 999 WHERE key = 'format'")
+
+
+def _other(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE x (y)")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [_cut, _scratched, _newer, _other, Path.unlink, lambda path: path.write_bytes(b""),
+     lambda path: path.write_bytes(b"text" * 999)],
+    ids=["cut", "scratched", "newer", "other", "gone", "empty", "text"],
+)  # fmt: skip
+async def test_what_is_no_sound_database_is_refused(
+    filled: Database, tmp_path: Path, harm: Any
+) -> None:
+    """Nothing of the folder changes, and nothing is created beside the file."""
+    place = tmp_path / "place"
+    place.mkdir()
+    copy = place / "copy.db"
+    await _copied(filled, copy)
+    await check(copy)
+    harm(copy)
+    folder = tmp_path / "other"
+    with pytest.raises(DatabaseUnusable):
+        await check(copy)
+    with pytest.raises(DatabaseUnusable):
+        await restore(copy, folder, SystemClock())
+    assert [one.name for one in place.iterdir()] in ([], ["copy.db"])
+    assert [one.name for one in folder.iterdir()] == ["lock"]
+
+
+async def test_a_copy_that_can_not_be_written_leaves_nothing(
+    filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or a copy that differs, is said; no file stays."""
+    place = tmp_path / "place"
+    place.mkdir()
+
+    def full(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "copy_into", full)
+        with pytest.raises(BackupFailed, match="full"):
+            await make_copy(filled.path, place, is_live=True)
+    real = backup.copy_into
+
+    def lossy(source: Any, path: Path) -> None:
+        real(source, path)
+        with sqlite3.connect(path) as raw:
+            raw.execute("DELETE FROM Item WHERE id = 'i0'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "copy_into", lossy)
+        with pytest.raises(DatabaseUnusable, match="does not hold"):
+            await make_copy(filled.path, place, is_live=True)
+    assert list(place.iterdir()) == []
+
+
+async def test_old_remains_are_swept(filled: Database, tmp_path: Path) -> None:
+    """A copy that was interrupted long ago goes; one that may be under way stays."""
+    old, young = tmp_path / ".copy-a.partial", tmp_path / ".copy-b.partial"
+    for one in (old, young, tmp_path / "mine.partial"):
+        one.touch()
+    os.utime(old, (0, 0))
+    os.utime(tmp_path / "mine.partial", (0, 0))
+    backup.sweep(tmp_path, SystemClock())
+    assert not old.exists()
+    assert young.exists()
+    assert (tmp_path / "mine.partial").exists()
