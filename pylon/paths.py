@@ -14,7 +14,15 @@ from pathlib import Path
 
 import platformdirs
 
+from pylon.errors import PylonError
+
 _SOCKET_PATH_MAX = 100
+
+
+class StateFolderError(PylonError):
+    """The user's state folder cannot be used."""
+
+    code = "STATE_FOLDER"
 
 
 def state_dir() -> Path:
@@ -25,9 +33,15 @@ def state_dir() -> Path:
 
 def _private(folder: Path) -> Path:
     """Create a folder 0700 whatever the umask, and those of ours above it."""
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StateFolderError(
+            f"the folder {folder} cannot be made: {error.strerror}",
+            hint="set PYLON_STATE_DIR to a folder of yours that can be written to",
+        ) from error
     return folder
 
 

@@ -6,6 +6,7 @@ Unknown keys and wrong types stop the start, naming file, line and the nearest k
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -26,11 +27,12 @@ class ConfigError(PylonError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key: its type, its default, and what it is for."""
+    """One key: its type, its default, what it is for, and the least that a number may be."""
 
     kind: type
     default: Any
     doc: str
+    least: float = 0
 
 
 #: Every key that pylon.toml and the environment may set, as `section.key`.
@@ -42,24 +44,25 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "log.retain_changes": Setting(int, limits.RETAIN_CHANGES, "Changes the log keeps at least."),
     "log.retain_days": Setting(int, limits.RETAIN_DAYS, "Days the log keeps at least."),
     "auth.methods": Setting(list, ["magic"], "How people sign in."),
-    "auth.session_days": Setting(int, limits.SESSION_DAYS, "Days that a sign-in lasts."),
+    "auth.session_days": Setting(int, limits.SESSION_DAYS, "Days that a sign-in lasts.", 1),
     "limits.requests_per_second": Setting(int, 0, "Data requests per address; 0: no limit."),
-    "limits.sockets": Setting(int, limits.SOCKETS_MAX, "Sync sockets in all."),
-    "limits.sockets_per_user": Setting(int, limits.SOCKETS_PER_USER_MAX, "Sockets per user."),
+    "limits.sockets": Setting(int, limits.SOCKETS_MAX, "Sync sockets in all.", 1),
+    "limits.sockets_per_user": Setting(int, limits.SOCKETS_PER_USER_MAX, "Sockets per user.", 1),
     "limits.sockets_per_address": Setting(
-        int, limits.SOCKETS_PER_ADDRESS_MAX, "Sockets per address."
+        int, limits.SOCKETS_PER_ADDRESS_MAX, "Sockets per address.", 1
     ),
     "limits.send_queue_bytes": Setting(
-        int, limits.SEND_QUEUE_BYTES_MAX, "Bytes queued for one slow socket."
+        int, limits.SEND_QUEUE_BYTES_MAX, "Bytes queued for one slow socket.", 1
     ),
     "limits.heartbeat_seconds": Setting(
-        float, limits.HEARTBEAT_SECONDS, "Interval of heartbeats on a socket."
+        float, limits.HEARTBEAT_SECONDS, "Interval of heartbeats on a socket.", 0.1
     ),
     "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of sign-in mails."),
 }
 _KINDS: Final[Mapping[type, str]] = {
     str: "a text", int: "an integer", float: "a number", list: "a list of texts"
 }  # fmt: skip
+_PORT_MAX: Final = 65_535
 _ORIGIN: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 _ENV_NAME: Final = re.compile(r"PYLON_([A-Z]+)_([A-Z_]+)\Z")
 _ENV_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z")
@@ -105,8 +108,12 @@ def load_config(
     values |= {key: value for key, value in flags.items() if value is not None}
     if values["server.durability"] not in ("full", "normal"):
         raise ConfigError("server.durability is full or normal")
-    if not 0 <= values["server.port"] <= 65_535:
-        raise ConfigError("server.port is 0 to 65535")
+    for key, setting in SETTINGS.items():
+        is_number = setting.kind in (int, float)
+        if is_number and not setting.least <= values[key] < math.inf:
+            raise ConfigError(f"{key} is at least {setting.least:g}, not {values[key]}")
+    if values["server.port"] > _PORT_MAX:
+        raise ConfigError(f"server.port is 0 to {_PORT_MAX}")
     for origin in values["server.origins"]:
         if not _ORIGIN.fullmatch(origin):
             raise ConfigError(
@@ -117,7 +124,7 @@ def load_config(
 
 
 def _from_toml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8")
+    text = _text_of(path)
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -134,6 +141,15 @@ def _from_toml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
                 key, _resolved(key, value, environment), f"{path.name}:{_line(text, name)}"
             )
     return values
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name} is not UTF-8 at byte {error.start}") from error
+    except OSError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _resolved(key: str, value: Any, environment: Mapping[str, str]) -> Any:
@@ -206,7 +222,7 @@ def load_dotenv(project: Path, environment: Mapping[str, str]) -> dict[str, str]
     if not path.is_file():
         return {}
     added: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _text_of(path).splitlines():
         found = _ENV_LINE.match(line)
         if found is None or line.lstrip().startswith("#"):
             continue

@@ -60,7 +60,7 @@ class Subscriber:
     phase: Phase = Phase.GREETING
     cursor: int = 0
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    #: Highest version seen of an id, kept after unsubscribe.
+    #: The version of each subscription; a higher one takes its place.
     versions: dict[str, int] = field(default_factory=dict)
     dirty_windows: list[str] = field(default_factory=list)
 
