@@ -172,7 +172,7 @@ class Hub:
         head = self._database.head
         connection.subscriber.start_over(head)
         connection.send(Resync(reason=reason, head=str(self._database.cursor(head))))
-        connection.reader = None
+        # A reader on its way throws away what it read, and goes on from the beginning.
         self._loop.call_soon(self.work, connection)
 
     def _session_ended(self, session_id: str | None, user_id: str, reason: str) -> None:

@@ -83,6 +83,7 @@ class Reading:
 
     async def _read_log(self, connection: Connection, seq: int) -> None:
         view, epoch = connection.view, self._database.epoch
+        starts = connection.subscriber.starts
         if view is None:
             return
         cursor = Cursor(epoch, seq)  # type: ignore[arg-type]
@@ -90,7 +91,8 @@ class Reading:
         page: Page = await self._database.readers.run(
             lambda reader: read_page(reader, view, cursor, epoch, limits.PULL_LIMIT_MAX, now)
         )
-        if connection.view is not view or connection.subscriber.cursor != seq:
+        machine = connection.subscriber
+        if connection.view is not view or machine.cursor != seq or machine.starts != starts:
             return  # subscriptions changed meanwhile: the same piece is read again
         connection.write(frame(changes_frame(epoch, seq, page.through, page.tail, more=page.more)))
         connection.subscriber.log_sent(page.through, more=page.more)
@@ -98,7 +100,7 @@ class Reading:
 
     async def _read_page(self, connection: Connection, subscription_id: str, after: str) -> None:
         wanted = connection.subscriber.subscriptions[subscription_id]
-        clause = self._visible(connection, wanted)
+        clause, starts = self._visible(connection, wanted), connection.subscriber.starts
         is_first = after == "" and wanted.total is None
 
         def read(reader: ReadConnection) -> tuple[str, str | None, int, int | None]:
@@ -110,7 +112,7 @@ class Reading:
             return rows, last, head, total
 
         rows, last, head, total = await self._database.readers.run(read)
-        if connection.subscriber.subscriptions.get(subscription_id) is not wanted:
+        if not _is_wanted_still(connection, wanted, starts):
             return
         done = "true" if last is None else "false"
         counted = "" if total is None else f',"total":{total}'
@@ -124,7 +126,7 @@ class Reading:
 
     async def _read_window(self, connection: Connection, subscription_id: str) -> None:
         wanted = connection.subscriber.subscriptions[subscription_id]
-        clause = self._visible(connection, wanted)
+        clause, starts = self._visible(connection, wanted), connection.subscriber.starts
         order = ", ".join(
             f't."{term.field}"{" DESC" if term.descending else ""}' for term in wanted.order
         )
@@ -137,7 +139,7 @@ class Reading:
             )
 
         rows, head = await self._database.readers.run(read)
-        if connection.subscriber.subscriptions.get(subscription_id) is not wanted:
+        if not _is_wanted_still(connection, wanted, starts):
             return
         listed = {row_id: seq for row_id, _, seq in rows}
         before = wanted.listed
@@ -158,3 +160,9 @@ class Reading:
         now = iso_ms(self._clock.now_ms())
         policy, _ = view.entities[wanted.entity.name].clauses(now)
         return both(policy, wanted.filter.clause(connection.identity, alias="t", now=now))
+
+
+def _is_wanted_still(connection: Connection, wanted: Subscription, starts: int) -> bool:
+    """Tell whether what was read is still asked for: by the same caller, from the same place."""
+    machine = connection.subscriber
+    return machine.starts == starts and machine.subscriptions.get(wanted.id) is wanted

@@ -63,6 +63,8 @@ class Subscriber:
     #: The version of each subscription; a higher one takes its place.
     versions: dict[str, int] = field(default_factory=dict)
     dirty_windows: list[str] = field(default_factory=list)
+    #: How often it started over: what was asked for before is not sent after.
+    starts: int = 0
 
     def greet(
         self, cursor: Cursor | None, head: int, horizon: int, rewritten: int = 0
@@ -118,6 +120,7 @@ class Subscriber:
 
     def start_over(self, head: int) -> None:
         """Go on as if `hello` had neither cursor nor `have`."""
+        self.starts += 1
         self.cursor = head
         self.phase = Phase.LIVE
         self.dirty_windows = []
