@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientError
+
 from pylon import jsonvalue
 from pylon.server.storage.backup import check, verify_file
 from pylon.testing.served import Caller, ServedProject
@@ -67,7 +69,7 @@ async def _move(ada: Caller, ids: list[str], seed: int) -> None:
             operations.append({"op_id": f"{seed}-{number}", "fn": "move", "args": args})
         try:
             await ada.post("/api/sync/push", {"client_id": f"c{seed}", "operations": operations})
-        except OSError:
+        except (OSError, ClientError):
             return
 
 

@@ -78,8 +78,10 @@ class World:
         """Wait until the client has come to the head; then it holds exactly what is there."""
         head = await self.head()
         async with asyncio.timeout(20):
-            while self.client.machine.replica.cursor != head:
-                self.client._dispatch(NetworkChanged(is_online=True))  # no waiting for its backoff
+            while self.client.cursor != head:
+                self.client.shell.dispatch(
+                    NetworkChanged(is_online=True)
+                )  # no waiting for its backoff
                 await asyncio.sleep(0.05)
         await self.client.settled()
         assert self.client.rows("Thing") == await self.truth()
@@ -93,7 +95,7 @@ async def world(serve: Serve) -> AsyncIterator[World]:
     await made.write("one", "two", "three")
     async with PylonClient(made.served.url) as client:
         made.client = client
-        client.subscribe("Thing")
+        client.query("Thing")
         await made.agree()
         yield made
 
