@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,28 @@ FUNCTION_LINES_MAX = 70
 LINES_RATCHET: dict[str, int] = {}
 #: Functions over the limit, as "file::name". This list may only shrink.
 FUNCTION_RATCHET: dict[str, int] = {}
+
+#: Deciding modules whose tests stand in the file of another subject. This list may only shrink.
+TESTED_ELSEWHERE = {
+    "identity.py": "unit/policy/test_predicate.py",
+    "policy/ast.py": "unit/policy/test_grammar.py",
+    "policy/ir.py": "unit/policy/test_typecheck.py",
+    "policy/names.py": "unit/policy/test_typecheck.py",
+    "policy/reference.py": "properties/test_policy_agreement.py",
+    "policy/types.py": "unit/policy/test_typecheck.py",
+    "protocol/codec.py": "integration/test_strictness.py",
+    "protocol/manifest.py": "unit/app/test_definition.py",
+    "protocol/messages.py": "unit/devtools/codegen/test_wire.py",
+    "protocol/version.py": "unit/devtools/codegen/test_wire.py",
+    "schema/constraints.py": "unit/schema/test_fieldtypes.py",
+    "schema/decimals.py": "unit/schema/test_fieldtypes.py",
+    "schema/describe.py": "unit/schema/test_diff.py",
+    "schema/fingerprint.py": "unit/schema/test_diff.py",
+    "schema/jsontree.py": "unit/schema/test_fieldtypes.py",
+    "schema/model.py": "unit/schema/test_validate.py",
+    "schema/times.py": "unit/schema/test_fieldtypes.py",
+    "server/sync/subscription.py": "integration/test_sync_socket.py",
+}
 
 #: Where each library is at home; nowhere else is it imported.
 LIBRARY_HOMES = {
@@ -110,6 +133,35 @@ def test_every_test_states_its_fact(path: Path) -> None:
         )
         if is_test:
             assert ast.get_docstring(node), f"{path.name}:{node.lineno} {node.name}"
+
+
+def _deciding_modules() -> list[str]:
+    """Return the modules of the contract that keeps deciding apart from doing."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (pure,) = (one for one in contracts if one["name"].startswith("Sans-I/O"))
+    found: list[Path] = []
+    for name in pure["source_modules"]:
+        path = ROOT / name.replace(".", "/")
+        found += path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+    return sorted(_relative(path) for path in found if path.read_text(encoding="utf-8").strip())
+
+
+@pytest.mark.parametrize("name", _deciding_modules())
+def test_what_decides_is_tested_by_its_own_file(name: str) -> None:
+    """A pure module has its test at the same place of tests/unit, or the list says where."""
+    place = Path(name)
+    own = ROOT / "tests" / "unit" / place.parent / f"test_{place.name}"
+    if name in TESTED_ELSEWHERE:
+        assert not own.exists(), f"{name} has its own test now: take it off the list"
+        assert (ROOT / "tests" / TESTED_ELSEWHERE[name]).is_file()
+    else:
+        assert own.is_file(), f"{name} wants {own.relative_to(ROOT)}"
+
+
+def test_the_list_of_tests_elsewhere_names_what_is_there() -> None:
+    """No line of it is about a module that is gone."""
+    assert set(TESTED_ELSEWHERE) - set(_deciding_modules()) == set()
 
 
 def test_nothing_machine_bound_is_committed() -> None:
