@@ -26,6 +26,7 @@ EXIT_APP_MISTAKES = 3
 #: New objects before each pass of the collector, and passes before it looks at older ones. A push
 #: of rows makes thousands of objects and no cycle.
 _COLLECT = (20_000, 20, 20)
+_TASKS_SECONDS = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,7 +108,23 @@ class RuntimeProcess:
         sys.stdout.flush()
         await runtime.wait()
         await runtime.stop()
+        await _end_tasks()
         return 0
+
+
+async def _end_tasks() -> None:
+    """End the process although a task, of the app perhaps, does not let itself be cancelled."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if not left:
+        return
+    _, stubborn = await asyncio.wait(left, timeout=_TASKS_SECONDS)
+    if stubborn:
+        names = ", ".join(sorted(task.get_name() for task in stubborn))
+        sys.stderr.write(f"warning runtime.tasks_left {names}\n")
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _calm_collector() -> None:

@@ -44,8 +44,10 @@ from pylon.sqlite import THREADS, Engine
 _log = logging.getLogger("pylon.runtime")
 _LAG_SECONDS = 0.1
 _BACKLOG = 1024
-#: What requests in flight get to finish at a stop.
-_SHUTDOWN_SECONDS = 2.0
+#: What requests in flight get to finish at a stop, and once more to end when they are cancelled.
+_SHUTDOWN_SECONDS = 1.2
+#: Of the time to stop, what is kept for the process itself to end.
+_LAST_SECONDS = 2.0
 
 
 class Runtime:
@@ -67,7 +69,7 @@ class Runtime:
         self.services: Services
         self._stopper = Stopper()
         self._stop_asked = asyncio.Event()
-        self._servers: list[PatientServer] = []
+        self._servers: list[tuple[asyncio.Server, PatientServer]] = []
 
     async def start(self, *, may_migrate: bool, listen_fd: int | None = None) -> int:
         """Start everything and listen; returns the port.
@@ -89,8 +91,10 @@ class Runtime:
             self._build(database, DefinitionHolder(definition))
             if is_first:
                 await self.services.sessions.complete_users()
+            self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start)
             port = await self._listen(listen_fd)
+            self._stopper.add("goodbye", self.services.hub.say_goodbye)
         except BaseException:
             await self._stopper.stop(limits.DRAIN_SECONDS)
             raise
@@ -198,6 +202,7 @@ class Runtime:
         services.known_hosts, services.known_origins = known_names(
             host, port, self.config["server.origins"]
         )
+        self._stopper.add("listeners", self._stop_listening)
         await self._serve(router, is_local_socket=False, listener=listener)
         path = paths.admin_socket_path(self.config.project)
         if path is not None:
@@ -223,17 +228,16 @@ class Runtime:
     async def _serve(self, router: Any, *, is_local_socket: bool, listener: socket.socket) -> None:
         gate = Gate(self.services, router, is_local_socket=is_local_socket)
         server = PatientServer(gate.handle)
-        self._servers.append(server)
         listening = await asyncio.get_running_loop().create_server(
             server, sock=listener, backlog=_BACKLOG
         )
+        self._servers.append((listening, server))
 
-        async def stop() -> None:
+    async def _stop_listening(self) -> None:
+        for listening, server in self._servers:
             listening.close()
             server.pre_shutdown()  # idle connections close now, busy ones after their answer
-            await server.shutdown(_SHUTDOWN_SECONDS)
-
-        self._stopper.add("listener", stop)
+        await asyncio.gather(*(server.shutdown(_SHUTDOWN_SECONDS) for _, server in self._servers))
 
     # --- running
 
@@ -258,9 +262,11 @@ class Runtime:
         """Drain and take everything down within the deadline."""
         self.services.is_stopping = True
         wake_pages(self.services.page_listeners)
+        await self._stopper.stop(limits.DRAIN_SECONDS - _LAST_SECONDS)
+
+    async def _run_stop_hooks(self) -> None:
         definition = self.services.definitions.current
         await run_hooks(definition, definition.on_stop)
-        await self._stopper.stop(limits.DRAIN_SECONDS / 3)
 
 
 def _is_new(plan: Any) -> bool:

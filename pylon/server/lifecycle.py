@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 _log = logging.getLogger("pylon.lifecycle")
+_MOMENT_SECONDS = 0.5
 
 
 class Stopper:
@@ -20,10 +21,15 @@ class Stopper:
         self._steps.append((name, stop))
 
     async def stop(self, deadline_s: float) -> None:
-        """Stop everything; one step that fails or hangs does not keep the others."""
+        """Stop everything; one step that fails or hangs does not keep the others.
+
+        No step gets more than a third of the time, nor less than a moment.
+        """
+        now = asyncio.get_running_loop().time
+        end = now() + deadline_s
         for name, stop in reversed(self._steps):
             try:
-                async with asyncio.timeout(deadline_s):
+                async with asyncio.timeout(max(_MOMENT_SECONDS, min(deadline_s / 3, end - now()))):
                     await stop()
             except TimeoutError:
                 _log.error("lifecycle.stop_timed_out %s", name)

@@ -10,6 +10,7 @@ import stat
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from pylon.client.admin import AdminClient
@@ -230,3 +231,55 @@ async def test_accounts_can_be_made_before_the_first_start(serve: Serve) -> None
     ada = await served.login("ada@example.com")
     assert (await ada.get("/api/auth/me")).body["roles"] == ["admin"]
     assert (await ada.get(f"/api/entities/User/{ada.user_id}")).status == 200
+
+
+STUBBORN = (
+    TINY
+    + """
+
+import asyncio
+
+
+@app.action
+async def never(ctx) -> None:
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+
+
+@app.on_stop
+async def hang() -> None:
+    await asyncio.sleep(60)
+"""
+)
+
+
+async def test_no_code_of_the_app_keeps_a_runtime_from_stopping(serve: Serve) -> None:
+    """An action that can't be cancelled and a hook that hangs: sockets are seen off, exit 0."""
+    served = await serve(STUBBORN)
+    ada = await served.login("ada@example.com")
+    socket = await ada.sync({"id": "s", "entity": "Thing"})
+    await socket.until("snapshot")
+    stream = await served.session.get(
+        f"{served.url}/api/sync/events?cursor=0", headers=ada.headers
+    )  # fmt: skip
+    waiting = asyncio.create_task(ada.call("never"))
+    await asyncio.sleep(0.3)
+    operation = {"op_id": "last", "fn": "pylon.insert",
+                 "args": {"entity": "Thing", "values": {"name": "last"}}}  # fmt: skip
+    await socket.send({"type": "push", "request_id": "p", "operations": [operation]})
+    started = time.monotonic()
+    stopping = asyncio.create_task(served.stop())
+    goaway = await socket.until("goaway", 3)
+    assert time.monotonic() - started < 1.5, "nobody waits for the slow before he is told"
+    assert goaway["reason"] == "stopping"
+    assert any(one["type"] == "results" for one in socket.seen), "what was pushed is answered"
+    assert (await socket.next())["code"] == 1001
+    assert b"event: goaway" in await stream.read()
+    assert await stopping == 0
+    assert time.monotonic() - started < 10
+    assert "Traceback" not in served.output
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await waiting

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from pylon import limits
-from pylon.errors import PylonError, RateLimited, UpgradeRequired
+from pylon.errors import PylonError, RateLimited, Unavailable, UpgradeRequired
 from pylon.protocol import messages
 from pylon.protocol.change import parse_cursor
 from pylon.protocol.codec import BadFrame, decode_upstream
@@ -33,6 +33,8 @@ async def sync_socket(exchange: Exchange) -> web.StreamResponse:
     """GET /api/sync/ws."""
     identity = exchange.identity
     services = exchange.services
+    if services.is_stopping:
+        raise Unavailable("the runtime is stopping", reason="stopping")
     services.hub.admit(identity, exchange.address)
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,), compress=False, autoping=True,

@@ -28,6 +28,9 @@ from pylon.server.sync.subscription import still_compiles
 
 _log = logging.getLogger("pylon.sync")
 _TICK_SECONDS = 0.25
+#: At a stop: for pushes that run, and for peers to answer the close frame before they are cut.
+_LAST_ANSWERS_SECONDS = 1.0
+_FAREWELL_SECONDS = 1.3
 
 
 class Hub:
@@ -70,14 +73,23 @@ class Hub:
             self._loop.create_task(self._known.run(), name="pylon-hub-clients"),
         ]
 
-    async def stop(self) -> None:
-        """Say goodbye to everybody, give them a moment, and close."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def say_goodbye(self) -> None:
+        """Answer what was pushed already, tell everybody to come back, and see them off."""
+        pushes = [task for one in self._connections.values() for task in one.pushes.values()]
+        if pushes:
+            await asyncio.wait(pushes, timeout=_LAST_ANSWERS_SECONDS)
         for connection in list(self._connections.values()):
             connection.send(GoAway(reason="stopping", retry_ms=500))
             connection.close(1001, "going away", self._loop)
+        until = self._clock.monotonic() + _FAREWELL_SECONDS
+        while self._connections and self._clock.monotonic() < until:
+            await self._clock.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Stop what runs beside the connections, and store what is known of clients."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._known.store()
 
     # --- connections
