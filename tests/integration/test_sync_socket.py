@@ -348,15 +348,18 @@ async def test_sockets_beyond_the_limit_are_refused_before_the_upgrade(serve: Se
 
 
 async def test_stopping_says_goodbye(serve: Serve) -> None:
-    """`goaway` comes before the close, and the process ends with 0."""
+    """`goaway` comes at once, before the close, and no socket holds the end up."""
     served = await serve(NOTES)
     ada = await served.login("ada@example.com")
     socket, _ = await _live(ada, NOTES_ALL)
+    began = asyncio.get_running_loop().time()
     stopping = asyncio.create_task(served.stop())
     goaway = await socket.until("goaway")
     assert goaway["retry_ms"] >= 0
     assert (await socket.next())["code"] == 1001
     assert await stopping == 0
+    assert asyncio.get_running_loop().time() - began < 2
+    assert "stop_timed_out" not in served.output
 
 
 async def test_no_hello_is_no_socket(serve: Serve) -> None:
