@@ -1,7 +1,8 @@
 // Filters over rows, with three values as in the server: only true selects, null is "unknown".
 
 import { compareText, compareValues, isSame, type Comparable } from "./compare.ts";
-import type { FieldManifest, Json, JsonObject, WireRow } from "./protocol.gen.ts";
+import { wireError } from "./errors.ts";
+import type { FieldManifest, Json, JsonObject, WireError, WireRow } from "./protocol.gen.ts";
 import { comparableOf, valueOf, type Schema } from "./schema.ts";
 
 type Truth = boolean | null;
@@ -151,6 +152,12 @@ export function hasValues(row: WireRow, where: JsonObject, entity: string, schem
     const operand = where[name] ?? null;
     return operand !== null && equality(schema.field(entity, name), name, operand)(row) === true;
   });
+}
+
+/** Returns what is wrong with an order; null where nothing is, as far as the schema is known. */
+export function orderMistake(order: readonly string[], entity: string, schema: Schema): WireError | null {
+  const name = order.map((text) => text.replace(/^-/, "")).find((one) => schema.lacks(entity, one));
+  return name === undefined ? null : wireError("INVALID_ARGUMENT", `${entity} has no field ${name}`);
 }
 
 /** Compiles an order: `-` descends, nulls first ascending, `id` ascending last. */

@@ -3,8 +3,8 @@
 // A result is replaced only when it changed, and an unchanged row stays the same object.
 
 import { PylonError } from "./errors.ts";
-import { compileFilter, compileOrder, type Predicate, type RowOrder } from "./filter.ts";
-import type { WireRow } from "./protocol.gen.ts";
+import { compileFilter, compileOrder, orderMistake, type Predicate, type RowOrder } from "./filter.ts";
+import type { WireError, WireRow } from "./protocol.gen.ts";
 import type { Schema } from "./schema.ts";
 import type { Definition, Subscription } from "./subscription.ts";
 import type { View } from "./view.ts";
@@ -120,6 +120,8 @@ export class LiveQuery<R = WireRow> {
   private snapshot: QuerySnapshot<R> = { rows: [], ready: false, error: null };
   private result: Result | null = null;
   private subscription: string | null = null;
+  /** Without a limit the order is not told to the server, so that a slip in it is found here. */
+  private mistake: WireError | null = null;
   private readonly listeners = new Set<Listener<R>>();
   private readonly watchers = new Set<() => void>();
   private isKept = false;
@@ -193,9 +195,11 @@ export class LiveQuery<R = WireRow> {
     const isOther = result.update(ids, state?.ids ?? null);
     const ready = host.view.isReady(subscription);
     const { snapshot } = this;
-    const wire = state?.error ?? null;
+    const wire = state?.error ?? this.mistake;
     const error = wire === null ? null : snapshot.error?.message === wire.message ? snapshot.error : new PylonError(wire);
     if (!isOther && ready === snapshot.ready && error === snapshot.error) return;
+    // Who does not look at `error` sees an empty page: say it where every page can.
+    if (error !== null && error !== snapshot.error) console.error(`db.query("${this.definition.entity}"):`, error.message, error.hint ?? "");
     this.snapshot = { rows: result.rows as unknown as readonly R[], ready, error };
     for (const listener of [...this.listeners]) this.tell(listener);
     for (const watcher of [...this.watchers]) guarded(watcher);
@@ -204,6 +208,7 @@ export class LiveQuery<R = WireRow> {
   /** @internal The fields' kinds are others now: read everything anew. */
   recompile(): void {
     if (this.subscription === null) return;
+    this.mistake = orderMistake(this.definition.order ?? [], this.definition.entity, this.host.schema);
     this.result = new Result(this.host.view, this.definition, this.host.schema);
     this.refresh(undefined);
   }

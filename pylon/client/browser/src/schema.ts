@@ -26,6 +26,12 @@ export class Schema {
     return this.entities.get(entity)?.get(name);
   }
 
+  /** Tells whether a known entity lacks a field; of one that nobody described, nothing is lacking. */
+  lacks(entity: string, name: string): boolean {
+    const fields = this.entities.get(entity);
+    return fields !== undefined && name !== "id" && !fields.has(name);
+  }
+
   /** Returns the row with the fields that an older version of the app did not send (PROTOCOL §6). */
   complete(entity: string, row: WireRow): WireRow {
     const fields = this.entities.get(entity);

@@ -2,11 +2,11 @@
 // that did not change keep their identity.
 
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { compileFilter, compileOrder } from "../src/filter.ts";
-import { Result } from "../src/live.ts";
+import { LiveQuery, Result } from "../src/live.ts";
 import { Pending } from "../src/pending.ts";
-import type { WireRow } from "../src/protocol.gen.ts";
+import type { Manifest, WireRow } from "../src/protocol.gen.ts";
 import { Replica } from "../src/replica.ts";
 import { Schema } from "../src/schema.ts";
 import { View } from "../src/view.ts";
@@ -87,4 +87,28 @@ test("a window shows its list in order, with own rows among them, and no more th
     effects: [{ kind: "insert", entity: "Note", id: "c", values: { n: 3 } }],
   });
   expect(list()).toEqual(["c", "b"]);
+});
+
+test("a slip in the order is an error, and said where every page can see it", () => {
+  const said = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const manifest = (fields: string[]): Manifest => ({
+    app: "notes", hash: "h", functions: [],
+    entities: [{ name: "Note", fields: fields.map((name) => ({ name, kind: "text", type: "string" })) }],
+  } as unknown as Manifest);
+  const host = {
+    view: new View(new Replica(), new Pending()), schema: new Schema(null),
+    subscription: () => undefined, acquire: () => "s1", release: () => undefined,
+    attach: () => undefined, detach: () => undefined,
+  };
+  const query = new LiveQuery(host, { entity: "Note", where: {}, order: ["-writenAt", "id"] }).keep();
+  expect(query.error).toBeNull(); // nothing is known of the fields yet
+  host.schema = new Schema(manifest(["writtenAt"]));
+  query.recompile();
+  query.refresh(undefined);
+  expect(query.error).toMatchObject({ code: "INVALID_ARGUMENT", message: "Note has no field writenAt" });
+  expect(said).toHaveBeenCalledTimes(1);
+  host.schema = new Schema(manifest(["writtenAt", "writenAt"]));
+  query.recompile();
+  expect(query.error).toBeNull();
+  said.mockRestore();
 });
