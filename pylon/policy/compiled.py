@@ -14,6 +14,7 @@ from typing import Any
 
 from pylon.identity import Identity
 from pylon.policy import grammar, ir
+from pylon.policy.audience import Audience
 from pylon.policy.indexes import missing_for_slices
 from pylon.policy.mistakes import PolicyMistakes, mistake_at
 from pylon.policy.names import Scope
@@ -27,6 +28,7 @@ from pylon.policy.sqlclause import (
     SqlWriter,
     column_in_image,
     column_of,
+    inverse_sql,
     lookup_sql,
 )  # fmt: skip
 from pylon.policy.typecheck import check_text
@@ -61,6 +63,11 @@ class CompiledExpression:
     def _predicate(self) -> Predicate:
         # Filters of lists never need it: SQLite answers those.
         return compile_predicate(self.condition)
+
+    @cached_property
+    def audience(self) -> Audience:
+        """Return the expression as a question about all classes of callers at once."""
+        return Audience(self.condition)
 
     # --- what it looks at
 
@@ -252,5 +259,6 @@ def compile_expression(text: str, scope: Scope) -> ir.Condition:
 
 __all__ = [
     "CompiledExpression", "CompiledFilter", "CompiledPolicy", "ExistsLookup", "ExistsNode",
-    "PolicyMistakes", "PolicySet", "SqlClause", "compile_allow", "compile_policy", "lookup_sql",
+    "PolicyMistakes", "PolicySet", "SqlClause", "compile_allow", "compile_policy",
+    "inverse_sql", "lookup_sql",
 ]  # fmt: skip

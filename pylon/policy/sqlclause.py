@@ -329,6 +329,18 @@ def lookup_sql(node: ir.ExistsNode) -> str:
     return exists_sql(node, "x", lambda _: "?") + " LIMIT 1"
 
 
+def inverse_sql(node: ir.ExistsNode, place: int) -> str:
+    """Return the statement that finds for which values of one filter's field an exists holds.
+
+    Its parameters are the right-hand values of the other filters, and how many to find at most.
+    """
+    field = node.filters[place].field
+    others = tuple(one for at, one in enumerate(node.filters) if at != place)
+    rest = exists_sql(ir.ExistsNode(node.entity, others), "x", lambda _: "?") if others else ""
+    where = rest.partition(" WHERE ")[2] if others else "1"
+    return f'SELECT DISTINCT x."{field}" FROM "{node.entity}" AS x WHERE {where} LIMIT ?'
+
+
 def column_of(alias: str) -> Callable[[ir.Column], str]:
     """Return the spelling of fields as columns of `alias`."""
     return lambda column: f'{alias}."{column.name}"'

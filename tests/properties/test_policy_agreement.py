@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from pylon.identity import Identity
 from pylon.policy import reference
+from pylon.policy.audience import Classes, Moment
 from pylon.policy.compiled import CompiledPolicy, compile_policy
 from pylon.policy.sqlclause import SqlWriter
 from pylon.schema.model import Access, Row
 from pylon.schema.wire import image_text, row_from_image, wire_text
 from pylon.server.storage.tables import EntityTable, create_index, create_table, tables_of
-from pylon.server.storage.transaction import exists_in
+from pylon.server.storage.transaction import exists_in, inverse_in
 from tests.properties import policies
 from tests.properties.policies import IDENTITIES, MEMBER, NOTE, NOW, SCHEMA, World
 
@@ -221,6 +222,60 @@ def test_equal_class_keys_give_equal_answers(store: Store) -> None:
             store.connection.execute("ROLLBACK")
 
     agree()
+
+
+class _Asked:
+    """The store, as a policy asks it; finds many members to be too many."""
+
+    def __init__(self, store: Store, at_most: int) -> None:
+        self._store, self._at_most = store, at_most
+
+    def exists(self, node: Any, values: tuple[Any, ...]) -> bool:
+        return exists_in(self._store.connection, node, values)
+
+    def inverse(
+        self, node: Any, place: int, values: tuple[Any, ...], at_most: int
+    ) -> list[Any] | None:
+        return inverse_in(self._store.connection, node, place, values, min(at_most, self._at_most))
+
+
+def test_the_audience_is_who_would_be_allowed(store: Store) -> None:
+    """All classes at once are answered as each of them alone: true, false and unknown."""
+    asked = 0
+
+    @_sized(300)
+    @given(said=policies.expressions(), seed=st.integers(0, 2**32), at_most=st.sampled_from([0, 9]))
+    def agree(said: policies.Said, seed: int, at_most: int) -> None:
+        nonlocal asked
+        note(said.text)
+        policy = compile_policy(said.text, entity=NOTE, access=Access.READ, schema=SCHEMA)
+        classes = Classes()
+        for identity in (*IDENTITIES, *IDENTITIES):
+            classes.add(policy.facts(identity))
+        for identity in IDENTITIES:
+            classes.remove(policy.facts(identity))
+        store.connection.execute("BEGIN")
+        try:
+            notes, _ = store.fill(seed)
+            moment = Moment(classes, NOW, _Asked(store, at_most))
+            for row in notes:
+                data = _stored(store, row["id"])
+                moment.row = data
+                true, false = policy.audience._ask(moment)
+                for identity in IDENTITIES:
+                    facts = policy.facts(identity)
+                    wanted = policy._predicate(
+                        facts, data, None, None, NOW, None, moment.lookups.exists
+                    )
+                    found = True if facts in true else False if facts in false else None
+                    assert found is wanted, (row, identity)
+                    assert not (facts in true and facts in false)
+                    asked += 1
+        finally:
+            store.connection.execute("ROLLBACK")
+
+    agree()
+    assert asked >= 20_000 * _FACTOR
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pylon.errors import FunctionTimeout
 from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Entity, Row, Schema, Value
 from pylon.server.storage.tables import EntityTable
-from pylon.server.storage.transaction import exists_in
+from pylon.server.storage.transaction import exists_in, inverse_in
 from pylon.sqlite import (
     SQLITE_INTERRUPT,
     THREADS,
@@ -51,6 +51,12 @@ class ReadConnection:
     def exists(self, node: ExistsNode, values: tuple[Value, ...]) -> bool:
         """Answer an `exists` of a policy."""
         return exists_in(self.raw, node, values)
+
+    def inverse(
+        self, node: ExistsNode, place: int, values: tuple[Value, ...], at_most: int
+    ) -> list[Value] | None:
+        """Return for which values of one filter's field an `exists` holds; None for too many."""
+        return inverse_in(self.raw, node, place, values, at_most)
 
     def rows(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a statement of our own."""

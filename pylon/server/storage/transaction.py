@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pylon import limits
 from pylon.clock import iso_ms
 from pylon.errors import Conflict, InvalidArgument, PayloadTooLarge, TransactionTooLarge
-from pylon.policy.compiled import ExistsNode, lookup_sql
+from pylon.policy.compiled import ExistsNode, inverse_sql, lookup_sql
 from pylon.schema.model import Entity, Field, OnDelete, Row, Schema, Value
 from pylon.schema.wire import image_text, wire_text
 from pylon.server.storage.change_log import LogRecord
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pylon.server.storage.tables import EntityTable
 
 _LOOKUPS: dict[ExistsNode, str] = {}
+_INVERSES: dict[tuple[ExistsNode, int], str] = {}
 
 
 def exists_in(connection: RawConnection, node: ExistsNode, values: tuple[Value, ...]) -> bool:
@@ -31,6 +32,25 @@ def exists_in(connection: RawConnection, node: ExistsNode, values: tuple[Value, 
     if sql is None:
         sql = _LOOKUPS[node] = lookup_sql(node)
     return connection.execute(sql, values).fetchone() is not None
+
+
+def inverse_in(
+    connection: RawConnection, node: ExistsNode, place: int, values: tuple[Value, ...], at_most: int
+) -> list[Value] | None:
+    """Return the values of the field of the filter at `place` for which an `exists` holds.
+
+    Args:
+        connection: what is asked.
+        node: the exists.
+        place: of the filter that is left open.
+        values: the right-hand values of the others.
+        at_most: more than so many are not counted: None.
+    """
+    sql = _INVERSES.get((node, place))
+    if sql is None:
+        sql = _INVERSES[node, place] = inverse_sql(node, place)
+    found = connection.execute(sql, (*values, at_most + 1)).fetchall()
+    return None if len(found) > at_most else [value for (value,) in found if value is not None]
 
 
 class Transaction:
