@@ -187,7 +187,9 @@ class World:
             return
         changes = self.view.project(records, newest_seqs(records), NOW, reader)
         head = self.database.head
-        self.by_live.apply(self.by_live.cursor, head, ",".join(text for _, text in changes))
+        self.by_live.apply(
+            self.by_live.cursor, head, b",".join(text for *_, text in changes).decode()
+        )
 
     def hydrated(self) -> Replica:
         """Return a replica made of snapshot pages alone."""
@@ -197,10 +199,10 @@ class World:
             policy, matches = seen.clauses(NOW)
             after: str | None = ""
             while after is not None:
-                rows, after, _ = snapshot_page(
-                    reader.raw, seen.entity, both(policy, matches), after, 2
+                rows, after = snapshot_page(
+                    reader.raw, seen.entity, both(policy, matches), after, 2, 2**20
                 )
-                replica.take_page(name, rows)
+                replica.take_page(name, rows.decode())
         return replica
 
 

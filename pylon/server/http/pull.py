@@ -146,12 +146,15 @@ async def snapshot(exchange: Exchange) -> web.StreamResponse:
     )
     after = query.get("after", "")
 
-    def read(reader: ReadConnection) -> tuple[str, str | None, int]:
+    def read(reader: ReadConnection) -> tuple[bytes, str | None, int]:
         head, _ = read_head(reader.raw)
-        rows, last, _ = snapshot_page(reader.raw, entity, clause, after, limits.SNAPSHOT_PAGE_ROWS)
+        rows, last = snapshot_page(
+            reader.raw, entity, clause, after, limits.SNAPSHOT_PAGE_ROWS, limits.FRAME_BYTES_MAX
+        )
         return rows, last, head
 
     rows, last, head = await services.database.readers.run(read)
     following = "null" if last is None else f'"{last}"'
     at = services.database.cursor(head)
-    return json_text(f'{{"rows":[{rows}],"at":"{at}","next":{following}}}')
+    end = f'],"at":"{at}","next":{following}}}'
+    return json_body(b"".join((b'{"rows":[', rows, end.encode())))

@@ -23,7 +23,6 @@ from pylon.server.http.exchange import Exchange
 from pylon.server.http.services import Services
 from pylon.server.sync.channel import Connection
 from pylon.server.sync.subscriber import Subscriber
-from pylon.server.sync.subscription import make_subscription
 
 _log = logging.getLogger("pylon.sync")
 _GOODBYE_SECONDS = 1.0
@@ -140,35 +139,7 @@ class _Session:
             cursor = parse_cursor(hello.cursor)
         except PylonError as error:
             raise BadFrame(error.message) from error
-        database, hub = services.database, services.hub
-        connection.client_id = hello.client_id[:64]
-        connection.last_seen_ms = services.clock.now_ms()
-        reason = connection.subscriber.greet(
-            cursor, database.head, database.horizon, database.rewritten
-        )
-        is_resuming = cursor is not None and reason is None
-        connection.stored_seq = connection.subscriber.cursor if is_resuming else 0
-        connection.send(
-            messages.Welcome(
-                connection_id=connection.id,
-                head=str(database.cursor()),
-                user_id=connection.identity.user_id,
-                roles=sorted(connection.identity.roles),
-                schema=services.definitions.current.hash,
-                heartbeat_s=hub.heartbeat_s,
-                limits={
-                    "push_operations": limits.PUSH_OPERATIONS_MAX,
-                    "message_bytes": limits.WS_MESSAGE_BYTES_MAX,
-                    "subscriptions": limits.SUBSCRIPTIONS_MAX,
-                },
-            )
-        )
-        if reason is not None:
-            connection.send(messages.Resync(reason=reason.value, head=str(database.cursor())))
-        for spec in hello.subscriptions:
-            self._add(spec, is_resuming=is_resuming)
-        hub.subscriptions_changed(connection)
-        hub.work(connection)
+        services.hub.greet(connection, hello, cursor)
 
     async def _take(self, data: bytes) -> None:
         message = decode_upstream(data)
@@ -182,28 +153,11 @@ class _Session:
 
     # --- one handler per message
 
-    def _add(
-        self, spec: messages.SubscriptionSpec | messages.Subscribe, *, is_resuming: bool
-    ) -> None:
-        try:
-            made = make_subscription(
-                spec, self._services.definitions.current, is_resuming=is_resuming
-            )
-            self._connection.subscriber.add(made)
-        except PylonError as error:
-            self._connection.send(
-                messages.ErrorMessage(error=error.to_wire(), subscription=spec.id)
-            )
-
     def _subscribe(self, message: messages.Subscribe) -> None:
-        self._add(message, is_resuming=True)
-        self._services.hub.subscriptions_changed(self._connection)
-        self._services.hub.work(self._connection)
+        self._services.hub.subscribe(self._connection, message)
 
     def _unsubscribe(self, message: messages.Unsubscribe) -> None:
-        if self._connection.subscriber.remove(message.id):
-            self._services.hub.subscriptions_changed(self._connection)
-        self._connection.send(messages.Unsubscribed(id=message.id))
+        self._services.hub.unsubscribe(self._connection, message.id)
 
     async def _push(self, message: messages.Push) -> None:
         self._spawn(message.request_id, self._run_push(message), self._connection.pushes)

@@ -15,6 +15,7 @@ from pylon.identity import Identity
 from pylon.protocol.messages import Downstream
 from pylon.server.sync.subscriber import Subscriber
 from pylon.server.sync.view import View
+from pylon.server.sync.windows import SharedWindow
 
 _TEXT_FRAME: Final = 0x81
 _CLOSE_FRAME: Final = 0x88
@@ -52,9 +53,13 @@ class Connection:
     connected_at_ms: int
     client_id: str = ""
     view: View | None = None
+    #: The windows that it holds, by subscription.
+    windows: dict[str, SharedWindow] = field(default_factory=dict)
     #: A page or the log is being read for it: live frames wait until that was sent.
     is_reading: bool = False
-    #: Up to here its view shows nothing beyond the cursor: what it was told need not be said again.
+    #: Its socket is busy: what comes meanwhile shares a frame when it has drained.
+    is_held: bool = False
+    #: Through here its view was asked already: nothing beyond the cursor concerned it.
     judged: int = 0
     #: A `changes` is owed even if nothing is visible.
     owes_changes: bool = False
@@ -64,7 +69,9 @@ class Connection:
     last_sent: float = 0.0
     #: Monotonic time since when the socket has not drained; None while it does.
     stalled_since: float | None = None
-    stalled_bytes: int = 0
+    #: Bytes ever written, and how many of them had drained when that was last looked at.
+    written_bytes: int = 0
+    drained_bytes: int = 0
     reader: asyncio.Task[None] | None = None
     calls: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     pushes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -80,6 +87,7 @@ class Connection:
         if self.is_closed or self.transport.is_closing():
             self.is_closed = True
             return
+        self.written_bytes += len(data)
         self.transport.write(data)
 
     def send(self, message: Downstream) -> None:

@@ -11,9 +11,20 @@ from typing import Any
 
 from pylon import limits
 from pylon.clock import Clock
-from pylon.errors import RateLimited
+from pylon.errors import PylonError, RateLimited
 from pylon.identity import Identity
-from pylon.protocol.messages import GoAway, Resync, SchemaChanged
+from pylon.protocol.change import Cursor
+from pylon.protocol.messages import (
+    ErrorMessage,
+    GoAway,
+    Hello,
+    Resync,
+    SchemaChanged,
+    Subscribe,
+    SubscriptionSpec,
+    Unsubscribed,
+    Welcome,
+)
 from pylon.server.auth.sessions import SessionService
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.clients import KnownClient
@@ -24,7 +35,7 @@ from pylon.server.sync.pump import Pump
 from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
 from pylon.server.sync.subscriber import Phase
-from pylon.server.sync.subscription import still_compiles
+from pylon.server.sync.subscription import make_subscription, still_compiles
 
 _log = logging.getLogger("pylon.sync")
 _TICK_SECONDS = 0.25
@@ -58,9 +69,7 @@ class Hub:
         self._known = KnownClients(database, clock)
         self.read_ahead = ReadAhead(database, clock)
         self._pump = Pump(database, definitions, clock, queue_bytes_max, self.work)
-        self._reading = Reading(
-            database, clock, queue_bytes_max, catch_tail=self._pump.catch_tail, resync=self.resync
-        )
+        self._reading = Reading(database, clock, queue_bytes_max, self._pump, self.resync)
         sessions.on_ended(self._session_ended)
 
     # --- life
@@ -124,6 +133,57 @@ class Hub:
         self.enter(connection.identity, connection.address)
         self._sessions.watch_expiry(connection.identity)
 
+    def greet(self, connection: Connection, hello: Hello, cursor: Cursor | None) -> None:
+        """Answer a `hello` whose cursor is well formed, and begin to send."""
+        database, machine = self._database, connection.subscriber
+        connection.client_id = hello.client_id[:64]
+        connection.last_seen_ms = self._clock.now_ms()
+        reason = machine.greet(cursor, database.head, database.horizon, database.rewritten)
+        is_resuming = cursor is not None and reason is None
+        connection.stored_seq = machine.cursor if is_resuming else 0
+        connection.send(
+            Welcome(
+                connection_id=connection.id,
+                head=str(database.cursor()),
+                user_id=connection.identity.user_id,
+                roles=sorted(connection.identity.roles),
+                schema=self._definitions.current.hash,
+                heartbeat_s=self.heartbeat_s,
+                limits={
+                    "push_operations": limits.PUSH_OPERATIONS_MAX,
+                    "message_bytes": limits.WS_MESSAGE_BYTES_MAX,
+                    "subscriptions": limits.SUBSCRIPTIONS_MAX,
+                },
+            )
+        )
+        if reason is not None:
+            connection.send(Resync(reason=reason.value, head=str(database.cursor())))
+        for spec in hello.subscriptions:
+            self._add(connection, spec, is_resuming=is_resuming)
+        self.subscriptions_changed(connection)
+        self.work(connection)
+
+    def subscribe(self, connection: Connection, spec: Subscribe) -> None:
+        """Take one more subscription; it takes part in changes from now on."""
+        self._add(connection, spec, is_resuming=True)
+        self.subscriptions_changed(connection)
+        self.work(connection)
+
+    def unsubscribe(self, connection: Connection, subscription_id: str) -> None:
+        """End a subscription; its id may be used again after the answer."""
+        if connection.subscriber.remove(subscription_id):
+            self.subscriptions_changed(connection)
+        connection.send(Unsubscribed(id=subscription_id))
+
+    def _add(
+        self, connection: Connection, spec: SubscriptionSpec | Subscribe, *, is_resuming: bool
+    ) -> None:
+        try:
+            made = make_subscription(spec, self._definitions.current, is_resuming=is_resuming)
+            connection.subscriber.add(made)
+        except PylonError as error:
+            connection.send(ErrorMessage(error=error.to_wire(), subscription=spec.id))
+
     def detach(self, connection: Connection) -> None:
         """Forget a connection and everything that was kept for it."""
         if self._connections.pop(connection.id, None) is None:
@@ -173,6 +233,11 @@ class Hub:
         self._known.note(connection)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Return how much is kept for connections and their subscriptions."""
+        return {"connections": len(self._connections), **self._pump.sizes}
+
+    @property
     def deliveries(self) -> int:
         """Return how many changes were handed to transports so far."""
         return self._pump.deliveries
@@ -184,7 +249,8 @@ class Hub:
         head = self._database.head
         connection.subscriber.start_over(head)
         connection.send(Resync(reason=reason, head=str(self._database.cursor(head))))
-        # A reader on its way throws away what it read, and goes on from the beginning.
+        connection.reader = None  # one that is under way ends by itself, and sends nothing more
+        connection.is_reading = False
         self._loop.call_soon(self.work, connection)
 
     def _session_ended(self, session_id: str | None, user_id: str, reason: str) -> None:
@@ -253,9 +319,10 @@ class Hub:
 
     def _check_drain(self, connection: Connection, now: float) -> None:
         queued = connection.queued_bytes
-        if queued == 0 or queued < connection.stalled_bytes or connection.stalled_since is None:
+        drained = connection.written_bytes - queued
+        if queued == 0 or drained > connection.drained_bytes or connection.stalled_since is None:
             connection.stalled_since = now
-            connection.stalled_bytes = queued
+            connection.drained_bytes = drained
         elif now - connection.stalled_since > limits.SEND_STALL_SECONDS:
             _log.warning("sync.too_slow %s closed with %d bytes queued", connection.id, queued)
             connection.close(1013, "too slow", self._loop)

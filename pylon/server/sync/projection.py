@@ -7,11 +7,13 @@ view leaves as a delete with an id and no content.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from pylon.clock import iso_ms
 from pylon.schema.model import Row
 from pylon.server.storage.change_log import LogRecord
 
+_moment = lru_cache(maxsize=1024)(iso_ms)  # commits come in batches: few moments, many changes
 #: Answers of a class of callers for one image: may the policy show it, does a subscription match.
 Judge = Callable[[Row], tuple[bool, bool]]
 
@@ -24,7 +26,7 @@ def change_text(
     text = f'{{"seq":{seq},"entity":"{entity}","row_id":"{row_id}","kind":"{kind}"'
     if wire is not None:
         text += f',"row":{wire}'
-    text += f',"tx":{tx},"at":"{iso_ms(at_ms)}"'
+    text += f',"tx":{tx},"at":"{_moment(at_ms)}"'
     return f'{text},"cause":"{cause}"}}' if cause is not None else f"{text}}}"
 
 
@@ -41,16 +43,17 @@ def project(record: LogRecord, *, is_newest: bool, judge: Judge) -> str | None:
     if is_newest and record.after is not None:
         is_allowed, is_matched = judge(record.after)
         if is_allowed and is_matched:
-            return _text(record, "update" if was_visible else "insert", wire=record.wire)
+            return text_of(record, "update" if was_visible else "insert", wire=record.wire)
         if was_visible:
-            return _text(record, "delete", cause="filtered" if is_allowed else "hidden")
+            return text_of(record, "delete", cause="filtered" if is_allowed else "hidden")
         return None
-    return _text(record, "delete") if was_visible else None
+    return text_of(record, "delete") if was_visible else None
 
 
-def _text(
+def text_of(
     record: LogRecord, kind: str, *, wire: str | None = None, cause: str | None = None
 ) -> str:
+    """Return the text of a record told as this kind of change."""
     return change_text(
         seq=record.seq, entity=record.entity, row_id=record.row_id, kind=kind, tx=record.tx,
         at_ms=record.at_ms, wire=wire, cause=cause,

@@ -1,28 +1,36 @@
 """Live delivery: after each commit, the same bytes to all connections that see the same.
 
-A commit wakes the pump; the wake carries nothing and merges. The pump reads the tail of the log
-in memory, judges each record once per view, and writes the same frame to all connections of a
-view that stand at the same cursor. Whoever cannot take it falls back to the log.
+A commit wakes the pump; the wake carries nothing and merges. The pump takes each record of the
+log's tail once, asks the index whom it concerns, and writes the same frame to all of them that
+stand at the same cursor; nobody else is looked at. Whoever can't take it now catches up later:
+from the tail, or from the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 
 from pylon.clock import Clock, iso_ms
+from pylon.policy.audience import Moment
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.database import Database
-from pylon.server.storage.readers import ReadConnection
-from pylon.server.sync.channel import Connection, frame
-from pylon.server.sync.projection import changes_frame, newest_seqs
+from pylon.server.sync.channel import Connection
+from pylon.server.sync.frames import Frame, Frames, Told
+from pylon.server.sync.projection import newest_seqs
 from pylon.server.sync.subscriber import Phase
+from pylon.server.sync.subscription_index import EntityIndex, SubscriptionIndex
 from pylon.server.sync.view import View, make_view
+from pylon.server.sync.windows import SharedWindow, Windows
 
 _log = logging.getLogger("pylon.sync")
 _PUMP_PAUSE_MAX = 0.02
+#: A socket with more than this share of its queue waiting is busy.
+_BUSY_SHARE = 4
+#: How often busy sockets are looked at again.
+_BUSY_SECONDS = 0.02
 
 
 class Pump:
@@ -38,138 +46,286 @@ class Pump:
             database: whose commits are delivered.
             definitions: what views are made of.
             clock: tells the time.
-            queue_bytes_max: a connection with more than this queued falls back to the log.
+            queue_bytes_max: a connection with a quarter of this queued is busy.
             work: has something read for a connection.
         """
         self._database = database
         self._definitions = definitions
         self._clock = clock
-        self._queue_bytes_max = queue_bytes_max
+        self._busy_bytes = queue_bytes_max // _BUSY_SHARE
         self._work = work
-        self._by_view: dict[Hashable, tuple[View, set[Connection]]] = {}
+        self._views: dict[Hashable, View] = {}
+        self._members: dict[View, dict[Connection, None]] = {}
+        self._index = SubscriptionIndex()
+        self.windows = Windows(database, clock)
+        #: Everything through here was delivered to those that could take it.
+        self._position = database.head
+        self._owed: dict[Connection, None] = {}
+        self._held: dict[Connection, None] = {}
         self._handle: asyncio.Handle | None = None
+        self._release: asyncio.Handle | None = None
         self._last_s = 0.0
         #: Changes handed to transports so far.
         self.deliveries = 0
         database.writer.on_commit(self._committed)
 
+    # --- who is there
+
     def enter(self, connection: Connection) -> None:
         """Put a connection into the view of its caller and subscriptions."""
-        self.leave(connection)
-        view = make_view(
-            self._definitions.current, connection.identity,
-            connection.subscriber.subscriptions.values(),
-        )  # fmt: skip
-        shared = self._by_view.setdefault(view.key, (view, set()))
-        shared[1].add(connection)
-        connection.view = shared[0]
+        subscriptions = connection.subscriber.subscriptions.values()
+        made = make_view(self._definitions.current, connection.identity, subscriptions)
+        windows = connection.windows
+        connection.windows = {}
+        for window in self.windows.hold(connection, made, subscriptions):
+            self._index.add_window(window)
+        self._leave_view(connection)
+        for window in self.windows.release(connection, windows):
+            self._index.remove_window(window)
+        view = self._views.get(made.key)
+        if view is None:
+            view = self._views[made.key] = made
+            self._members[view] = {}
+            self._index.add_view(view)
+        self._members[view][connection] = None
+        connection.view = view
+        # What was committed since its cursor is asked again: it may concern the new subscriptions.
         connection.judged = 0
+        self.catch((connection,))
 
     def leave(self, connection: Connection) -> None:
-        """Take a connection out of its view."""
-        if connection.view is None:
+        """Forget a connection and everything that was kept for it."""
+        self._leave_view(connection)
+        windows, connection.windows = connection.windows, {}
+        for window in self.windows.release(connection, windows):
+            self._index.remove_window(window)
+        self._owed.pop(connection, None)
+        self._held.pop(connection, None)
+
+    def _leave_view(self, connection: Connection) -> None:
+        view, connection.view = connection.view, None
+        if view is None:
             return
-        entry = self._by_view.get(connection.view.key)
-        if entry is not None:
-            entry[1].discard(connection)
-            if not entry[1]:
-                del self._by_view[connection.view.key]
-        connection.view = None
+        del self._members[view][connection]
+        if not self._members[view]:
+            del self._members[view], self._views[view.key]
+            self._index.remove_view(view)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return how much is kept: connections in views, views, windows, index by entity."""
+        return {
+            "members": sum(len(those) for those in self._members.values()),
+            "views": len(self._views), "windows": len(self.windows),
+            "owed": len(self._owed), "held": len(self._held), **self._index.sizes,
+        }  # fmt: skip
+
+    # --- a commit
 
     def _committed(self, records: list[LogRecord], head: int) -> None:
-        if self._handle is None and self._by_view:
+        if self._handle is None:
             # Under load the pump rests as long as it worked, so that changes share frames.
             pause = min(self._last_s, _PUMP_PAUSE_MAX)
             self._handle = asyncio.get_running_loop().call_later(pause, self._pump)
 
-    def _pump(self) -> None:
-        self._handle = None
-        started = self._clock.monotonic()
-        now = iso_ms(self._clock.now_ms())
-        reader = self._database.readers.inline
-        for view, members in list(self._by_view.values()):
-            try:
-                self._pump_view(view, members, now, reader)
-            except Exception:  # noqa: BLE001 -- one bad view must not stop the others
-                _log.exception("sync.pump_failed; its connections go on from the log")
-                for connection in members:
-                    connection.subscriber.fall_behind()
-        self._last_s = self._clock.monotonic() - started
-
-    def _pump_view(
-        self, view: View, members: set[Connection], now: str, reader: ReadConnection
-    ) -> None:
-        head = self._database.head
-        standing: dict[tuple[int, int], list[Connection]] = {}
-        for connection in members:
-            if self._is_ready(connection):
-                cursor = connection.subscriber.cursor
-                key = (cursor, max(cursor, connection.judged))
-                standing.setdefault(key, []).append(connection)
-        for (cursor, judged), group in standing.items():
-            if judged >= head and not any(one.owes_changes for one in group):
-                continue
-            records = self._database.tail.since(judged)
-            if records is None:
-                for connection in group:
-                    connection.subscriber.fall_behind()
-                    self._work(connection)
-                continue
-            seen = [one for one in records if one.entity in view.entities]
-            self._deliver(view, group, cursor, head, seen, now, reader)
-
-    def _deliver(
-        self, view: View, group: list[Connection], cursor: int, head: int,
-        records: list[LogRecord], now: str, reader: ReadConnection,
-    ) -> None:  # fmt: skip
-        changes = view.project(records, newest_seqs(records), now, reader)
-        tail = ",".join([text for _, text in changes]).encode()
-        touched = {
-            record.entity
-            for record in records
-            if view.entities[record.entity].windows
-            and view.entities[record.entity].touches_window(record, now, reader)
-        }
-        data = b""
-        at = self._clock.monotonic()
-        for connection in group:
-            if touched:
-                connection.subscriber.mark_windows(lambda one: one.entity.name in touched)
-                self._work(connection)
-            if view.is_steady:
-                connection.judged = head
-            if not changes and not connection.owes_changes:
-                continue
-            if not data:
-                epoch = self._database.epoch
-                data = frame(changes_frame(epoch, cursor, head, tail, more=False))
-            connection.write(data)
-            connection.subscriber.log_sent(head, more=False)
-            connection.owes_changes = False
-            connection.last_sent = at
-            self.deliveries += len(changes)
-
-    def catch_tail(self, connection: Connection) -> None:
-        """Send what was committed while a page was read, before the next page."""
-        if connection.subscriber.cursor < self._database.head and connection.view is not None:
-            self._pump_view(
-                connection.view, {connection}, iso_ms(self._clock.now_ms()),
-                self._database.readers.inline,
-            )  # fmt: skip
-
-    def _is_ready(self, connection: Connection) -> bool:
-        """Tell whether a connection takes live frames now; a slow one falls back to the log."""
-        if connection.is_closed or connection.is_reading:
-            return False
-        if connection.subscriber.phase is not Phase.LIVE:
-            return False
-        if connection.queued_bytes > self._queue_bytes_max:
-            connection.subscriber.fall_behind()
-            return False
-        return True
-
     def owe(self, connection: Connection) -> None:
         """Have the connection get a `changes` through the head, even if it is empty."""
         connection.owes_changes = True
+        self._owed[connection] = None
         if self._handle is None:
             self._handle = asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._handle = None
+        started = self._clock.monotonic()
+        head = self._database.head
+        if head > self._position:
+            self._deliver_through(head)
+            self._position = head
+        owed, self._owed = self._owed, {}
+        self.catch(owed, asked=self._position)
+        self._last_s = self._clock.monotonic() - started
+
+    def _deliver_through(self, head: int) -> None:
+        if not self._members:
+            return
+        records = self._database.tail.since(self._position)
+        told: dict[View, list[Told]] = {}
+        moved: dict[SharedWindow, None] = {}
+        try:
+            if records is not None:
+                self._ask(records, told, moved)
+        except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a change
+            _log.exception("sync.pump_failed; everybody goes on from the log")
+            records = None
+        if records is None:
+            self._send_all_to_the_log()
+            return
+        frames = Frames(self._database.epoch, records, head)
+        for view, changes in told.items():
+            self._send(self._members[view], changes, self._position, frames)
+        for window in moved:
+            self._run_again(window)
+
+    def _run_again(self, window: SharedWindow) -> None:
+        window.wanted += 1
+        for connection, subscription_id in window.holders:
+            connection.subscriber.mark_window(subscription_id)
+            self._work(connection)
+
+    def _ask(
+        self, records: list[LogRecord], told: dict[View, list[Told]],
+        moved: dict[SharedWindow, None],
+    ) -> None:  # fmt: skip
+        now = iso_ms(self._clock.now_ms())
+        reader = self._database.readers.inline
+        newest = newest_seqs(records)
+        moments: dict[EntityIndex, Moment] = {}
+        for record in records:
+            for index in self._index.of(record.entity):
+                moment = moments.get(index)
+                if moment is None:
+                    moment = moments[index] = Moment(index.classes, now, reader)
+                is_newest = newest[record.entity, record.row_id] == record.seq
+                index.tell(record, moment, told, moved, is_newest=is_newest)
+
+    def _send_all_to_the_log(self) -> None:
+        """Have everybody go on from the log: the tail does not reach back to where they are."""
+        for members in self._members.values():
+            for connection in members:
+                connection.subscriber.fall_behind()
+                self._work(connection)
+        for window in self.windows:
+            self._run_again(window)
+
+    def _send(
+        self, connections: Iterable[Connection], changes: list[Told], asked: int, frames: Frames
+    ) -> None:
+        """Write changes to those that can take them now.
+
+        Args:
+            connections: all of one view.
+            changes: what it is told.
+            asked: through here all of them were asked for before.
+            frames: the frames of this pass.
+        """
+        groups: dict[tuple[int, int], list[Connection]] = {}
+        for connection in connections:
+            if not self._is_ready(connection):
+                continue
+            if connection.queued_bytes > self._busy_bytes:
+                self._hold(connection, asked)
+                continue
+            cursor = connection.subscriber.cursor
+            # Who was told more than the others already is told the rest.
+            groups.setdefault((cursor, max(cursor, connection.judged, asked)), []).append(
+                connection
+            )
+        at = self._clock.monotonic()
+        for (cursor, judged), group in groups.items():
+            rest = changes if judged == asked else [one for one in changes if one[0] > judged]
+            if rest:
+                self._write(group, frames.of(rest, cursor), at)
+
+    def _write(self, group: list[Connection], frames: list[Frame], at: float) -> None:
+        for one in frames:
+            for connection in group:
+                connection.write(one.data)
+                connection.subscriber.log_sent(one.through, more=one.more)
+                connection.owes_changes = False
+                connection.last_sent = at
+            self.deliveries += one.changes * len(group)
+            if one.more:
+                for connection in group:
+                    if connection.queued_bytes > self._busy_bytes:
+                        self._hold(connection, one.through)
+                group = [connection for connection in group if not connection.is_held]
+
+    # --- who could not take it
+
+    def _is_ready(self, connection: Connection) -> bool:
+        """Tell whether a connection takes live frames now."""
+        return not (
+            connection.is_reading
+            or connection.is_held
+            or connection.is_closed
+            or connection.subscriber.phase is not Phase.LIVE
+            or connection.view is None
+        )
+
+    def pause(self, connection: Connection) -> None:
+        """Have live frames wait while a piece is read for a connection."""
+        if self._is_ready(connection):
+            connection.judged = max(connection.judged, self._position)
+        connection.is_reading = True
+
+    def resume(self, connection: Connection) -> None:
+        """Send what was committed while a piece was read, before the next one."""
+        connection.is_reading = False
+        self.catch((connection,))
+
+    def _hold(self, connection: Connection, asked: int) -> None:
+        """Have a busy socket drain first; it is told then of what came after `asked`."""
+        connection.judged = max(connection.judged, asked)
+        connection.is_held = True
+        self._held[connection] = None
+        self._look_at_held_soon()
+
+    def _look_at_held_soon(self) -> None:
+        if self._release is None:
+            loop = asyncio.get_running_loop()
+            self._release = loop.call_later(_BUSY_SECONDS, self._look_at_held)
+
+    def _look_at_held(self) -> None:
+        self._release = None
+        drained = [one for one in self._held if one.queued_bytes <= self._busy_bytes // 2]
+        for connection in drained:
+            connection.is_held = False
+            del self._held[connection]
+        self.catch(drained)
+        if self._held:
+            self._look_at_held_soon()
+
+    def catch(self, connections: Iterable[Connection], *, asked: int = 0) -> None:
+        """Bring connections to the head from the tail; those that see the same, together.
+
+        Through `asked` all of them were asked for before.
+        """
+        head = self._database.head
+        groups: dict[tuple[View, int], list[Connection]] = {}
+        for connection in connections:
+            if self._is_ready(connection) and connection.view is not None:
+                judged = max(connection.subscriber.cursor, connection.judged, asked)
+                if judged < head or connection.owes_changes:
+                    groups.setdefault((connection.view, judged), []).append(connection)
+        for (view, judged), group in groups.items():
+            records = self._database.tail.since(judged)
+            changes = None if records is None else self._asked(view, records)
+            if records is None or changes is None:
+                for connection in group:
+                    connection.subscriber.fall_behind()
+                    self._work(connection)
+            else:
+                self._catch_up(group, changes, judged, Frames(self._database.epoch, records, head))
+
+    def _asked(self, view: View, records: list[LogRecord]) -> list[Told] | None:
+        now = iso_ms(self._clock.now_ms())
+        reader = self._database.readers.inline
+        try:
+            return view.project(records, newest_seqs(records), now, reader)
+        except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a change
+            _log.exception("sync.view_failed; its connections go on from the log")
+            return None
+
+    def _catch_up(
+        self, group: list[Connection], changes: list[Told], asked: int, frames: Frames
+    ) -> None:
+        """Send a group what it lacks through the head, which may be nothing."""
+        if changes:
+            self._send(group, changes, asked, frames)
+        at = self._clock.monotonic()
+        for connection in group:
+            if not connection.is_held:
+                connection.judged = frames.head
+                if connection.owes_changes:
+                    self._write([connection], frames.of((), connection.subscriber.cursor), at)

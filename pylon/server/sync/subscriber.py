@@ -7,7 +7,6 @@ order of frames among connections (`hub`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -176,11 +175,10 @@ class Subscriber:
         if self.phase is Phase.LIVE:
             self.phase = Phase.CATCHING_UP
 
-    def mark_windows(self, touches: Callable[[Subscription], bool]) -> None:
-        """Have the windows run again that a change can have moved."""
-        for one in self.subscriptions.values():
-            if one.is_window and one.id not in self.dirty_windows and touches(one):
-                self.dirty_windows.append(one.id)
+    def mark_window(self, subscription_id: str) -> None:
+        """Have a window run again that a change can have moved."""
+        if subscription_id in self.subscriptions and subscription_id not in self.dirty_windows:
+            self.dirty_windows.append(subscription_id)
 
     def check(self) -> None:
         """Assert what must hold after every step."""

@@ -1,13 +1,12 @@
 """Views: callers whose answers cannot differ, and what they see of the log.
 
-Connections with the same facts about their callers and the same filters share one view: a record
-is judged once per view, encoded once, and its bytes go to all of them. A view is valid for one
-pass of the pump at one head; nothing of its answers is kept.
+Connections with the same facts about their callers and the same filters share one view, and the
+same bytes go to all of them. Nothing of its answers is kept: each is asked of the state now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from pylon.app.definition import AppDefinition
@@ -25,22 +24,22 @@ from pylon.server.sync.subscription import Subscription
 class EntityView:
     """How one view sees one entity: the policy's facts and the filters."""
 
-    __slots__ = ("entity", "facts", "filters", "identity", "policy", "windows")
+    __slots__ = ("entity", "facts", "filters", "identity", "policy")
 
     def __init__(
         self, entity: Entity, policy: CompiledPolicy, identity: Identity,
-        filters: tuple[CompiledFilter, ...], windows: tuple[CompiledFilter, ...],
+        filters: Mapping[str, CompiledFilter],
     ) -> None:  # fmt: skip
         self.entity = entity
         self.policy = policy
         self.identity = identity
         self.facts = policy.facts(identity)
+        #: By canonical text; none where only windows look at the entity.
         self.filters = filters
-        self.windows = windows
 
     def judge(self, now: str, reader: ReadConnection) -> Judge:
         """Return the judge of this moment."""
-        policy, facts, filters = self.policy, self.facts, self.filters
+        policy, facts, filters = self.policy, self.facts, tuple(self.filters.values())
         is_system = self.identity.is_system
 
         def ask(row: Row) -> tuple[bool, bool]:
@@ -51,15 +50,6 @@ class EntityView:
 
         return ask
 
-    def touches_window(self, record: LogRecord, now: str, reader: ReadConnection) -> bool:
-        """Tell whether a record can change what a window of this view lists."""
-        for image in (record.before, record.after):
-            if image is None or not any(one.matches(image, now) for one in self.windows):
-                continue
-            if self.policy.judge(self.facts, image, None, None, now, None, reader.exists) is True:
-                return True
-        return False
-
     def clauses(self, now: str) -> tuple[SqlClause, SqlClause]:
         """Return (policy, any filter) as SQL over the columns of `t`."""
         policy = (
@@ -68,13 +58,15 @@ class EntityView:
             else self.policy.clause(self.identity, alias="t", now=now)
         )
         return policy, any_clause(
-            [one.clause(self.identity, alias="t", now=now) for one in self.filters]
+            [one.clause(self.identity, alias="t", now=now) for one in self.filters.values()]
         )
 
     def image_clause(self, now: str) -> SqlClause | None:
         """Return policy and filters over the image `l.before`; None where SQL is not exact."""
         column = "l.before"
-        parts = [one.image_clause(self.identity, column=column, now=now) for one in self.filters]
+        parts = [
+            one.image_clause(self.identity, column=column, now=now) for one in self.filters.values()
+        ]
         if not self.identity.is_system:
             policy = self.policy.image_clause(self.identity, column=column, now=now)
         else:
@@ -100,21 +92,17 @@ class View:
         self.entities = entities
         #: What it shows does not change as time passes.
         self.is_timeless = not any(
-            one.policy.uses_now or any(each.uses_now for each in one.filters)
+            one.policy.uses_now or any(each.uses_now for each in one.filters.values())
             for one in entities.values()
-        )
-        #: What it shows of a row depends on that row alone, not on others nor on the time.
-        self.is_steady = self.is_timeless and not any(
-            one.policy.exists for one in entities.values()
         )
 
     def project(
         self, records: list[LogRecord], newest: dict[tuple[str, str], int], now: str,
         reader: ReadConnection,
-    ) -> list[tuple[int, str]]:  # fmt: skip
-        """Return (seq, change text) of every record that this view sees."""
+    ) -> list[tuple[int, int, bytes]]:  # fmt: skip
+        """Return (seq, transaction, change text) of every record that this view sees."""
         judges: dict[str, Judge] = {}
-        changes: list[tuple[int, str]] = []
+        changes: list[tuple[int, int, bytes]] = []
         for record in records:
             seen = self.entities.get(record.entity)
             if seen is None or not seen.filters:
@@ -125,7 +113,7 @@ class View:
             is_newest = newest[record.entity, record.row_id] == record.seq
             text = project(record, is_newest=is_newest, judge=judge)
             if text is not None:
-                changes.append((record.seq, text))
+                changes.append((record.seq, record.tx, text.encode()))
         return changes
 
 
@@ -142,12 +130,8 @@ def make_view(
         wanted = by_entity[name]
         policy = definition.policies.get(name, Access.READ)
         filters = {one.filter_key: one.filter for one in wanted if not one.is_window}
-        windows = {one.filter_key: one.filter for one in wanted if one.is_window}
-        entities[name] = EntityView(
-            wanted[0].entity, policy, identity, tuple(filters.values()), tuple(windows.values())
-        )
-        key.append((name, policy.class_key(identity), tuple(sorted(filters)),
-                    tuple(sorted(windows))))  # fmt: skip
+        entities[name] = EntityView(wanted[0].entity, policy, identity, filters)
+        key.append((name, policy.class_key(identity), tuple(sorted(filters))))
     return View(tuple(key), entities)
 
 
@@ -157,7 +141,7 @@ def whole_view(definition: AppDefinition, identity: Identity) -> View:
     for entity in definition.schema.entities.values():
         if entity.sync:
             policy = definition.policies.get(entity.name, Access.READ)
-            entities[entity.name] = EntityView(entity, policy, identity, (_EVERYTHING,), ())
+            entities[entity.name] = EntityView(entity, policy, identity, {"": _EVERYTHING})
     return View("whole", entities)
 
 

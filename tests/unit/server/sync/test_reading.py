@@ -2,82 +2,56 @@
 
 from __future__ import annotations
 
-import asyncio
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import AsyncIterator
+from pathlib import Path
 
-from pylon.clock import SystemClock
-from pylon.identity import ANONYMOUS
-from pylon.server.sync.channel import Connection
-from pylon.server.sync.reading import Reading
-from pylon.server.sync.subscriber import Phase, Subscriber
-from pylon.server.sync.subscription import Subscription
+import pytest
 
+from pylon import limits
+from tests.unit.server.sync.hubs import Hubs, half_hydrated, hubs_at, user
 
-class _Transport:
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self.sent.append(data)
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return 0
+NOTES = {"id": "s", "entity": "Note"}
+ANN = user("ann")
 
 
-class _Database:
-    """Answers reads one by one, when the test says so."""
-
-    epoch = "e"
-
-    def __init__(self) -> None:
-        self.asked: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
-        self.readers = self
-
-    async def run(self, read: Any) -> Any:
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.asked.put_nowait(answer)
-        return await answer
-
-    def cursor(self, seq: int) -> str:
-        return f"e:{seq}"
+@pytest.fixture
+async def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hubs]:
+    """A hub whose pages have two rows, and four secret rows of Ann's."""
+    monkeypatch.setattr(limits, "SNAPSHOT_PAGE_ROWS", 2)
+    async with hubs_at(tmp_path) as made:
+        for name in "abcd":
+            await made.put("Note", name, owner="ann", secret=True)
+        yield made
 
 
-class _Reading(Reading):
-    def _visible(self, connection: Connection, wanted: Subscription) -> Any:
-        return None
+async def test_a_page_of_before_is_not_sent_after_starting_over(hubs: Hubs) -> None:
+    """A page asked for before a resync is thrown away: its place is of before."""
+    peer = await half_hydrated(hubs, ANN, NOTES)
+    peer.clear()
+    hubs.hub.resync(peer.connection, "gap")
+    hubs.open_gate()
+    await hubs.settle(peer)
+    assert peer.frames[0]["type"] == "resync"
+    paged = [row["id"] for page in peer.of("snapshot") for row in page["rows"]]
+    assert paged == ["a", "b", "c", "d"]
 
 
-async def test_a_page_of_before_is_not_sent_after_starting_over() -> None:
-    """A page asked for before a resync is thrown away: its caller and its place are of before."""
-    database, transport = _Database(), _Transport()
-    reading = _Reading(
-        database, SystemClock(), 1_000_000,  # type: ignore[arg-type]
-        catch_tail=lambda _: None, resync=lambda *_: None,
-    )  # fmt: skip
-    wanted: Any = SimpleNamespace(
-        id="s", after="k5", total=9, entity=SimpleNamespace(name="Thing"), is_window=False,
-        listed=None,
-    )  # fmt: skip
-    machine = Subscriber("e", phase=Phase.LIVE, cursor=5, subscriptions={"s": wanted})
-    connection = Connection(
-        id="c", identity=ANONYMOUS, address="", user_agent="", subscriber=machine,
-        transport=transport, connected_at_ms=0,  # type: ignore[arg-type]
-    )  # fmt: skip
-    reading.work(connection)
-    before = await database.asked.get()
-    machine.start_over(7)
-    reading.work(connection)
-    before.set_result(('{"id":"of-before"}', None, 5, None))
-    after = await database.asked.get()
-    assert wanted.after == ""
-    after.set_result(('{"id":"of-now"}', None, 7, None))
-    assert connection.reader is not None
-    await connection.reader
-    sent = b"".join(transport.sent)
-    assert b"of-before" not in sent
-    assert b"of-now" in sent
-    assert wanted.after is None
+@pytest.mark.parametrize("what", ["page", "window"])
+async def test_what_was_read_for_who_he_was_is_not_sent_to_who_he_is(hubs: Hubs, what: str) -> None:
+    """A page or window that is being read as the caller changes goes nowhere."""
+    window = {"id": "w", "entity": "Note", "order": ["rank"], "limit": 2}
+    if what == "page":
+        peer = await half_hydrated(hubs, ANN, NOTES, window)
+    else:
+        hubs.shut_gate()
+        peer = hubs.connect(ANN, NOTES, window)
+        await hubs.until(lambda: hubs.reads == 1)
+    peer.clear()
+    hubs.sessions.now["ann"] = user("bob")
+    hubs.sessions.end(None, "ann", "identity_changed")
+    hubs.open_gate()
+    await hubs.settle(peer)
+    frames = peer.frames
+    assert frames[0]["type"] == "resync"
+    assert [one["rows"] for one in frames if one["type"] in ("snapshot", "window")] == [[], []]
+    assert peer.ids == set()

@@ -1,0 +1,315 @@
+"""Who follows what: from a change to the views and windows that it concerns, and no others.
+
+Pure. Filters stand by one of their equality terms, so that a change meets those that could match
+and not all there are; who may see the row is asked once for all classes of callers
+(`policy.audience`). What does not live here: telling them (`pump`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pylon.policy import ir
+from pylon.policy.audience import ALL, NONE, Classes, Facts, Moment, Some
+from pylon.policy.compiled import CompiledFilter, CompiledPolicy
+from pylon.schema.model import Row
+from pylon.server.storage.change_log import LogRecord
+from pylon.server.sync.frames import Told
+from pylon.server.sync.projection import text_of
+from pylon.server.sync.view import EntityView, View
+from pylon.server.sync.windows import SharedWindow
+
+_log = logging.getLogger("pylon.sync")
+#: Callers by class; None are those for whom policies are lifted.
+ByClass = dict[Facts | None, dict[Any, None]]
+
+
+@dataclass(slots=True, eq=False)
+class Wanted:
+    """One filter that somebody follows, and who does."""
+
+    key: str
+    filter: CompiledFilter
+    term: tuple[str, tuple[Any, ...]] | None
+    views: ByClass = field(default_factory=dict)
+    windows: ByClass = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """What an image of a row is to those who follow its entity."""
+
+    row: Row
+    wanted: list[Wanted]
+    audience: Some
+
+    def views(self) -> dict[View, None]:
+        """Return the views that it is in."""
+        found: dict[View, None] = {}
+        for one in self.wanted:
+            _collect(one.views, self.audience, found)
+        return found
+
+    def windows(self) -> dict[SharedWindow, None]:
+        """Return the windows that it is in, or could be."""
+        found: dict[SharedWindow, None] = {}
+        for one in self.wanted:
+            if one.windows:
+                _collect(one.windows, self.audience, found)
+        return found
+
+
+def _collect(by_class: ByClass, audience: Some, found: dict[Any, None]) -> None:
+    if not audience.is_all_but and len(audience.named) < len(by_class):
+        for facts in (None, *audience.named):
+            found.update(by_class.get(facts, ()))
+        return
+    for key, those in by_class.items():
+        if key is None or key in audience:
+            found.update(those)
+
+
+class EntityIndex:
+    """Who follows one entity under one policy."""
+
+    def __init__(self, policy: CompiledPolicy) -> None:
+        self.policy = policy
+        self.classes = Classes()
+        self._wanted: dict[str, Wanted] = {}
+        self._by_field: dict[str, dict[Any, dict[Wanted, None]]] = {}
+        self._rest: dict[Wanted, None] = {}
+
+    @property
+    def size(self) -> int:
+        """Return how many filters are followed; 0 means that nothing at all is kept."""
+        assert bool(self._wanted) == bool(self._rest or self._by_field)
+        return len(self._wanted) + len(self.classes)
+
+    # --- coming and going
+
+    def add_view(self, view: View, seen: EntityView) -> None:
+        """Take a view in."""
+        for key, one in seen.filters.items():
+            self._follow(key, one).views.setdefault(self._enter(seen), {})[view] = None
+
+    def remove_view(self, view: View, seen: EntityView) -> None:
+        """Take a view out."""
+        for key in seen.filters:
+            self._leave(self._wanted[key], self._wanted[key].views, _class_of(seen), view)
+
+    def add_window(self, window: SharedWindow) -> None:
+        """Take a window in."""
+        wanted = self._follow(window.filter_key, window.filter)
+        wanted.windows.setdefault(self._enter(window.seen), {})[window] = None
+
+    def remove_window(self, window: SharedWindow) -> None:
+        """Take a window out."""
+        wanted = self._wanted[window.filter_key]
+        self._leave(wanted, wanted.windows, _class_of(window.seen), window)
+
+    def _enter(self, seen: EntityView) -> Facts | None:
+        facts = _class_of(seen)
+        if facts is not None:
+            self.classes.add(facts)
+        return facts
+
+    def _leave(self, wanted: Wanted, table: ByClass, facts: Facts | None, one: Any) -> None:
+        del table[facts][one]
+        if not table[facts]:
+            del table[facts]
+        if facts is not None:
+            self.classes.remove(facts)
+        if not wanted.views and not wanted.windows:
+            self._forget(wanted)
+
+    def _follow(self, key: str, one: CompiledFilter) -> Wanted:
+        wanted = self._wanted.get(key)
+        if wanted is None:
+            wanted = self._wanted[key] = Wanted(key, one, equality_term(one))
+            if wanted.term is None:
+                self._rest[wanted] = None
+            else:
+                name, values = wanted.term
+                by_value = self._by_field.setdefault(name, {})
+                for value in values:
+                    by_value.setdefault(value, {})[wanted] = None
+        return wanted
+
+    def _forget(self, wanted: Wanted) -> None:
+        del self._wanted[wanted.key]
+        if wanted.term is None:
+            del self._rest[wanted]
+            return
+        name, values = wanted.term
+        by_value = self._by_field[name]
+        for value in dict.fromkeys(values):
+            del by_value[value][wanted]
+            if not by_value[value]:
+                del by_value[value]
+        if not by_value:
+            del self._by_field[name]
+
+    # --- asking
+
+    def matching(self, row: Row, now: str) -> list[Wanted]:
+        """Return the filters that select a row."""
+        candidates = list(self._rest)
+        for name, by_value in self._by_field.items():
+            candidates += by_value.get(row.get(name), ())
+        return [one for one in candidates if one.filter.matches(row, now)]
+
+    def _image(self, row: Row | None, moment: Moment) -> _Image | None:
+        """Return what an image is to whom; None where nobody asks for it."""
+        if row is None:
+            return None
+        wanted = self.matching(row, moment.now)
+        if not wanted:
+            return None
+        return _Image(row, wanted, self._audience(row, moment))
+
+    def _audience(self, row: Row, moment: Moment) -> Some:
+        if not len(self.classes):
+            return ALL  # only those for whom policies are lifted
+        try:
+            return self.policy.audience.of(moment, row)
+        except Exception:  # noqa: BLE001 -- whatever goes wrong denies
+            _log.exception("policy.failed %s denied, row %s", self.policy.where, row.get("id"))
+            return NONE
+
+    def tell(
+        self, record: LogRecord, moment: Moment, told: dict[View, list[Told]],
+        moved: dict[SharedWindow, None], *, is_newest: bool,
+    ) -> None:  # fmt: skip
+        """Note what each view is told of a record, and which windows it can have moved.
+
+        Args:
+            record: the record with its images.
+            moment: what is asked in this pass, of the state now.
+            told: what each view is told, added to.
+            moved: windows to run again, added to.
+            is_newest: no later record of the same row exists.
+        """
+        before = self._image(record.before, moment)
+        after = self._image(record.after, moment)
+        for image in (before, after):
+            for window in image.windows() if image is not None else ():
+                if window.can_be_moved_by(image.row):  # type: ignore[union-attr]
+                    moved[window] = None
+        was_in = {} if before is None else before.views()
+        is_in = after.views() if after is not None and is_newest else {}
+        if not was_in and not is_in:
+            return
+        texts: dict[tuple[str, str | None], Told] = {}
+
+        def note(view: View, kind: str, cause: str | None = None) -> None:
+            one = texts.get((kind, cause))
+            if one is None:
+                wire = None if kind == "delete" else record.wire
+                text = text_of(record, kind, wire=wire, cause=cause).encode()
+                one = texts[kind, cause] = (record.seq, record.tx, text)
+            told.setdefault(view, []).append(one)
+
+        for view in is_in:
+            note(view, "update" if view in was_in else "insert")
+        allowed = NONE
+        if record.after is not None and is_newest and len(was_in) > len(is_in.keys() & was_in):
+            allowed = after.audience if after is not None else self._audience(record.after, moment)
+        for view in was_in:
+            if view in is_in:
+                continue
+            if record.after is None or not is_newest:
+                note(view, "delete")
+            else:
+                facts = _class_of(view.entities[record.entity])
+                is_allowed = facts is None or facts in allowed
+                note(view, "delete", "filtered" if is_allowed else "hidden")
+
+
+def _class_of(seen: EntityView) -> Facts | None:
+    return None if seen.identity.is_system else seen.facts
+
+
+class SubscriptionIndex:
+    """The indexes of all entities; one is kept only while somebody follows it."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[CompiledPolicy, EntityIndex]] = {}
+
+    def of(self, entity: str) -> Iterator[EntityIndex]:
+        """Yield who follows an entity: one index, or two while an app is reloaded."""
+        yield from self._of.get(entity, {}).values()
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Return how much is kept by entity."""
+        return {name: sum(one.size for one in those.values()) for name, those in self._of.items()}
+
+    def add_view(self, view: View) -> None:
+        """Take a view in."""
+        for name, seen in view.entities.items():
+            if seen.filters:
+                self._index(name, seen).add_view(view, seen)
+
+    def remove_view(self, view: View) -> None:
+        """Take a view out."""
+        for name, seen in view.entities.items():
+            if seen.filters:
+                self._index(name, seen).remove_view(view, seen)
+                self._drop_if_empty(name, seen)
+
+    def add_window(self, window: SharedWindow) -> None:
+        """Take a window in."""
+        self._index(window.seen.entity.name, window.seen).add_window(window)
+
+    def remove_window(self, window: SharedWindow) -> None:
+        """Take a window out."""
+        name = window.seen.entity.name
+        self._index(name, window.seen).remove_window(window)
+        self._drop_if_empty(name, window.seen)
+
+    def _index(self, name: str, seen: EntityView) -> EntityIndex:
+        those = self._of.setdefault(name, {})
+        index = those.get(seen.policy)
+        if index is None:
+            index = those[seen.policy] = EntityIndex(seen.policy)
+        return index
+
+    def _drop_if_empty(self, name: str, seen: EntityView) -> None:
+        if not self._of[name][seen.policy].size:
+            del self._of[name][seen.policy]
+            if not self._of[name]:
+                del self._of[name]
+
+
+def equality_term(one: CompiledFilter) -> tuple[str, tuple[Any, ...]] | None:
+    """Return (field, values) such that a row can match only where the field has one of them.
+
+    Of several terms the one with the fewest values; of those, one over a field that is not true
+    or false, which would tell too little apart. None where no equality has to hold.
+    """
+    condition = one.condition
+    items = condition.items if isinstance(condition, ir.Conjunction) else (condition,)
+    terms = [term for term in map(_term, items) if term is not None]
+    return min(terms, key=lambda term: (isinstance(term[1][0], bool), len(term[1])), default=None)
+
+
+def _term(condition: ir.Condition) -> tuple[str, tuple[Any, ...]] | None:
+    match condition:
+        case ir.Conjunction(items):
+            return next((term for term in map(_term, items) if term is not None), None)
+        case ir.Cmp("==", ir.Column("data", name), ir.Const(value)) if value is not None:
+            return name, (value,)
+        case ir.Member(ir.Column("data", name), items):
+            values = tuple(item.value for item in items if isinstance(item, ir.Const))
+            return (name, values) if values and len(values) == len(items) else None
+        case ir.Disjunction(items):
+            terms = [_term(item) for item in items]
+            present = [term for term in terms if term is not None]
+            if len(present) < len(terms) or len({name for name, _ in present}) != 1:
+                return None
+            return present[0][0], tuple(value for _, values in present for value in values)
+        case _:
+            return None
