@@ -17,7 +17,7 @@ from pylon.app.annotations import AnnotationMistake
 from pylon.app.rows import AppRow, row_to_wire
 from pylon.app.tojson import to_json
 from pylon.schema.decimals import parse_decimal
-from pylon.schema.describe import field_json_schema, ts_type
+from pylon.schema.describe import field_json_schema, ts_name, ts_type
 from pylon.schema.fieldtypes import FIELD_TYPES
 from pylon.schema.jsontree import check_json
 from pylon.schema.model import Field, FieldKind
@@ -326,7 +326,7 @@ def row_of(entity: str) -> ArgType:
         return row_to_wire(value)
 
     return ArgType(
-        typescript=entity,
+        typescript=ts_name(entity),
         schema={"$ref": f"#/components/schemas/{entity}"},
         decode=_null,
         encode=encode,

@@ -40,6 +40,8 @@ def action_for(relative: Path) -> ReloadAction:
     """Return what a change of this one file calls for."""
     if relative.name in _RESTART_NAMES and len(relative.parts) == 1:
         return ReloadAction.RESTART
+    if relative.name.endswith(".gen.ts"):
+        return ReloadAction.NOTHING  # types of the app: no browser reads them
     if relative.parts and relative.parts[0] == "web":
         return ReloadAction.REFRESH_PAGES
     if relative.suffix == ".py":

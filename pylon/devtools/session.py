@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pylon.app.loader import compile_sources
 from pylon.clock import Clock
 from pylon.devtools.check_process import CheckProcess
+from pylon.devtools.codegen.keeper import TypesKeeper
 from pylon.devtools.reload import ReloadAction, ReloadPlan, plan_reload
 from pylon.devtools.watch import IGNORED_FOLDERS, is_watched, watch
 from pylon.errors import PylonError
@@ -93,17 +94,25 @@ class DevSession:
         self._listener = listener
         self._clock = clock
         self._stop = asyncio.Event()
+        #: Set once saves are looked for.
+        self.is_watching = asyncio.Event()
         self._hashes: dict[Path, str | None] = {}
         self._check = CheckProcess(root)
+        self._types = TypesKeeper(root)
 
     async def run(self) -> None:
         """Watch and act until `stop()`; the checker ends with it."""
         self._hashes = await asyncio.to_thread(_hash_tree, self._root)
         await self._check.start()
+        keeper = asyncio.get_running_loop().create_task(self._types.run(), name="pylon-types")
+        self._types.ask()
+        self.is_watching.set()
         try:
             async for changed in watch(self._root, stop=self._stop):
                 await self.act_on(changed)
         finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
             await self._check.stop()
 
     def stop(self) -> None:
@@ -136,6 +145,8 @@ class DevSession:
             plan=_plan_in_words(outcome.get("plan")),
         )
         self._listener(report)
+        if report.ok and plan.action is not ReloadAction.REFRESH_PAGES:
+            self._types.ask()
         return report
 
     async def _carry_out(self, action: ReloadAction, files: tuple[Path, ...]) -> dict[str, Any]:

@@ -12,6 +12,23 @@ _ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 _SEQ = {"type": "integer", "minimum": 1, "description": "The number of the row's last change."}
 _SAFE = {"minimum": -limits.SAFE_INTEGER_MAX, "maximum": limits.SAFE_INTEGER_MAX}
 
+#: Names that TypeScript, or the generated file, has for something else.
+_TAKEN = frozenset(
+    """
+    any as async await bigint boolean break case catch class const continue debugger declare default
+    delete do else enum export extends false finally for from function get if implements import in
+    infer instanceof interface is keyof let module namespace never new null number object of package
+    private protected public readonly require return set static string super switch symbol this
+    throw true try type typeof undefined unique unknown var void while with yield
+    App Array Date Promise Readonly ReadonlyArray Record
+    """.split()  # noqa: SIM905 -- eighty names read better as words
+)
+
+
+def ts_name(entity: str) -> str:
+    """Return the name of an entity's rows in TypeScript: its own, unless that is taken."""
+    return f"{entity}_" if entity in _TAKEN else entity
+
 
 def ts_type(field: Field) -> str:
     """Return the TypeScript type of the field's JSON."""
@@ -134,5 +151,5 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
 
 __all__ = [
     "field_json_schema", "insert_json_schema", "json_schema", "patch_json_schema",
-    "ts_type",
+    "ts_name", "ts_type",
 ]  # fmt: skip

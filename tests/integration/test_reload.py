@@ -12,6 +12,7 @@ import pytest
 
 from pylon.cli.address import check_settings
 from pylon.clock import SystemClock
+from pylon.devtools.codegen.app import MARK
 from pylon.devtools.session import DevSession, ReloadReport
 from pylon.supervisor.lifecycle import ProcessState
 from pylon.supervisor.supervisor import Supervisor
@@ -64,6 +65,8 @@ class Live:
         await self.supervisor.until(ProcessState.RUNNING, ProcessState.FAILED, timeout_s=20)
         self.served.port = self.supervisor.port
         self._task = asyncio.create_task(self.session.run())
+        async with asyncio.timeout(20):
+            await self.session.is_watching.wait()
         await asyncio.sleep(0.6)  # the watch is set up
 
     async def stop(self) -> None:
@@ -237,6 +240,21 @@ async def test_a_lossy_save_waits_for_consent(live: Start) -> None:
     assert answer["ok"], answer
     assert "size" not in (await ada.get("/api/entities/Thing")).body["rows"][0]
     assert list((one.project / ".pylon" / "backups").iterdir())
+
+
+async def test_generated_types_follow_a_save(live: Start) -> None:
+    """What `pylon codegen` once wrote is written again, at the start and with each good save."""
+    one = await live()
+    target = one.project / "web" / "pylon.gen.ts"
+    assert not target.exists()
+    target.parent.mkdir()
+    target.write_text(f"{MARK} once\n")
+    report = await one.save(APP.replace("    name: str\n", "    name: str\n    size: int = 7\n"))
+    assert report.ok, report.mistakes
+    async with asyncio.timeout(15):
+        while "readonly size: number;" not in target.read_text():
+            await asyncio.sleep(0.05)
+    assert one.reports.empty()
 
 
 async def test_a_page_is_told_to_load_again(live: Start) -> None:

@@ -14,7 +14,7 @@ import type { Store } from "./store.ts";
 import { IndexedDbStore } from "./store-indexeddb.ts";
 import { MemoryStore } from "./store-memory.ts";
 import type {
-  AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, InsertOf, LooseOptions, OptimisticTransaction,
+  AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, InsertOf, LooseOptions, OptimisticTransaction,
   PatchOf, QueryOptions, ReturnOf, Row, RowOf, UntypedName, UpdateOptions, Values,
 } from "./types.ts";
 
@@ -142,7 +142,7 @@ export class Database<A extends AppTypes = AnyApp> {
   }
 
   /** Calls a function of the app. A mutation waits its turn, offline too; others need the server. */
-  call<F extends FunctionName<A>>(name: F, args: ArgsOf<A, F>, options?: CallOptions): Promise<ReturnOf<A, F>>;
+  call<F extends FunctionName<A>>(name: F, ...given: Given<ArgsOf<A, F>, CallOptions<A>>): Promise<ReturnOf<A, F>>;
   call<T>(name: UntypedName<A>, args?: Values, options?: CallOptions): Promise<T>;
   async call(name: string, args: object = {}, options: CallOptions = {}): Promise<unknown> {
     const given = plain(args) as JsonObject;

@@ -11,6 +11,6 @@ export { LiveRow } from "./row.ts";
 export type { Store, StoreContents } from "./store.ts";
 export { MemoryStore } from "./store-memory.ts";
 export type {
-  AnyApp, AppTypes, CallOptions, EntityTypes, Filter, FunctionTypes, LooseOptions, OptimisticTransaction,
-  QueryOptions, Row, UpdateOptions, Values,
+  AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, InsertOf,
+  LooseOptions, OptimisticTransaction, PatchOf, QueryOptions, ReturnOf, Row, RowOf, UpdateOptions, Values,
 } from "./types.ts";

@@ -357,6 +357,7 @@ export type ErrorCode =
   | "ABORTED"
   | "ADDRESS_IN_USE"
   | "APP_ERROR"
+  | "BAD_REQUEST"
   | "CONFLICT"
   | "FORBIDDEN_ORIGIN"
   | "FUNCTION_TIMEOUT"

@@ -47,16 +47,19 @@ export type ReturnOf<A extends AppTypes, F extends FunctionName<A>> = A["functio
 /** A name where the app's types are not known; nothing where they are, so that mistakes are errors. */
 export type UntypedName<A extends AppTypes> = AnyApp extends A ? string : never;
 
-/** The comparisons of one field. A `Date` may stand for a time. */
-export type FieldFilter<V> = V | null | (V extends string ? Date : never) | {
-  readonly "=="?: V | null;
-  readonly "!="?: V | null;
-  readonly "<"?: V;
-  readonly "<="?: V;
-  readonly ">"?: V;
-  readonly ">="?: V;
-  readonly in?: readonly (V | null)[];
-  readonly "not in"?: readonly (V | null)[];
+/** What a value may be compared with. A `Date` may stand for a time. */
+export type Operand<V> = V | (V extends string ? (string extends V ? Date : never) : never);
+
+/** The comparisons of one field. */
+export type FieldFilter<V> = Operand<V> | null | {
+  readonly "=="?: Operand<V> | null;
+  readonly "!="?: Operand<V> | null;
+  readonly "<"?: Operand<V>;
+  readonly "<="?: Operand<V>;
+  readonly ">"?: Operand<V>;
+  readonly ">="?: Operand<V>;
+  readonly in?: readonly (Operand<V> | null)[];
+  readonly "not in"?: readonly (Operand<V> | null)[];
   readonly contains?: V extends readonly (infer I)[] ? I : V;
   readonly startsWith?: string;
 };
@@ -85,18 +88,21 @@ export interface LooseOptions {
 }
 
 /** What an optimistic function may do: a guess at what the server will do, seen at once. */
-export interface OptimisticTransaction {
-  get(entity: string, id: string): WireRow | undefined;
-  list(entity: string, where?: Values): readonly WireRow[];
+export interface OptimisticTransaction<A extends AppTypes = AnyApp> {
+  get<E extends EntityName<A>>(entity: E, id: string): RowOf<A, E> | undefined;
+  list<E extends EntityName<A>>(entity: E, where?: Filter<RowOf<A, E>>): readonly RowOf<A, E>[];
   /** Returns the id: give it to the function as an argument, so that both mean the same row. */
-  insert(entity: string, values: Values): string;
-  update(entity: string, id: string, values: Values): void;
-  delete(entity: string, id: string): void;
+  insert<E extends EntityName<A>>(entity: E, values: InsertOf<A, E>): string;
+  update<E extends EntityName<A>>(entity: E, id: string, values: PatchOf<A, E>): void;
+  delete(entity: EntityName<A>, id: string): void;
 }
 
-export interface CallOptions {
-  readonly optimistic?: (tx: OptimisticTransaction) => void;
+export interface CallOptions<A extends AppTypes = AnyApp> {
+  readonly optimistic?: (tx: OptimisticTransaction<A>) => void;
 }
+
+/** What follows the name in a call: arguments may be left out where the function needs none. */
+export type Given<T, O> = Record<string, never> extends T ? [args?: T, options?: O] : [args: T, options?: O];
 
 export interface UpdateOptions {
   /** Only if the row is still as of this `_seq`; CONFLICT otherwise. */

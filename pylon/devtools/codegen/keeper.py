@@ -1,0 +1,55 @@
+"""Keeps a project's generated files current while it is developed.
+
+A process of its own loads the app for it: the one that watches must not run the app's code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from pylon.devtools.codegen.files import generated_files
+
+_log = logging.getLogger("pylon.codegen")
+_SECONDS_MAX = 30.0
+
+
+class TypesKeeper:
+    """Writes what `pylon codegen` once wrote again, each time that it is asked to."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._wanted = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have the files written soon; asking again meanwhile is one more time, not many."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            for path in await asyncio.to_thread(generated_files, self._root):
+                await self._write(path.relative_to(self._root))
+
+    async def _write(self, path: Path) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pylon", "codegen", str(self._root), "--out", str(path),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(_SECONDS_MAX):
+                _, said = await process.communicate()
+        except TimeoutError:
+            _log.warning("codegen.failed %s took longer than %g s", path, _SECONDS_MAX)
+        else:
+            if process.returncode:
+                _log.warning("codegen.failed %s: %s", path, said.decode(errors="replace")[-500:])
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
