@@ -16,7 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
-from pylon import paths
+from pylon import paths, sqlite
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.config import ServerConfig, apply_dotenv, load_config
@@ -100,6 +100,9 @@ class RuntimeProcess:
         except PylonError as error:
             report_failure(error)
             return 1
+        except (OSError, sqlite.Error) as error:
+            report_failure(_not_started(error))
+            return 1
         if not self._given.detach:
             _watch_parent(loop, runtime)
         _calm_collector()
@@ -110,6 +113,12 @@ class RuntimeProcess:
         await runtime.stop()
         await _end_tasks()
         return 0
+
+
+def _not_started(error: Exception) -> PylonError:
+    """Return what a start says that met the disk and not a mistake of the app."""
+    hint = "look at the disk's space and at who may write to .pylon and to the state folder"
+    return PylonError(f"the runtime could not start: {error}", hint=hint)
 
 
 async def _end_tasks() -> None:

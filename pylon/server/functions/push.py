@@ -11,7 +11,8 @@ from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.storage import operations
 from pylon.server.storage.transaction import Transaction
-from pylon.server.storage.writer import Committed, Writer
+from pylon.server.storage.units import Committed
+from pylon.server.storage.writer import Writer
 
 
 async def push_each(
@@ -51,7 +52,11 @@ def _stopped_at_retry(outcomes: list[Outcome]) -> list[Outcome]:
     """Have everything behind a retry be sent again, also what needed no transaction to fail."""
     for place, one in enumerate(outcomes):
         if one.status is Status.RETRY:
-            again = refused(Unavailable("an operation before this one must be retried"))
+            again = refused(
+                Unavailable(
+                    "an operation before this one must be retried", reason="earlier_operation"
+                )
+            )
             rest = outcomes[place + 1 :]
             return [
                 *outcomes[: place + 1],

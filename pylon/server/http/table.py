@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
+from pylon.errors import Unavailable
 from pylon.server.http import (
     admin,
     auth,
@@ -26,8 +29,10 @@ async def health(exchange: Exchange) -> web.StreamResponse:
     """GET /api/health; `?full=1` for the owner adds versions, modes and sizes."""
     services = exchange.services
     definition, database = services.definitions.current, services.database
-    answer = {
-        "status": database.writer.health if not services.is_stopping else "stopping",
+    # Why in detail is the owner's business (I76).
+    status = "stopping" if services.is_stopping else database.writer.health.partition(":")[0]
+    answer: dict[str, Any] = {
+        "status": status,
         "app": definition.name,
         "version": definition.version,
         "head": str(database.cursor()),
@@ -36,7 +41,10 @@ async def health(exchange: Exchange) -> web.StreamResponse:
     if flag(exchange.query().get("full")):
         demand_owner(exchange)
         answer = {**status_of(services), **answer}
-    return json_value(answer, 200 if answer["status"] == "ok" else 503)
+    if status == "ok":
+        return json_value(answer)
+    unwell = Unavailable("the runtime does not take writes at the moment", reason=status)
+    return json_value({**answer, "error": unwell.to_wire()}, unwell.http_status)
 
 
 def make_router(*, is_dev: bool) -> Router:

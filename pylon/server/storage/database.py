@@ -7,6 +7,9 @@ records.
 from __future__ import annotations
 
 import asyncio
+import logging
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +32,15 @@ from pylon.sqlite import (
     THREADS,
     Connection,
     Engine,
+    Error,
     RawConnection,
     has_wal_reset_fault,
 )
 
+_log = logging.getLogger("pylon.storage")
 _WITNESS_SECONDS = 1.0
+#: Free bytes below which a write is not worth a try.
+_ROOM_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +148,12 @@ class Database:
         finally:
             # Whatever happened to the writer: threads must end, or the process never does.
             await self.readers.close()
-            try:
+            with suppress(Error, ValueError):  # the next start reads what lies in the WAL
                 await self._connection.run(_checkpoint_fully)
-            finally:
+            with suppress(Error, ValueError):
                 await self._connection.close()
-                self._lock.release()
-        self._witness.write(self.head)
+            self._lock.release()
+        self._write_witness()
 
     # --- what others ask
 
@@ -198,10 +205,15 @@ class Database:
 
     # --- trouble
 
+    def has_room(self) -> bool:
+        """Tell whether the disk has room enough to try again."""
+        return shutil.disk_usage(self.folder).free >= _ROOM_BYTES
+
     async def recover(self) -> Connection:
         """Close every connection, open them again, verify, and read head and epoch anew."""
         await self.readers.close()
-        await self._connection.close()
+        with suppress(ValueError):  # closed already, by a recovery that failed
+            await self._connection.close()
         connection = await self._engine.open_writer(self.path, synchronous=self._synchronous)
         check = await connection.run(lambda raw: raw.execute("PRAGMA quick_check(1)").fetchone()[0])
         if check != "ok":
@@ -233,8 +245,16 @@ class Database:
         while True:
             await self.clock.sleep(_WITNESS_SECONDS)
             if self.head != written:
-                written = self.head
-                self._witness.write(written)
+                head = self.head
+                written = head if self._write_witness() else written
+
+    def _write_witness(self) -> bool:
+        try:
+            self._witness.write(self.head)
+        except OSError as error:  # a full disk, say: a head that is too low only notices less
+            _log.warning("storage.witness_failed %s", error)
+            return False
+        return True
 
 
 def _create_system_tables(raw: Any) -> None:

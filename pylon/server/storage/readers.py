@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pylon import limits
 from pylon.clock import Clock
-from pylon.errors import FunctionTimeout
+from pylon.errors import FunctionTimeout, Unavailable
 from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Entity, Row, Schema, Value
 from pylon.server.storage.tables import EntityTable
@@ -63,6 +63,10 @@ class ReadConnection:
         return self.raw.execute(sql, params).fetchall()
 
 
+def _recovering() -> Unavailable:
+    return Unavailable("the database is being opened again", reason="recovering")
+
+
 class Readers:
     """The read-only connections of one database."""
 
@@ -75,13 +79,13 @@ class Readers:
         self._opened: list[Connection] = []
         self._schema = Schema(entities={})
         self._tables: Mapping[str, EntityTable] = {}
-        self.inline: ReadConnection
+        self._inline_reads: ReadConnection | None = None
 
     async def open(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
         """Open all connections."""
         self._schema, self._tables = schema, tables
         self._inline = await self._engine.open_reader(self._path)
-        self.inline = ReadConnection(self._inline.raw, schema, tables)
+        self._inline_reads = ReadConnection(self._inline.raw, schema, tables)
         for _ in range(READERS):
             connection = await self._engine.open_reader(self._path)
             self._opened.append(connection)
@@ -91,7 +95,14 @@ class Readers:
         """Read by a new schema from now on."""
         self._schema, self._tables = schema, tables
         if self._inline is not None:
-            self.inline = ReadConnection(self._inline.raw, schema, tables)
+            self._inline_reads = ReadConnection(self._inline.raw, schema, tables)
+
+    @property
+    def inline(self) -> ReadConnection:
+        """Return the reads on the loop; raises Unavailable while the file is opened again."""
+        if self._inline_reads is None:
+            raise _recovering()
+        return self._inline_reads
 
     @property
     def has_free(self) -> bool:
@@ -101,7 +112,9 @@ class Readers:
     async def close(self) -> None:
         """Close all connections and end their threads."""
         connections = [*self._opened, *([self._inline] if self._inline else [])]
-        self._opened, self._inline, self._pool = [], None, asyncio.LifoQueue()
+        self._opened, self._inline, self._inline_reads = [], None, None
+        while not self._pool.empty():  # whoever waits for one gets it when all are open again
+            self._pool.get_nowait()
         for connection in connections:
             await connection.close()
 
@@ -133,6 +146,10 @@ class Readers:
         except OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) == SQLITE_INTERRUPT:
                 raise FunctionTimeout(f"reading took longer than {timeout_s:g} s") from error
+            raise
+        except ValueError as error:
+            if connection not in self._opened:  # closed before its turn came
+                raise _recovering() from error
             raise
         finally:
             if connection in self._opened:

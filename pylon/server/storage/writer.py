@@ -13,19 +13,17 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pylon import limits
 from pylon.clock import Clock
 from pylon.errors import PylonError, Unavailable
-from pylon.server.storage.batch import Batch, BatchLost, SavepointsNeeded, Work, as_pylon_error
+from pylon.server.storage.batch import Batch, BatchLost, SavepointsNeeded, Work
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.transaction import Transaction
+from pylon.server.storage.units import FunctionWork, Refusal, Unit
 from pylon.sqlite import SQLITE_FULL, Connection, Error, RawConnection
 
-T = TypeVar("T")
-Refusal = Callable[[Transaction, PylonError], Any]
 CommitListener = Callable[[list[LogRecord], int], None]
 
 _log = logging.getLogger("pylon.storage")
@@ -34,83 +32,11 @@ _CHECKPOINT_RECORDS_IDLE = 2_000
 _CHECKPOINT_RECORDS_BUSY = 20_000
 #: How long statements hold the loop before others get a turn.
 _HOLD_SECONDS = 0.002
-
-
-@dataclass(frozen=True, slots=True)
-class Committed(Generic[T]):
-    """What an operation returned, and the head right after it."""
-
-    value: T
-    seq: int
-
-
-class _Callbacks:
-    """A function as an operation: nothing is known of it, so it gets a savepoint."""
-
-    __slots__ = ("_on_refused", "_work")
-    is_plain = False
-
-    def __init__(self, work: Callable[[Transaction], Any], on_refused: Refusal | None) -> None:
-        self._work = work
-        self._on_refused = on_refused
-
-    def run(self, transaction: Transaction) -> Any:
-        return self._work(transaction)
-
-    def refuse(self, transaction: Transaction, error: PylonError) -> None:
-        if self._on_refused is not None:
-            self._on_refused(transaction, error)
-
-
-class _Unit:
-    """What was submitted at once: its operations, in order, and the one future of its answer."""
-
-    __slots__ = ("future", "is_group", "look_up", "lost", "outcomes", "seq", "works")
-
-    def __init__(
-        self, works: Sequence[Work], future: asyncio.Future[Any], *, is_group: bool,
-        look_up: Callable[[Transaction], None] | None = None,
-    ) -> None:  # fmt: skip
-        self.works = works
-        self.future = future
-        self.is_group = is_group
-        self.look_up = look_up
-        self.outcomes: list[Any] = []
-        #: Operations that lost a batch, by their place, and why: they are not run again.
-        self.lost: dict[int, PylonError] = {}
-        self.seq = 0
-
-    def run(self, batch: Batch) -> None:
-        """Run the operations; one that must be retried stops those behind it."""
-        outcomes = self.outcomes = []
-        if self.look_up is not None:
-            self.look_up(batch.transaction)
-        for place, work in enumerate(self.works):
-            try:
-                outcome = self.lost.get(place) or batch.run(work)
-            except BatchLost as loss:
-                self.lost[place] = as_pylon_error(loss.error)
-                raise
-            outcomes.append(outcome)
-            if isinstance(outcome, PylonError) and outcome.is_transient:
-                break
-        missing = len(self.works) - len(outcomes)
-        if missing:
-            outcomes += [Unavailable("an operation before this one must be retried")] * missing
-        self.seq = batch.seq
-
-    def answer(self, failure: PylonError | None = None) -> None:
-        """Resolve the future: with the outcomes, or one failure for all."""
-        if self.future.done():
-            return
-        if failure is not None:
-            self.future.set_exception(failure)
-        elif self.is_group:
-            self.future.set_result(self.outcomes)
-        elif isinstance(self.outcomes[0], PylonError):
-            self.future.set_exception(self.outcomes[0])
-        else:
-            self.future.set_result(Committed(self.outcomes[0], self.seq))
+#: While nothing can be written: how long callers wait for a recovery before they are told, how
+#: often it is tried, and how often a full disk is looked at.
+_PATIENCE_SECONDS = 5.0
+_AGAIN_SECONDS = 1.0
+_ROOM_SECONDS = 0.5
 
 
 class Storage(Protocol):
@@ -120,6 +46,10 @@ class Storage(Protocol):
 
     def new_transaction(self) -> Transaction:
         """Return a transaction over the current schema."""
+        ...
+
+    def has_room(self) -> bool:
+        """Tell whether the disk has room enough to try again."""
         ...
 
     async def recover(self) -> Connection:
@@ -134,7 +64,7 @@ class Writer:
         self._storage = storage
         self._connection = connection
         self._clock = clock
-        self._queue: deque[_Unit] = deque()
+        self._queue: deque[Unit] = deque()
         self._queued_operations = 0
         self._wake = asyncio.Event()
         self._pause = asyncio.Lock()
@@ -143,6 +73,8 @@ class Writer:
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
         self.health = "ok"
+        #: What is answered at once while nothing can be written.
+        self._refusal: Unavailable | None = None
         self.commit_ms = 0.0
         self.batches = 0
         self.operations = 0
@@ -158,12 +90,12 @@ class Writer:
         PylonError that the work raised (after `on_refused`, if given, was committed in its
         place), Internal for any other exception, and Unavailable where nobody can know.
         """
-        return self.submit_work(_Callbacks(work, on_refused))
+        return self.submit_work(FunctionWork(work, on_refused))
 
     def submit_work(self, work: Work) -> asyncio.Future[Any]:
         """Queue one operation that knows of itself whether it needs a savepoint."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Unit((work,), future, is_group=False))
+        self._enqueue(Unit((work,), future, is_group=False))
         return future
 
     def submit_group(
@@ -175,20 +107,23 @@ class Writer:
         refused it. `look_up` reads ahead, once, before the first one runs.
         """
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Unit(works, future, is_group=True, look_up=look_up))
+        self._enqueue(Unit(works, future, is_group=True, look_up=look_up))
         return future
 
-    def _enqueue(self, unit: _Unit) -> None:
+    def _enqueue(self, unit: Unit) -> None:
         if self._is_closing or self._queued_operations >= limits.WRITER_QUEUE_MAX:
             reason = "stopping" if self._is_closing else "busy"
             unit.answer(Unavailable(f"the writer is {reason}", reason=reason))
+            return
+        if self._refusal is not None:
+            unit.answer(self._refusal)
             return
         self._queue.append(unit)
         self._queued_operations += len(unit.works)
         if not self._wake.is_set():
             self._wake.set()
 
-    def _take(self) -> _Unit:
+    def _take(self) -> Unit:
         unit = self._queue.popleft()
         self._queued_operations -= len(unit.works)
         return unit
@@ -221,6 +156,8 @@ class Writer:
 
     async def _run(self) -> None:
         while True:
+            if self._refusal is not None:
+                await self._until_writable()
             if not self._queue:
                 if self._is_closing:
                     return
@@ -237,7 +174,7 @@ class Writer:
             await self._checkpoint_beyond(_CHECKPOINT_RECORDS_BUSY)
 
     async def _commit_one_batch(self) -> None:
-        taken: list[_Unit] = []
+        taken: list[Unit] = []
         try:
             batch = await self._execute_batch(taken)
             if batch is None:
@@ -250,8 +187,6 @@ class Writer:
         self.commit_ms = (self._clock.monotonic() - started) * 1000
         self.batches += 1
         self.operations += batch.operations
-        if self.health == "disk_full":
-            self.health = "ok"  # there is room again
         self._records_since_checkpoint += len(batch.records)
         self._publish(taken, batch)
 
@@ -265,7 +200,7 @@ class Writer:
                 await commit
             raise
 
-    def _publish(self, units: list[_Unit], batch: Batch) -> None:
+    def _publish(self, units: list[Unit], batch: Batch) -> None:
         self._storage.head = batch.seq
         if batch.records:
             for listener in self._listeners:
@@ -275,7 +210,7 @@ class Writer:
 
     # --- one batch
 
-    async def _execute_batch(self, taken: list[_Unit]) -> Batch | None:
+    async def _execute_batch(self, taken: list[Unit]) -> Batch | None:
         """Run queued units until the batch is full, into `taken`; again where one lost it.
 
         Returns None where nothing is to be committed; raises what SQLite raises outside of
@@ -289,12 +224,12 @@ class Writer:
                 self._connection.raw.execute("ROLLBACK")
                 is_careful = True
             except BatchLost as loss:
-                if getattr(loss.error, "sqlite_errorcode", None) == SQLITE_FULL:
+                if _is_full(loss.error):
                     self._refuse_full(taken)
                     return None
                 is_careful = True
 
-    async def _execute(self, taken: list[_Unit], *, is_careful: bool) -> Batch | None:
+    async def _execute(self, taken: list[Unit], *, is_careful: bool) -> Batch | None:
         connection = self._connection.raw
         assert not connection.in_transaction
         connection.execute("BEGIN IMMEDIATE")
@@ -321,45 +256,90 @@ class Writer:
         batch.finish()
         return batch
 
-    def _refuse_full(self, units: list[_Unit]) -> None:
-        failed = Unavailable(
+    def _refuse_full(self, units: list[Unit]) -> None:
+        self.health = "disk_full"
+        if self._refusal is None:
+            _log.error("storage.disk_full writes are refused until there is room")
+        self._refusal = Unavailable(
             "the disk is full; nothing was stored", reason="disk_full",
             hint="make room; reads go on meanwhile",
         )  # fmt: skip
         for unit in units:
-            unit.answer(failed)
-        self.health = "disk_full"
+            unit.answer(self._refusal)
 
     # --- trouble
 
-    async def _recover(self, units: list[_Unit], error: BaseException) -> None:
+    async def _recover(self, units: list[Unit], error: BaseException) -> None:
+        """Answer what nobody can know, and write nothing more until the file was opened anew."""
         self.health = "recovering"
         _log.error("storage.commit_failed %s: outcome unknown, opening again", error)
+        is_full = _is_full(error)
         unknown = Unavailable(
-            "the commit failed and may or may not have happened", reason="commit_unknown",
+            "the commit failed and may or may not have happened",
+            reason="disk_full" if is_full else "commit_unknown",
             hint="retry with the same operation id",
-        )  # fmt: skip
-        if getattr(error, "sqlite_errorcode", None) == SQLITE_FULL:
-            unknown.details["reason"] = "disk_full"
+        )
         for unit in units:
             unit.answer(unknown)
+        await self._open_again()
+        if is_full and self._refusal is None:
+            self._refuse_full([])
+
+    async def _open_again(self) -> None:
+        """Open, verify and prove the file until that works; whoever waits too long is refused."""
+        patient_until = self._clock.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
                 self._connection = await self._storage.recover()
+                self._prove()
             except (Error, PylonError, OSError) as failure:
+                if _is_full(failure):
+                    self._refuse_full([])
+                    return
                 _log.error("storage.recovery_failed %s; trying again", failure)
                 self.health = f"failed: {failure}"
-                await self._clock.sleep(1.0)
-                if self._is_closing:
+                if self._clock.monotonic() > patient_until or self._is_closing:
+                    self._refusal = Unavailable("nothing can be written", reason="recovering")
                     self._refuse_queued()
+                if self._is_closing:
                     return
+                await self._clock.sleep(_AGAIN_SECONDS)
             else:
-                self.health = "ok"
+                self.health, self._refusal = "ok", None
                 return
 
+    async def _until_writable(self) -> None:
+        """Wait for room on a full disk; nothing is accepted before a commit of ours is through."""
+        while self._refusal is not None:
+            self._refuse_queued()
+            if self._is_closing:
+                return
+            await self._clock.sleep(_ROOM_SECONDS)
+            if not self._storage.has_room():
+                continue
+            try:
+                self._prove()
+            except Error:
+                await self._open_again()
+            else:
+                self.health, self._refusal = "ok", None
+                _log.info("storage.room_again writes go on")
+
+    def _prove(self) -> None:
+        """Commit something of our own: what is only open may still not take a write."""
+        raw = self._connection.raw
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute(
+            "INSERT INTO _pylon_meta VALUES ('proved_at', ?) ON CONFLICT (key) DO UPDATE SET"
+            " value = excluded.value",
+            (self._clock.now_ms(),),
+        )
+        raw.execute("COMMIT")
+
     def _refuse_queued(self) -> None:
+        refusal = self._refusal or Unavailable("the storage is not available", reason="stopping")
         while self._queue:
-            self._take().answer(Unavailable("the storage is not available", reason="stopping"))
+            self._take().answer(refusal)
 
     async def _checkpoint_beyond(self, records: int) -> None:
         if self._records_since_checkpoint < records:
@@ -370,6 +350,10 @@ class Writer:
                 await self._connection.run(_checkpoint)
             except Error as error:
                 _log.warning("storage.checkpoint_failed %s", error)
+
+
+def _is_full(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == SQLITE_FULL
 
 
 def _commit(connection: RawConnection) -> None:

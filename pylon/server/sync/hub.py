@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from pylon import limits
@@ -99,7 +100,8 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._known.store()
+        with suppress(PylonError):  # a full disk keeps no runtime from stopping
+            await self._known.store()
 
     # --- connections
 

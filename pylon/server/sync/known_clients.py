@@ -55,7 +55,7 @@ class KnownClients:
 
     async def store(self) -> None:
         """Store what was reported since the last time."""
-        known = self._waiting()
+        known, reported = self._waiting(), self._reported
         if not known:
             return
         self._reported = {}
@@ -65,4 +65,8 @@ class KnownClients:
                 clients.remember(transaction, one)
             clients.sweep(transaction)
 
-        await self._database.writer.submit(work)
+        try:
+            await self._database.writer.submit(work)
+        except PylonError:
+            self._reported = {**reported, **self._reported}
+            raise

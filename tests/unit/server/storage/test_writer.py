@@ -107,8 +107,52 @@ async def test_recovery_is_tried_until_it_works(
     assert _ids(database) == {"t2"}
 
 
-async def test_a_full_disk_refuses_and_reads_go_on(database: Database) -> None:
-    """disk_full is said as such; with room again writes go on."""
+async def test_callers_do_not_wait_for_ever_for_a_recovery(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while they are told to come back; when the file is well again, writes go on."""
+    monkeypatch.setattr(writer_module, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(writer_module, "_AGAIN_SECONDS", 0.02)
+    real, real_recover = writer_module._commit, database.recover
+    is_gone = True
+
+    def failing(connection: sqlite3.Connection) -> None:
+        monkeypatch.setattr(writer_module, "_commit", real)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def broken() -> Any:
+        if is_gone:
+            await database.readers.close()
+            raise OSError("no such device")
+        return await real_recover()
+
+    monkeypatch.setattr(writer_module, "_commit", failing)
+    monkeypatch.setattr(database, "recover", broken)
+    with pytest.raises(Unavailable):
+        await database.writer.submit(_insert(1))
+    for _ in range(2):  # the first waits in the queue, the second is refused at once
+        with pytest.raises(Unavailable) as caught:
+            await database.writer.submit(_insert(2))
+        assert caught.value.details["reason"] == "recovering"
+    with pytest.raises(Unavailable):
+        _ids(database)
+    waiting = asyncio.create_task(database.readers.run(lambda reader: reader.rows("SELECT 7")))
+    is_gone = False
+    async with asyncio.timeout(5):
+        while database.writer.health != "ok":
+            await asyncio.sleep(0.01)
+    assert await waiting == [(7,)], "whoever waited for a reader gets one"
+    await database.writer.submit(_insert(3))
+    assert _ids(database) == {"t3"}
+
+
+async def test_a_full_disk_refuses_and_reads_go_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """disk_full is said as such, to everybody and by health; with room again writes go on."""
+    monkeypatch.setattr(writer_module, "_ROOM_SECONDS", 0.05)
+    has_room = False
+    monkeypatch.setattr(database, "has_room", lambda: has_room)
     await database.writer.submit(_insert(1))
     raw = database.new_transaction().connection
     pages = raw.execute("PRAGMA page_count").fetchone()[0]
@@ -118,11 +162,17 @@ async def test_a_full_disk_refuses_and_reads_go_on(database: Database) -> None:
     def fill(tx: Transaction) -> None:
         tx.execute("INSERT INTO _pylon_meta VALUES (?, ?)", ("ballast", big))
 
-    with pytest.raises(Unavailable) as caught:
-        await database.writer.submit(fill)
-    assert caught.value.details["reason"] == "disk_full"
+    for work in (fill, _insert(2)):
+        with pytest.raises(Unavailable) as caught:
+            await database.writer.submit(work)
+        assert caught.value.details["reason"] == "disk_full"
+        assert database.writer.health == "disk_full"
     assert _ids(database) == {"t1"}
     database.new_transaction().connection.execute("PRAGMA max_page_count=1000000").fetchall()
+    has_room = True
+    async with asyncio.timeout(5):
+        while database.writer.health != "ok":
+            await asyncio.sleep(0.01)
     await database.writer.submit(_insert(2))
     assert _ids(database) == {"t1", "t2"}
 
