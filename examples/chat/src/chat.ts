@@ -1,15 +1,10 @@
 // The chat page: plain DOM over Pylon's client. No framework, no state of its own beside what is
 // on the screen: rows come from live queries, and what is typed goes to the database.
 
-import { connect, type Database, type LiveQuery, type Status } from "/_pylon/client.js";
-
-interface Row { id: string; _seq: number }
-interface Channel extends Row { name: string; isPrivate: boolean; ownerId: string }
-interface Membership extends Row { channelId: string; userId: string }
-interface Message extends Row {
-  channelId: string; authorId: string; body: string; editedAt: string | null; sentAt: string;
-}
-interface User extends Row { name: string | null }
+import {
+  connect, type Database, type EntityName, type LiveQuery, type QueryOptions, type RowOf, type Status,
+} from "/_pylon/client.js";
+import type { App, Channel, Message } from "./pylon.gen.ts";
 
 type Child = Node | string;
 type Attributes = Record<string, string | boolean | ((event: Event) => void)>;
@@ -36,7 +31,7 @@ function words(error: unknown): string {
 
 // --- signing in --------------------------------------------------------------------------------
 
-function showSignIn(db: Database): void {
+function showSignIn(db: Database<App>): void {
   const error = h("p", { class: "error", role: "alert" });
   const email = h("input", {
     type: "email", name: "email", required: true, autocomplete: "email",
@@ -81,24 +76,24 @@ function showSignIn(db: Database): void {
 // --- the chat ----------------------------------------------------------------------------------
 
 /** A live query whose subscription can be replaced, so that what it asks for can follow the data. */
-class Watched<R extends Row> {
-  private query: LiveQuery<R> | undefined;
+class Watched<E extends EntityName<App>> {
+  private query: LiveQuery<RowOf<App, E>> | undefined;
   private asked = "";
-  rows: readonly R[] = [];
+  rows: readonly RowOf<App, E>[] = [];
   ready = false;
 
   constructor(
-    private readonly db: Database,
-    private readonly entity: string,
+    private readonly db: Database<App>,
+    private readonly entity: E,
     private readonly changed: () => void,
   ) {}
 
-  watch(options: { where?: Record<string, unknown>; order?: string[] }): void {
+  watch(options: QueryOptions<RowOf<App, E>>): void {
     const asked = JSON.stringify(options);
     if (asked === this.asked) return;
     this.asked = asked;
     const before = this.query;
-    const query = this.db.query<R>(this.entity, options);
+    const query = this.db.query(this.entity, options);
     this.query = query;
     query.subscribe((rows) => {
       if (this.query !== query) return;
@@ -113,9 +108,9 @@ class Watched<R extends Row> {
 }
 
 class Chat {
-  private readonly channels: Watched<Channel>;
-  private readonly memberships: Watched<Membership>;
-  private readonly users: Watched<User>;
+  private readonly channels: Watched<"Channel">;
+  private readonly memberships: Watched<"Membership">;
+  private readonly users: Watched<"User">;
   private messages: LiveQuery<Message> | undefined;
   private messageRows: readonly Message[] = [];
   private current: string | undefined;
@@ -134,7 +129,7 @@ class Chat {
   });
   private readonly sendButton = h("button", { class: "primary", disabled: true }, "Send");
 
-  constructor(private readonly db: Database, private readonly me: string, private readonly email: string) {
+  constructor(private readonly db: Database<App>, private readonly me: string, private readonly email: string) {
     this.channels = new Watched(db, "Channel", () => this.drawChannels());
     this.memberships = new Watched(db, "Membership", () => this.followMemberships());
     this.users = new Watched(db, "User", () => this.drawMessages());
@@ -145,7 +140,7 @@ class Chat {
     this.db.onStatus((status) => this.drawStatus(status));
     this.users.watch({});
     // The newest message anywhere that I may read: when it changes, the unread counts may have.
-    this.db.query<Message>("Message", { order: ["-sentAt"], limit: 1 }).subscribe(() => this.countUnread());
+    this.db.query("Message", { order: ["-sentAt"], limit: 1 }).subscribe(() => this.countUnread());
     this.memberships.watch({ where: { userId: this.me } });
     this.followMemberships();
     addEventListener("focus", () => this.markRead());
@@ -212,7 +207,7 @@ class Chat {
 
   private async createChannel(name: string, isPrivate: boolean): Promise<void> {
     try {
-      const channel = await this.db.insert<Channel>("Channel", { name, isPrivate });
+      const channel = await this.db.insert("Channel", { name, isPrivate });
       await this.db.insert("Membership", { channelId: channel.id, userId: this.me });
       this.open(channel.id);
     } catch (problem) {
@@ -256,7 +251,7 @@ class Chat {
     this.current = id;
     this.messages?.close();
     this.messageRows = [];
-    const query = this.db.query<Message>("Message", { where: { channelId: id }, order: ["sentAt"] });
+    const query = this.db.query("Message", { where: { channelId: id }, order: ["sentAt"] });
     this.messages = query;
     query.subscribe((rows) => {
       if (this.messages !== query) return;
@@ -377,7 +372,7 @@ class Chat {
     if (this.unreadTimer !== undefined) return;
     this.unreadTimer = setTimeout(() => {
       this.unreadTimer = undefined;
-      this.db.call<Record<string, number>>("unreadCounts", {}).then((counts) => {
+      this.db.call("unreadCounts").then((counts) => {
         const next = new Map(Object.entries(counts));
         const same = next.size === this.unread.size && [...next].every(([id, n]) => this.unread.get(id) === n);
         this.unread = next;
@@ -394,12 +389,12 @@ class Chat {
   }
 }
 
-async function start(db: Database): Promise<void> {
+async function start(db: Database<App>): Promise<void> {
   const me = await db.auth.me();
   if (me === null) showSignIn(db);
   else new Chat(db, me.user_id, me.email).start();
 }
 
-connect().then(start).catch((problem: unknown) => {
+connect<App>().then(start).catch((problem: unknown) => {
   root.replaceChildren(h("p", { class: "error" }, `The chat could not start: ${words(problem)}`));
 });

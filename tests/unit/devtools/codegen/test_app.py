@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pylon.app.definition import AppDefinition
-from pylon.app.finder import ProjectFinder, project_modules
+from pylon.app.finder import ProjectFinder
 from pylon.app.loader import load_app
 from pylon.devtools.codegen.app import MARK, app_types
 from tests.unit.devtools.codegen.app_of_all_kinds import ALL_KINDS
@@ -23,25 +24,44 @@ HERE = Path(__file__).parent
 CONFIG = {
     "compilerOptions": {
         "strict": True, "noEmit": True, "target": "ES2022", "module": "ESNext", "types": [],
-        "moduleResolution": "Bundler", "lib": ["ES2022", "DOM"], "noUncheckedIndexedAccess": True,
-        "exactOptionalPropertyTypes": True, "noUnusedLocals": True, "skipLibCheck": True,
+        "moduleResolution": "Bundler", "lib": ["ES2022", "DOM", "DOM.Iterable"],
+        "noUncheckedIndexedAccess": True,
+        "exactOptionalPropertyTypes": True, "allowImportingTsExtensions": True,
+        "noUnusedLocals": True, "skipLibCheck": True,
         "paths": {"/_pylon/*": [str(BROWSER / "dist" / "*")]},
     },
-    "include": ["*.ts"],
+    "include": ["**/*.ts"],
 }  # fmt: skip
 
 
 @pytest.fixture
-def definition(tmp_path: Path) -> Iterator[AppDefinition]:
+def _modules() -> Iterator[None]:
+    """Take back what loading an app does to the interpreter."""
+    finders, modules = list(sys.meta_path), set(sys.modules)
+    yield
+    for name in set(sys.modules) - modules:
+        if name == "app" or name.startswith("app."):
+            del sys.modules[name]
+    sys.meta_path[:] = [one for one in finders if not isinstance(one, ProjectFinder)]
+
+
+@pytest.mark.usefixtures("_modules")
+def test_the_examples_types_are_current() -> None:
+    """What lies beside the chat's page is what its app says."""
+    chat = ROOT / "examples" / "chat"
+    text = (chat / "src" / "pylon.gen.ts").read_text(encoding="utf-8")
+    assert text == app_types(load_app(chat, generation=1)), (
+        "run: pylon codegen examples/chat --out src/pylon.gen.ts"
+    )
+
+
+@pytest.fixture
+def definition(tmp_path: Path, _modules: None) -> AppDefinition:
     """Load the app of all kinds."""
     project = tmp_path / "kinds"
     project.mkdir()
     (project / "app.py").write_text(ALL_KINDS)
-    before = list(sys.meta_path)
-    yield load_app(project, generation=1)
-    for name in project_modules(project):
-        del sys.modules[name]
-    sys.meta_path[:] = [one for one in before if not isinstance(one, ProjectFinder)]
+    return load_app(project, generation=1)
 
 
 def test_equal_apps_give_equal_texts(definition: AppDefinition) -> None:
@@ -71,9 +91,10 @@ def test_what_is_said_of_rows_writes_and_functions(definition: AppDefinition) ->
 def test_mistakes_are_compile_errors_and_nothing_else_is(
     definition: AppDefinition, tmp_path: Path
 ) -> None:
-    """A wrong entity, field, type, filter, function or argument does not compile."""
+    """A wrong entity, field, type, filter, function or argument does not compile; the chat does."""
     folder = tmp_path / "page"
     folder.mkdir()
+    shutil.copytree(ROOT / "examples" / "chat" / "src", folder / "chat")
     (folder / "pylon.gen.ts").write_text(app_types(definition), encoding="utf-8")
     for name in ("good.ts", "bad.ts"):
         (folder / name).write_text((HERE / name).read_text(encoding="utf-8"), encoding="utf-8")
