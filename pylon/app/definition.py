@@ -247,6 +247,18 @@ class _Freezer:
             if not inspect.iscoroutinefunction(hook):
                 name = getattr(hook, "__name__", str(hook))
                 self.mistakes.note(f"{name}: a hook is async def", self._place(hook))
+            elif not _takes_ctx_alone(hook):
+                self.mistakes.note(
+                    f"{hook.__name__}: a hook takes ctx and nothing else", self._place(hook),
+                    f"write {hook.__name__}(ctx)",
+                )  # fmt: skip
+
+
+def _takes_ctx_alone(hook: Callable[..., Any]) -> bool:
+    """Tell whether a hook can be called: with `ctx`, or with nothing where it asks for nothing."""
+    parameters = list(inspect.signature(hook).parameters.values())
+    required = [one for one in parameters if one.default is inspect.Parameter.empty]
+    return len(required) <= 1 and (not parameters or parameters[0].name == "ctx")
 
 
 def _path_of(declared: Any) -> str | None:

@@ -92,7 +92,7 @@ class Runtime:
             if is_first:
                 await self.services.sessions.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)
-            await run_hooks(definition, definition.on_start)
+            await run_hooks(definition, definition.on_start, self.services.executor)
             port = await self._listen(listen_fd)
             self._stopper.add("goodbye", self.services.hub.say_goodbye)
         except BaseException:
@@ -165,7 +165,7 @@ class Runtime:
             ),
             data_rates=RateLimiter(self.clock, per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
-            reload=Reloader(database, definitions, hub, self.clock).reload,
+            reload=Reloader(database, definitions, hub, executor, self.clock).reload,
             stop=lambda reason: self.ask_to_stop(reason),
             started_ms=self.clock.now_ms(),
         )  # fmt: skip
@@ -266,7 +266,7 @@ class Runtime:
 
     async def _run_stop_hooks(self) -> None:
         definition = self.services.definitions.current
-        await run_hooks(definition, definition.on_stop)
+        await run_hooks(definition, definition.on_stop, self.services.executor)
 
 
 def _is_new(plan: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import Any
 
@@ -10,6 +11,7 @@ from pylon.app.loader import load_app
 from pylon.clock import Clock
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.executor import Executor
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import MigrationRefused, migrate
 from pylon.server.sync.hub import Hub
@@ -21,11 +23,13 @@ class Reloader:
     """Swaps generations; a failed one changes nothing."""
 
     def __init__(
-        self, database: Database, definitions: DefinitionHolder, hub: Hub, clock: Clock
-    ) -> None:
+        self, database: Database, definitions: DefinitionHolder, hub: Hub, executor: Executor,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions
         self._hub = hub
+        self._executor = executor
         self._clock = clock
 
     async def reload(self, *, consent: bool = False) -> dict[str, Any]:
@@ -44,8 +48,8 @@ class Reloader:
             return self._failed(old, [error.message], started)
         self._definitions.current = new
         self._hub.app_reloaded()
-        await run_hooks(old, old.on_stop)
-        await run_hooks(new, new.on_start)
+        await run_hooks(old, old.on_stop, self._executor)
+        await run_hooks(new, new.on_start, self._executor)
         ms = (self._clock.monotonic() - started) * 1000
         _log.info("app.reloaded generation %d in %.0f ms", new.generation, ms)
         return {
@@ -62,11 +66,14 @@ class Reloader:
         }  # fmt: skip
 
 
-async def run_hooks(definition: AppDefinition, hooks: Any) -> None:
+async def run_hooks(definition: AppDefinition, hooks: Any, executor: Executor) -> None:
     """Run the start or stop hooks of a generation; a failing one is logged and harms nobody."""
     for hook in hooks:
         try:
-            await hook()
+            if inspect.signature(hook).parameters:
+                await hook(executor.hook_context(definition, hook.__name__))
+            else:
+                await hook()
         except Exception:  # noqa: BLE001 -- the app's own code
             _log.exception("app.hook_failed %s of generation %d", hook.__name__,
                            definition.generation)  # fmt: skip

@@ -173,3 +173,38 @@ async def test_outgoing_requests_reach_no_private_address(serve: Serve) -> None:
         answer = await nobody.call("fetch", url=url)
         assert answer.status == 200, answer
         assert "not a public address" in answer.body["value"], (url, answer.body)
+
+
+HOOKED = """
+from pylon import App, Entity
+
+app = App("hooked")
+begun = []
+
+
+@app.entity(read="true")
+class Mark(Entity):
+    name: str
+
+
+@app.mutation(internal=True)
+def mark(ctx, name: str) -> None:
+    ctx.db.insert(Mark, name=name)
+
+
+@app.on_start
+async def bare():
+    begun.append("bare")
+
+
+@app.on_start
+async def started(ctx):
+    await ctx.run(mark, name=f"{begun[0]} {ctx.identity.kind.value}")
+"""
+
+
+async def test_a_hook_gets_a_context_if_it_asks_for_one(serve: Serve) -> None:
+    """With the system's authority: nobody else may insert here, and an internal function runs."""
+    served = await serve(HOOKED)
+    rows = (await served.anonymous().get("/api/entities/Mark")).body["rows"]
+    assert [row["name"] for row in rows] == ["bare system"]

@@ -18,7 +18,7 @@ from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, FunctionKind, to_json
 from pylon.clock import Clock, iso_ms
 from pylon.errors import InvalidArgument, NotFound, PylonError
-from pylon.identity import Identity
+from pylon.identity import SYSTEM, Identity
 from pylon.ids import IdSource
 from pylon.protocol.messages import Operation
 from pylon.server.functions.app_code import AppCode, find_function
@@ -147,16 +147,7 @@ class Executor:
         now = iso_ms(self._clock.now_ms())
         code = self._app_code
         decoded = code.arguments(function, identity, args, now)
-
-        async def run(authority: Identity, name: str, inner: Mapping[str, Any]) -> Any:
-            outcome = await self._call_inside(definition, authority, name, inner, function.name)
-            return None if outcome.value is None else jsonvalue.decode_trusted(outcome.value)
-
-        seed = self._ids.random_bytes(16)
-        facts = code.facts(definition, identity, now, seed, limits.FUNCTION_SECONDS)
-        if self._http is None:
-            self._http = open_session()
-        context = ActionContext(facts, run, self._http)
+        context = self._context(definition, identity, function.name, now)
         try:
             result = function.handler(context, **decoded)
             if inspect.isasyncgen(result):
@@ -167,6 +158,23 @@ class Executor:
             raise
         except Exception as error:
             raise code.internal(function.name, error) from error
+
+    def _context(
+        self, definition: AppDefinition, identity: Identity, caller: str, now: str
+    ) -> ActionContext:
+        async def run(authority: Identity, name: str, inner: Mapping[str, Any]) -> Any:
+            outcome = await self._call_inside(definition, authority, name, inner, caller)
+            return None if outcome.value is None else jsonvalue.decode_trusted(outcome.value)
+
+        seed = self._ids.random_bytes(16)
+        facts = self._app_code.facts(definition, identity, now, seed, limits.FUNCTION_SECONDS)
+        if self._http is None:
+            self._http = open_session()
+        return ActionContext(facts, run, self._http)
+
+    def hook_context(self, definition: AppDefinition, hook: str) -> ActionContext:
+        """Return what a start or stop hook works with: an action's context, as the system."""
+        return self._context(definition, SYSTEM, hook, iso_ms(self._clock.now_ms()))
 
     async def _call_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],

@@ -157,6 +157,8 @@ def test_allow_compares_what_it_can(ask: ArgSpec) -> None:
         ("@app.query(timeout=0)\ndef q(ctx): ...", 0, 20, "timeout is a number"),
         ("@app.query(internal=1)\ndef q(ctx): ...", 0, 21, "internal is True or False"),
         ("@app.query\nclass Q: ...", 0, 1, "@app.query is for functions"),
+        ("@app.on_start\nasync def q(a): ...", 1, 1, "a hook takes ctx and nothing else"),
+        ("@app.on_stop\nasync def q(ctx, a): ...", 1, 1, "a hook takes ctx and nothing else"),
         ("app.query(lambda ctx: 1)", 0, 1, "a function's name has letters"),
         ("@app.query\ndef q(ctx, a: Ref['Nope']): ...", 1, 12, "a refers to Nope, which is no"),
         ("@app.query\ndef q(ctx, a: \"list[Ref['Usr']]\"): ...", 1, 12, "did you mean User?"),
