@@ -107,6 +107,12 @@ class Watched<E extends EntityName<App>> {
   }
 }
 
+/** A channel's name as it is shown; a private one says so in words that every font has. */
+function label(channel: Channel): Child[] {
+  const name = h("span", { class: "name" }, `# ${channel.name}`);
+  return channel.isPrivate ? [name, " ", h("span", { class: "tag" }, "private")] : [name];
+}
+
 class Chat {
   private readonly channels: Watched<"Channel">;
   private readonly memberships: Watched<"Membership">;
@@ -144,6 +150,10 @@ class Chat {
     this.memberships.watch({ where: { userId: this.me } });
     this.followMemberships();
     addEventListener("focus", () => this.markRead());
+    // Signed out in another tab, or by the server.
+    this.db.auth.onChange(() => {
+      if (this.db.auth.user === null) location.reload();
+    });
   }
 
   private buildShell(): void {
@@ -210,6 +220,7 @@ class Chat {
       const channel = await this.db.insert("Channel", { name, isPrivate });
       await this.db.insert("Membership", { channelId: channel.id, userId: this.me });
       this.open(channel.id);
+      this.toggleMenu(false);
     } catch (problem) {
       this.fail(problem);
     }
@@ -230,14 +241,14 @@ class Chat {
     if (this.current === undefined || !rows.some((row) => row.id === this.current)) {
       const first = rows[0];
       if (first !== undefined) this.open(first.id);
-      else this.drawRoom();
+      else this.leaveRoom();
     }
     this.channelList.replaceChildren(...rows.map((row) => {
       const count = this.unread.get(row.id) ?? 0;
       const button = h("button", {
         class: "channel", "aria-current": String(row.id === this.current),
         onclick: () => { this.open(row.id); this.toggleMenu(false); },
-      }, h("span", { class: "name" }, `${row.isPrivate ? "🔒" : "#"} ${row.name}`));
+      }, ...label(row));
       if (count > 0 && row.id !== this.current) {
         button.append(h("span", { class: "badge", "aria-label": `${count} unread` }, String(count)));
       }
@@ -264,9 +275,20 @@ class Chat {
     this.body.focus();
   }
 
+  /** The channel on the screen is gone, or not ours any more, and there is no other. */
+  private leaveRoom(): void {
+    this.current = undefined;
+    this.messages?.close();
+    this.messages = undefined;
+    this.messageRows = [];
+    this.drawRoom();
+    this.drawMessages();
+    if (this.channels.ready) this.toggleMenu(true);
+  }
+
   private drawRoom(): void {
     const channel = this.channels.rows.find((row) => row.id === this.current);
-    this.title.textContent = channel === undefined ? "" : `${channel.isPrivate ? "🔒" : "#"} ${channel.name}`;
+    this.title.replaceChildren(...(channel === undefined ? ["No channel"] : label(channel)));
     this.tools.replaceChildren();
     this.body.disabled = this.sendButton.disabled = channel === undefined;
     if (channel === undefined) return;
