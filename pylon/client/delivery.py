@@ -90,6 +90,13 @@ class Delivery:
         told = tuple(Settlement(op_id=one.op_id, error=error) for one in operations)
         return DeliveryOutcome(told, None)
 
+    def discarded(self, op_id: str) -> DeliveryOutcome:
+        """Give up one that is not decided; what the server has taken comes as a change."""
+        message = "the mutation was discarded before it was confirmed"
+        given_up = Settlement(op_id=op_id, error={"code": "ABORTED", "message": message})
+        is_waiting = self._pending.discard(op_id)
+        return DeliveryOutcome((given_up,) if is_waiting else (), None)
+
     def _pause(self) -> int:
         self._attempt += 1
         self._is_paused = True

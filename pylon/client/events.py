@@ -88,6 +88,12 @@ class Mutated(_Event, frozen=True, kw_only=True, tag="mutated"):
     mutation: PendingMutation
 
 
+class Discarded(_Event, frozen=True, kw_only=True, tag="discarded"):
+    """The app gives a mutation up that is not decided yet."""
+
+    op_id: str
+
+
 class Pulled(_Event, frozen=True, kw_only=True, tag="pulled"):
     """A pull was answered."""
 
@@ -140,6 +146,7 @@ Event = (
     | Subscribed
     | Unsubscribed
     | Mutated
+    | Discarded
     | Pulled
     | PullFailed
     | PendingLoaded

@@ -91,6 +91,8 @@ class Machine(Link):
                 self._unsubscribe(subscription_id)
             case ev.Mutated(mutation=mutation):
                 self._mutate(mutation)
+            case ev.Discarded(op_id=op_id):
+                self._settle(self._delivery.discarded(op_id))
             case ev.Pulled(id=pull_id, batch=batch):
                 self._move(self._catch_up.pulled(pull_id, msgspec.structs.asdict(batch)))
             case ev.PullFailed(id=pull_id, error=error):
@@ -341,10 +343,8 @@ class Machine(Link):
             self._send(m.Unsubscribe(id=subscription_id))
 
     def _mutate(self, mutation: PendingMutation) -> None:
-        principal = self._principal
-        is_bound = not isinstance(principal, msgspec.UnsetType)
-        bound = msgspec.structs.replace(mutation, principal=principal)
-        if self.pending.add(bound) and is_bound:
+        bound = msgspec.structs.replace(mutation, principal=self._principal)
+        if self.pending.add(bound) and bound.principal is not msgspec.UNSET:
             self._commands.append(ev.SavePending(mutation=bound))
 
     def _take_pending(self, principal: str | None, pending: list[PendingMutation]) -> None:

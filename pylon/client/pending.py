@@ -127,6 +127,14 @@ class Pending:
         self._mutations[result.op_id] = msgspec.structs.replace(found, seq=seq, value=value)
         return Settlement(op_id=result.op_id, value=value)
 
+    def discard(self, op_id: str) -> bool:
+        """Drop one that is not decided yet; False where there is none."""
+        found = self._mutations.get(op_id)
+        if found is None or found.seq is not msgspec.UNSET:
+            return False
+        self.remove(op_id)
+        return True
+
     def settle(self, seq: int) -> list[PendingMutation]:
         """Drop those whose effect is in the base now; return them."""
         settled = [

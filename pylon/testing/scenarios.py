@@ -305,10 +305,24 @@ def refusals() -> Events:
     ]  # fmt: skip
 
 
+def discard() -> Events:
+    """One that is given up leaves at once, in flight or not; a decided one stays."""
+    applied = {"op_id": "o2", "status": "applied", "seq": 8, "value": None}
+    return [
+        *_LIVE, _mutated("o1", "insert", "b", text="x"), _mutated("o2", "insert", "c", text="y"),
+        _mutated("o3", "insert", "d", text="z"), {"type": "discarded", "op_id": "o1"},
+        {"type": "discarded", "op_id": "o3"}, {"type": "discarded", "op_id": "o9"},
+        _received(type="results", request_id="p1", results=[
+            {"op_id": "o1", "status": "applied", "seq": 7, "value": None}], head="e1:8"),
+        _received(type="results", request_id="p2", results=[applied], head="e1:8"),
+        {"type": "discarded", "op_id": "o2"},
+    ]  # fmt: skip
+
+
 SCENARIOS: Final[dict[str, Callable[[], Events]]] = {
     one.__name__: one
     for one in (
-        catching_up, gap, heartbeat, hydration, identity, late_store, lineage, offline_start,
-        overlay, reconnection, refresh, refusals, resync, window,
+        catching_up, discard, gap, heartbeat, hydration, identity, late_store, lineage,
+        offline_start, overlay, reconnection, refresh, refusals, resync, window,
     )
 }  # fmt: skip

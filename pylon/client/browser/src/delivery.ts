@@ -2,7 +2,7 @@
 
 import { retryMs } from "./backoff.ts";
 import { parseCursor } from "./cursor.ts";
-import { isTransient } from "./errors.ts";
+import { isTransient, wireError } from "./errors.ts";
 import type { Pending, PendingMutation, Settlement } from "./pending.ts";
 import type { Push, Results, WireError } from "./protocol.gen.ts";
 
@@ -80,6 +80,12 @@ export class Delivery {
     }
     for (const { op_id } of operations) this.pending.reject(op_id);
     return { settlements: operations.map(({ op_id }) => ({ op_id, error })), pauseMs: null };
+  }
+
+  /** Gives up one that is not decided; what the server has taken comes as a change. */
+  discarded(id: string): Outcome {
+    const error = wireError("ABORTED", "the mutation was discarded before it was confirmed");
+    return { settlements: this.pending.discard(id) ? [{ op_id: id, error }] : [], pauseMs: null };
   }
 
   private pause(): number {

@@ -23,6 +23,8 @@ export type Event =
   | { readonly type: "subscribed"; readonly id: string; readonly definition: Definition }
   | { readonly type: "unsubscribed"; readonly id: string }
   | { readonly type: "mutated"; readonly mutation: PendingMutation }
+  /** The app gives a mutation up that is not decided yet. */
+  | { readonly type: "discarded"; readonly op_id: string }
   | { readonly type: "pulled"; readonly id: number; readonly batch: ChangeBatch }
   | { readonly type: "pull_failed"; readonly id: number; readonly error: WireError }
   | { readonly type: "pending_loaded"; readonly principal: string | null; readonly pending: readonly PendingMutation[] }

@@ -84,6 +84,7 @@ export class Machine {
       case "subscribed": return this.subscribe(event);
       case "unsubscribed": return this.unsubscribe(event.id);
       case "mutated": return this.mutate(event.mutation);
+      case "discarded": return this.settle(this.delivery.discarded(event.op_id));
       case "pulled": return this.move(this.catchUp.pulled(event.id, event.batch));
       case "pull_failed": return this.pullFailed(event.id, event.error);
       case "pending_loaded": return this.takePending(event.principal, event.pending);

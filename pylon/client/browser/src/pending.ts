@@ -87,6 +87,11 @@ export class Pending {
     for (const one of mutations) if (!removed?.has(one.op_id)) this.add(one);
   }
 
+  /** Takes another state of one that is here, with the same effects, at the same place. */
+  replace(mutation: PendingMutation): void {
+    if (this.mutations.has(mutation.op_id)) this.mutations.set(mutation.op_id, mutation);
+  }
+
   /** Says whose the unbound ones are; returns them. */
   bind(principal: string | null): readonly PendingMutation[] {
     const bound: PendingMutation[] = [];
@@ -117,6 +122,11 @@ export class Pending {
 
   reject(id: string): boolean {
     return this.remove(id);
+  }
+
+  /** Drops one that is not decided yet; false where there is none. */
+  discard(id: string): boolean {
+    return this.mutations.get(id)?.seq === undefined && this.remove(id);
   }
 
   /** Drops those whose effect is in the base now; returns them. */
