@@ -1,8 +1,8 @@
 // Signing in and out. Who the caller is, the server alone says.
 
-import type { Engine } from "./engine.ts";
 import { PylonError } from "./errors.ts";
 import { guarded } from "./live.ts";
+import type { Tab } from "./tab.ts";
 
 /** The signed-in user. */
 export interface Me {
@@ -23,8 +23,8 @@ export class Auth {
   private readonly listeners = new Set<() => void>();
 
   /** @internal */
-  constructor(private readonly engine: Engine) {
-    engine.onCaller((caller) => {
+  constructor(private readonly tab: Tab) {
+    tab.onCaller((caller) => {
       if (caller.user_id === null) this.learn(null);
       else if (this.known?.user_id !== caller.user_id) this.me().catch(() => undefined);
     });
@@ -39,7 +39,7 @@ export class Auth {
   async me(): Promise<Me | null> {
     let me: Me | null = null;
     try {
-      const answer = await this.engine.connection.request("GET", "/api/auth/me") as Partial<Me> | null;
+      const answer = await this.tab.requests.ask("GET", "/api/auth/me") as Partial<Me> | null;
       if (typeof answer?.user_id === "string") {
         me = { ...answer, user_id: answer.user_id, email: answer.email ?? "", roles: answer.roles ?? [] };
       }
@@ -52,26 +52,29 @@ export class Auth {
 
   /** Has a code sent to this address; the answer is the same whether it is known or not. */
   async sendCode(email: string): Promise<void> {
-    await this.engine.connection.request("POST", "/api/auth/magic/send", { email });
+    await this.tab.requests.ask("POST", "/api/auth/magic/send", { email });
   }
 
   /** Signs in with the code of the mail. */
   async verifyCode(email: string, code: string): Promise<SignedIn> {
-    return this.signedIn(await this.engine.connection.request("POST", "/api/auth/magic/verify", { email, code }));
+    return this.signIn("/api/auth/magic/verify", { email, code });
   }
 
   /** Signs in as anybody; there in development only. */
   async devLogin(email: string, roles?: readonly string[]): Promise<SignedIn> {
     const body = roles === undefined ? { email } : { email, roles };
-    return this.signedIn(await this.engine.connection.request("POST", "/api/auth/dev/login", body));
+    return this.signIn("/api/auth/dev/login", body);
   }
 
   /** Signs out. What this user saw leaves the browser first, whatever happens next (I33). */
   async signOut(): Promise<void> {
     this.learn(null);
-    this.engine.forget();
-    await this.engine.connection.request("POST", "/api/auth/logout");
-    this.engine.dispatch({ type: "identity" });
+    await this.tab.ask("forget");
+    try {
+      await this.tab.requests.ask("POST", "/api/auth/logout");
+    } finally {
+      await this.tab.ask("believe");
+    }
   }
 
   /** Calls whenever `user` changes; returns how to stop. */
@@ -82,8 +85,16 @@ export class Auth {
     };
   };
 
-  private async signedIn(answer: unknown): Promise<SignedIn> {
-    this.engine.dispatch({ type: "identity" });
+  /** From the moment the server knows another caller, rows of the one before are not shown again. */
+  private async signIn(path: string, body: object): Promise<SignedIn> {
+    await this.tab.ask("doubt");
+    let answer: unknown;
+    try {
+      answer = await this.tab.requests.ask("POST", path, body);
+      await this.tab.ask("forget");
+    } finally {
+      await this.tab.ask("believe");
+    }
     await this.me();
     return answer as SignedIn;
   }

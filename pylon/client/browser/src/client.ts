@@ -1,18 +1,19 @@
 // The facade: `connect()` and the database that it gives.
 
 import { Auth } from "./auth.ts";
-import type { Surroundings } from "./connection.ts";
-import { Engine, type EngineStatus } from "./engine.ts";
 import { PylonError, wireError } from "./errors.ts";
 import { compileFilter } from "./filter.ts";
 import { IdSource } from "./ids.ts";
 import { guarded, LiveQuery } from "./live.ts";
 import { effectsOf, replay, type Effect, type PendingMutation } from "./pending.ts";
+import type { PendingOperation } from "./operations.ts";
 import { WS_MESSAGE_BYTES_MAX, type Json, type JsonObject, type WireError, type WireRow } from "./protocol.gen.ts";
+import type { Surroundings } from "./requests.ts";
 import { LiveRow } from "./row.ts";
 import type { Store } from "./store.ts";
 import { IndexedDbStore } from "./store-indexeddb.ts";
 import { MemoryStore } from "./store-memory.ts";
+import { Tab, type TabStatus } from "./tab.ts";
 import type {
   AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, InsertOf, LooseOptions, OptimisticTransaction,
   PatchOf, QueryOptions, ReturnOf, Row, RowOf, UntypedName, UpdateOptions, Values,
@@ -47,25 +48,47 @@ const OPERATION_SIZE_MAX = WS_MESSAGE_BYTES_MAX - 4_096;
 /** Connects to the runtime: rows of an earlier visit are there at once, the rest follows. */
 export async function connect<A extends AppTypes = AnyApp>(options: ConnectOptions = {}): Promise<Database<A>> {
   const ids = new IdSource(() => Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
-  const url = options.url ?? location.origin;
-  const engine = new Engine({
+  const { url = location.origin, token, store = "indexeddb" } = options;
+  const name = `pylon:${new URL(url).origin}`;
+  const tab = new Tab({
+    id: ids.uuid7(),
     url,
-    token: options.token,
-    store: await openStore(options.store ?? "indexeddb", url, ids),
-    surroundings: options.surroundings ?? { WebSocket, fetch: (...given) => fetch(...given) },
+    token,
+    surroundings: options.surroundings ?? browserSurroundings(),
+    // Tabs share a store, and through it a connection; a store of one's own is shared with nobody.
+    group: store === "indexeddb" ? name : null,
+    key: token === undefined ? "" : digest(token),
+    openStore: () => openStore(store, name, ids),
     random: Math.random,
     newId: () => ids.uuid7(),
   });
-  await engine.start();
-  await engine.knowSchema(MANIFEST_MS_MAX);
-  return new Database<A>(engine, ids);
+  await tab.start();
+  await tab.knowSchema(MANIFEST_MS_MAX);
+  return new Database<A>(tab, ids);
 }
 
-async function openStore(choice: "indexeddb" | "memory" | Store, url: string, ids: IdSource): Promise<Store> {
+function browserSurroundings(): Surroundings {
+  return {
+    WebSocket,
+    fetch: (...given) => fetch(...given),
+    ...(typeof BroadcastChannel === "undefined" ? {} : { BroadcastChannel }),
+    // Pages that did not come over https, or from this machine, have no locks.
+    ...(typeof navigator === "undefined" || navigator.locks === undefined ? {} : { locks: navigator.locks }),
+  };
+}
+
+async function openStore(choice: "indexeddb" | "memory" | Store, name: string, ids: IdSource): Promise<Store> {
   if (typeof choice === "object") return choice;
   if (choice === "memory" || typeof indexedDB === "undefined") return new MemoryStore();
   // A blocked, full or broken IndexedDB costs persistence, not the app (I35).
-  return IndexedDbStore.open(indexedDB, `pylon:${new URL(url).origin}`, ids.uuid7()).catch(() => new MemoryStore());
+  return IndexedDbStore.open(indexedDB, name, ids.uuid7()).catch(() => new MemoryStore());
+}
+
+/** Returns a short text that differs for different tokens and does not say them (FNV-1a). */
+function digest(token: string): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(token)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  return hash.toString(16);
 }
 
 /** Returns what JSON keeps of a value: dates as text, without what is undefined. */
@@ -75,16 +98,16 @@ function plain(value: unknown): Json {
 
 export class Database<A extends AppTypes = AnyApp> {
   readonly auth: Auth;
-  private readonly network = (): void => this.engine.dispatch({ type: "network", is_online: navigator.onLine });
+  private readonly network = (): void => this.tab.wake(navigator.onLine);
 
   /** Somebody looks at the page: do not let him wait for a timer. */
   private readonly woken = (): void => {
-    if (document.visibilityState === "visible") this.engine.dispatch({ type: "network", is_online: true });
+    if (document.visibilityState === "visible") this.tab.wake(true);
   };
 
   /** @internal */
-  constructor(private readonly engine: Engine, private readonly ids: IdSource) {
-    this.auth = new Auth(engine);
+  constructor(private readonly tab: Tab, private readonly ids: IdSource) {
+    this.auth = new Auth(tab);
     if (typeof addEventListener === "function") {
       addEventListener("online", this.network);
       addEventListener("offline", this.network);
@@ -111,7 +134,7 @@ export class Database<A extends AppTypes = AnyApp> {
   /** @internal A live query that is open only while somebody watches it. */
   prepare(entity: string, options: LooseOptions): LiveQuery<WireRow> {
     const { where, order, limit } = options;
-    return new LiveQuery(this.engine, {
+    return new LiveQuery(this.tab, {
       entity,
       where: plain(where ?? {}) as JsonObject,
       ...(order === undefined ? {} : { order: [...order] }),
@@ -146,11 +169,11 @@ export class Database<A extends AppTypes = AnyApp> {
   call<T>(name: UntypedName<A>, args?: Values, options?: CallOptions): Promise<T>;
   async call(name: string, args: object = {}, options: CallOptions = {}): Promise<unknown> {
     const given = plain(args) as JsonObject;
-    await this.engine.knowSchema(MANIFEST_MS_MAX);
-    if (this.engine.schema.functionKind(name) === "mutation") {
+    await this.tab.knowSchema(MANIFEST_MS_MAX);
+    if (this.tab.schema.functionKind(name) === "mutation") {
       return this.mutate(name, given, this.guess(options.optimistic));
     }
-    const answer = await this.engine.connection.request("POST", `/api/fn/${encodeURIComponent(name)}`, given);
+    const answer = await this.tab.requests.ask("POST", `/api/fn/${encodeURIComponent(name)}`, given);
     return (answer as { value?: unknown } | null)?.value ?? null;
   }
 
@@ -164,17 +187,17 @@ export class Database<A extends AppTypes = AnyApp> {
       effect.kind === "insert" ? { ...effect, values: this.filledIn(effect.entity, effect.values, at) } : effect
     ));
     const mutation: PendingMutation = { op_id: this.ids.uuid7(), fn, args, effects, at, size };
-    return this.engine.mutate(mutation);
+    return this.tab.mutate(mutation);
   }
 
   private filledIn(entity: string, values: JsonObject, now: string): JsonObject {
-    return this.engine.schema.withDefaults(entity, values, now, this.engine.caller?.user_id ?? null);
+    return this.tab.schema.withDefaults(entity, values, now, this.tab.caller?.user_id ?? null);
   }
 
   private guess(optimistic: ((tx: OptimisticTransaction) => void) | undefined): readonly Effect[] {
     const effects: Effect[] = [];
     if (optimistic === undefined) return effects;
-    const { view, schema } = this.engine;
+    const { view, schema } = this.tab;
     const now = (entity: string, id: string): WireRow | undefined =>
       replay(view.row(entity, id), effects.filter((one) => one.entity === entity && one.id === id));
     optimistic({
@@ -200,21 +223,21 @@ export class Database<A extends AppTypes = AnyApp> {
     return effects;
   }
 
-  /** The mutations that are not confirmed yet, in order. */
-  get pending(): readonly PendingMutation[] {
-    return this.engine.machine.pending.all();
+  /** What is not confirmed yet, in order, behind what was refused when nobody was there to be told. */
+  get pending(): readonly PendingOperation[] {
+    return this.tab.pending;
   }
 
   // --- the connection
 
   get status(): Status {
-    return publicStatus(this.engine.status);
+    return publicStatus(this.tab.status);
   }
 
   /** Calls with the status, now and at each change; returns how to stop. */
   onStatus(listener: (status: Status) => void): () => void {
     let last = this.status;
-    const stop = this.engine.onStatus((status) => {
+    const stop = this.tab.onStatus((status) => {
       const next = publicStatus(status);
       if (JSON.stringify(next) === JSON.stringify(last)) return;
       last = next;
@@ -231,11 +254,11 @@ export class Database<A extends AppTypes = AnyApp> {
       removeEventListener("offline", this.network);
     }
     if (typeof document !== "undefined") document.removeEventListener("visibilitychange", this.woken);
-    this.engine.close();
+    this.tab.close();
   }
 }
 
-function publicStatus({ state, pending, error, isPersistent }: EngineStatus): Status {
+function publicStatus({ state, pending, error, persistent }: TabStatus): Status {
   const shown = state === "hydrating" ? "connecting" : state === "closed" ? "offline" : state;
-  return { state: shown, pending, error, persistent: isPersistent };
+  return { state: shown, pending, error, persistent };
 }

@@ -1,14 +1,11 @@
-// The shell around the network: one WebSocket at a time, and requests beside it. Holds no rule.
+// The shell around the network: one WebSocket at a time, and the requests that the engine makes by
+// itself, both within the budget for a server in trouble. Holds no rule of sync.
 
+import type { Budget } from "./budget.ts";
 import { decodeDownstream, encodeUpstream } from "./codec.ts";
-import { errorOfBody, PylonError, wireError } from "./errors.ts";
+import { errorOfBody } from "./errors.ts";
 import { SUBPROTOCOL, type Downstream, type Upstream, type WireError } from "./protocol.gen.ts";
-
-/** What the shell needs of its surroundings; tests hand in their own. */
-export interface Surroundings {
-  readonly WebSocket: typeof WebSocket;
-  readonly fetch: typeof fetch;
-}
+import { Requests, type Surroundings } from "./requests.ts";
 
 /** What a connection tells. */
 export interface ConnectionListener {
@@ -19,17 +16,29 @@ export interface ConnectionListener {
 }
 
 export class Connection {
+  private readonly requests: Requests;
   private socket: WebSocket | null = null;
+  private waiting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly url: string,
     private readonly token: string | undefined,
     private readonly surroundings: Surroundings,
+    private readonly budget: Budget,
     private readonly listener: ConnectionListener,
-  ) {}
+  ) {
+    this.requests = new Requests(url, token, surroundings);
+  }
 
   connect(): void {
     this.disconnect(1000, "");
+    const ms = this.budget.wait();
+    if (ms > 0) this.waiting = setTimeout(() => this.connect(), ms);
+    else this.open();
+  }
+
+  private open(): void {
+    this.budget.count();
     const url = new URL("/api/sync/ws", this.url);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const protocols = this.token === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `bearer.${this.token}`];
@@ -63,8 +72,10 @@ export class Connection {
   }
 
   private async probe(): Promise<WireError | null> {
+    if (this.budget.wait() > 0) return null;
+    this.budget.count();
     try {
-      const response = await this.fetch("/api/sync/pull?limit=1", {});
+      const response = await this.requests.fetch("/api/sync/pull?limit=1", {});
       return response.status === 401 ? errorOfBody(await response.json(), 401) : null;
     } catch {
       return null;
@@ -72,6 +83,7 @@ export class Connection {
   }
 
   disconnect(code: number, reason: string): void {
+    clearTimeout(this.waiting);
     const { socket } = this;
     this.socket = null;
     if (socket === null) return;
@@ -84,30 +96,12 @@ export class Connection {
     if (this.socket?.readyState === this.surroundings.WebSocket.OPEN) this.socket.send(encodeUpstream(message));
   }
 
-  /** Returns the body of an answer, or throws a PylonError with the server's error. */
-  async request(method: string, path: string, body?: unknown): Promise<unknown> {
-    const options: RequestInit = { method };
-    if (body !== undefined) options.body = JSON.stringify(body);
-    let response: Response;
-    let answer: unknown = null;
-    try {
-      response = await this.fetch(path, options);
-      const text = await response.text();
-      if (text !== "") answer = JSON.parse(text);
-    } catch (error) {
-      if (error instanceof SyntaxError) throw new PylonError(wireError("UNAVAILABLE", "the answer is not JSON"));
-      throw new PylonError(wireError("UNAVAILABLE", "the server cannot be reached"));
+  /** Asks by HTTP, when the budget allows it; throws a PylonError with the server's error. */
+  async request(method: string, path: string): Promise<unknown> {
+    for (let ms = this.budget.wait(); ms > 0; ms = this.budget.wait()) {
+      await new Promise((resolve) => setTimeout(resolve, ms));
     }
-    if (!response.ok) throw new PylonError(errorOfBody(answer, response.status));
-    return answer;
-  }
-
-  private fetch(path: string, options: RequestInit): Promise<Response> {
-    const headers = new Headers({ Accept: "application/json" });
-    if (options.body !== undefined) headers.set("Content-Type", "application/json");
-    if (this.token !== undefined) headers.set("Authorization", `Bearer ${this.token}`);
-    return this.surroundings.fetch(new URL(path, this.url), {
-      ...options, headers, credentials: this.token === undefined ? "same-origin" : "omit",
-    });
+    this.budget.count();
+    return this.requests.ask(method, path);
   }
 }

@@ -1,23 +1,27 @@
-// The engine: carries out the machine's commands on socket, stores and timers, and feeds it what
-// happens. Holds no rule of sync; those are in `machine`.
+// The engine: carries out the machine's commands on socket, store and timers, and feeds it what
+// happens. One tab of a browser runs it, for all of them. Holds no rule of sync; those are in `machine`.
+//
+// What does not live here: queries, promises and listeners of a page (`tab`).
 
-import { Connection, type Surroundings } from "./connection.ts";
-import { PylonError, wireError } from "./errors.ts";
+import { Budget } from "./budget.ts";
+import { Connection } from "./connection.ts";
+import { PylonError } from "./errors.ts";
 import type { Caller, Command, Event, Status, Timer } from "./events.ts";
-import { guarded, type LiveQuery, type QueryHost } from "./live.ts";
+import { Fetching } from "./fetching.ts";
+import { guarded, type QueryProgress } from "./live.ts";
 import { Machine } from "./machine.ts";
+import { Operations, renewed } from "./operations.ts";
 import type { PendingMutation, Settlement } from "./pending.ts";
-import { isBatch } from "./codec.ts";
-import { PULL_LIMIT_MAX, type ChangeBatch, type Json, type Manifest, type SubscriptionSpec } from "./protocol.gen.ts";
-import { Schema } from "./schema.ts";
-import { SaveQueue, type Store } from "./store.ts";
+import type { Manifest, WireRow } from "./protocol.gen.ts";
+import type { Surroundings } from "./requests.ts";
+import { WriteQueue, type Store, type StoreContents } from "./store.ts";
 import { MemoryStore } from "./store-memory.ts";
-import type { Definition, Subscription } from "./subscription.ts";
+import { keyOf, type Definition } from "./subscription.ts";
 import { SubscriptionPool } from "./subscriptions.ts";
 import { View } from "./view.ts";
 
-/** A pull's address longer than this is cut: without subscriptions it brings more, never less. */
-const PULL_URL_MAX = 6_000;
+/** So long a change of caller may take before the connection goes on by itself. */
+const HOLD_MS_MAX = 10_000;
 
 export interface EngineOptions {
   readonly url: string;
@@ -26,83 +30,138 @@ export interface EngineOptions {
   readonly surroundings: Surroundings;
   readonly random: () => number;
   readonly newId: () => string;
+  /** Tells whether somebody waits for this operation and will be told of its end. */
+  readonly isAwaited: (id: string) => boolean;
 }
 
-/** The state of the connection, for people. */
-export interface EngineStatus extends Status {
-  readonly isPersistent: boolean;
+/** What changed since the last time, all of it at once. */
+export interface EngineStep {
+  readonly changes: ReadonlyMap<string, readonly string[]>;
+  readonly settled: readonly Settlement[];
+  readonly stored: readonly string[];
+  readonly isRejectedChanged: boolean;
+  readonly status?: Status & { readonly persistent: boolean };
+  readonly caller?: Caller;
+  readonly manifest?: Manifest;
 }
 
-interface Waiter {
-  readonly resolve: (value: Json) => void;
-  readonly reject: (error: PylonError) => void;
+/** What a tab that led before knows better than the store: rows and mutations that it showed. */
+export interface Inheritance {
+  readonly principal: string | null | undefined;
+  readonly pending: readonly PendingMutation[];
+  /** Returns the object that is shown for a stored row, so that readers see no other. */
+  readonly same: (entity: string, row: WireRow) => WireRow;
 }
 
-export class Engine implements QueryHost {
+const NOTHING: Inheritance = { principal: undefined, pending: [], same: (_, row) => row };
+
+export class Engine {
   readonly machine: Machine;
-  readonly connection: Connection;
   readonly view: View;
-  schema = new Schema(null);
-  status: EngineStatus;
+  readonly operations = new Operations();
   caller: Caller | null = null;
+  manifest: Manifest | null = null;
+  status: Status & { readonly persistent: boolean };
+  /** Rises whenever the rows of one caller go. */
+  generation = 0;
+  private readonly budget = new Budget(() => Date.now());
+  private readonly connection: Connection;
   private store: Store;
-  private readonly saves: SaveQueue;
+  private readonly fetching: Fetching;
+  private readonly writes: WriteQueue;
   private readonly pool: SubscriptionPool;
   private readonly timers = new Map<Timer, ReturnType<typeof setTimeout>>();
-  private readonly waiters = new Map<string, Waiter>();
-  private readonly queries = new Set<LiveQuery<never>>();
-  private readonly statusListeners = new Set<(status: EngineStatus) => void>();
-  private readonly callerListeners = new Set<(caller: Caller) => void>();
-  private schemaWaiters: (() => void)[] = [];
-  private isFetchingManifest = false;
+  private step: { -readonly [K in keyof EngineStep]: EngineStep[K] } = Engine.emptyStep();
+  private hasStep = false;
+  /** Mutations by operation id, as long as they wait: a refused one may have to be kept. */
+  private readonly made = new Map<string, PendingMutation>();
   private isStepping = false;
+  private isClosed = false;
+  private hold: ReturnType<typeof setTimeout> | null = null;
   private readonly events: Event[] = [];
 
-  constructor(private readonly options: EngineOptions) {
+  constructor(private readonly options: EngineOptions, private readonly onStep: (step: EngineStep) => void) {
     this.store = options.store;
     this.machine = new Machine(options.random);
     this.view = new View(this.machine.replica, this.machine.pending);
-    this.connection = new Connection(options.url, options.token, options.surroundings, {
+    this.connection = new Connection(options.url, options.token, options.surroundings, this.budget, {
       opened: () => this.dispatch({ type: "opened" }),
       received: (message) => this.dispatch({ type: "received", message }),
       lost: (code) => this.dispatch({ type: "lost", code }),
       refused: (error) => this.dispatch({ type: "refused", error }),
     });
-    this.saves = new SaveQueue(
+    this.fetching = new Fetching(this.connection, this.budget, {
+      happened: (event) => this.dispatch(event),
+      known: (manifest) => {
+        if (this.isClosed) return;
+        this.attempt(this.store.saveManifest(manifest));
+        this.manifest = manifest;
+        this.note({ manifest });
+        this.dispatch({ type: "manifest", manifest });
+      },
+    });
+    this.writes = new WriteQueue(
       options.store,
-      (cursor) => this.dispatch({ type: "saved", cursor }),
+      ({ save, kept }) => {
+        this.operations.markStored(kept.map((one) => one.op_id));
+        if (this.store.isPersistent && kept.length > 0) this.note({ stored: kept.map((one) => one.op_id) });
+        if (save !== null) this.dispatch({ type: "saved", cursor: save.cursor });
+      },
       (error) => this.loseStore(error),
     );
+    this.watchStore();
     this.pool = new SubscriptionPool({
       add: (id, definition) => this.dispatch({ type: "subscribed", id, definition }),
       remove: (id) => this.dispatch({ type: "unsubscribed", id }),
-      find: (id) => this.subscription(id),
+      find: (id) => this.machine.replica.subscriptions.get(id),
       later: (ms, call) => {
         const timer = setTimeout(call, ms);
         return () => clearTimeout(timer);
       },
     });
-    this.status = { state: "offline", pending: 0, error: null, isPersistent: options.store.isPersistent };
+    this.status = { state: "offline", pending: 0, error: null, persistent: options.store.isPersistent };
   }
 
-  /** Reads the store and starts connecting; the page's own queries may be made from here on. */
-  async start(): Promise<void> {
-    const stored = await this.store.load().catch((error: unknown) => {
-      this.loseStore(error);
-      return this.store.load();
-    });
+  private static emptyStep(): EngineStep {
+    return { changes: new Map(), settled: [], stored: [], isRejectedChanged: false };
+  }
+
+  /** Reads the store and starts connecting. */
+  async start(inherited: Inheritance = NOTHING): Promise<void> {
+    const stored = await this.read();
     const clientId = stored.clientId ?? this.options.newId();
     if (stored.clientId === null) this.attempt(this.store.saveClientId(clientId));
-    if (stored.manifest !== undefined) this.useManifest(stored.manifest);
-    const { principal, replica } = stored;
-    const pending = principal === undefined ? [] : await this.store.pendingOf(principal).catch(() => []);
-    this.pool.load(replica?.subscriptions ?? []);
+    const principal = stored.principal === undefined ? inherited.principal : stored.principal;
+    const kept = principal === undefined ? [] : await this.store.pendingOf(principal).catch(() => []);
+    if (this.isClosed) return;
+    if (stored.manifest !== undefined) this.manifest = stored.manifest;
+    this.operations.load(kept.filter((one) => one.error !== undefined));
+    const waiting = kept.filter((one) => one.error === undefined);
+    if (this.store.isPersistent) this.operations.markStored(waiting.map((one) => one.op_id));
+    // Rows that cannot be told to be whole, or whose, are no replica: they go before anything comes.
+    if (stored.replica === undefined && principal !== undefined) this.writes.wipe(principal);
+    this.pool.load(stored.replica?.subscriptions ?? []);
+    const { replica } = stored;
+    const inheritedPending = inherited.pending.filter((one) => one.principal === undefined || one.principal === principal);
+    const pending = [...waiting, ...inheritedPending];
+    for (const one of pending) this.made.set(one.op_id, one);
     this.dispatch({
       type: "started", client_id: clientId, pending,
-      ...(replica === undefined ? {} : { stored: replica }),
+      ...(replica === undefined ? {} : {
+        stored: { ...replica, rows: replica.rows.map(([entity, row]) => [entity, inherited.same(entity, row)] as const) },
+      }),
       ...(principal === undefined ? {} : { principal }),
       ...(stored.manifest === undefined ? {} : { manifest: stored.manifest }),
     });
+  }
+
+  private async read(): Promise<StoreContents> {
+    try {
+      return await this.store.load();
+    } catch (error) {
+      this.loseStore(error);
+      return this.store.load();
+    }
   }
 
   /** Steps the machine; events that commands bring about wait for their turn. */
@@ -117,137 +176,186 @@ export class Engine implements QueryHost {
     } finally {
       this.isStepping = false;
     }
+    this.flush();
   }
 
   private carryOut(command: Command): void {
     switch (command.type) {
-      case "connect": return this.connection.connect();
+      case "connect": return this.hold === null ? this.connection.connect() : undefined;
       case "disconnect": return this.connection.disconnect(command.code, command.reason);
       case "send": return this.connection.send(command.message);
       case "set_timer": return this.setTimer(command.timer, command.ms);
       case "clear_timer": return this.clearTimer(command.timer);
-      case "pull": return void this.pull(command.id, command.cursor, command.subscriptions);
-      case "save": return this.saves.add(command.save);
-      case "wipe": return this.saves.wipe(command.principal);
+      case "pull": return void this.fetching.pull(command.id, command.cursor, command.subscriptions);
+      case "save": return this.writes.save(command.save);
+      case "wipe":
+        this.generation += 1;
+        this.made.clear();
+        this.operations.clear();
+        this.step.isRejectedChanged = true;
+        return this.writes.wipe(command.principal);
       case "load_pending": return void this.loadPending(command.principal);
-      case "save_pending": return this.attempt(this.store.savePending(command.mutation));
-      case "drop_pending": return this.attempt(this.store.dropPending(command.op_id));
+      case "save_pending": return this.writes.keep(command.mutation);
+      case "drop_pending": return this.dropPending(command.op_id);
       case "settle": return this.settle(command.settlement);
-      case "fetch_manifest": return void this.fetchManifest();
+      case "fetch_manifest": return void this.fetching.manifest();
       case "forget_session": return this.attempt(this.connection.request("POST", "/api/auth/logout"));
       case "caller":
-        this.caller = command.caller;
-        for (const listener of [...this.callerListeners]) guarded(() => listener(command.caller));
+        this.caller = this.step.caller = command.caller;
         return;
-      case "publish": return this.publish(new Map(command.changes));
-      case "status": return this.tellStatus({ ...command.status, isPersistent: this.store.isPersistent });
+      case "publish": return this.publish(command.changes);
+      case "status":
+        this.status = this.step.status = { ...command.status, persistent: this.store.isPersistent };
+        return;
       default: command satisfies never;
     }
   }
 
+  // --- what changed
+
+  private publish(changes: readonly (readonly [entity: string, ids: readonly string[]])[]): void {
+    const all = new Map(this.step.changes);
+    for (const [entity, ids] of changes) {
+      const known = all.get(entity);
+      all.set(entity, known === undefined ? ids : [...new Set([...known, ...ids])]);
+    }
+    this.step.changes = all;
+    this.hasStep = true;
+  }
+
+  private note(part: Partial<EngineStep>): void {
+    Object.assign(this.step, part);
+    this.hasStep = true;
+    if (!this.isStepping) this.flush();
+  }
+
+  private flush(): void {
+    const { step } = this;
+    const isNew = this.hasStep || step.settled.length > 0 || step.isRejectedChanged
+      || step.status !== undefined || step.caller !== undefined;
+    if (!isNew) return;
+    this.step = Engine.emptyStep();
+    this.hasStep = false;
+    this.onStep(step);
+  }
+
   // --- queries
 
-  subscription(id: string): Subscription | undefined {
-    return this.machine.replica.subscriptions.get(id);
+  /** Asks for rows on behalf of somebody; returns how to give them back. */
+  want(definition: Definition): () => void {
+    const id = this.pool.acquire(definition);
+    return () => this.pool.release(id);
   }
 
-  acquire(definition: Definition): string {
-    return this.pool.acquire(definition);
+  stateOf(key: string): QueryProgress | undefined {
+    const id = this.pool.find(key);
+    const found = id === undefined ? undefined : this.machine.replica.subscriptions.get(id);
+    return found === undefined ? undefined
+      : { ids: found.ids, error: found.error, ready: this.machine.replica.isReady(found.id) };
   }
 
-  release(subscription: string): void {
-    this.pool.release(subscription);
-  }
-
-  attach(query: LiveQuery<never>): void {
-    this.queries.add(query);
-  }
-
-  detach(query: LiveQuery<never>): void {
-    this.queries.delete(query);
-  }
-
-  private publish(changes: ReadonlyMap<string, readonly string[]>): void {
-    for (const query of [...this.queries]) query.refresh(changes.get(query.definition.entity) ?? []);
+  /** Visits the states of all that is asked for. */
+  *states(): Iterable<readonly [key: string, state: QueryProgress]> {
+    for (const { definition } of [...this.machine.replica.subscriptions.values()]) {
+      const key = keyOf(definition);
+      const state = this.stateOf(key);
+      if (state !== undefined) yield [key, state];
+    }
   }
 
   // --- mutations
 
-  /** Takes a mutation in; resolves with the server's value when it is durable. */
-  mutate(mutation: PendingMutation): Promise<Json> {
-    return new Promise((resolve, reject) => {
-      this.waiters.set(mutation.op_id, { resolve, reject });
-      this.dispatch({ type: "mutated", mutation });
-    });
+  mutate(mutation: PendingMutation): void {
+    if (this.machine.pending.has(mutation.op_id)) return;
+    this.made.set(mutation.op_id, mutation);
+    this.dispatch({ type: "mutated", mutation });
+  }
+
+  /** Sends again what waits, or what was refused as a new operation. */
+  retry(id: string, newId: string): void {
+    const refused = this.operations.find(id);
+    if (refused === undefined) {
+      this.dispatch({ type: "network", is_online: true });
+      return this.dispatch({ type: "fired", timer: "push" });
+    }
+    this.forgetRefused(id);
+    this.mutate(renewed(refused, newId));
+  }
+
+  discard(id: string): void {
+    if (this.operations.find(id) === undefined) this.dispatch({ type: "discarded", op_id: id });
+    else this.forgetRefused(id);
+  }
+
+  private forgetRefused(id: string): void {
+    this.operations.forget(id);
+    this.writes.drop(id);
+    this.note({ isRejectedChanged: true });
   }
 
   private settle(settlement: Settlement): void {
-    const waiter = this.waiters.get(settlement.op_id);
-    this.waiters.delete(settlement.op_id);
-    if (settlement.error === undefined) waiter?.resolve(settlement.value ?? null);
-    else waiter?.reject(new PylonError(settlement.error));
+    this.step.settled = [...this.step.settled, settlement];
+  }
+
+  /** A refusal that reaches nobody is kept, so that it is not lost silently (I30, I34). */
+  private dropPending(id: string): void {
+    const error = this.step.settled.find((one) => one.op_id === id)?.error;
+    const mutation = this.made.get(id);
+    this.made.delete(id);
+    if (error === undefined || mutation === undefined || this.options.isAwaited(id)) {
+      this.operations.forget(id);
+      return this.writes.drop(id);
+    }
+    for (const surplus of this.operations.refuse(mutation, error)) this.writes.drop(surplus);
+    this.writes.keep({ ...mutation, error });
+    this.note({ isRejectedChanged: true });
   }
 
   private async loadPending(principal: string | null): Promise<void> {
-    const pending = await this.store.pendingOf(principal).catch(() => []);
+    const kept = await this.store.pendingOf(principal).catch(() => []);
+    this.operations.load(kept.filter((one) => one.error !== undefined));
+    this.step.isRejectedChanged = true;
+    const pending = kept.filter((one) => one.error === undefined);
+    for (const one of pending) this.made.set(one.op_id, one);
+    if (this.store.isPersistent) this.operations.markStored(pending.map((one) => one.op_id));
     this.dispatch({ type: "pending_loaded", principal, pending });
   }
 
-  // --- catching up
-
-  private async pull(id: number, cursor: string, subscriptions: readonly SubscriptionSpec[]): Promise<void> {
-    const query = `/api/sync/pull?limit=${PULL_LIMIT_MAX}&cursor=${encodeURIComponent(cursor)}`;
-    const specs = encodeURIComponent(JSON.stringify(subscriptions));
-    const path = specs.length > PULL_URL_MAX ? query : `${query}&subscriptions=${specs}`;
-    try {
-      const batch = await this.connection.request("GET", path);
-      if (isBatch(batch)) this.dispatch({ type: "pulled", id, batch: batch as ChangeBatch });
-      else this.dispatch({ type: "pull_failed", id, error: wireError("UNAVAILABLE", "the answer is no batch") });
-    } catch (error) {
-      if (!(error instanceof PylonError)) throw error;
-      this.dispatch({ type: "pull_failed", id, error: wireError(error.code, error.message) });
-    }
+  /** Resolves when the app's description is known, cannot be had now, or the time is up. */
+  async knowManifest(ms: number): Promise<void> {
+    if (this.manifest === null) await this.fetching.within(ms);
   }
 
-  // --- the app's description
+  // --- another caller
 
-  private useManifest(manifest: Manifest): void {
-    this.schema = new Schema(manifest);
-    for (const query of this.queries) query.recompile();
+  /** Removes what the present caller has seen; resolves when it is out of the store too (I33). */
+  async forget(): Promise<void> {
+    clearTimeout(this.hold ?? undefined);
+    // Nothing is asked for until it is settled who the caller is: it would come for the old one.
+    this.hold = setTimeout(() => void this.believe(), HOLD_MS_MAX);
+    this.connection.disconnect(1000, "the caller changes");
+    this.dispatch({ type: "identity" });
+    await this.writes.settled();
   }
 
-  /** Resolves when the manifest is known, cannot be had now, or the time is up. */
-  async knowSchema(ms: number): Promise<void> {
-    if (this.schema.manifest !== null) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.schemaWaiters.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-      void this.fetchManifest();
-    });
+  /** The caller may become another: what is stored is not shown again before the server says whose. */
+  doubt(): Promise<void> {
+    return this.store.doubt(true).catch(() => undefined);
   }
 
-  private async fetchManifest(): Promise<void> {
-    if (this.isFetchingManifest) return;
-    this.isFetchingManifest = true;
-    try {
-      const manifest = await this.connection.request("GET", "/api/schema") as Manifest;
-      if (!Array.isArray(manifest.entities) || typeof manifest.hash !== "string") return;
-      this.attempt(this.store.saveManifest(manifest));
-      this.dispatch({ type: "manifest", manifest });
-      this.useManifest(manifest);
-    } catch (error) {
-      // The next welcome names the manifest again.
-      if (!(error instanceof PylonError)) throw error;
-    } finally {
-      this.isFetchingManifest = false;
-      for (const waiter of this.schemaWaiters.splice(0)) waiter();
-    }
+  /** The caller is settled: goes on, as whoever it is. */
+  async believe(): Promise<void> {
+    if (this.hold === null) return this.store.doubt(false).catch(() => undefined);
+    clearTimeout(this.hold);
+    this.hold = null;
+    if (!this.isClosed) this.dispatch({ type: "identity" });
   }
 
   // --- stores
+
+  private watchStore(): void {
+    this.store.onLost?.((error) => this.loseStore(error));
+  }
 
   private attempt(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
@@ -257,57 +365,43 @@ export class Engine implements QueryHost {
 
   /** The store failed: the page goes on from memory and says so (I35). */
   private loseStore(error: unknown): void {
+    if (this.isClosed) return;
     if (!this.store.isPersistent) return guarded(() => { throw error; });
     this.store.close();
     this.store = new MemoryStore();
-    this.saves.replaceStore(this.store);
-    this.tellStatus({ ...this.status, isPersistent: false });
-    for (const mutation of this.machine.pending.all()) void this.store.savePending(mutation);
+    this.writes.replaceStore(this.store);
+    this.status = { ...this.status, persistent: false };
+    this.note({ status: this.status });
+    for (const mutation of this.machine.pending.all()) this.writes.keep(mutation);
     this.dispatch({ type: "saved", cursor: this.machine.replica.cursor });
   }
 
-  /** Removes what the present caller has seen, before anything else happens (I33). */
-  forget(): void {
-    this.dispatch({ type: "identity" });
-  }
-
-  // --- status, timers, end
-
-  onStatus(listener: (status: EngineStatus) => void): () => void {
-    this.statusListeners.add(listener);
-    return () => this.statusListeners.delete(listener);
-  }
-
-  onCaller(listener: (caller: Caller) => void): () => void {
-    this.callerListeners.add(listener);
-    return () => this.callerListeners.delete(listener);
-  }
-
-  private tellStatus(status: EngineStatus): void {
-    this.status = status;
-    for (const listener of [...this.statusListeners]) guarded(() => listener(status));
-  }
+  // --- timers, end
 
   private setTimer(timer: Timer, ms: number): void {
     this.clearTimer(timer);
     this.timers.set(timer, setTimeout(() => {
       this.timers.delete(timer);
+      if (timer === "healthy") this.budget.free(true);
       this.dispatch({ type: "fired", timer });
     }, ms));
   }
 
   private clearTimer(timer: Timer): void {
+    // The machine clears it with the connection: from here on trouble is counted again.
+    if (timer === "healthy") this.budget.free(false);
     clearTimeout(this.timers.get(timer));
     this.timers.delete(timer);
   }
 
-  close(): void {
+  /** Ends it; resolves when the last write is in the store. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
     this.dispatch({ type: "closed" });
-    for (const timer of this.timers.keys()) this.clearTimer(timer);
-    for (const waiter of this.waiters.values()) {
-      waiter.reject(new PylonError(wireError("UNAVAILABLE", "the database was closed")));
-    }
-    this.waiters.clear();
+    this.isClosed = true;
+    clearTimeout(this.hold ?? undefined);
+    for (const timer of [...this.timers.keys()]) this.clearTimer(timer);
+    await this.writes.settled();
     this.store.close();
   }
 }

@@ -5,10 +5,11 @@ export { connect, Database, type ConnectOptions, type Status } from "./client.ts
 export { compareText } from "./compare.ts";
 export { PylonError } from "./errors.ts";
 export { LiveQuery, type QuerySnapshot } from "./live.ts";
+export type { PendingOperation } from "./operations.ts";
 export type { Effect, PendingMutation } from "./pending.ts";
 export type { ErrorCode, Json, JsonObject, Manifest, WireError, WireRow } from "./protocol.gen.ts";
 export { LiveRow } from "./row.ts";
-export type { Store, StoreContents } from "./store.ts";
+export type { Store, StoreContents, StoredMutation, StoreWrite } from "./store.ts";
 export { MemoryStore } from "./store-memory.ts";
 export type {
   AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, InsertOf,

@@ -6,7 +6,7 @@ import { PylonError } from "./errors.ts";
 import { compileFilter, compileOrder, orderMistake, type Predicate, type RowOrder } from "./filter.ts";
 import type { WireError, WireRow } from "./protocol.gen.ts";
 import type { Schema } from "./schema.ts";
-import type { Definition, Subscription } from "./subscription.ts";
+import type { Definition } from "./subscription.ts";
 import type { View } from "./view.ts";
 
 /** What a query has to show: the rows, whether they are complete, and why there are none. */
@@ -30,7 +30,11 @@ export class Result {
     private readonly view: View,
     private readonly definition: Definition,
     schema: Schema,
+    /** What was shown before: an equal result is the same one. */
+    shown: readonly WireRow[] = [],
   ) {
+    this.rows = shown;
+    this.members = new Map(shown.map((row) => [row.id, row]));
     this.wants = compileFilter(definition.where, definition.entity, schema);
     this.order = compileOrder(definition.order ?? [], definition.entity, schema);
   }
@@ -38,7 +42,9 @@ export class Result {
   /** Takes in the rows that changed (undefined: any may have); true where the result is another. */
   update(ids: readonly string[] | undefined, listed: readonly string[] | null): boolean {
     if (ids?.length === 0) return false;
-    if (this.definition.limit !== undefined) return this.cut(listed ?? [], this.definition.limit);
+    if (this.definition.limit !== undefined) {
+      return this.mayCut(ids, listed ?? []) && this.cut(listed ?? [], this.definition.limit);
+    }
     if (ids === undefined || ids.length > MOVES_MAX) return this.sortAll();
     let rows: WireRow[] | undefined;
     for (const id of ids) {
@@ -64,6 +70,16 @@ export class Result {
     const rows: WireRow[] = [];
     for (const row of this.view.rows(this.definition.entity)) if (this.wants(row)) rows.push(row);
     return this.replace(rows.sort(this.order));
+  }
+
+  /** Tells whether any of these rows is in the window, listed for it, or a pending one that may enter. */
+  private mayCut(ids: readonly string[] | undefined, listed: readonly string[]): boolean {
+    if (ids === undefined || ids.length > MOVES_MAX) return true;
+    return ids.some((id) => {
+      if (this.members.has(id) || listed.includes(id)) return true;
+      const row = this.view.row(this.definition.entity, id);
+      return row !== undefined && this.wants(row);
+    });
   }
 
   /** A window shows what it lists and what else is here, so that own changes are seen at once. */
@@ -99,13 +115,21 @@ export class Result {
   }
 }
 
+/** How far what a query asks for is there; `ids` lists a window, null for what has no limit. */
+export interface QueryProgress {
+  readonly ids: readonly string[] | null;
+  readonly ready: boolean;
+  readonly error: WireError | null;
+}
+
 /** What a live query needs of the database behind it. */
 export interface QueryHost {
   readonly view: View;
   readonly schema: Schema;
-  subscription(id: string): Subscription | undefined;
+  /** Asks for rows; returns the key under which their state is found and released. */
   acquire(definition: Definition): string;
-  release(subscription: string): void;
+  release(key: string): void;
+  stateOf(key: string): QueryProgress | undefined;
   attach(query: LiveQuery<never>): void;
   detach(query: LiveQuery<never>): void;
 }
@@ -119,7 +143,7 @@ interface Listener<R> {
 export class LiveQuery<R = WireRow> {
   private snapshot: QuerySnapshot<R> = { rows: [], ready: false, error: null };
   private result: Result | null = null;
-  private subscription: string | null = null;
+  private key: string | null = null;
   /** Without a limit the order is not told to the server, so that a slip in it is found here. */
   private mistake: WireError | null = null;
   private readonly listeners = new Set<Listener<R>>();
@@ -189,11 +213,11 @@ export class LiveQuery<R = WireRow> {
 
   /** @internal Takes in what changed: ids of its entity, or undefined for anything. */
   refresh(ids: readonly string[] | undefined): void {
-    const { subscription, result, host } = this;
-    if (subscription === null || result === null) return;
-    const state = host.subscription(subscription);
+    const { key, result, host } = this;
+    if (key === null || result === null) return;
+    const state = host.stateOf(key);
     const isOther = result.update(ids, state?.ids ?? null);
-    const ready = host.view.isReady(subscription);
+    const ready = state?.ready ?? false;
     const { snapshot } = this;
     const wire = state?.error ?? this.mistake;
     const error = wire === null ? null : snapshot.error?.message === wire.message ? snapshot.error : new PylonError(wire);
@@ -205,11 +229,12 @@ export class LiveQuery<R = WireRow> {
     for (const watcher of [...this.watchers]) guarded(watcher);
   }
 
-  /** @internal The fields' kinds are others now: read everything anew. */
+  /** @internal The fields' kinds or the view are others now: read everything anew. */
   recompile(): void {
-    if (this.subscription === null) return;
+    if (this.key === null) return;
     this.mistake = orderMistake(this.definition.order ?? [], this.definition.entity, this.host.schema);
-    this.result = new Result(this.host.view, this.definition, this.host.schema);
+    const shown = this.result === null ? [] : this.result.rows;
+    this.result = new Result(this.host.view, this.definition, this.host.schema, shown);
     this.refresh(undefined);
   }
 
@@ -220,17 +245,17 @@ export class LiveQuery<R = WireRow> {
   }
 
   private open(): void {
-    if (this.subscription !== null) return;
-    this.subscription = this.host.acquire(this.definition);
+    if (this.key !== null) return;
+    this.key = this.host.acquire(this.definition);
     this.host.attach(this as unknown as LiveQuery<never>);
     this.recompile();
   }
 
   private rest(): void {
-    if (this.subscription === null || this.isKept || this.listeners.size > 0 || this.watchers.size > 0) return;
+    if (this.key === null || this.isKept || this.listeners.size > 0 || this.watchers.size > 0) return;
     this.host.detach(this as unknown as LiveQuery<never>);
-    this.host.release(this.subscription);
-    this.subscription = null;
+    this.host.release(this.key);
+    this.key = null;
   }
 }
 

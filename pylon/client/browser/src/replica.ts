@@ -81,6 +81,11 @@ export class Replica {
     for (const row of held?.values() ?? []) if (row !== undefined) yield row;
   }
 
+  /** Visits the names of entities of which there are rows. */
+  *entities(): Iterable<string> {
+    yield* new Set([...this.base.keys(), ...this.held?.keys() ?? []]);
+  }
+
   /** Returns the cursor up to which rows are shown, null while that is not known. */
   get shownCursor(): string | null {
     return this.held === null && !this.isConcealed ? this.cursor : null;

@@ -60,6 +60,11 @@ export class SubscriptionPool {
     return holding.id;
   }
 
+  /** Returns the subscription of a definition's key. */
+  find(key: string): string | undefined {
+    return this.byKey.get(key)?.id;
+  }
+
   release(id: string): void {
     const holding = this.byId.get(id);
     if (holding === undefined) return;

@@ -3,7 +3,12 @@
 
 import { replay, type Effect, type Pending } from "./pending.ts";
 import type { WireRow } from "./protocol.gen.ts";
-import type { Replica } from "./replica.ts";
+
+/** Rows without what is pending: a replica, or a mirror of another tab's. */
+export interface BaseRows {
+  row(entity: string, id: string): WireRow | undefined;
+  rows(entity: string): Iterable<WireRow>;
+}
 
 interface Replayed {
   readonly base: WireRow | undefined;
@@ -15,12 +20,12 @@ export class View {
   private readonly replayed = new WeakMap<readonly Effect[], Replayed>();
 
   constructor(
-    private readonly replica: Replica,
+    private readonly base: BaseRows,
     private readonly pending: Pending,
   ) {}
 
   row(entity: string, id: string): WireRow | undefined {
-    const base = this.replica.row(entity, id);
+    const base = this.base.row(entity, id);
     const effects = this.pending.effectsOn(entity, id);
     if (effects === undefined) return base;
     const known = this.replayed.get(effects);
@@ -31,12 +36,12 @@ export class View {
   }
 
   *rows(entity: string): Iterable<WireRow> {
-    for (const base of this.replica.rows(entity)) {
+    for (const base of this.base.rows(entity)) {
       const row = this.row(entity, base.id);
       if (row !== undefined) yield row;
     }
     for (const row of this.pendingRows(entity)) {
-      if (this.replica.row(entity, row.id) === undefined) yield row;
+      if (this.base.row(entity, row.id) === undefined) yield row;
     }
   }
 
@@ -46,9 +51,5 @@ export class View {
       const row = this.row(entity, id);
       if (row !== undefined) yield row;
     }
-  }
-
-  isReady(subscription: string): boolean {
-    return this.replica.isReady(subscription);
   }
 }

@@ -160,7 +160,7 @@ describe("writing", () => {
     expect(texts(query.rows)).toEqual(["1", "2"]);
     expect(db.pending).toHaveLength(2);
     network.isUp = true;
-    (db as unknown as { engine: { dispatch: (event: unknown) => void } }).engine.dispatch({ type: "network", is_online: true });
+    (db as unknown as { tab: { wake: (isOnline: boolean) => void } }).tab.wake(true);
     await network.settle();
     expect([(await first)._seq, (await second)._seq]).toEqual([1, 2]);
     expect(db.status).toMatchObject({ state: "live", pending: 0 });
@@ -279,8 +279,8 @@ describe("between visits", () => {
 
   test("a store that fails is left for memory, and the status says so", async () => {
     class Broken extends MemoryStore {
-      override readonly isPersistent = true as unknown as false;
-      override async save(): Promise<void> { throw new DOMException("full", "QuotaExceededError"); }
+      override readonly isPersistent = true;
+      override async write(): Promise<void> { throw new DOMException("full", "QuotaExceededError"); }
     }
     const db = await database({ store: new Broken() });
     const query = db.query("Note");
@@ -316,7 +316,7 @@ describe("signing in and out", () => {
     await network.settle();
     network.upgradeStatus = 401;
     network.cut();
-    (db as unknown as { engine: { dispatch: (event: unknown) => void } }).engine.dispatch({ type: "network", is_online: true });
+    (db as unknown as { tab: { wake: (isOnline: boolean) => void } }).tab.wake(true);
     await network.settle();
     expect(query.rows).toEqual([]);
     expect(db.status.error).toMatchObject({ code: "UNAUTHENTICATED" });

@@ -1,6 +1,6 @@
 // A network in memory: sockets and requests that end at a model server. Nothing waits for a clock.
 
-import type { Surroundings } from "../src/connection.ts";
+import type { Surroundings } from "../src/requests.ts";
 import type { Downstream, Manifest, Upstream } from "../src/protocol.gen.ts";
 import { ModelConnection, type ModelServer } from "./model-server.ts";
 
@@ -27,6 +27,8 @@ export class FakeNetwork {
   /** What the server answers to an upgrade: 401 for a session that it does not know. */
   upgradeStatus = 101;
   readonly sockets = new Set<FakeSocket>();
+  /** Also those that are closed. */
+  readonly all = new Set<FakeSocket>();
   readonly requests: string[] = [];
 
   constructor(readonly server: ModelServer) {}
@@ -97,6 +99,7 @@ export class FakeSocket {
       if (!network.isUp || network.upgradeStatus !== 101) return this.end(1006);
       this.readyState = 1;
       network.sockets.add(this);
+      network.all.add(this);
       this.onopen?.();
     });
   }

@@ -97,7 +97,7 @@ test("a slip in the order is an error, and said where every page can see it", ()
   } as unknown as Manifest);
   const host = {
     view: new View(new Replica(), new Pending()), schema: new Schema(null),
-    subscription: () => undefined, acquire: () => "s1", release: () => undefined,
+    stateOf: () => undefined, acquire: () => "s1", release: () => undefined,
     attach: () => undefined, detach: () => undefined,
   };
   const query = new LiveQuery(host, { entity: "Note", where: {}, order: ["-writenAt", "id"] }).keep();

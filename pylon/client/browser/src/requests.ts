@@ -1,0 +1,47 @@
+// The shell around HTTP: JSON out, JSON in, and what goes wrong as a PylonError. Holds no rule.
+
+import { errorOfBody, PylonError, wireError } from "./errors.ts";
+
+/** What the shells need of their surroundings; tests hand in their own. */
+export interface Surroundings {
+  readonly WebSocket: typeof WebSocket;
+  readonly fetch: typeof fetch;
+  /** How tabs of one browser talk; without it each is alone. */
+  readonly BroadcastChannel?: typeof BroadcastChannel;
+  readonly locks?: LockManager;
+}
+
+export class Requests {
+  constructor(
+    private readonly url: string,
+    private readonly token: string | undefined,
+    private readonly surroundings: Surroundings,
+  ) {}
+
+  /** Returns the body of an answer, or throws a PylonError with the server's error. */
+  async ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    const options: RequestInit = { method };
+    if (body !== undefined) options.body = JSON.stringify(body);
+    let response: Response;
+    let answer: unknown = null;
+    try {
+      response = await this.fetch(path, options);
+      const text = await response.text();
+      if (text !== "") answer = JSON.parse(text);
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new PylonError(wireError("UNAVAILABLE", "the answer is not JSON"));
+      throw new PylonError(wireError("UNAVAILABLE", "the server cannot be reached"));
+    }
+    if (!response.ok) throw new PylonError(errorOfBody(answer, response.status));
+    return answer;
+  }
+
+  fetch(path: string, options: RequestInit): Promise<Response> {
+    const headers = new Headers({ Accept: "application/json" });
+    if (options.body !== undefined) headers.set("Content-Type", "application/json");
+    if (this.token !== undefined) headers.set("Authorization", `Bearer ${this.token}`);
+    return this.surroundings.fetch(new URL(path, this.url), {
+      ...options, headers, credentials: this.token === undefined ? "same-origin" : "omit",
+    });
+  }
+}
