@@ -57,6 +57,43 @@ async def test_a_function_over_its_budget_is_stopped_alone(serve: Serve) -> None
     assert (await ada.insert("Note", text="after"))["text"] == "after"
 
 
+ACTIONS = (
+    NOTES
+    + """
+
+import asyncio
+
+
+@app.action(timeout=0.2)
+async def sleeps(ctx) -> int:
+    await asyncio.sleep(30)
+    return 1
+
+
+@app.action(timeout=0.2)
+async def drips(ctx):
+    while True:
+        await asyncio.sleep(0.01)
+        yield 1
+
+
+@app.action
+async def meets_one(ctx) -> int:
+    raise TimeoutError("of another service")
+"""
+)
+
+
+async def test_an_action_over_its_budget_is_stopped_and_says_so(serve: Serve) -> None:
+    """One that waits and one that yields for ever; a TimeoutError of the app's own is INTERNAL."""
+    served = await serve(ACTIONS)
+    ada = await served.login("ada@example.com")
+    for name in ("sleeps", "drips"):
+        answer = await asyncio.wait_for(ada.call(name), 5)
+        assert (answer.status, answer.code) == (503, "FUNCTION_TIMEOUT"), name
+    assert (await ada.call("meets_one")).code == "INTERNAL"
+
+
 SLOW = """
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 
+from pylon.client.admin import AdminClient
 from tests.conftest import Serve
 from tests.integration.apps import NOTES
 
@@ -51,6 +52,40 @@ async def test_a_code_dies_after_five_wrong_tries_however_parallel(serve: Serve)
     assert {one.code for one in answers} <= {"UNAUTHENTICATED", "RATE_LIMITED"}
     late = await nobody.post("/api/auth/magic/verify", {"email": "ada@example.com", "code": code})
     assert late.code in ("UNAUTHENTICATED", "RATE_LIMITED")
+
+
+async def test_a_link_ends_the_session_that_was_there(serve: Serve) -> None:
+    """No sign-in leaves the token used before alive, by whatever way it came (I65)."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    admin = AdminClient(
+        "http://127.0.0.1", socket_path=next((served.state / "run").glob("*/admin.sock"))
+    )
+    try:
+        link = await admin.post("admin/login-link", {"user": "ada@example.com"})
+    finally:
+        await admin.close()
+    path = link["url"].partition("/auth/")[2]
+    answer = await ada.get(f"/auth/{path}")
+    assert answer.status == 303
+    assert (await ada.get("/api/auth/me")).status == 401
+
+
+async def test_two_changes_of_roles_at_once_both_count(serve: Serve) -> None:
+    """A grant made of roles that were read before another grant would lose that one."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    admin = AdminClient(
+        "http://127.0.0.1", socket_path=next((served.state / "run").glob("*/admin.sock"))
+    )
+    try:
+        await asyncio.gather(*(
+            admin.post("admin/roles", {"user": "ada@example.com", "role": f"r{n}", "grant": True})
+            for n in range(8)
+        ))  # fmt: skip
+    finally:
+        await admin.close()
+    assert (await ada.get("/api/auth/me")).body["roles"] == [f"r{n}" for n in range(8)]
 
 
 async def test_known_and_unknown_addresses_answer_alike(serve: Serve) -> None:

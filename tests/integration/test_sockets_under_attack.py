@@ -177,6 +177,28 @@ async def test_a_vanished_peer_with_a_full_queue_is_freed_too(serve: Serve) -> N
     socket.close()
 
 
+async def test_a_peer_that_asks_and_never_reads_is_not_answered_for_ever(serve: Serve) -> None:
+    """Answers to calls wait in memory up to a bound; then no further frame of it is taken."""
+    served = await serve(NOTES + "\n@app.query\ndef big(ctx) -> str:\n    return 'x' * 20_000\n")
+    ada = await served.login("ada@example.com")
+    socket = await RawSocket.open(ada)
+    socket.hello()
+    await socket.until("welcome")
+    socket.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    for number in range(2_000):  # 40 MB of answers; more than 100 at once are refused
+        socket.send({"type": "call", "request_id": str(number), "fn": "big", "args": {}})
+        if number % 50 == 49:
+            await asyncio.sleep(0.05)
+    seen = [-1, 0]
+    while seen[-1] != seen[-2] or seen[-1] == 0:
+        await asyncio.sleep(0.5)
+        (shown,) = (await _admin(served, "admin/clients"))["clients"]
+        seen.append(shown["queued_bytes"])
+    assert 1_000_000 < seen[-1] < 8_000_000
+    assert (await ada.get("/api/health")).status == 200  # and everybody else is served
+    socket.close()
+
+
 async def _descriptors(served: ServedProject) -> list[int]:
     import psutil
 

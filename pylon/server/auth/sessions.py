@@ -94,13 +94,15 @@ class SessionService:
                 self._forget(session_id=session_id)
                 self._tell(session_id, user_id, "expired")
 
-    def watch_expiry(self, identity: Identity) -> None:
-        """Have a live connection's session watched for its expiry."""
+    def watch_expiry(self, identity: Identity) -> bool:
+        """Have a live connection's session watched for its expiry; False where it has ended."""
         if identity.session_id is None or identity.session_id in self._expiries:
-            return
+            return True
         session = accounts.session_by_id(self._rows, identity.session_id)
-        if session is not None:
-            self._expiries[session.id] = (session.expires_at_ms, session.user_id)
+        if session is None:
+            return False
+        self._expiries[session.id] = (session.expires_at_ms, session.user_id)
+        return True
 
     # --- resolving
 
@@ -196,11 +198,18 @@ class SessionService:
 
     async def ensure_account(self, email: str, roles: frozenset[str] | None = None) -> Account:
         """Return the account of an address, created where it is new; `roles` replace its own."""
+        return await self._account(email, lambda old: old if roles is None else roles)
+
+    async def _account(
+        self, email: str, roles_of: Callable[[frozenset[str]], frozenset[str]]
+    ) -> Account:
+        """Return the account of an address, with the roles that are made of those it has."""
         email = normalise_email(email)
 
         def work(transaction: Transaction) -> Account:
             account = self._ensure(transaction, email)
-            if roles is not None and roles != account.roles:
+            roles = roles_of(account.roles)
+            if roles != account.roles:
                 accounts.set_roles(transaction, account.id, roles)
                 found = accounts.account_by_id(transaction.select, account.id)
                 assert found is not None
@@ -219,8 +228,10 @@ class SessionService:
         account = self.account_of(who)
         if account is None:
             raise NotFound(f"there is no account {who}")
-        roles = account.roles | {role} if grant else account.roles - {role}
-        return await self.ensure_account(account.email, frozenset(roles))
+        # Of those it has inside the transaction: two changes at once both count.
+        return await self._account(
+            account.email, lambda roles: roles | {role} if grant else roles - {role}
+        )
 
     def identity_changed(self, user_id: str) -> None:
         """Tell listeners that a user's roles or claims are others now."""

@@ -17,7 +17,7 @@ from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, FunctionKind, to_json
 from pylon.clock import Clock, iso_ms
-from pylon.errors import InvalidArgument, NotFound, PylonError
+from pylon.errors import FunctionTimeout, InvalidArgument, NotFound, PylonError
 from pylon.identity import SYSTEM, Identity
 from pylon.ids import IdSource
 from pylon.protocol.messages import Operation
@@ -148,15 +148,21 @@ class Executor:
         code = self._app_code
         decoded = code.arguments(function, identity, args, now)
         context = self._context(definition, identity, function.name, now)
+        budget = asyncio.timeout(function.timeout_s)
         try:
-            result = function.handler(context, **decoded)
-            if inspect.isasyncgen(result):
-                return [to_json(part) async for part in result]
-            async with asyncio.timeout(function.timeout_s):
+            async with budget:
+                result = function.handler(context, **decoded)
+                if inspect.isasyncgen(result):
+                    return [to_json(part) async for part in result]
                 return function.arguments.encode_result(await result)
         except (PylonError, asyncio.CancelledError):
             raise
         except Exception as error:
+            if isinstance(error, TimeoutError) and budget.expired():
+                raise FunctionTimeout(
+                    f"{function.name} ran longer than {function.timeout_s:g} s and was stopped",
+                    hint="what it wrote before stays; give it a longer timeout=",
+                ) from error
             raise code.internal(function.name, error) from error
 
     def _context(

@@ -65,13 +65,14 @@ async def use_link(exchange: Exchange) -> web.StreamResponse:
     """GET /auth/link?t=…: the one-time link that `pylon login-link` makes."""
     _limit(exchange)
     account = await exchange.services.sessions.use_link(exchange.query().get("t", ""))
-    issued = await exchange.services.sessions.issue(account)
+    issued = await _new_session(exchange, account)
     answer = web.Response(status=303, headers={"Location": "/", "Referrer-Policy": "no-referrer"})
     _set_cookie(exchange, answer, issued)
     return answer
 
 
-async def _signed_in(exchange: Exchange, account: Account) -> web.Response:
+async def _new_session(exchange: Exchange, account: Account) -> Issued:
+    """Return a new session; the token used before is dead: no session survives a sign-in (I65)."""
     services = exchange.services
     try:
         before = exchange.identity
@@ -79,8 +80,12 @@ async def _signed_in(exchange: Exchange, account: Account) -> web.Response:
         before = None
     issued = await services.sessions.issue(account)
     if before is not None and before.session_id is not None and before.user_id is not None:
-        # The token used before is dead: no session survives a sign-in (I65).
         await services.sessions.end(before.session_id, before.user_id, "signed_in_again")
+    return issued
+
+
+async def _signed_in(exchange: Exchange, account: Account) -> web.Response:
+    issued = await _new_session(exchange, account)
     answer = json_value(
         {
             "token": issued.token,

@@ -26,6 +26,9 @@ from pylon.server.sync.subscriber import Subscriber
 
 _log = logging.getLogger("pylon.sync")
 _GOODBYE_SECONDS = 1.0
+#: So much unread on a socket, and no further frame of it is taken.
+_UNREAD_BYTES_MAX = 2 * limits.SEND_QUEUE_BYTES_MAX
+_POLL_SECONDS = 0.05
 
 
 async def sync_socket(exchange: Exchange) -> web.StreamResponse:
@@ -101,12 +104,19 @@ class _Session:
                     continue  # what comes after the goodbye is nobody's
                 if message.type is WSMsgType.TEXT:
                     await self._take(message.data.encode())
+                    await self._until_answers_are_taken()
                 elif message.type is WSMsgType.BINARY:
                     raise BadFrame("frames are JSON text")
                 elif message.type is WSMsgType.ERROR:
                     return
         except PylonError as error:
             await self._fail(error)
+
+    async def _until_answers_are_taken(self) -> None:
+        """Hear no more of a peer that asks and does not read: its answers would fill the memory."""
+        connection = self._connection
+        while connection.queued_bytes > _UNREAD_BYTES_MAX and not connection.is_closed:
+            await self._services.clock.sleep(_POLL_SECONDS)
 
     async def _fail(self, error: PylonError) -> None:
         code = error.ws_close_code or 1008

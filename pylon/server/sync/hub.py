@@ -133,7 +133,8 @@ class Hub:
         """Take a connection that was upgraded."""
         self._connections[connection.id] = connection
         self.enter(connection.identity, connection.address)
-        self._sessions.watch_expiry(connection.identity)
+        if not self._sessions.watch_expiry(connection.identity):
+            self._abort(connection, "session ended")  # while the socket was opened
 
     def greet(self, connection: Connection, hello: Hello, cursor: Cursor | None) -> None:
         """Answer a `hello` whose cursor is well formed, and begin to send."""
