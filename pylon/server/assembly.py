@@ -35,6 +35,7 @@ from pylon.server.observe import Observer, set_up_logging
 from pylon.server.reloading import Reloader, run_hooks
 from pylon.server.storage import backup
 from pylon.server.storage.database import Database
+from pylon.server.storage.folder import demand_free
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.trimming import Trimmer
@@ -78,6 +79,8 @@ class Runtime:
         """
         config = self.config
         self._set_up_logging()
+        if self._data_folder.is_dir():
+            demand_free(self._data_folder)  # before any code of the app runs
         definition = self._load()
         database = await Database.open(
             self._data_folder, clock=self.clock, ids=self.ids, engine=self._engine,
@@ -94,7 +97,6 @@ class Runtime:
             self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start, self.services.executor)
             port = await self._listen(listen_fd)
-            self._stopper.add("goodbye", self.services.hub.say_goodbye)
         except BaseException:
             await self._stopper.stop(limits.DRAIN_SECONDS)
             raise
@@ -203,6 +205,7 @@ class Runtime:
             host, port, self.config["server.origins"]
         )
         self._stopper.add("listeners", self._stop_listening)
+        self._stopper.add("goodbye", self.services.hub.say_goodbye)
         await self._serve(router, is_local_socket=False, listener=listener)
         path = paths.admin_socket_path(self.config.project)
         if path is not None:

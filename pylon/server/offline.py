@@ -21,7 +21,7 @@ from pylon.server.config import load_config
 from pylon.server.storage import backup
 from pylon.server.storage.backup import DatabaseUnusable
 from pylon.server.storage.database import Database
-from pylon.server.storage.folder import DATABASE_NAME, FolderInUse, FolderLock
+from pylon.server.storage.folder import DATABASE_NAME, FolderInUse, demand_free
 from pylon.server.storage.log_stats import log_stats
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import (
@@ -34,6 +34,8 @@ from pylon.server.storage.trimming import Trimmer
 from pylon.sqlite import open_reader
 
 _FREE_SECONDS = 0.1
+#: A runtime that still says where it listens after so long is not about to end.
+_STAYS_SECONDS = 0.3
 
 
 @asynccontextmanager
@@ -113,21 +115,25 @@ def database_path(project: Path) -> Path:
 
 
 async def until_free(project: Path, *, within_s: float) -> None:
-    """Return when no runtime owns the project's folder any more, or when the time is over.
+    """Return when no runtime owns the project's folder any more.
 
     A runtime that is just ending keeps its port and its folder for a moment; whoever starts the
-    next one waits for that instead of moving to another port. The start itself refuses where the
-    folder is still in use.
+    next one waits for that instead of moving to another port.
+
+    Raises FolderInUse where the time is over, and at once where the other one is there to stay.
     """
     folder = project / ".pylon"
     clock = SystemClock()
-    deadline = clock.monotonic() + within_s
-    while folder.is_dir() and clock.monotonic() < deadline:
-        lock = FolderLock(folder)
+    started = clock.monotonic()
+    while folder.is_dir():
         try:
-            lock.take()
+            demand_free(folder)
         except FolderInUse:
+            waited = clock.monotonic() - started
+            # The first thing that a runtime does when it stops is to remove this file.
+            is_staying = paths.runtime_file(project).exists() and waited > _STAYS_SECONDS
+            if is_staying or waited > within_s:
+                raise
             await clock.sleep(_FREE_SECONDS)
-            continue
-        lock.release()
-        return
+        else:
+            return

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -43,6 +44,27 @@ async def test_a_second_owner_is_told_who_the_first_is(serve: Serve) -> None:
     assert "in use by another runtime" in text
     assert str(served.pid) in text
     assert (await served.anonymous().get("/api/health")).status == 200
+    for command in (("serve",), ("dev", "--no-tui")):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pylon", *command, str(served.project), "--port", "0",
+            env={**os.environ, "PYLON_STATE_DIR": str(served.state)},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        assert (process.returncode, out) == (1, b"")
+        assert f"process {served.pid}".encode() in err
+        assert b"runtime has failed" not in err, "it was not even tried"
+
+
+async def test_no_code_of_the_app_runs_for_a_second_owner(serve: Serve) -> None:
+    """The folder is asked for before the app is loaded (I9)."""
+    served = await serve(TINY)
+    app = served.project / "app.py"
+    app.write_text(TINY + '\nprint("the app was loaded", flush=True)\n')
+    second = type(served)(served.project, served.state)
+    with pytest.raises(DidNotStart) as caught:
+        await second.start()
+    assert "the app was loaded" not in str(caught.value)
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
@@ -215,8 +237,6 @@ async def test_a_wrong_setting_stops_the_start(serve: Serve) -> None:
 
 async def test_accounts_can_be_made_before_the_first_start(serve: Serve) -> None:
     """`pylon roles grant` on a project that never ran; the person is there when it does."""
-    import sys
-
     served = await serve(TINY, is_started=False)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pylon", "roles", "grant", "ada@example.com", "admin",

@@ -67,6 +67,13 @@ class FolderLock:
             self._descriptor = None
 
 
+def demand_free(folder: Path) -> None:
+    """Raise FolderInUse where another runtime owns a data folder."""
+    lock = FolderLock(folder)
+    lock.take()
+    lock.release()
+
+
 def _lock(descriptor: int) -> bool:
     try:
         import fcntl
