@@ -83,6 +83,14 @@ SUBSCRIPTIONS_MAX: Final = 100
 CALLS_PER_SOCKET_MAX: Final = 100
 #: Time for `hello`. After it: close 4408.
 HELLO_SECONDS: Final = 10.0
+#: Welcomes a second once so many came at once: who comes back after a restart must not starve
+#: who is there already. Above: they wait in line.
+WELCOMES_PER_SECOND: Final = 500.0
+WELCOMES_AT_ONCE: Final = 500
+#: The longest that the line may be. Above: 429 before the upgrade, with Retry-After.
+WELCOME_LINE_SECONDS: Final = 5.0
+#: Over how long a goodbye spreads the return of many.
+RECONNECT_SECONDS: Final = 6.0
 #: Ping interval; two missed close the connection. (setting)
 HEARTBEAT_SECONDS: Final = 15.0
 #: A revoked or expired session loses its sockets within this time (I63, I64).

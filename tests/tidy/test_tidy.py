@@ -40,7 +40,9 @@ TESTED_ELSEWHERE = {
     "schema/jsontree.py": "unit/schema/test_fieldtypes.py",
     "schema/model.py": "unit/schema/test_validate.py",
     "schema/times.py": "unit/schema/test_fieldtypes.py",
+    "server/sync/frames.py": "unit/server/sync/test_pump.py",
     "server/sync/subscription.py": "integration/test_sync_socket.py",
+    "server/sync/subscription_index.py": "unit/server/sync/test_pump.py",
 }
 
 #: Where each library is at home; nowhere else is it imported.

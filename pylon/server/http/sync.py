@@ -140,16 +140,16 @@ class _Session:
             raise BadFrame("the first frame is hello")
         if hello.protocol != PROTOCOL_VERSION:
             raise UpgradeRequired()
-        self._welcome(hello)
+        await self._welcome(hello)
         return True
 
-    def _welcome(self, hello: messages.Hello) -> None:
+    async def _welcome(self, hello: messages.Hello) -> None:
         services, connection = self._services, self._connection
         try:
             cursor = parse_cursor(hello.cursor)
         except PylonError as error:
             raise BadFrame(error.message) from error
-        services.hub.greet(connection, hello, cursor)
+        await services.hub.greet_in_turn(connection, hello, cursor)
 
     async def _take(self, data: bytes) -> None:
         message = decode_upstream(data)

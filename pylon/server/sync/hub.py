@@ -32,6 +32,7 @@ from pylon.server.storage.clients import KnownClient
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection, describe, principal_of
 from pylon.server.sync.known_clients import KnownClients
+from pylon.server.sync.pace import Pace, goodbye_ms
 from pylon.server.sync.pump import Pump
 from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
@@ -67,6 +68,8 @@ class Hub:
         self._addresses: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop
+        self._pace = Pace()
+        self._refused = 0
         self._known = KnownClients(database, clock)
         self.read_ahead = ReadAhead(database, clock)
         self._pump = Pump(database, definitions, clock, queue_bytes_max, self.work)
@@ -88,8 +91,10 @@ class Hub:
         pushes = [task for one in self._connections.values() for task in one.pushes.values()]
         if pushes:
             await asyncio.wait(pushes, timeout=_LAST_ANSWERS_SECONDS)
-        for connection in list(self._connections.values()):
-            connection.send(GoAway(reason="stopping", retry_ms=500))
+        leaving = list(self._connections.values())
+        for place, connection in enumerate(leaving):
+            retry_ms = goodbye_ms(place, len(leaving))
+            connection.send(GoAway(reason="stopping", retry_ms=retry_ms))
             connection.close(1001, "going away", self._loop)
         until = self._clock.monotonic() + _FAREWELL_SECONDS
         while self._connections and self._clock.monotonic() < until:
@@ -115,6 +120,12 @@ class Hub:
             or (user and self._users.get(user, 0) >= per_user)
         ):
             raise RateLimited("too many sockets", retry_after_s=5)
+        line_s = self._pace.length(self._clock.monotonic())
+        if line_s > limits.WELCOME_LINE_SECONDS:
+            # Each is told a later moment, so that they do not come back together.
+            self._refused = (self._refused + 1) % 30
+            retry_after_s = int(line_s) + 1 + self._refused
+            raise RateLimited("too many come at once", retry_after_s=retry_after_s)
 
     def enter(self, identity: Identity, address: str) -> None:
         """Count a stream or socket that was admitted."""
@@ -135,6 +146,16 @@ class Hub:
         self.enter(connection.identity, connection.address)
         if not self._sessions.watch_expiry(connection.identity):
             self._abort(connection, "session ended")  # while the socket was opened
+
+    async def greet_in_turn(
+        self, connection: Connection, hello: Hello, cursor: Cursor | None
+    ) -> None:
+        """Answer a `hello` when it is its turn."""
+        wait_s = self._pace.take(self._clock.monotonic())
+        if wait_s > 0:
+            await self._clock.sleep(wait_s)
+        if not connection.is_closed:
+            self.greet(connection, hello, cursor)
 
     def greet(self, connection: Connection, hello: Hello, cursor: Cursor | None) -> None:
         """Answer a `hello` whose cursor is well formed, and begin to send."""

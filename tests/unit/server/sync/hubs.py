@@ -15,7 +15,7 @@ from pylon.app.loader import load_app
 from pylon.clock import SystemClock
 from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource
-from pylon.protocol.change import parse_cursor
+from pylon.protocol.change import Cursor, parse_cursor
 from pylon.protocol.messages import Hello, Subscribe
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.database import Database
@@ -257,15 +257,14 @@ class Hubs:
         self.hub._loop = asyncio.get_running_loop()
         return self.hub
 
-    def connect(
+    def prepare(
         self, identity: Identity, *subscriptions: dict[str, Any], cursor: str | None = None
-    ) -> Peer:
-        """Open a socket and say hello."""
+    ) -> tuple[Connection, Hello, Cursor | None]:
+        """Open a socket; returns what its hello is answered with."""
         self._names += 1
-        transport = ListTransport()
         connection = Connection(
             id=f"c{self._names}", identity=identity, address="127.0.0.1", user_agent="",
-            transport=cast("Any", transport), subscriber=Subscriber(self.database.epoch),
+            transport=cast("Any", ListTransport()), subscriber=Subscriber(self.database.epoch),
             connected_at_ms=0,
         )  # fmt: skip
         self.hub.attach(connection)
@@ -273,9 +272,16 @@ class Hubs:
             {"protocol": 1, "client_id": f"c{self._names}", "subscriptions": list(subscriptions)},
             Hello, strict=False,
         )  # fmt: skip
-        peer = Peer(self, connection, transport)
+        return connection, hello, parse_cursor(cursor)
+
+    def connect(
+        self, identity: Identity, *subscriptions: dict[str, Any], cursor: str | None = None
+    ) -> Peer:
+        """Open a socket and say hello."""
+        connection, hello, at = self.prepare(identity, *subscriptions, cursor=cursor)
+        peer = Peer(self, connection, cast("Any", connection.transport))
         peer.cursor = cursor or ""
-        self.hub.greet(connection, hello, parse_cursor(cursor))
+        self.hub.greet(connection, hello, at)
         return peer
 
     async def live(self, identity: Identity, *subscriptions: dict[str, Any]) -> Peer:
