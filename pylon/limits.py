@@ -100,6 +100,13 @@ SNAPSHOT_PAGE_ROWS: Final = 1_000
 #: Rows of one window (`order` + `limit`). Above: 400.
 WINDOW_ROWS_MAX: Final = 1_000
 
+#: Latency and jitter of a shaped connection (development). Above: 400.
+SHAPE_DELAY_MS_MAX: Final = 60_000.0
+#: Bytes on their way through one direction of a shaped connection. Above: the frame is lost.
+SHAPE_HELD_BYTES_MAX: Final = 16 * MIB
+#: Shaped clients; the oldest is forgotten for one more.
+SHAPES_MAX: Final = 1_000
+
 # --- time --------------------------------------------------------------------------------
 #: A `def` function's budget on the loop. Above: rolled back, FUNCTION_TIMEOUT. (per function)
 FUNCTION_SECONDS: Final = 0.2

@@ -40,6 +40,7 @@ from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.trimming import Trimmer
 from pylon.server.sync.hub import Hub
+from pylon.server.sync.switchboard import Switchboard
 from pylon.sqlite import THREADS, Engine
 
 _log = logging.getLogger("pylon.runtime")
@@ -170,6 +171,7 @@ class Runtime:
             reload=Reloader(database, definitions, hub, executor, self.clock).reload,
             stop=lambda reason: self.ask_to_stop(reason),
             started_ms=self.clock.now_ms(),
+            switchboard=Switchboard(self.clock, self._chance) if config.is_dev else None,
         )  # fmt: skip
         sessions.start()
         self._stopper.add("sessions", sessions.stop)
@@ -179,6 +181,10 @@ class Runtime:
         self._stopper.add("trimmer", trimmer.stop)
         task = asyncio.get_running_loop().create_task(self._watch_lag())
         self._stopper.add("lag", lambda: _cancel(task))
+
+    def _chance(self) -> float:
+        """Return a number from 0 to 1."""
+        return int.from_bytes(self.ids.random_bytes(6)) / 2**48
 
     def _admin_tokens(self) -> tuple[str, ...]:
         token = secrets.token_urlsafe(32)

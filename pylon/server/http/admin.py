@@ -114,32 +114,6 @@ def change_of(record: LogRecord, emails: dict[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def clients_of(services: Services) -> list[dict[str, Any]]:
-    """Return every connection, then every known client that is not connected."""
-    now_ms = services.clock.now_ms()
-    live = services.hub.describe()
-    for one in live:
-        one["connected_at"] = iso_ms(one["connected_at"])
-        one["last_seen"] = iso_ms(one["last_seen"])
-    connected = {(one["client_id"], one["user_id"] or "") for one in live}
-    database = services.database
-    offline: list[dict[str, Any]] = [
-        {
-            "connection_id": None, "client_id": one.client_id, "user_id": one.principal or None,
-            "email": one.email, "address": None, "user_agent": one.user_agent,
-            "state": "offline", "cursor": f"{one.epoch}:{one.seq}", "sent": None,
-            "lag_changes": max(0, database.head - one.seq)
-            if one.epoch == database.epoch else None,
-            "lag_s": round((now_ms - one.last_seen_ms) / 1000, 1), "queued_bytes": 0,
-            "subscriptions": [], "connected_at": None, "last_seen": iso_ms(one.last_seen_ms),
-            "pending": one.pending,
-        }
-        for one in services.hub.known_clients(200)
-        if (one.client_id, one.principal) not in connected
-    ]  # fmt: skip
-    return [*live, *offline]
-
-
 def emails_of(services: Services) -> dict[str, str]:
     """Return the addresses of accounts by user id, for showing."""
     return {one.id: one.email for one in services.sessions.accounts()}
@@ -186,11 +160,6 @@ async def log_entry(exchange: Exchange) -> web.StreamResponse:
             else jsonvalue.decode_trusted(image_text(entity, image))
         )
     return json_value(shown)
-
-
-async def clients(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/clients."""
-    return json_value({"clients": clients_of(exchange.services)})
 
 
 async def calls(exchange: Exchange) -> web.StreamResponse:
@@ -267,7 +236,7 @@ async def call(exchange: Exchange) -> web.StreamResponse:
     if not isinstance(args, dict):
         raise InvalidArgument("args is an object", field="args")
     outcome = await exchange.services.executor.call(
-        _acting(exchange, body.get("as")), str(body.get("fn")), args, cause="cli"
+        acting(exchange, body.get("as")), str(body.get("fn")), args, cause="cli"
     )
     if outcome.error is not None:
         return json_value({"error": outcome.error}, outcome.http_status)
@@ -278,14 +247,18 @@ async def query(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/query {entity, where?, expression?, order?, limit?, after?, as?}."""
     body = await exchange.json_object()
     text = await exchange.services.reads.list_rows(
-        _acting(exchange, body.get("as")), str(body.get("entity")), where=body.get("where"),
+        acting(exchange, body.get("as")), str(body.get("entity")), where=body.get("where"),
         expression=body.get("expression"), order=body.get("order"), limit=body.get("limit"),
         after=body.get("after"),
     )  # fmt: skip
     return json_text(text)
 
 
-def _acting(exchange: Exchange, who: Any) -> Identity:
+def acting(exchange: Exchange, who: Any) -> Identity:
+    """Return the identity of a user by e-mail or id, without a session; nobody is the system.
+
+    Raises NotFound where there is no such account.
+    """
     if who is None:
         return SYSTEM
     account = exchange.services.sessions.account_of(str(who))

@@ -52,7 +52,7 @@ class _Stream:
         assert identity is not None
         query = exchange.query(("cursor", "subscriptions"))
         self._subscriptions = query.get("subscriptions")
-        self._view = view_of(exchange, self._subscriptions)
+        self._view = view_of(exchange, exchange.identity, self._subscriptions)
         self._cursor = start_of(
             exchange, exchange.request.headers.get("Last-Event-ID") or query.get("cursor")
         )
@@ -87,7 +87,7 @@ class _Stream:
         if services.definitions.current is not self._definition:
             self._definition = services.definitions.current
             await self._send("schema", f'{{"schema":"{self._definition.hash}"}}')
-            self._view = view_of(self._exchange, self._subscriptions)
+            self._view = view_of(self._exchange, self._exchange.identity, self._subscriptions)
         page = await read_batch(self._exchange, self._view, self._cursor, limits.PULL_LIMIT_MAX)
         if page.tail or page.more or self._is_due:
             epoch = services.database.epoch

@@ -13,6 +13,7 @@ from aiohttp import web
 from pylon import limits
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, ResyncRequired
+from pylon.identity import Identity
 from pylon.policy.sqlclause import both
 from pylon.protocol.change import Cursor, parse_cursor
 from pylon.protocol.messages import Operation, SubscriptionSpec
@@ -42,11 +43,11 @@ class PushBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     atomic: bool = False
 
 
-def view_of(exchange: Exchange, subscriptions: str | None) -> View:
-    """Return what the caller follows: the given subscriptions, or all that he may see."""
+def view_of(exchange: Exchange, identity: Identity, subscriptions: str | None) -> View:
+    """Return what a caller follows: the given subscriptions, or all that he may see."""
     definition = exchange.services.definitions.current
     if subscriptions is None:
-        return whole_view(definition, exchange.identity)
+        return whole_view(definition, identity)
     given = json_parameter(subscriptions, "subscriptions")
     try:
         specs = msgspec.convert(given, list[SubscriptionSpec])
@@ -57,7 +58,7 @@ def view_of(exchange: Exchange, subscriptions: str | None) -> View:
             f"at most {limits.SUBSCRIPTIONS_MAX} subscriptions", field="subscriptions"
         )
     made = [make_subscription(spec, definition, is_resuming=True) for spec in specs]
-    return make_view(definition, exchange.identity, made)
+    return make_view(definition, identity, made)
 
 
 def start_of(exchange: Exchange, text: str | None) -> Cursor:
@@ -85,12 +86,16 @@ async def read_batch(exchange: Exchange, view: View, cursor: Cursor, limit: int)
 
 async def pull(exchange: Exchange) -> web.StreamResponse:
     """GET /api/sync/pull."""
-    identity = exchange.identity
+    return await pull_as(exchange, exchange.identity)
+
+
+async def pull_as(exchange: Exchange, identity: Identity) -> web.StreamResponse:
+    """Answer a pull as `identity`."""
     query = exchange.query(("cursor", "limit", "subscriptions"))
     limit = integer(query.get("limit", str(limits.PULL_LIMIT_MAX)), "limit")
     if limit is None or not 1 <= limit <= limits.PULL_LIMIT_MAX:
         raise InvalidArgument(f"limit is 1 to {limits.PULL_LIMIT_MAX}", field="limit")
-    view = view_of(exchange, query.get("subscriptions"))
+    view = view_of(exchange, identity, query.get("subscriptions"))
     cursor = start_of(exchange, query.get("cursor"))
     database = exchange.services.database
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pylon.server.storage.database import Database
     from pylon.server.storage.trimming import Trimmer
     from pylon.server.sync.hub import Hub
+    from pylon.server.sync.switchboard import Switchboard
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,3 +55,5 @@ class Services:
     page_listeners: set[Any] = field(default_factory=set)
     loop_lag_ms: float = 0.0
     is_stopping: bool = False
+    #: How clients' networks behave; None outside development (I73).
+    switchboard: Switchboard | None = None

@@ -10,7 +10,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from pylon import jsonvalue
-from pylon.server.http.admin import change_of, clients_of, demand_owner, emails_of, status_of
+from pylon.server.http.admin import change_of, demand_owner, emails_of, status_of
+from pylon.server.http.admin_clients import clients_of
 from pylon.server.http.exchange import Exchange
 from pylon.server.observe import CallRecord
 from pylon.server.storage import change_log
@@ -19,6 +20,8 @@ from pylon.server.storage.change_log import LogRecord
 _FLUSH_SECONDS = 1 / 15
 _STATUS_SECONDS = 0.5
 _BATCH_MAX = 500
+#: Round trips are measured so often while somebody looks.
+_PING_SECONDS = 5.0
 
 
 async def stream(exchange: Exchange) -> web.StreamResponse:
@@ -97,6 +100,7 @@ class _Feed:
             if services.clock.monotonic() >= next_status:
                 next_status = services.clock.monotonic() + _STATUS_SECONDS
                 await self._send({"type": "status", **status_of(services)})
+                services.hub.measure(services.hub.connections(), every_s=_PING_SECONDS)
                 await self._send({"type": "clients", "clients": clients_of(services)})
             if self._changes:
                 records, dropped = list(self._changes), self._dropped

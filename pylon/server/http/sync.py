@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from pylon import limits
-from pylon.errors import PylonError, RateLimited, Unavailable, UpgradeRequired
+from pylon.errors import PolicyDenied, PylonError, RateLimited, Unavailable, UpgradeRequired
+from pylon.identity import Identity
 from pylon.protocol import messages
 from pylon.protocol.change import parse_cursor
 from pylon.protocol.codec import BadFrame, decode_upstream
@@ -29,17 +30,25 @@ _GOODBYE_SECONDS = 1.0
 #: So much unread on a socket, and no further frame of it is taken.
 _UNREAD_BYTES_MAX = 2 * limits.SEND_QUEUE_BYTES_MAX
 _POLL_SECONDS = 0.05
+#: How a pong is told from a message where both are held up on their way.
+_PONG = b"\x8a"
 
 
 async def sync_socket(exchange: Exchange) -> web.StreamResponse:
     """GET /api/sync/ws."""
-    identity = exchange.identity
+    return await serve_socket(exchange, exchange.identity)
+
+
+async def serve_socket(
+    exchange: Exchange, identity: Identity, *, is_ghost: bool = False
+) -> web.StreamResponse:
+    """Serve one sync socket as `identity` until it ends; a ghost reads and leaves no trace."""
     services = exchange.services
     if services.is_stopping:
         raise Unavailable("the runtime is stopping", reason="stopping")
     services.hub.admit(identity, exchange.address)
     socket = web.WebSocketResponse(
-        protocols=(SUBPROTOCOL,), compress=False, autoping=True,
+        protocols=(SUBPROTOCOL,), compress=False, autoping=False,
         heartbeat=services.hub.heartbeat_s, max_msg_size=limits.WS_MESSAGE_BYTES_MAX + 1,
         timeout=1.0,
     )  # fmt: skip
@@ -55,6 +64,7 @@ async def sync_socket(exchange: Exchange) -> web.StreamResponse:
         subscriber=Subscriber(services.database.epoch),
         connected_at_ms=services.clock.now_ms(),
         last_sent=services.clock.monotonic(),
+        is_ghost=is_ghost,
     )
     services.hub.attach(connection)
     try:
@@ -64,6 +74,8 @@ async def sync_socket(exchange: Exchange) -> web.StreamResponse:
         await socket.close(code=1011, message=b"internal error")
     finally:
         services.hub.detach(connection)
+        if connection.shaper is not None:
+            connection.shaper.stop()
         # Whoever has vanished will never take what is queued for him.
         wait_s = 0.0 if socket.close_code == WSCloseCode.ABNORMAL_CLOSURE else _GOODBYE_SECONDS
         asyncio.get_running_loop().call_later(wait_s, transport.abort)
@@ -93,6 +105,12 @@ class _Session:
             messages.Stored: self._stored,
             messages.Ping: self._ping,
         }
+        if connection.is_ghost:
+            self._handlers |= {
+                messages.Push: self._refuse, messages.Call: self._refuse,
+                messages.Stored: lambda _: None,
+            }  # fmt: skip
+        connection.inlet = self._arrived
 
     async def run(self) -> None:
         """Read frames until the socket ends."""
@@ -103,8 +121,14 @@ class _Session:
                 if self._connection.is_closed:
                     continue  # what comes after the goodbye is nobody's
                 if message.type is WSMsgType.TEXT:
-                    await self._take(message.data.encode())
-                    await self._until_answers_are_taken()
+                    shaper = self._connection.shaper
+                    if shaper is None:
+                        await self._take(message.data.encode())
+                        await self._until_answers_are_taken()
+                    else:
+                        shaper.hear(message.data.encode())
+                elif message.type is WSMsgType.PING or message.type is WSMsgType.PONG:
+                    await self._answer(message)
                 elif message.type is WSMsgType.BINARY:
                     raise BadFrame("frames are JSON text")
                 elif message.type is WSMsgType.ERROR:
@@ -118,6 +142,29 @@ class _Session:
         while connection.queued_bytes > _UNREAD_BYTES_MAX and not connection.is_closed:
             await self._services.clock.sleep(_POLL_SECONDS)
 
+    async def _answer(self, message: WSMessage) -> None:
+        """Answer a ping, take a pong."""
+        connection = self._connection
+        if message.type is WSMsgType.PING:
+            await self._socket.pong(message.data)
+        elif connection.shaper is not None:
+            connection.shaper.hear(_PONG + bytes(message.data))
+        else:
+            connection.ponged(bytes(message.data), self._services.clock.monotonic())
+
+    async def _arrived(self, data: bytes) -> None:
+        """Take a message that was held up on its way."""
+        if self._connection.is_closed:
+            return
+        if data.startswith(_PONG):
+            self._connection.ponged(data[len(_PONG) :], self._services.clock.monotonic())
+            return
+        try:
+            await self._take(data)
+            await self._until_answers_are_taken()
+        except PylonError as error:
+            await self._fail(error)
+
     async def _fail(self, error: PylonError) -> None:
         code = error.ws_close_code or 1008
         self._connection.send(messages.ErrorMessage(error=error.to_wire()))
@@ -125,7 +172,11 @@ class _Session:
 
     async def _greet(self) -> bool:
         try:
-            first = await self._socket.receive(timeout=limits.HELLO_SECONDS)
+            async with asyncio.timeout(limits.HELLO_SECONDS):
+                first = await self._socket.receive()
+                while first.type in (WSMsgType.PING, WSMsgType.PONG):
+                    await self._answer(first)
+                    first = await self._socket.receive()
         except TimeoutError:
             await self._socket.close(code=4408, message=b"no hello")
             return False
@@ -140,16 +191,21 @@ class _Session:
             raise BadFrame("the first frame is hello")
         if hello.protocol != PROTOCOL_VERSION:
             raise UpgradeRequired()
-        await self._welcome(hello)
-        return True
+        return await self._welcome(hello)
 
-    async def _welcome(self, hello: messages.Hello) -> None:
+    async def _welcome(self, hello: messages.Hello) -> bool:
+        """Greet; False where the client's network would not have let it come."""
         services, connection = self._services, self._connection
         try:
             cursor = parse_cursor(hello.cursor)
         except PylonError as error:
             raise BadFrame(error.message) from error
+        switchboard = None if connection.is_ghost else services.switchboard
+        connection.client_id = hello.client_id[:64]
+        if switchboard is not None and not switchboard.greet(connection):
+            return False
         await services.hub.greet_in_turn(connection, hello, cursor)
+        return True
 
     async def _take(self, data: bytes) -> None:
         message = decode_upstream(data)
@@ -238,6 +294,12 @@ class _Session:
         if cursor is not None and cursor.epoch == self._services.database.epoch:
             seq = min(cursor.seq, self._services.database.head)
             self._services.hub.note_stored(self._connection, seq, message.pending)
+
+    def _refuse(self, message: messages.Push | messages.Call) -> None:
+        error = PolicyDenied("a ghost reads only")
+        self._connection.send(
+            messages.ErrorMessage(request_id=message.request_id, error=error.to_wire())
+        )
 
     def _ping(self, message: messages.Ping) -> None:
         self._connection.send(messages.Pong())

@@ -9,6 +9,8 @@ from aiohttp import web
 from pylon.errors import Unavailable
 from pylon.server.http import (
     admin,
+    admin_clients,
+    admin_ghost,
     auth,
     events,
     functions,
@@ -84,7 +86,14 @@ def make_router(*, is_dev: bool) -> Router:
         ("POST", "/api/admin/log-trim", upkeep.log_trim),
         ("GET", "/api/admin/backup", upkeep.backup),
         ("GET", "/api/admin/log/{seq}", admin.log_entry),
-        ("GET", "/api/admin/clients", admin.clients),
+        ("GET", "/api/admin/clients", admin_clients.clients),
+        ("GET", "/api/admin/clients/{id}", admin_clients.client),
+        ("POST", "/api/admin/clients/{id}/disconnect", admin_clients.disconnect),
+        ("POST", "/api/admin/clients/{id}/resync", admin_clients.resync),
+        ("GET", "/api/admin/ghost/{user}", admin_ghost.about),
+        ("GET", "/api/admin/ghost/{user}/api/schema", admin_ghost.schema),
+        ("GET", "/api/admin/ghost/{user}/api/sync/pull", admin_ghost.pull),
+        ("GET", "/api/admin/ghost/{user}/api/sync/ws", admin_ghost.socket),
         ("GET", "/api/admin/calls", admin.calls),
         ("GET", "/api/admin/mail", admin.mail),
         ("GET", "/api/admin/logs", admin.logs),
@@ -102,6 +111,7 @@ def make_router(*, is_dev: bool) -> Router:
         table.append(("POST", "/api/auth/dev/login", auth.dev_login))
         table.append(("GET", "/_pylon/dev/events", static.dev_events))
         guarded.append(("POST", "/api/admin/refresh-pages", admin.refresh_pages))
+        guarded.append(("POST", "/api/admin/clients/{id}/network", admin_clients.network))
     routes = [Route(method, path, handler) for method, path, handler in table]
     routes += [Route(method, path, admin.admin(handler)) for method, path, handler in guarded]
     return Router(routes, static.app_file)

@@ -7,18 +7,22 @@ not live here: deciding what to send (`subscriber`, `hub`).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from pylon import jsonvalue
 from pylon.identity import Identity
 from pylon.protocol.messages import Downstream
+from pylon.server.sync.shaper import Shaper
 from pylon.server.sync.subscriber import Subscriber
 from pylon.server.sync.view import View
 from pylon.server.sync.windows import SharedWindow
 
 _TEXT_FRAME: Final = 0x81
 _CLOSE_FRAME: Final = 0x88
+_PING_FRAME: Final = 0x89
 
 
 def frame(payload: bytes) -> bytes:
@@ -76,11 +80,24 @@ class Connection:
     calls: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     pushes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     is_closed: bool = False
+    #: Somebody who looks as this user: reads only, and is no client to remember.
+    is_ghost: bool = False
+    #: Milliseconds of the last ping and its pong; None until there was one.
+    round_trip_ms: float | None = None
+    #: Monotonic time of the last ping.
+    pinged_at: float = float("-inf")
+    #: Takes a message of the client that was held up on its way (development).
+    inlet: Callable[[bytes], Awaitable[None]] | None = None
+    #: A bad network in the way out and in (development).
+    shaper: Shaper | None = None
 
     @property
     def queued_bytes(self) -> int:
-        """Return how much waits in the transport."""
-        return 0 if self.is_closed else int(self.transport.get_write_buffer_size())
+        """Return how much waits on its way out."""
+        if self.is_closed:
+            return 0
+        held = 0 if self.shaper is None else self.shaper.held_bytes
+        return int(self.transport.get_write_buffer_size()) + held
 
     def write(self, data: bytes) -> None:
         """Write ready frames; a transport that is gone is left alone."""
@@ -88,7 +105,27 @@ class Connection:
             self.is_closed = True
             return
         self.written_bytes += len(data)
-        self.transport.write(data)
+        if self.shaper is not None:
+            self.shaper.send(data)
+        else:
+            self.transport.write(data)
+
+    def write_now(self, data: bytes) -> None:
+        """Write ready frames past everything that would hold them up."""
+        if not self.is_closed and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def ping(self, now: float, *, every_s: float) -> None:
+        """Measure the round trip anew, unless that was done within `every_s`."""
+        if now - self.pinged_at >= every_s:
+            self.pinged_at = now
+            payload = struct.pack(">d", now)
+            self.write(_header(_PING_FRAME, len(payload)) + payload)
+
+    def ponged(self, payload: bytes, now: float) -> None:
+        """Take a pong; one that answers no ping of `ping` means nothing."""
+        if payload == struct.pack(">d", self.pinged_at):
+            self.round_trip_ms = round((now - self.pinged_at) * 1000, 1)
 
     def send(self, message: Downstream) -> None:
         """Encode and write one message."""
@@ -102,7 +139,7 @@ class Connection:
         """Send a close frame and abort the transport a second later."""
         if self.is_closed:
             return
-        self.write(close_frame(code, reason))
+        self.write_now(close_frame(code, reason))
         self.is_closed = True
         loop.call_later(1.0, self.transport.abort)
 
@@ -138,4 +175,9 @@ def describe(connection: Connection, head: int, now_ms: int) -> dict[str, Any]:
         "last_seen": connection.last_seen_ms or connection.connected_at_ms,
         "last_seen_ago_s": round((now_ms - (connection.last_seen_ms or now_ms)) / 1000, 1),
         "pending": connection.pending,
+        "round_trip_ms": connection.round_trip_ms,
+        "is_ghost": connection.is_ghost,
+        "network": None if connection.shaper is None else {
+            **asdict(connection.shaper.shape), "mode": connection.shaper.mode
+        },
     }  # fmt: skip

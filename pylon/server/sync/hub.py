@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -220,12 +221,28 @@ class Hub:
             connection.reader.cancel()
         for task in (*connection.calls.values(), *connection.pushes.values()):
             task.cancel()
-        if connection.client_id:
+        if connection.client_id and not connection.is_ghost:
             self._known.note(connection)
 
     def connections(self) -> list[Connection]:
         """Return the live connections."""
         return list(self._connections.values())
+
+    def clients_named(self, name: str) -> list[Connection]:
+        """Return the live connections of a client id, or the one of a connection id."""
+        return [one for one in self._connections.values() if name in (one.client_id, one.id)]
+
+    def measure(self, connections: Iterable[Connection], *, every_s: float) -> None:
+        """Have round trips measured, because somebody looks."""
+        now = self._clock.monotonic()
+        for one in connections:
+            if one.subscriber.phase is not Phase.GREETING:
+                one.ping(now, every_s=every_s)
+
+    def disconnect(self, connection: Connection, reason: str) -> None:
+        """Close a connection as a restart would: its client comes again."""
+        connection.send(GoAway(reason=reason, retry_ms=500))
+        connection.close(1001, reason, self._loop)
 
     def known_clients(self, limit: int) -> list[KnownClient]:
         """Return the newest clients that are, or were, connected."""

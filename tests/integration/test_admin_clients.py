@@ -1,0 +1,278 @@
+"""The owner looks at clients over real sockets: unseen changes, disconnects, networks, ghosts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pylon import jsonvalue
+from pylon.client.admin import AdminClient, AdminError
+from pylon.client.client import PylonClient
+from pylon.testing.served import ServedProject
+from tests.conftest import Serve
+
+APP = """
+from pylon import App, Entity, Ref, actor, field
+
+app = App("notes")
+
+
+@app.entity(read="data.ownerId == auth.userId || data.shared == true", insert="auth.userId != null",
+            update="isOwner()", delete="isOwner()")
+class Note(Entity):
+    text: str
+    secret: str = field(default="s", private=True)
+    shared: bool = False
+    ownerId: Ref["User"] = field(default=actor)
+"""
+NOTES = {"id": "s1", "entity": "Note"}
+#: What was lost is noticed at the next batch, at the latest with a heartbeat.
+QUICK = "[limits]\nheartbeat_seconds = 1\n"
+
+
+class Desk:
+    """The owner's side of tests, closed when they end."""
+
+    def __init__(self) -> None:
+        self._open = AsyncExitStack()
+
+    def admin(self, served: ServedProject) -> AdminClient:
+        """Return the owner's client, by the run-time token over TCP."""
+        token = next(Path(served.state).glob("run/*/token")).read_text().strip()
+        admin = AdminClient(served.url, token=token)
+        self._open.push_async_callback(admin.close)
+        return admin
+
+    async def client(self, served: ServedProject, email: str) -> tuple[PylonClient, Any]:
+        """Return a client that is live, and its query of notes."""
+        caller = await served.login(email)
+        client = await PylonClient(served.url, token=caller.token).open()
+        self._open.push_async_callback(client.close)
+        notes = client.query("Note")
+        await notes.ready()
+        return client, notes
+
+    async def close(self) -> None:
+        """Close all."""
+        await self._open.aclose()
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """Return a desk."""
+    one = Desk()
+    yield one
+    await one.close()
+
+
+async def _refused(admin: AdminClient, path: str, body: dict[str, Any] | None = None) -> str:
+    """Return the code with which something is refused."""
+    with pytest.raises(AdminError) as refused:
+        await (admin.get(path) if body is None else admin.post(path, body))
+    return refused.value.code
+
+
+async def _until(holds: Any, seconds: float = 15.0) -> None:
+    end = time.monotonic() + seconds
+    while not await holds() if asyncio.iscoroutinefunction(holds) else not holds():
+        assert time.monotonic() < end, "it never came to be"
+        await asyncio.sleep(0.02)
+
+
+async def test_a_client_shows_what_it_has_not_seen(serve: Serve, desk: Desk) -> None:
+    """The changes after its stored cursor, as its caller may see them, and nothing private."""
+    served = await serve(APP)
+    admin = desk.admin(served)
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    socket = await ada.sync(NOTES, client_id="ada-1")
+    await socket.until("snapshot")
+    mine = await ada.insert("Note", text="mine")
+    await bob.insert("Note", text="his")
+    await bob.insert("Note", text="ours", shared=True)
+    shown = await admin.get("admin/clients/ada-1")
+    texts = [one["row"]["text"] for one in shown["unseen"]["changes"]]
+    assert texts == ["mine", "ours"]
+    assert all("secret" not in one["row"] for one in shown["unseen"]["changes"])
+    assert shown["client"]["email"] == "ada@example.com"
+    assert shown["client"]["subscriptions"][0]["entity"] == "Note"
+    batch = await socket.until("changes")
+    assert shown["unseen"]["changes"][0]["seq"] == batch["changes"][0]["seq"] == mine["_seq"]
+    while not batch["through"].endswith(str(mine["_seq"] + 2)):
+        batch = await socket.until("changes")
+    await socket.send({"type": "stored", "cursor": batch["through"], "pending": 3})
+
+    async def is_seen() -> bool:
+        found = await admin.get("admin/clients/ada-1")
+        return found["unseen"]["changes"] == [] and found["client"]["pending"] == 3
+
+    await _until(is_seen)
+    assert (await admin.get("admin/clients/ada-1"))["next"] == {"kind": "nothing"}
+    await socket.close()
+    await bob.insert("Note", text="later", shared=True)
+
+    async def is_away() -> bool:
+        return bool((await admin.get("admin/clients/ada-1"))["client"]["state"] == "offline")
+
+    await _until(is_away)
+    away = await admin.get("admin/clients/ada-1")
+    assert [one["row"]["text"] for one in away["unseen"]["changes"]] == ["later"]
+    old = await admin.get("admin/clients/ada-1", cursor="other:5")
+    assert old["unseen"]["resync"] == "epoch_changed"
+    for wrong in ("admin/clients/nobody", "admin/clients/ada-1/nothing"):
+        assert await _refused(admin, wrong) == "NOT_FOUND"
+
+
+async def test_round_trips_are_measured_while_somebody_looks(serve: Serve, desk: Desk) -> None:
+    """Looking at a client pings it; its answer is the round trip, with the network's latency."""
+    served = await serve(APP)
+    admin = desk.admin(served)
+    await desk.client(served, "ada@example.com")
+
+    async def round_trip() -> float | None:
+        rows = (await admin.get("admin/clients"))["clients"]
+        value: float | None = rows[0]["round_trip_ms"]
+        return value
+
+    async def is_measured() -> bool:
+        return await round_trip() is not None
+
+    await _until(is_measured)
+    assert 0 <= (await round_trip() or 0) < 1_000
+    name = (await admin.get("admin/clients"))["clients"][0]["client_id"]
+    await admin.post(f"admin/clients/{name}/network", {"latency_ms": 150})
+
+    async def is_slower() -> bool:
+        return (await round_trip() or 0) >= 300
+
+    await _until(is_slower)
+
+
+async def test_a_client_comes_again_after_a_disconnect_and_starts_over_on_resync(
+    serve: Serve, desk: Desk
+) -> None:
+    """Both end with the same rows; the connection is another after a disconnect."""
+    served = await serve(APP)
+    admin = desk.admin(served)
+    client, notes = await desk.client(served, "ada@example.com")
+    await client.insert("Note", text="one")
+    first = (await admin.get("admin/clients"))["clients"][0]
+    name = first["client_id"]
+    assert (await admin.post(f"admin/clients/{name}/resync", {}))["resynced"] == 1
+    await _until(lambda: client.status.state == "live" and len(notes.rows) == 1)
+    assert (await admin.post(f"admin/clients/{name}/disconnect", {}))["disconnected"] == 1
+
+    async def is_another() -> bool:
+        rows = (await admin.get("admin/clients"))["clients"]
+        return bool(rows) and rows[0]["connection_id"] not in (None, first["connection_id"])
+
+    await _until(is_another)
+    await client.insert("Note", text="two")
+    assert {one.text for one in notes.rows} == {"one", "two"}
+
+
+async def test_lost_and_doubled_frames_end_in_convergence(serve: Serve, desk: Desk) -> None:
+    """With half of all batches lost and half of everything doubled, the replica ends right."""
+    served = await serve(APP, toml=QUICK)
+    admin = desk.admin(served)
+    client, notes = await desk.client(served, "ada@example.com")
+    bob = await served.login("bob@example.com")
+    name = (await admin.get("admin/clients"))["clients"][0]["client_id"]
+    await admin.post(
+        f"admin/clients/{name}/network",
+        {"loss": 0.5, "duplicate": 0.5, "latency_ms": 5, "jitter_ms": 20},
+    )
+    wanted = set()
+    for number in range(12):
+        await bob.insert("Note", text=f"bob {number}", shared=True)
+        await client.insert("Note", text=f"ada {number}")
+        wanted |= {f"bob {number}", f"ada {number}"}
+    await admin.post(f"admin/clients/{name}/network", {})
+    await bob.insert("Note", text="last", shared=True)
+    wanted.add("last")
+    await _until(lambda: {one.text for one in notes.rows} == wanted, 30)
+    assert len(notes.rows) == 25
+
+
+async def test_offline_half_open_and_asleep(serve: Serve, desk: Desk) -> None:
+    """Offline cuts and refuses; half-open and asleep say nothing; all end well when over."""
+    served = await serve(APP, toml=QUICK)
+    admin = desk.admin(served)
+    client, notes = await desk.client(served, "ada@example.com")
+    bob = await served.login("bob@example.com")
+    name = (await admin.get("admin/clients"))["clients"][0]["client_id"]
+    for number, mode in enumerate(("offline", "half_open", "asleep")):
+        await admin.post(f"admin/clients/{name}/network", {"mode": mode})
+        await bob.insert("Note", text=mode, shared=True)
+        await asyncio.sleep(0.3)
+        assert len(notes.rows) == number, mode
+        if mode == "offline":
+            await _until(lambda: client.status.state == "offline")
+            shown = await admin.get(f"admin/clients/{name}")
+            assert shown["client"]["state"] == "offline"
+            assert shown["client"]["network"]["mode"] == "offline"
+            assert shown["unseen"]["changes"][-1]["row"]["text"] == "offline"
+        await admin.post(f"admin/clients/{name}/network", {"mode": "open"})
+        await _until(lambda number=number: len(notes.rows) == number + 1, 40)  # type: ignore[misc]
+
+
+async def test_networks_are_shaped_in_development_only(serve: Serve, desk: Desk) -> None:
+    """In production the route does not exist (I73)."""
+    served = await serve(APP, mode="serve")
+    admin = desk.admin(served)
+    socket = await served.anonymous().sync(NOTES, client_id="c")
+    await socket.until("snapshot")
+    assert await _refused(admin, "admin/clients/c/network", {"mode": "offline"}) == "NOT_FOUND"
+    assert (await admin.get("admin/clients/c"))["client"]["network"] is None
+    await socket.close()
+
+
+async def test_a_ghost_sees_as_its_user_and_changes_nothing(serve: Serve, desk: Desk) -> None:
+    """Frames as the user gets them; pushes refused; no session, no known client; in the log."""
+    served = await serve(APP)
+    admin = desk.admin(served)
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    await ada.insert("Note", text="mine")
+    await bob.insert("Note", text="his")
+    sessions = (await ada.get("/api/auth/sessions")).body
+    about = await admin.get("admin/ghost/ada@example.com")
+    assert about["user_id"] == ada.user_id
+    assert "Note" in about["entities"]
+    async with served.session.ws_connect(
+        f"{served.url}/api/admin/ghost/ada@example.com/api/sync/ws",
+        headers={"Authorization": f"Bearer {admin._token}"},
+    ) as socket:
+        hello = {"type": "hello", "protocol": 1, "client_id": "ghost", "subscriptions": [NOTES]}
+        await socket.send_str(jsonvalue.encode_text(hello))
+        welcome = await socket.receive_json()
+        assert welcome["user_id"] == ada.user_id
+        page = await socket.receive_json()
+        assert [row["text"] for row in page["rows"]] == ["mine"]
+        push = {
+            "type": "push", "request_id": "r",
+            "operations": [{"op_id": "o", "fn": "pylon.insert",
+                            "args": {"entity": "Note", "values": {"text": "ghostly"}}}],
+        }  # fmt: skip
+        await socket.send_str(jsonvalue.encode_text(push))
+        refused = await socket.receive_json()
+        assert refused["type"] == "error"
+        assert refused["error"]["code"] == "POLICY_DENIED"
+        await socket.send_str('{"type":"stored","cursor":"' + welcome["head"] + '"}')
+        shown = (await admin.get("admin/clients"))["clients"]
+        assert [one["is_ghost"] for one in shown] == [True]
+    assert len((await ada.get("/api/entities/Note")).body["rows"]) == 1
+    assert (await ada.get("/api/auth/sessions")).body == sessions
+    await _until(lambda: "ghost.left" in served.output)
+    assert "ghost.came as ada@example.com" in served.output
+    assert (await admin.get("admin/clients"))["clients"] == []
+    batch = await admin.get("admin/ghost/ada@example.com/api/sync/pull")
+    assert {one.get("row", {}).get("text") for one in batch["changes"]} & {"mine", "his"} == {
+        "mine"
+    }
+    stranger = await served.session.get(f"{served.url}/api/admin/ghost/ada@example.com")
+    assert stranger.status == 401
