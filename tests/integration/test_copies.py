@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ async def _move(ada: Caller, ids: list[str], seed: int) -> None:
 
 
 def _money(path: Path) -> list[int]:
-    with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         return [money for (money,) in database.execute("SELECT money FROM Account")]
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,8 @@ async def test_a_copy_with_the_right_token_is_betrayed_by_its_head(world: World)
     """Copied while it ran, put back after it went on: the witness knows a higher head."""
     world.aside.mkdir()
     with (
-        sqlite3.connect(world.folder / "app.db") as source,
-        sqlite3.connect(world.aside / "app.db") as copy,
+        closing(sqlite3.connect(world.folder / "app.db")) as source,
+        closing(sqlite3.connect(world.aside / "app.db")) as copy,
     ):
         source.backup(copy)
     await world.write("four")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ async def _copied(database: Database, target: Path) -> None:
 
 
 def _names(path: Path) -> set[str]:
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         return {name for (name,) in raw.execute("SELECT name FROM Box")}
 
 
@@ -115,13 +116,13 @@ def _scratched(path: Path) -> None:
 
 
 def _newer(path: Path) -> None:
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE _pylon_meta SET value = 999 WHERE key = 'format'")
 
 
 def _other(path: Path) -> None:
     path.unlink()
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("CREATE TABLE x (y)")
 
 
@@ -168,7 +169,7 @@ async def test_a_copy_that_can_not_be_written_leaves_nothing(
 
     def lossy(source: Any, path: Path) -> None:
         real(source, path)
-        with sqlite3.connect(path) as raw:
+        with closing(sqlite3.connect(path)) as raw, raw:
             raw.execute("DELETE FROM Item WHERE id = 'i0'")
 
     with monkeypatch.context() as patch:
