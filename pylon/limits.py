@@ -133,6 +133,12 @@ CODE_TRIES_MAX: Final = 5
 CODES_PER_ACCOUNT_HOUR: Final = 10
 CODES_PER_ACCOUNT_DAY: Final = 30
 CODES_PER_ADDRESS_HOUR: Final = 60
+#: Requests to sign in, and to any other auth route, per address: on average and at once. The
+#: development login has none. Above: 429.
+SIGN_INS_PER_SECOND: Final = 0.5
+SIGN_INS_AT_ONCE: Final = 30
+AUTH_CALLS_PER_SECOND: Final = 20
+AUTH_CALLS_AT_ONCE: Final = 200
 #: A login session. (setting)
 SESSION_DAYS: Final = 30
 #: Mails kept in `.pylon/outbox/`; older ones are removed.

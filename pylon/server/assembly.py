@@ -162,7 +162,12 @@ class Runtime:
                 self.observer,
             ),
             observer=self.observer, hub=hub,
-            auth_rates=RateLimiter(self.clock, per_second=0.5, burst=30),
+            sign_in_rates=RateLimiter(
+                self.clock, limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE
+            ),
+            auth_rates=RateLimiter(
+                self.clock, limits.AUTH_CALLS_PER_SECOND, limits.AUTH_CALLS_AT_ONCE
+            ),
             code_rates=RateLimiter(
                 self.clock, limits.CODES_PER_ADDRESS_HOUR / 3600, limits.CODES_PER_ADDRESS_HOUR
             ),

@@ -6,8 +6,11 @@ import asyncio
 import json
 import sqlite3
 import time
+from datetime import datetime
 
+from pylon import limits
 from pylon.client.admin import AdminClient
+from pylon.testing.served import Caller
 from tests.conftest import Serve
 from tests.integration.apps import NOTES
 
@@ -65,9 +68,8 @@ async def test_a_link_ends_the_session_that_was_there(serve: Serve) -> None:
         link = await admin.post("admin/login-link", {"user": "ada@example.com"})
     finally:
         await admin.close()
-    path = link["url"].partition("/auth/")[2]
-    answer = await ada.get(f"/auth/{path}")
-    assert answer.status == 303
+    answer = await ada.post("/api/auth/link", {"t": link["url"].partition("t=")[2]})
+    assert answer.status == 200
     assert (await ada.get("/api/auth/me")).status == 401
 
 
@@ -173,3 +175,53 @@ async def test_a_role_change_reaches_live_sockets(serve: Serve) -> None:
     assert again.status == 200
     assert (await socket.until("resync"))["reason"] == "identity_changed"
     assert json.dumps((await ada.get("/api/auth/me")).body).count("admin") == 1
+
+
+async def test_a_session_that_expires_takes_its_idle_sockets(serve: Serve) -> None:
+    """Without any traffic the socket ends within a second of the expiry, and the token with it."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    made = await ada.post("/api/auth/tokens", {"days": 2 / 86_400})
+    short = Caller(served, made.body["token"], ada.user_id)
+    expires = datetime.fromisoformat(made.body["expires_at"]).timestamp()
+    socket = await short.sync({"id": "s", "entity": "Note"})
+    await socket.until("snapshot")
+    while (message := await socket.next(6))["type"] != "closed":
+        pass
+    assert message["code"] == 4001
+    assert 0 <= time.time() - expires < 1.0
+    assert (await short.get("/api/auth/me")).code == "UNAUTHENTICATED"
+
+
+async def test_a_link_signs_in_once_and_looking_at_it_does_not(serve: Serve) -> None:
+    """Whoever fetches the page, a mail scanner perhaps, leaves the link for the person."""
+    served = await serve(NOTES)
+    await served.login("ada@example.com")
+    admin = AdminClient(
+        "http://127.0.0.1", socket_path=next((served.state / "run").glob("*/admin.sock"))
+    )
+    try:
+        link = (await admin.post("admin/login-link", {"user": "ada@example.com"}))["url"]
+    finally:
+        await admin.close()
+    nobody = served.anonymous()
+    path, token = link.removeprefix(served.url), link.partition("t=")[2]
+    for method in ("GET", "HEAD", "GET"):
+        assert (await nobody.ask(method, path)).status == 200
+    signed = await nobody.post("/api/auth/link", {"t": token})
+    assert signed.status == 200
+    assert signed.headers["Set-Cookie"].startswith("pylon_session=")
+    assert (await nobody.post("/api/auth/link", {"t": token})).code == "UNAUTHENTICATED"
+    assert (await nobody.post("/api/auth/link", {})).code == "INVALID_ARGUMENT"
+
+
+async def test_every_auth_route_has_a_rate(serve: Serve) -> None:
+    """Asking who one is without end meets 429; the development login does not."""
+    served = await serve(NOTES)
+    nobody = served.anonymous()
+    asked = [nobody.get("/api/auth/me") for _ in range(limits.AUTH_CALLS_AT_ONCE + 150)]
+    statuses = [one.status for one in await asyncio.gather(*asked)]
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) >= limits.AUTH_CALLS_AT_ONCE
+    for _ in range(50):
+        await served.login("ada@example.com")

@@ -12,13 +12,24 @@ from pylon.errors import InvalidArgument, NotFound, Unauthenticated
 from pylon.identity import IdentityKind
 from pylon.server.auth.sessions import Issued, normalise_email
 from pylon.server.http.exchange import Exchange, json_value, no_content
+from pylon.server.http.routes import Handler
 from pylon.server.storage.accounts import Account, LoginSession
 
 _log = logging.getLogger("pylon.auth")
 
 
 def _limit(exchange: Exchange) -> None:
-    exchange.services.auth_rates.demand(exchange.address)
+    exchange.services.sign_in_rates.demand(exchange.address)
+
+
+def limited(handler: Handler) -> Handler:
+    """Let so many requests of one address through."""
+
+    async def counted(exchange: Exchange) -> web.StreamResponse:
+        exchange.services.auth_rates.demand(exchange.address)
+        return await handler(exchange)
+
+    return counted
 
 
 async def magic_send(exchange: Exchange) -> web.StreamResponse:
@@ -62,13 +73,17 @@ async def dev_login(exchange: Exchange) -> web.StreamResponse:
 
 
 async def use_link(exchange: Exchange) -> web.StreamResponse:
-    """GET /auth/link?t=…: the one-time link that `pylon login-link` makes."""
+    """POST /api/auth/link: the one-time link of `pylon login-link`, used by the page behind it.
+
+    The page is fetched by whoever looks into a mail or a chat; only the person on it signs in.
+    """
     _limit(exchange)
-    account = await exchange.services.sessions.use_link(exchange.query().get("t", ""))
-    issued = await _new_session(exchange, account)
-    answer = web.Response(status=303, headers={"Location": "/", "Referrer-Policy": "no-referrer"})
-    _set_cookie(exchange, answer, issued)
-    return answer
+    body = await exchange.json_object()
+    token = body.get("t")
+    if not isinstance(token, str):
+        raise InvalidArgument("t is what stands in the link", field="t")
+    account = await exchange.services.sessions.use_link(token)
+    return await _signed_in(exchange, account)
 
 
 async def _new_session(exchange: Exchange, account: Account) -> Issued:

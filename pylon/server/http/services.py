@@ -38,6 +38,8 @@ class Services:
     outbox: Outbox
     observer: Observer
     hub: Hub
+    sign_in_rates: RateLimiter
+    #: Every auth route but the development login.
     auth_rates: RateLimiter
     #: Codes sent, per address that asks.
     code_rates: RateLimiter

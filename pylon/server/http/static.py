@@ -126,6 +126,11 @@ async def sign_in_page(exchange: Exchange) -> web.StreamResponse:
     return _page(_SIGN_IN.replace("{app}", name).replace("{where}", where))
 
 
+async def link_page(exchange: Exchange) -> web.StreamResponse:
+    """GET /auth/link?t=…: the page of a one-time link; looking at it uses nothing up."""
+    return _page(_LINK.replace("{app}", _escaped(exchange.services.definitions.current.name)))
+
+
 def _escaped(text: str) -> str:
     return (
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
@@ -149,6 +154,18 @@ def _page(body: str) -> web.Response:
 
 
 _WHERE_IN_DEV = " In development it is on the dashboard's Mail screen and in .pylon/outbox/."
+_LINK = """<main><h1>Sign in to {app}</h1>
+<p><button id="b">Sign in</button></p><p class="error" role="alert" id="e"></p></main>
+<script type="module">
+document.querySelector("#b").addEventListener("click", async () => {
+  const t = new URLSearchParams(location.search).get("t") ?? "";
+  const answer = await fetch("/api/auth/link", {method: "POST",
+    headers: {"Content-Type": "application/json"}, body: JSON.stringify({t})});
+  if (answer.ok) location.replace("/");
+  else document.querySelector("#e").textContent = (await answer.json()).error.message;
+});
+</script>"""
+
 _SIGN_IN = """<main><h1>Sign in to {app}</h1>
 <form id="f"><label>E-mail <input name="email" type="email" required autocomplete="email"></label>
 <label id="c" hidden>Code <input name="code" autocomplete="one-time-code"></label>

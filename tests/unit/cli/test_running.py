@@ -79,10 +79,11 @@ async def test_tokens_roles_and_links_work_beside_the_runtime(serve: Serve) -> N
     assert "no roles" in await pylon("roles", "revoke", "ada@example.com", "moderator")
     assert "there is no account" in await pylon("roles", "revoke", "eve@example.com", "x", code=1)
     link = (await pylon("login-link", "ada@example.com")).strip()
-    path = link[link.index("/auth/") :]
-    first = await served.anonymous().get(path)
+    assert (await served.anonymous().get(link[link.index("/auth/") :])).status == 200
+    used = {"t": link.partition("t=")[2]}
+    first = await served.anonymous().post("/api/auth/link", used)
     assert "pylon_session=" in first.headers.get("Set-Cookie", "")
-    assert "Set-Cookie" not in (await served.anonymous().get(path)).headers
+    assert (await served.anonymous().post("/api/auth/link", used)).status == 401
     assert await pylon("token", "nobody", code=1)
 
 
