@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "attach": ("pylon.cli.attach", "attach", "Open the dashboard on a runtime elsewhere."),
     "tail": ("pylon.cli.watching", "tail", "Print the change log as it grows."),
     "cursors": ("pylon.cli.watching", "cursors", "Show every client and how far it has come."),
+    "ghost": ("pylon.cli.ghost", "ghost", "Watch what a user's client would get."),
     "call": ("pylon.cli.data", "call", "Call a function of the running app."),
     "query": ("pylon.cli.data", "query", "List rows of an entity."),
     "check": ("pylon.cli.check", "check", "Load the app and report every mistake."),

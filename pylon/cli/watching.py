@@ -8,12 +8,16 @@ from typing import Any
 
 import click
 
-from pylon.cli.output import print_json, print_line, print_table
+from pylon.cli.output import print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
 from pylon.client.admin import AdminClient
+from pylon.client.clients_text import network_words, next_words, subscription_words, unseen_words
+from pylon.client.frames_text import change_words
 
 _RECONNECT_SECONDS = 0.5
+#: Characters of a row in a line; --json has all of it.
+_ROW_TEXT_MAX = 160
 
 
 @click.command(short_help="Print the change log as it grows.")
@@ -91,46 +95,76 @@ async def _changes(
 @project_option
 @json_option
 def cursors(client: str | None, unseen: bool, project_path: str | None, as_json: bool) -> None:
-    """Show every client that is connected or was: user, state, cursor, lag, last seen.
+    """Show every client that is connected or was: user, state, cursor, lag, round trip.
 
-    With CLIENT only that one; with --unseen the changes it has not stored yet.
+    With CLIENT all about that one: its subscriptions, what waits, what it gets next. --unseen lists
+    the changes that it has not stored yet, as its user may see them.
     """
     if unseen and client is None:
         raise click.UsageError("--unseen needs a CLIENT: pylon cursors CLIENT --unseen")
-    found = ask_runtime(find_project(project_path), lambda admin: _cursors(admin, client, unseen))
-    if as_json:
-        print_json(found)
-    elif unseen:
-        print_table(
-            ["SEQ", "KIND", "ENTITY", "ROW", "USER"],
-            [
-                [one["seq"], one["kind"], one["entity"], one["row_id"], one["user"] or "system"]
-                for one in found
-            ],
-        )
-    else:
-        print_table(
-            ["STATE", "USER", "CURSOR", "LAG", "QUEUED", "LAST SEEN", "CLIENT"],
-            [
-                [one["state"], one["email"] or "anonymous", one["cursor"], one["lag_changes"],
-                 one["queued_bytes"], one["last_seen"], one["client_id"]]
-                for one in found
-            ],
-        )  # fmt: skip
-
-
-async def _cursors(admin: AdminClient, client: str | None, unseen: bool) -> list[dict[str, Any]]:
-    from pylon.errors import NotFound
-
-    rows: list[dict[str, Any]] = (await admin.get("admin/clients"))["clients"]
+    project = find_project(project_path)
     if client is None:
-        return rows
-    rows = [one for one in rows if one["client_id"] == client]
-    if not rows:
-        raise NotFound(f"there is no client {client}", hint="`pylon cursors` lists them")
-    if not unseen:
-        return rows
-    seq = min(int(str(one["cursor"] or "0").rpartition(":")[2]) for one in rows)
-    page = await admin.get("admin/log", after=seq, limit=1_000)
-    changes: list[dict[str, Any]] = page["changes"]
-    return changes
+        rows = ask_runtime(project, lambda admin: admin.get("admin/clients"))["clients"]
+        print_json(rows) if as_json else _print_clients(rows)
+        return
+    path = f"admin/clients/{AdminClient.quoted(client)}"
+    found = ask_runtime(project, lambda admin: admin.get(path))
+    if unseen:
+        _print_unseen(found["unseen"], as_json=as_json)
+    else:
+        print_json(found) if as_json else _print_client(found)
+
+
+def _print_clients(rows: list[dict[str, Any]]) -> None:
+    print_table(
+        ["STATE", "USER", "CURSOR", "LAG", "QUEUED", "PENDING", "TRIP", "LAST SEEN", "CLIENT"],
+        [
+            [_state(one), one["email"] or "anonymous", one["cursor"], one["lag_changes"],
+             one["queued_bytes"], one["pending"], _trip(one), one["last_seen"][:19],
+             one["client_id"]]
+            for one in rows
+        ],
+    )  # fmt: skip
+
+
+def _print_unseen(unseen: dict[str, Any], *, as_json: bool) -> None:
+    if "resync" in unseen:
+        words = f"it starts over: {unseen['resync']} (it stands at {unseen['after']})"
+        print_json(unseen) if as_json else print_line(words)
+        return
+    if as_json:
+        print_json(unseen["changes"])
+    for change in unseen["changes"] if not as_json else ():
+        seq, kind, entity, row_id, what = change_words(change)
+        cut = what if len(what) <= _ROW_TEXT_MAX else f"{what[:_ROW_TEXT_MAX]}…"
+        print_line(f"{seq:>9}  {kind:<6}  {entity:<16}  {row_id}  {cut}")
+    if unseen["more"]:
+        say(f"there is more after {unseen['through']}")
+
+
+def _print_client(found: dict[str, Any]) -> None:
+    one, unseen = found["client"], found["unseen"]
+    lines = [
+        ("client", f"{one['client_id']} ({one['connection_id'] or 'not connected'})"),
+        ("user", one["email"] or "anonymous"),
+        ("state", _state(one)),
+        ("cursor", f"stored {one['cursor']}, sent {one['sent'] or '-'}"),
+        ("queue", f"{one['queued_bytes']} bytes"),
+        ("round trip", _trip(one) or "not measured"),
+        ("pending", "not reported" if one["pending"] is None else str(one["pending"])),
+        ("last seen", one["last_seen"]),
+    ]
+    lines += [("subscription", subscription_words(one)) for one in one["subscriptions"]]
+    if one["network"] is not None:
+        lines.append(("network", network_words(one["network"])))
+    lines += [("unseen", unseen_words(unseen)), ("next", next_words(found["next"]))]
+    for name, text in lines:
+        print_line(f"{name:<12}  {text}")
+
+
+def _state(one: dict[str, Any]) -> str:
+    return "ghost" if one["is_ghost"] else str(one["state"])
+
+
+def _trip(one: dict[str, Any]) -> str | None:
+    return None if one["round_trip_ms"] is None else f"{one['round_trip_ms']} ms"

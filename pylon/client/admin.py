@@ -6,9 +6,10 @@ runtime elsewhere with the token that the person gives.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import aiohttp
 
@@ -61,11 +62,30 @@ class AdminClient:
             self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
         return self._session
 
+    @staticmethod
+    def quoted(part: str) -> str:
+        """Return text as one part of a path."""
+        return quote(part, safe="")
+
+    def endpoint(
+        self, path: str
+    ) -> tuple[str, str | None, Callable[[], aiohttp.BaseConnector] | None]:
+        """Return (url, token, connector) of /api/PATH, for a client that asks below it."""
+        base = f"{self._base}/api/{path}"
+        if self._socket_path is None:
+            return base, self._given_token, None
+        socket_path = str(self._socket_path)
+        return base, self._given_token, lambda: aiohttp.UnixConnector(socket_path)
+
+    @property
+    def _given_token(self) -> str | None:
+        if self._token is not None or self._socket_path is not None or self._token_path is None:
+            return self._token
+        return self._token_path.read_text().strip() if self._token_path.is_file() else None
+
     @property
     def _headers(self) -> dict[str, str]:
-        token = self._token
-        if token is None and self._socket_path is None and self._token_path is not None:
-            token = self._token_path.read_text().strip() if self._token_path.is_file() else None
+        token = self._given_token
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     async def close(self) -> None:

@@ -136,3 +136,51 @@ async def test_a_migration_is_shown_and_applied(serve: Serve) -> None:
     assert list((served.project / ".pylon" / "backups").iterdir())
     code, text = await migrate()
     assert "nothing to do" in text
+
+
+async def test_a_client_is_shown_with_what_it_has_not_seen(serve: Serve) -> None:
+    """cursors CLIENT says all about one; --unseen lists its changes, cleaned, and as JSON whole."""
+    served = await serve("examples/chat")
+    ada = await served.login("ada@example.com")
+    socket = await ada.sync({"id": "s", "entity": "Channel"}, client_id="ada-1")
+    await socket.until("snapshot")
+    channel = await ada.insert("Channel", name="general\x1b")
+    pylon = Shell(served)
+    about = await pylon("cursors", "ada-1")
+    assert "ada@example.com" in about
+    assert "s: Channel" in about
+    lines = await pylon("cursors", "ada-1", "--unseen")
+    assert channel["id"] in lines
+    assert "\x1b" not in lines
+    unseen = jsonvalue.parse((await pylon("cursors", "ada-1", "--unseen", "--json")).encode())
+    assert [one["row"]["name"] for one in unseen] == ["general\x1b"]
+    assert "there is no client nobody" in await pylon("cursors", "nobody", code=1)
+    await socket.close()
+
+
+async def test_a_ghost_prints_frames_and_what_it_holds(serve: Serve) -> None:
+    """From a snapshot it holds all; from a cursor it gets what came after, or starts over."""
+    served = await serve("examples/chat")
+    ada = await served.login("ada@example.com")
+    bob = await served.login("bob@example.com")
+    first = await ada.insert("Channel", name="general")
+    await bob.insert("Channel", name="secret", isPrivate=True)
+    second = await ada.insert("Channel", name="later")
+    pylon = Shell(served)
+    ghost = ("ghost", "--as", "ada@example.com", "--entity", "Channel", "--no-follow")
+    whole = await pylon(*ghost)
+    assert "welcome" in whole
+    assert "replica: Channel 2 (rows)" in whole
+    since = await pylon(*ghost, "--cursor", str(first["_seq"]))
+    assert second["id"] in since
+    assert "replica: Channel 1 (rows)" in since
+    lines = (await pylon(*ghost, "--cursor", "other:1", "--rows", "--json")).splitlines()
+    frames = [jsonvalue.parse(line.encode()) for line in lines]
+    assert [one["frame"]["type"] for one in frames[:3]] == ["welcome", "resync", "snapshot"]
+    assert {row["name"] for row in frames[-1]["replica"]["Channel"]} == {"general", "later"}
+    assert "no cursor" in await pylon(*ghost, "--cursor", "x", code=1)
+    assert "there is no account" in await pylon("ghost", "--as", "nobody@x.y", code=1)
+    assert "there are: " in await pylon(
+        "ghost", "--as", "anonymous", "--entity", "Nope", "--no-follow", code=1
+    )
+    assert "ghost.came as ada@example.com" in served.output
