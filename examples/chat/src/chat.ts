@@ -331,7 +331,7 @@ class Chat {
     const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
     if (this.messageRows.length === 0) {
       const text = this.current === undefined
-        ? "No channel yet. Create the first one: in the list of channels." : "Nothing here yet. Say something.";
+        ? "No channel yet. Create one in the list of channels." : "Nothing here yet. Say something.";
       this.list.replaceChildren(h("li", { class: "empty" }, text));
       return;
     }
