@@ -106,8 +106,9 @@ class Sessions:
         """Keep who wants to know."""
         self.end = listener
 
-    def watch_expiry(self, identity: Identity) -> None:
-        """Watch nothing."""
+    def watch_expiry(self, identity: Identity) -> bool:
+        """Watch nothing; no session has ended."""
+        return True
 
     def identity_now(self, user_id: str, session_id: str | None) -> Identity | None:
         """Return who a user is now."""
