@@ -148,6 +148,9 @@ OUTBOX_MAILS_MAX: Final = 1_000
 #: Function calls and runtime log lines kept in memory for the dashboard.
 CALLS_KEPT_MAX: Final = 1_000
 LOG_LINES_KEPT_MAX: Final = 5_000
+#: The runtime's log file; a full one is set aside in place of the one before, when the runtime
+#: starts or while it prints through its supervisor.
+RUNTIME_LOG_BYTES_MAX: Final = 8 * MIB
 #: Known clients (`_pylon_clients`); the longest unseen go first.
 CLIENTS_MAX: Final = 10_000
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pylon import paths
+from pylon.supervisor.runtime_log import RuntimeLog, open_log
 
 _LINE_BYTES_MAX = 262_144
 _POLL_SECONDS = 0.1
@@ -55,10 +56,8 @@ class RuntimeProcess:
             "--listen-fd", str(descriptor), *self._extra,
         ]  # fmt: skip
         loop = asyncio.get_running_loop()
-        log = os.open(
-            paths.runtime_log_path(self._project), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600
-        )
         if self._detach:
+            log = open_log(paths.runtime_log_path(self._project))
             printed_from = os.lseek(log, 0, os.SEEK_END)
             # Not asyncio's: that one kills its child when the loop closes.
             child = subprocess.Popen(  # noqa: ASYNC220, S603 -- returns at once; our own program
@@ -75,9 +74,10 @@ class RuntimeProcess:
             start_new_session=True,
         )  # fmt: skip
         self._process = process
-        self._tasks = [loop.create_task(self._watch(process, log))]
+        printed = RuntimeLog(paths.runtime_log_path(self._project))
+        self._tasks = [loop.create_task(self._watch(process, printed))]
 
-    async def _watch(self, process: asyncio.subprocess.Process, log: int) -> None:
+    async def _watch(self, process: asyncio.subprocess.Process, log: RuntimeLog) -> None:
         assert process.stdout is not None
         try:
             while True:
@@ -87,10 +87,10 @@ class RuntimeProcess:
                     continue
                 if not line:
                     break
-                os.write(log, line)
+                log.write(line)
                 self._on_line(line.decode("utf-8", "replace").rstrip("\n"))
         finally:
-            os.close(log)
+            log.close()
         self._on_exit(await process.wait())
 
     async def _poll(self, process: subprocess.Popen[bytes], printed_from: int) -> None:

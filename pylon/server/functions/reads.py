@@ -72,7 +72,9 @@ class Reads:
             after,
             expression,
         )
-        if spec.limit <= _INLINE_LIMIT and spec.policy is NO_CLAUSE and where is None:
+        is_short = spec.limit <= _INLINE_LIMIT and spec.policy is NO_CLAUSE
+        # An order or a filter may have to look at every row: not on the loop.
+        if is_short and where is None and expression is None and order is None:
             rows, key = list_wire(self._database.readers.inline.raw, spec)
         else:
             rows, key = await self._database.readers.run(
