@@ -79,6 +79,11 @@ SOCKETS_PER_ADDRESS_MAX: Final = 2_000
 SOCKETS_MAX: Final = 10_000
 #: Subscriptions of one socket. Above: `error` RATE_LIMITED, the socket stays. (setting)
 SUBSCRIPTIONS_MAX: Final = 100
+#: Subscriptions per user and per address, and in all: each is asked about every write of its
+#: entity. Above: `error` RATE_LIMITED, the socket stays; an event stream is 429. (setting)
+SUBSCRIPTIONS_PER_USER_MAX: Final = 20_000
+SUBSCRIPTIONS_PER_ADDRESS_MAX: Final = 100_000
+SUBSCRIPTIONS_TOTAL_MAX: Final = 200_000
 #: Calls and pushes of one socket that wait for their answers. Above: `error` RATE_LIMITED.
 CALLS_PER_SOCKET_MAX: Final = 100
 #: Time for `hello`. After it: close 4408.
@@ -97,6 +102,11 @@ HEARTBEAT_SECONDS: Final = 15.0
 REVOKE_SECONDS: Final = 1.0
 #: Rows of one snapshot page.
 SNAPSHOT_PAGE_ROWS: Final = 1_000
+#: Snapshot pages under way over HTTP per user and per address, and in all: each holds a page in
+#: memory. Above: 429. Those of sockets wait for their turn instead. (setting)
+SNAPSHOTS_PER_USER_MAX: Final = 50
+SNAPSHOTS_PER_ADDRESS_MAX: Final = 200
+SNAPSHOTS_MAX: Final = 500
 #: Rows of one window (`order` + `limit`). Above: 400.
 WINDOW_ROWS_MAX: Final = 1_000
 

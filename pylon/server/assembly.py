@@ -40,6 +40,7 @@ from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.trimming import Trimmer
 from pylon.server.sync.hub import Hub
+from pylon.server.sync.quota import Quota, Quotas
 from pylon.server.sync.switchboard import Switchboard
 from pylon.sqlite import THREADS, Engine
 
@@ -138,10 +139,7 @@ class Runtime:
             database, definitions, sessions, self.clock,
             queue_bytes_max=config["limits.send_queue_bytes"],
             heartbeat_s=config["limits.heartbeat_seconds"],
-            sockets_max=(
-                config["limits.sockets"], config["limits.sockets_per_user"],
-                config["limits.sockets_per_address"],
-            ),
+            quotas=_quotas(config),
         )  # fmt: skip
         executor = Executor(
             database, definitions, self.clock, self.ids, self.observer,
@@ -281,6 +279,19 @@ class Runtime:
     async def _run_stop_hooks(self) -> None:
         definition = self.services.definitions.current
         await run_hooks(definition, definition.on_stop, self.services.executor)
+
+
+def _quotas(config: ServerConfig) -> Quotas:
+    def quota(what: str) -> Quota:
+        return Quota(
+            what, config[f"limits.{what}"], config[f"limits.{what}_per_user"],
+            config[f"limits.{what}_per_address"],
+        )  # fmt: skip
+
+    return Quotas(
+        quota("sockets"), quota("subscriptions"), quota("snapshots"),
+        config["limits.subscriptions_per_socket"],
+    )  # fmt: skip
 
 
 def _is_new(plan: Any) -> bool:

@@ -35,6 +35,10 @@ class Setting:
     least: float = 0
 
 
+def _bound(default: int, doc: str) -> Setting:
+    return Setting(int, default, doc, 1)
+
+
 #: Every key that pylon.toml and the environment may set, as `section.key`.
 SETTINGS: Final[Mapping[str, Setting]] = {
     "server.host": Setting(str, "127.0.0.1", "Address to listen on."),
@@ -46,13 +50,26 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "auth.methods": Setting(list, ["magic"], "How people sign in."),
     "auth.session_days": Setting(int, limits.SESSION_DAYS, "Days that a sign-in lasts.", 1),
     "limits.requests_per_second": Setting(int, 0, "Data requests per address; 0: no limit."),
-    "limits.sockets": Setting(int, limits.SOCKETS_MAX, "Sync sockets in all.", 1),
-    "limits.sockets_per_user": Setting(int, limits.SOCKETS_PER_USER_MAX, "Sockets per user.", 1),
-    "limits.sockets_per_address": Setting(
-        int, limits.SOCKETS_PER_ADDRESS_MAX, "Sockets per address.", 1
+    "limits.sockets": _bound(limits.SOCKETS_MAX, "Sync sockets in all."),
+    "limits.sockets_per_user": _bound(limits.SOCKETS_PER_USER_MAX, "Sockets per user."),
+    "limits.sockets_per_address": _bound(limits.SOCKETS_PER_ADDRESS_MAX, "Sockets per address."),
+    "limits.subscriptions": _bound(limits.SUBSCRIPTIONS_TOTAL_MAX, "Subscriptions in all."),
+    "limits.subscriptions_per_user": _bound(
+        limits.SUBSCRIPTIONS_PER_USER_MAX, "Subscriptions per user."
     ),
-    "limits.send_queue_bytes": Setting(
-        int, limits.SEND_QUEUE_BYTES_MAX, "Bytes queued for one slow socket.", 1
+    "limits.subscriptions_per_address": _bound(
+        limits.SUBSCRIPTIONS_PER_ADDRESS_MAX, "Subscriptions per address."
+    ),
+    "limits.subscriptions_per_socket": _bound(
+        limits.SUBSCRIPTIONS_MAX, "Subscriptions of one socket."
+    ),
+    "limits.snapshots": _bound(limits.SNAPSHOTS_MAX, "Snapshot pages under way, in all."),
+    "limits.snapshots_per_user": _bound(limits.SNAPSHOTS_PER_USER_MAX, "The same per user."),
+    "limits.snapshots_per_address": _bound(
+        limits.SNAPSHOTS_PER_ADDRESS_MAX, "The same per address."
+    ),
+    "limits.send_queue_bytes": _bound(
+        limits.SEND_QUEUE_BYTES_MAX, "Bytes queued for one slow socket."
     ),
     "limits.heartbeat_seconds": Setting(
         float, limits.HEARTBEAT_SECONDS, "Interval of heartbeats on a socket.", 0.1

@@ -15,8 +15,9 @@ from aiohttp import web
 from pylon import limits
 from pylon.errors import ResyncRequired, Unauthenticated
 from pylon.identity import IdentityKind
-from pylon.server.http.exchange import Exchange
+from pylon.server.http.exchange import Exchange, json_parameter
 from pylon.server.http.pull import read_batch, start_of, view_of
+from pylon.server.sync.channel import principal_of
 from pylon.server.sync.projection import batch_body
 
 _POLL_SECONDS: Final = 0.1
@@ -31,14 +32,19 @@ async def events(exchange: Exchange) -> web.StreamResponse:
     """Stream batches, `id:` their `through`, until the caller leaves or the runtime stops."""
     hub = exchange.services.hub
     stream = _Stream(exchange)
-    hub.admit(exchange.identity, exchange.address)
-    hub.enter(exchange.identity, exchange.address)
+    user, address = principal_of(exchange.identity), exchange.address
+    subscriptions = hub.quotas.subscriptions
+    hub.admit(exchange.identity, address)
+    subscriptions.demand(user, address, stream.wanted)
+    hub.enter(exchange.identity, address)
+    subscriptions.add(user, address, stream.wanted)
     try:
         await stream.begin()
         with suppress(ConnectionError):  # the caller has left
             await stream.run()
     finally:
-        hub.leave(exchange.identity, exchange.address)
+        subscriptions.add(user, address, -stream.wanted)
+        hub.leave(exchange.identity, address)
     return stream.answer
 
 
@@ -53,6 +59,9 @@ class _Stream:
         query = exchange.query(("cursor", "subscriptions"))
         self._subscriptions = query.get("subscriptions")
         self._view = view_of(exchange, exchange.identity, self._subscriptions)
+        #: Subscriptions that it counts for.
+        given = json_parameter(self._subscriptions, "subscriptions")
+        self.wanted = 1 if given is None else len(given)
         self._cursor = start_of(
             exchange, exchange.request.headers.get("Last-Event-ID") or query.get("cursor")
         )

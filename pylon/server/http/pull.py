@@ -29,6 +29,7 @@ from pylon.server.storage.change_log import read_head
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.sync_select import snapshot_page
 from pylon.server.sync.catch_up import Page, read_page
+from pylon.server.sync.channel import principal_of
 from pylon.server.sync.projection import batch_body
 from pylon.server.sync.read_ahead import Question
 from pylon.server.sync.subscription import make_subscription
@@ -53,10 +54,9 @@ def view_of(exchange: Exchange, identity: Identity, subscriptions: str | None) -
         specs = msgspec.convert(given, list[SubscriptionSpec])
     except msgspec.ValidationError as error:
         raise InvalidArgument(f"subscriptions: {error}", field="subscriptions") from error
-    if len(specs) > limits.SUBSCRIPTIONS_MAX:
-        raise InvalidArgument(
-            f"at most {limits.SUBSCRIPTIONS_MAX} subscriptions", field="subscriptions"
-        )
+    most = exchange.services.hub.quotas.subscriptions_per_socket
+    if len(specs) > most:
+        raise InvalidArgument(f"at most {most} subscriptions", field="subscriptions")
     made = [make_subscription(spec, definition, is_resuming=True) for spec in specs]
     return make_view(definition, identity, made)
 
@@ -158,7 +158,13 @@ async def snapshot(exchange: Exchange) -> web.StreamResponse:
         )
         return rows, last, head
 
-    rows, last, head = await services.database.readers.run(read)
+    quota, user = services.hub.quotas.snapshots, principal_of(identity)
+    quota.demand(user, exchange.address)
+    quota.add(user, exchange.address)
+    try:
+        rows, last, head = await services.database.readers.run(read)
+    finally:
+        quota.add(user, exchange.address, -1)
     following = "null" if last is None else f'"{last}"'
     at = services.database.cursor(head)
     end = f'],"at":"{at}","next":{following}}}'

@@ -61,7 +61,10 @@ async def serve_socket(
         address=exchange.address,
         user_agent=_text(exchange.request.headers.get("User-Agent", "")),
         transport=transport,
-        subscriber=Subscriber(services.database.epoch),
+        subscriber=Subscriber(
+            services.database.epoch,
+            subscriptions_max=services.hub.quotas.subscriptions_per_socket,
+        ),
         connected_at_ms=services.clock.now_ms(),
         last_sent=services.clock.monotonic(),
         is_ghost=is_ghost,

@@ -78,6 +78,8 @@ class Connection:
     drained_bytes: int = 0
     reader: asyncio.Task[None] | None = None
     calls: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    #: Subscriptions of it that count against the quotas.
+    counted: int = 0
     pushes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     is_closed: bool = False
     #: Somebody who looks as this user: reads only, and is no client to remember.

@@ -35,6 +35,7 @@ from pylon.server.sync.channel import Connection, describe, principal_of
 from pylon.server.sync.known_clients import KnownClients
 from pylon.server.sync.pace import Pace, goodbye_ms
 from pylon.server.sync.pump import Pump
+from pylon.server.sync.quota import Quotas
 from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
 from pylon.server.sync.subscriber import Phase
@@ -54,19 +55,15 @@ class Hub:
         self, database: Database, definitions: DefinitionHolder, sessions: SessionService,
         clock: Clock, *, queue_bytes_max: int = limits.SEND_QUEUE_BYTES_MAX,
         heartbeat_s: float = limits.HEARTBEAT_SECONDS,
-        sockets_max: tuple[int, int, int] = (
-            limits.SOCKETS_MAX, limits.SOCKETS_PER_USER_MAX, limits.SOCKETS_PER_ADDRESS_MAX
-        ),
+        quotas: Quotas | None = None,
     ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions
         self._sessions = sessions
         self._clock = clock
         self.heartbeat_s = heartbeat_s
-        self._sockets_max = sockets_max
+        self.quotas = quotas or Quotas()
         self._connections: dict[str, Connection] = {}
-        self._users: dict[str, int] = {}
-        self._addresses: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop
         self._pace = Pace()
@@ -113,14 +110,7 @@ class Hub:
 
     def admit(self, identity: Identity, address: str) -> None:
         """Raise RateLimited where one more socket would be too many."""
-        total, per_user, per_address = self._sockets_max
-        user = principal_of(identity)
-        if (
-            sum(self._addresses.values()) >= total
-            or self._addresses.get(address, 0) >= per_address
-            or (user and self._users.get(user, 0) >= per_user)
-        ):
-            raise RateLimited("too many sockets", retry_after_s=5)
+        self.quotas.sockets.demand(principal_of(identity), address)
         line_s = self._pace.length(self._clock.monotonic())
         if line_s > limits.WELCOME_LINE_SECONDS:
             # Each is told a later moment, so that they do not come back together.
@@ -130,16 +120,11 @@ class Hub:
 
     def enter(self, identity: Identity, address: str) -> None:
         """Count a stream or socket that was admitted."""
-        user = principal_of(identity)
-        self._users[user] = self._users.get(user, 0) + 1
-        self._addresses[address] = self._addresses.get(address, 0) + 1
+        self.quotas.sockets.add(principal_of(identity), address)
 
     def leave(self, identity: Identity, address: str) -> None:
         """Count it no more."""
-        for table, key in ((self._users, principal_of(identity)), (self._addresses, address)):
-            table[key] = table.get(key, 1) - 1
-            if table[key] <= 0:
-                del table[key]
+        self.quotas.sockets.add(principal_of(identity), address, -1)
 
     def attach(self, connection: Connection) -> None:
         """Take a connection that was upgraded."""
@@ -177,7 +162,7 @@ class Hub:
                 limits={
                     "push_operations": limits.PUSH_OPERATIONS_MAX,
                     "message_bytes": limits.WS_MESSAGE_BYTES_MAX,
-                    "subscriptions": limits.SUBSCRIPTIONS_MAX,
+                    "subscriptions": self.quotas.subscriptions_per_socket,
                 },
             )
         )
@@ -205,7 +190,12 @@ class Hub:
     ) -> None:
         try:
             made = make_subscription(spec, self._definitions.current, is_resuming=is_resuming)
-            connection.subscriber.add(made)
+            machine = connection.subscriber
+            if made.id not in machine.subscriptions:
+                more = len(machine.subscriptions) + 1 - connection.counted
+                user = principal_of(connection.identity)
+                self.quotas.subscriptions.demand(user, connection.address, more)
+            machine.add(made)
         except PylonError as error:
             connection.send(ErrorMessage(error=error.to_wire(), subscription=spec.id))
 
@@ -216,6 +206,7 @@ class Hub:
         connection.is_closed = True
         connection.subscriber.phase = Phase.CLOSED
         self._pump.leave(connection)
+        self._count(connection, 0)
         self.leave(connection.identity, connection.address)
         if connection.reader is not None:
             connection.reader.cancel()
@@ -256,7 +247,14 @@ class Hub:
 
     def subscriptions_changed(self, connection: Connection) -> None:
         """Put a connection into the view of its caller and subscriptions."""
+        self._count(connection, len(connection.subscriber.subscriptions))
         self._pump.enter(connection)
+
+    def _count(self, connection: Connection, subscriptions: int) -> None:
+        more, connection.counted = subscriptions - connection.counted, subscriptions
+        if more:
+            user = principal_of(connection.identity)
+            self.quotas.subscriptions.add(user, connection.address, more)
 
     def work(self, connection: Connection) -> None:
         """Read what is missing for a connection, one piece after the other."""

@@ -64,6 +64,7 @@ class Subscriber:
     dirty_windows: list[str] = field(default_factory=list)
     #: How often it started over: what was asked for before is not sent after.
     starts: int = 0
+    subscriptions_max: int = limits.SUBSCRIPTIONS_MAX
 
     def greet(
         self, cursor: Cursor | None, head: int, horizon: int, rewritten: int = 0
@@ -104,8 +105,8 @@ class Subscriber:
                 f"the subscription {subscription.id} exists", field="id",
                 hint="unsubscribe first, or send a higher version",
             )  # fmt: skip
-        if replaced is None and len(self.subscriptions) >= limits.SUBSCRIPTIONS_MAX:
-            raise RateLimited(f"a socket has at most {limits.SUBSCRIPTIONS_MAX} subscriptions")
+        if replaced is None and len(self.subscriptions) >= self.subscriptions_max:
+            raise RateLimited(f"a socket has at most {self.subscriptions_max} subscriptions")
         self.subscriptions[subscription.id] = subscription
         self.versions[subscription.id] = subscription.version
         if subscription.is_window:
@@ -184,4 +185,4 @@ class Subscriber:
         """Assert what must hold after every step."""
         assert self.cursor >= 0
         assert set(self.subscriptions) <= set(self.versions)
-        assert len(self.subscriptions) <= limits.SUBSCRIPTIONS_MAX
+        assert len(self.subscriptions) <= self.subscriptions_max
