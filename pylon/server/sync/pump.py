@@ -309,9 +309,11 @@ class Pump:
                 self._catch_up(group, changes, judged, Frames(self._database.epoch, records, head))
 
     def _asked(self, view: View, records: list[LogRecord]) -> list[Told] | None:
+        if not records:
+            return []
         now = iso_ms(self._clock.now_ms())
-        reader = self._database.readers.inline
         try:
+            reader = self._database.readers.inline
             return view.project(records, newest_seqs(records), now, reader)
         except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a change
             _log.exception("sync.view_failed; its connections go on from the log")

@@ -129,7 +129,8 @@ async def test_a_thousand_owners_are_one_question(
             lookups += 1
             return self._reader.inverse(*asked)
 
-    monkeypatch.setattr(hubs.database.readers, "inline", Counting(hubs.database.readers.inline))
+    readers = hubs.database.readers
+    monkeypatch.setattr(readers, "_inline_reads", Counting(readers.inline))
     monkeypatch.setattr(CompiledFilter, "matches", lambda self, row, now="": True)
     judged = audience._judged
     facts: list[Any] = []
