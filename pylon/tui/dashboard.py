@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import webbrowser
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,10 +19,11 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.copying import copies, differences, pretty
-from pylon.tui.dialogs import Details, Menu, Question
+from pylon.tui.dialogs import Details, Menu, Prompt, Question
 from pylon.tui.header import HeaderLine
 from pylon.tui.keys import BINDINGS, PANES, help_text, key_name
 from pylon.tui.model import DashboardState
@@ -38,6 +39,8 @@ from pylon.tui.panes import (
 from pylon.tui.projects import project_rows
 from pylon.tui.reloading import Reloading
 from pylon.tui.saying import say
+from pylon.tui.screens.client import ClientScreen
+from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 1 / 8
@@ -128,12 +131,17 @@ class Dashboard(App[int]):
             return
         pane = self.pane
         self.state.note_silence(self.clock.monotonic())
-        header = self.query_one(HeaderLine)
-        header.show(
-            self.state, self.clock.monotonic(), is_paused=self._is_paused, place=pane.title_text
-        )
+        self.show_header(self.query_one(HeaderLine), place=pane.title_text)
         if not self._is_paused or pane.id == "runtime":
             pane.refresh_from()
+
+    def show_header(self, header: HeaderLine, *, place: str) -> None:
+        """Show the first line of a screen."""
+        header.show(self.state, self.clock.monotonic(), is_paused=self._is_paused, place=place)
+
+    def make_ghost(self, user: str, on_frame: Callable[[Frame], None]) -> Ghost:
+        """Return a ghost of this runtime."""
+        return Ghost(self._admin, user, self.clock, on_frame)
 
     @property
     def pane(self) -> Pane:
@@ -243,6 +251,9 @@ class Dashboard(App[int]):
             return
         self.exit(0)
 
+    def action_nothing(self) -> None:
+        """Take a key that means something elsewhere only."""
+
     def action_help(self) -> None:
         """Show the keys, made from the bindings."""
         self.push_screen(Details("Help", help_text()))
@@ -259,6 +270,11 @@ class Dashboard(App[int]):
                     one.description, f"key {key_name(one)}",
                     lambda action=one.action: self.call_later(self.run_action, action),
                 )  # fmt: skip
+        yield SystemCommand(
+            "Watch as a user",
+            "a ghost: frames and rows as somebody else gets them",
+            self.action_ghost,
+        )
         if self._supervisor is None:
             yield SystemCommand(
                 "Stop the runtime", "and quit; it was started elsewhere", self.action_stop_runtime
@@ -280,12 +296,24 @@ class Dashboard(App[int]):
                 say(self, error.message, is_bad=True)
                 return
             title = f"change {row['seq']}"
+        elif pane == "clients":
+            self.push_screen(ClientScreen(self, self._admin, row))
+            return
         elif pane == "runtime":
             self.push_screen(Details("line", row[1]))
             return
         else:
             title = str(pane)
         self.push_screen(Details(title, differences(row) + pretty(row)))
+
+    def action_ghost(self) -> None:
+        """Ask whose client to watch, and do it."""
+
+        def named(user: str | None) -> None:
+            if user:
+                self.push_screen(GhostScreen(self, user, None))
+
+        self.push_screen(Prompt("Watch as", "an e-mail address, a user id, or anonymous"), named)
 
     def action_copy(self) -> None:
         """Offer what can be copied of the row under the cursor."""

@@ -38,6 +38,18 @@ BINDINGS: Final = [
     Binding("q", "leave", "Quit", show=False, id="quit"),
     Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),
 ]
+#: On a screen above the panes: their keys lead back to them, and none of these is in the footer.
+LEAVING: Final = [
+    *[Binding(key, f"leave_for('{name}')", show=False) for name, key, _ in PANES],
+    Binding("question_mark,f1", "app.help", "Help", key_display="?"),
+    Binding("slash", "app.nothing", show=False),
+]
+#: What can be done to a client on its own screen.
+CLIENT_KEYS: Final = (
+    ("d", "Disconnect it"), ("S", "Resync: it starts over from a snapshot"),
+    ("N", "Network: late, lossy, offline, asleep (development)"),
+    ("v", "Ghost: watch as its user"),
+)  # fmt: skip
 _KEY_NAMES = {"slash": "/", "question_mark": "?", "colon": ":"}
 
 
@@ -54,5 +66,7 @@ def help_text() -> str:
     for one in (*BINDINGS, *(each for each in LineList.BINDINGS if isinstance(each, Binding))):
         if not one.action.startswith("pane"):
             lines.append(f"  {key_name(one):<14} {one.description}")
+    lines += ["", "On a client (enter on its line)", ""]
+    lines += [f"  {key:<14} {text}" for key, text in CLIENT_KEYS]
     lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
     return "\n".join(lines)

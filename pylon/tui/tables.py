@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylon.client.frames_text import change_words, frame_words
+from pylon.client.ghost import Frame
 from pylon.printable import clean
 from pylon.tui.columns import Column, data_line, head_line
 
@@ -25,7 +27,7 @@ CHANGES = (
 CLIENTS = (
     Column("STATE", 14), Column("USER", 20), Column("CURSOR", 9, 100, right=True),
     Column("LAG", 6, right=True), Column("BEHIND", 7, 80, right=True),
-    Column("QUEUED", 8, 90, right=True),
+    Column("QUEUED", 8, 90, right=True), Column("TRIP", 8, 120, right=True),
     Column("WAITING", 7, 110, right=True), Column("LAST SEEN", 9, 70),
     Column("CLIENT", 20, keeps_end=True),
 )  # fmt: skip
@@ -33,6 +35,12 @@ CALLS = (
     Column("TIME", 12, 72), Column("OUTCOME", 10), Column("MS", 8, right=True),
     Column("USER", 20, 100), Column("CODE", 18, 66), Column("FUNCTION", 24),
 )  # fmt: skip
+UNSEEN = (
+    Column("SEQ", 8, right=True), Column("KIND", 8), Column("ENTITY", 12),
+    Column("ROW", 13, 66, keeps_end=True), Column("WHAT", 30),
+)  # fmt: skip
+FRAMES = (Column("TIME", 12, 72), Column("FRAME", 9), Column("WHAT", 40))
+HELD = (Column("ENTITY", 24), Column("ROWS", 10))
 MAILS = (Column("TIME", 12, 66), Column("TO", 26), Column("CODE", 10), Column("SUBJECT", 20))
 PROJECTS = (
     Column("STATE", 10), Column("NAME", 20), Column("PORT", 6, right=True),
@@ -65,17 +73,54 @@ def client_line(client: dict[str, Any], width: int) -> Line:
     return data_line(
         CLIENTS,
         (
-            _STATES.get(client["state"], (client["state"], "plain")),
+            _client_state(client),
             (client["email"] or "anonymous", "strong"),
             (str(client["cursor"] or "").rpartition(":")[2], "plain"),
             ("?" if lag is None else lag, "warn" if lag else "quiet"),
             (duration_text(client["lag_s"]) if lag else "-", "warn" if lag else "quiet"),
             (size_text(client["queued_bytes"]), "warn" if client["queued_bytes"] else "quiet"),
+            ("-" if client["round_trip_ms"] is None else f"{client['round_trip_ms']:.0f} ms",
+             "quiet"),
             ("-" if client["pending"] is None else client["pending"], "quiet"),
             (clock_time(client["last_seen"])[:8], "quiet"), (client["client_id"], "quiet"),
         ),
         width,
     )  # fmt: skip
+
+
+def unseen_line(change: dict[str, Any], width: int) -> Line:
+    """Return the line of a change that a client has not seen."""
+    seq, kind, entity, row_id, what = change_words(change)
+    return data_line(
+        UNSEEN,
+        (
+            (seq, "quiet"), _KINDS.get(kind, (kind, "plain")), (entity, "strong"),
+            (row_id, "quiet"), (what[: width * 2], "plain"),
+        ),
+        width,
+    )  # fmt: skip
+
+
+def frame_line(frame: Frame, width: int) -> Line:
+    """Return the line of a frame that a ghost got."""
+    kind, words = frame_words(frame.message)
+    style = {"error": "bad", "resync": "warn", "goaway": "warn"}.get(kind, "strong")
+    return data_line(
+        FRAMES, ((clock_time(frame.at), "quiet"), (kind, style), (words, "plain")), width
+    )
+
+
+def held_line(held: tuple[str, int], width: int) -> Line:
+    """Return the line of an entity of which a ghost holds rows."""
+    return data_line(HELD, ((held[0], "strong"), (held[1], "plain")), width)
+
+
+def _client_state(client: dict[str, Any]) -> tuple[str, str]:
+    """Return the state of a client, with a mark where its network was spoiled."""
+    if client["is_ghost"]:
+        return "◌ ghost", "accent"
+    text, style = _STATES.get(client["state"], (client["state"], "plain"))
+    return (f"{text} ≈", "warn") if client["network"] is not None else (text, style)
 
 
 def call_line(call: dict[str, Any], width: int) -> Line:
@@ -131,6 +176,9 @@ def line_line(line: tuple[str, str, str], width: int) -> Line:
 HEADS = {
     "changes": lambda width: head_line(CHANGES, width),
     "clients": lambda width: head_line(CLIENTS, width),
+    "unseen": lambda width: head_line(UNSEEN, width),
+    "frames": lambda width: head_line(FRAMES, width),
+    "held": lambda width: head_line(HELD, width),
     "calls": lambda width: head_line(CALLS, width),
     "mails": lambda width: head_line(MAILS, width),
     "projects": lambda width: head_line(PROJECTS, width),

@@ -206,7 +206,17 @@ async def test_offline_half_open_and_asleep(serve: Serve, desk: Desk) -> None:
     client, notes = await desk.client(served, "ada@example.com")
     bob = await served.login("bob@example.com")
     name = (await admin.get("admin/clients"))["clients"][0]["client_id"]
-    for number, mode in enumerate(("offline", "half_open", "asleep")):
+    first = await client.insert("Note", text="first")
+
+    async def stored() -> int:
+        shown = await admin.get(f"admin/clients/{name}")
+        return int(shown["client"]["cursor"].rpartition(":")[2])
+
+    async def has_stored() -> bool:
+        return await stored() >= first["_seq"]
+
+    await _until(has_stored)
+    for number, mode in enumerate(("offline", "half_open", "asleep"), start=1):
         await admin.post(f"admin/clients/{name}/network", {"mode": mode})
         await bob.insert("Note", text=mode, shared=True)
         await asyncio.sleep(0.3)
@@ -215,6 +225,8 @@ async def test_offline_half_open_and_asleep(serve: Serve, desk: Desk) -> None:
             await _until(lambda: client.status.state == "offline")
             shown = await admin.get(f"admin/clients/{name}")
             assert shown["client"]["state"] == "offline"
+            await asyncio.sleep(1.0)  # it has tried to come by now
+            assert await stored() >= first["_seq"]
             assert shown["client"]["network"]["mode"] == "offline"
             assert shown["unseen"]["changes"][-1]["row"]["text"] == "offline"
         await admin.post(f"admin/clients/{name}/network", {"mode": "open"})

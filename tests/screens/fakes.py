@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.client.ghost import Frame
 
 AT = "2026-11-24T12:00:00.000Z"
 
@@ -78,7 +79,7 @@ def client(name: str, **changed: Any) -> dict[str, Any]:
         "email": f"{name}@example.com", "address": "127.0.0.1", "user_agent": "Browser",
         "state": "live", "cursor": "e:7", "sent": 7, "lag_changes": 0, "lag_s": 0.0,
         "queued_bytes": 0, "subscriptions": [], "connected_at": AT, "last_seen": AT,
-        "pending": 0, **changed,
+        "pending": 0, "round_trip_ms": None, "is_ghost": False, "network": None, **changed,
     }  # fmt: skip
 
 
@@ -96,3 +97,41 @@ def mail(number: int, **changed: Any) -> dict[str, Any]:
         "id": f"m{number}", "to": "ada@example.com", "subject": "Your code", "at": AT,
         "text": "Your code: ABC", "code": "GVSMX5Y5", **changed,
     }  # fmt: skip
+
+
+def details(one: dict[str, Any], *unseen: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Return what the runtime tells of one client."""
+    return {
+        "client": one,
+        "unseen": {"after": one["cursor"], "through": "e:9", "changes": list(unseen),
+                   "more": False},
+        "next": {"kind": "nothing"}, **changed,
+    }  # fmt: skip
+
+
+class ScriptedGhost:
+    """A ghost that gets the frames which the test sends."""
+
+    def __init__(self, on_frame: Callable[[Frame], None]) -> None:
+        self.on_frame = on_frame
+        self.opened: list[str | None] = []
+        self.is_closed = False
+        self.held: dict[str, list[dict[str, Any]]] = {}
+        self.state = "live"
+        self.cursor = "e:9"
+
+    async def open(self, *, cursor: str | None = None) -> None:
+        """Note where it was to begin."""
+        self.opened.append(cursor)
+
+    async def close(self) -> None:
+        """Note that it left."""
+        self.is_closed = True
+
+    def counts(self) -> dict[str, int]:
+        """Return what the test says that it holds."""
+        return {name: len(rows) for name, rows in self.held.items()}
+
+    def rows(self, entity: str) -> list[dict[str, Any]]:
+        """Return the rows that the test says it holds."""
+        return self.held[entity]

@@ -1,0 +1,236 @@
+"""One client: how far it has come, what it has not seen, and what can be done to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from pylon import jsonvalue
+from pylon.client.admin import AdminClient, AdminError
+from pylon.client.clients_text import network_words, next_words, subscription_words, unseen_words
+from pylon.printable import clean, clean_block
+from pylon.tui import networks, tables
+from pylon.tui.copying import pretty
+from pylon.tui.dialogs import Details, Menu, Prompt, Question
+from pylon.tui.header import HeaderLine
+from pylon.tui.keys import LEAVING
+from pylon.tui.saying import say
+from pylon.tui.screens.ghost import GhostScreen
+from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+_POLL_SECONDS = 1.0
+_SUBSCRIPTIONS_SHOWN = 4
+
+
+class ClientScreen(Screen[None]):
+    """Everything about a client, asked anew every second."""
+
+    CSS = """
+    ClientScreen #about { height: auto; padding: 0 0 1 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Back", key_display="esc"),
+        Binding("d", "disconnect", "Disconnect"),
+        Binding("S", "resync", "Resync"),
+        Binding("N", "network", "Network"),
+        Binding("v", "ghost", "Ghost"),
+        Binding("y", "copy", "Copy", show=False),
+        *LEAVING,
+    ]
+
+    def __init__(self, dashboard: Dashboard, admin: AdminClient, client: dict[str, Any]) -> None:
+        super().__init__()
+        self._dashboard = dashboard
+        self._admin = admin
+        self._client_name = str(client["client_id"] or client["connection_id"])
+        self._found: dict[str, Any] = {"client": client, "unseen": None, "next": None}
+
+    def compose(self) -> ComposeResult:
+        """Lay out header, facts, unseen changes and keys."""
+        yield HeaderLine(markup=False)
+        yield Static(id="about", markup=False)
+        yield LineList(
+            tables.unseen_line, head=tables.HEADS["unseen"], empty="It has seen everything.",
+        )  # fmt: skip
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Begin to ask."""
+        self._show()
+        self.set_interval(1 / 4, self._show_header)
+        self.run_worker(self._poll(), name="client", group="client", exclusive=True)
+        self.query_one(LineList).focus()
+
+    @property
+    def _path(self) -> str:
+        return f"admin/clients/{self._admin.quoted(self._client_name)}"
+
+    async def _poll(self) -> None:
+        while True:
+            await self._ask()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _ask(self) -> None:
+        try:
+            self._found = await self._admin.get(self._path)
+        except AdminError as error:
+            self.query_one("#about", Static).update(clean_block(f" {error.message}"))
+            return
+        self._show()
+
+    def _show_header(self) -> None:
+        self._dashboard.show_header(self.query_one(HeaderLine), place="Client")
+
+    def _show(self) -> None:
+        client, unseen = self._found["client"], self._found["unseen"]
+        self.query_one("#about", Static).update(clean_block("\n".join(self._facts())))
+        rows = [] if unseen is None else unseen.get("changes", [])
+        self.query_one(LineList).show(rows, key=lambda row: row["seq"], total=None if rows else 0)
+        self.title = clean(client["email"] or "anonymous")
+
+    def _facts(self) -> list[str]:
+        client, unseen = self._found["client"], self._found["unseen"]
+        state = "ghost" if client["is_ghost"] else client["state"]
+        trip = client["round_trip_ms"]
+        waits = client["pending"]
+        lines = [
+            f" user     {client['email'] or 'anonymous'}",
+            f" client   {client['client_id']}",
+            f" state    {state} · last seen {tables.clock_time(client['last_seen'])[:8]}"
+            f" · {client['user_agent'] or 'no user agent'}",
+            f" cursor   stored {_seq(client['cursor'])} · sent {_seq(client['sent'])} · lag"
+            f" {'?' if client['lag_changes'] is None else client['lag_changes']}",
+            f" queue    {tables.size_text(client['queued_bytes'])} · round trip"
+            f" {'not measured' if trip is None else f'{trip} ms'} · writes that wait"
+            f" {'not reported' if waits is None else waits}",
+        ]
+        shown = client["subscriptions"][:_SUBSCRIPTIONS_SHOWN]
+        more = len(client["subscriptions"]) - len(shown)
+        lines += [
+            f" {'wants' if place == 0 else '':<8} {subscription_words(one)}"
+            for place, one in enumerate(shown)
+        ]
+        if more:
+            lines.append(f"          and {more} more")
+        if client["network"] is not None:
+            lines.append(f" network  {network_words(client['network'])}")
+        if unseen is not None:
+            lines.append(f" next     {next_words(self._found['next'])}")
+            lines.append(f" unseen   {unseen_words(unseen)}")
+        return lines
+
+    def action_leave_for(self, pane: str) -> None:
+        """Go back, and on to another pane."""
+        self.dismiss()
+        self._dashboard.action_pane(pane)
+
+    # --- what can be done to it
+
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Show a change whole."""
+        event.stop()
+        self.app.push_screen(Details(f"change {event.row['seq']}", pretty(event.row)))
+
+    def _post(self, what: str, body: dict[str, Any], said: str) -> None:
+        async def post() -> None:
+            try:
+                await self._admin.post(f"{self._path}/{what}", body)
+            except AdminError as error:
+                say(self.app, error.message, is_bad=True)
+                return
+            say(self.app, said)
+            await self._ask()
+
+        self.run_worker(post(), name=what, group="act")
+
+    def _ask_first(self, question: str, what: str, said: str) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._post(what, {}, said)
+
+        self.app.push_screen(Question(question), answered)
+
+    @property
+    def _who(self) -> str:
+        return str(self._found["client"]["email"] or "anonymous")
+
+    def action_disconnect(self) -> None:
+        """Close its connections."""
+        self._ask_first(
+            f"Disconnect {self._who}? It comes again by itself.", "disconnect", "disconnected"
+        )
+
+    def action_resync(self) -> None:
+        """Have it start over."""
+        self._ask_first(
+            f"Have {self._who} drop its rows and start from a snapshot?", "resync",
+            "it starts over",
+        )  # fmt: skip
+
+    def action_network(self) -> None:
+        """Choose how its network behaves."""
+        if self._dashboard.state.status.get("environment") != "dev":
+            say(self.app, "networks are spoiled in development only", is_bad=True)
+            return
+
+        def described(line: str | None) -> None:
+            if line:
+                self._post("network", networks.network_of(line), f"network: {line}")
+
+        def chosen(key: str | None) -> None:
+            if key == networks.CUSTOM[0]:
+                self.app.push_screen(
+                    Prompt("Network", networks.EXAMPLE, networks.objection), described
+                )
+                return
+            for name, label, shape in networks.PRESETS:
+                if name == key:
+                    self._post("network", shape, f"network: {label}")
+
+        options = [(name, label) for name, label, _ in networks.PRESETS]
+        self.app.push_screen(Menu(f"Network of {self._who}", [*options, networks.CUSTOM]), chosen)
+
+    def action_ghost(self) -> None:
+        """Watch as this user, from where this client stands or from a snapshot."""
+        client = self._found["client"]
+
+        def chosen(key: str | None) -> None:
+            if key is not None:
+                cursor = client["cursor"] if key == "here" else None
+                self.app.push_screen(GhostScreen(self._dashboard, self._who, cursor))
+
+        options = [
+            ("here", f"from its cursor {_seq(client['cursor'])}"),
+            ("new", "from a snapshot"),
+        ]
+        self.app.push_screen(Menu(f"Watch as {self._who}", options), chosen)
+
+    def action_copy(self) -> None:
+        """Offer what can be copied."""
+        client = self._found["client"]
+        texts = {
+            "client": str(client["client_id"]), "cursor": str(client["cursor"]),
+            "command": f"pylon cursors {client['client_id']} --unseen",
+            "JSON": jsonvalue.encode_text(self._found),
+        }  # fmt: skip
+
+        def chosen(key: str | None) -> None:
+            if key is not None:
+                self.app.copy_to_clipboard(texts[key])
+                say(self.app, f"copied {texts[key][:60]} (if your terminal allows it)")
+
+        self.app.push_screen(
+            Menu("Copy", [(name, f"{name}: {text[:60]}") for name, text in texts.items()]), chosen
+        )
+
+
+def _seq(cursor: Any) -> str:
+    return str(cursor or "-").rpartition(":")[2]

@@ -1,0 +1,123 @@
+"""A ghost at work: the frames that a user's client would get, and what it would hold."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from pylon.client.ghost import Frame
+from pylon.errors import PylonError
+from pylon.printable import clean_block
+from pylon.tui import tables
+from pylon.tui.copying import pretty
+from pylon.tui.dialogs import Details
+from pylon.tui.header import HeaderLine
+from pylon.tui.keys import LEAVING
+from pylon.tui.saying import say
+from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.client.ghost import Ghost
+    from pylon.tui.dashboard import Dashboard
+
+_FRAMES_KEPT = 2_000
+_ROWS_SHOWN = 200
+
+
+class GhostScreen(Screen[None]):
+    """Frames above, entities with their counts below."""
+
+    CSS = """
+    GhostScreen #about { height: auto; }
+    GhostScreen #frames { height: 2fr; }
+    GhostScreen #held { height: 1fr; min-height: 4; border-top: solid $primary 40%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Back", key_display="esc"),
+        Binding("tab", "app.focus_next", "Frames or rows"),
+        *LEAVING,
+    ]
+
+    def __init__(self, dashboard: Dashboard, user: str, cursor: str | None) -> None:
+        super().__init__()
+        self._dashboard = dashboard
+        self._user = user
+        self._cursor = cursor
+        self._frames: deque[Frame] = deque(maxlen=_FRAMES_KEPT)
+        self._has_news = False
+        self._ghost: Ghost | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out header, frames, counts and keys."""
+        yield HeaderLine(markup=False)
+        yield Static(id="about", markup=False)
+        yield LineList(
+            tables.frame_line, follows=True, head=tables.HEADS["frames"], id="frames",
+            empty="No frame yet.",
+        )  # fmt: skip
+        yield LineList(
+            tables.held_line, head=tables.HEADS["held"], id="held", empty="It holds nothing yet."
+        )
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Come as the user."""
+        self.query_one("#frames", LineList).focus()
+        self.set_interval(1 / 4, self._show)
+        self.run_worker(self._follow(), name="ghost", group="ghost", exclusive=True)
+        self._show()
+
+    def action_leave_for(self, pane: str) -> None:
+        """Go back to the dashboard, and on to another pane."""
+        while self.app.screen is not self.app.screen_stack[0]:
+            self.app.pop_screen()
+        self._dashboard.action_pane(pane)
+
+    async def _follow(self) -> None:
+        self._ghost = self._dashboard.make_ghost(self._user, self._take)
+        try:
+            await self._ghost.open(cursor=self._cursor)
+        except PylonError as error:
+            say(self.app, error.message, is_bad=True)
+            self.dismiss()
+
+    async def on_unmount(self) -> None:
+        """Leave."""
+        if self._ghost is not None:
+            await self._ghost.close()
+
+    def _take(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        self._has_news = True
+
+    def _show(self) -> None:
+        self._dashboard.show_header(self.query_one(HeaderLine), place="Ghost")
+        ghost = self._ghost
+        state = "coming" if ghost is None else ghost.state
+        cursor = None if ghost is None else ghost.cursor
+        self.query_one("#about", Static).update(
+            clean_block(f" as {self._user} · reads only · {state} · cursor {cursor or 'none'}")
+        )
+        if not self._has_news or ghost is None:
+            return
+        self._has_news = False
+        self.query_one("#frames", LineList).show(list(self._frames), key=id)
+        self.query_one("#held", LineList).show(list(ghost.counts().items()), key=lambda row: row[0])
+
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Show a frame, or the rows of an entity."""
+        event.stop()
+        row: Any = event.row
+        if isinstance(row, Frame):
+            self.app.push_screen(Details(row.at, pretty(row.value)))
+            return
+        assert self._ghost is not None
+        rows = self._ghost.rows(row[0])
+        said = f"the first {_ROWS_SHOWN} of " if len(rows) > _ROWS_SHOWN else ""
+        text = "\n".join(pretty(one) for one in rows[:_ROWS_SHOWN]) or "no rows"
+        self.app.push_screen(Details(f"{row[0]}: {said}{len(rows)} rows", text))
