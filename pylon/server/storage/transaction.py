@@ -7,7 +7,7 @@ outcomes are collected and stored together when the batch ends, before the one C
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pylon import limits
@@ -173,16 +173,14 @@ class Transaction:
 
         Raises Conflict where a row refers to it with on_delete="restrict".
         """
-        self._delete(entity, before, set())
-
-    def _delete(self, entity: Entity, before: Row, seen: set[tuple[str, str]]) -> None:
-        key = (entity.name, before["id"])
-        if key in seen:
-            return
-        seen.add(key)
-        for referrer, field in self.schema.referrers.get(entity.name, ()):
-            for row in self._referring(referrer, field, before["id"]):
-                if (referrer.name, row["id"]) in seen:
+        seen = {(entity.name, before["id"])}
+        # Not by recursion: a chain of rows may be longer than Python's stack.
+        open_rows = [(entity, before, self._dependants(entity, before["id"]))]
+        while open_rows:
+            at, row, dependants = open_rows[-1]
+            for referrer, field, one in dependants:
+                key = (referrer.name, one["id"])
+                if key in seen:
                     continue
                 match field.on_delete:
                     case OnDelete.RESTRICT:
@@ -193,17 +191,29 @@ class Transaction:
                             field=field.name,
                         )
                     case OnDelete.CASCADE:
-                        self._delete(referrer, row, seen)
+                        seen.add(key)
+                        open_rows.append((referrer, one, self._dependants(referrer, one["id"])))
+                        break
                     case OnDelete.SET_NULL:
-                        self.update(referrer, row, {**row, field.name: None})
-        table = self.tables[entity.name]
-        current = self.get(entity, before["id"])
+                        self.update(referrer, one, {**one, field.name: None})
+            else:
+                open_rows.pop()
+                self._remove(at, row["id"])
+
+    def _dependants(self, entity: Entity, row_id: str) -> Iterator[tuple[Entity, Field, Row]]:
+        """Yield the rows that refer to a row, each field's as they are when it is its turn."""
+        for referrer, field in self.schema.referrers.get(entity.name, ()):
+            for row in self._referring(referrer, field, row_id):
+                yield referrer, field, row
+
+    def _remove(self, entity: Entity, row_id: str) -> None:
+        current = self.get(entity, row_id)
         if current is None:
             return
         image = image_text(entity, current)
         seq = self._next_seq()
-        self.connection.execute(table.delete_sql, (before["id"],))
-        self._keep(entity, "delete", before["id"], seq, current, None, None, image, None)
+        self.connection.execute(self.tables[entity.name].delete_sql, (row_id,))
+        self._keep(entity, "delete", row_id, seq, current, None, None, image, None)
 
     def _referring(self, entity: Entity, field: Field, row_id: str) -> list[Row]:
         table = self.tables[entity.name]
