@@ -119,6 +119,11 @@ class KilledProject(ServedProject):
                 self.lines.append(text)
                 del self.lines[:-500]
 
+    @property
+    def pid(self) -> int:
+        """Return the process id of the runtime."""
+        return self._started.result()
+
     async def killed(self, within_s: float) -> bool:
         """Wait for the runtime to die by itself; tells whether it did."""
         done, _ = await asyncio.wait((self._ended,), timeout=within_s)
