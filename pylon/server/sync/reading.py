@@ -82,6 +82,9 @@ class Reading:
         except PylonError as error:
             _log.warning("sync.read_failed %s", error.message)
             connection.close(1013, "try again", asyncio.get_running_loop())
+        except Exception:  # noqa: BLE001 -- a socket that is told nothing more must not stay open
+            _log.exception("sync.read_failed %s", connection.id)
+            connection.close(1011, "internal error", asyncio.get_running_loop())
 
     async def _until_drained(self, connection: Connection) -> None:
         """Wait while much is queued; who never reads is closed meanwhile (`hub`)."""

@@ -325,3 +325,21 @@ async def _in_view(hubs: Hubs, view: View, entity: str) -> set[str]:
         (*policy.params, *matches.params),
     )
     return {row_id for (row_id,) in rows}
+
+
+async def test_a_read_that_fails_unforeseen_ends_the_socket(
+    hubs: Hubs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who could be told nothing more is told to come back, and the log says why."""
+    peer = await hubs.live(ANN, NOTES)
+
+    async def failing(*_: Any, **__: Any) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(hubs.database.readers, "run", failing)
+    peer.connection.subscriber.fall_behind()
+    hubs.hub.work(peer.connection)
+    await hubs.settle()
+    assert peer.connection.is_closed
+    assert peer.transport.writes[-1][2:4] == (1011).to_bytes(2)
+    assert "nobody thought of this" in caplog.text
