@@ -23,6 +23,7 @@ from pylon.schema.validate import validate_insert
 from pylon.server.auth.tokens import code_hash, is_equal, new_code, new_token, token_hash
 from pylon.server.storage import accounts
 from pylon.server.storage.accounts import Account, LoginSession
+from pylon.server.storage.change_log import read_identity
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
 
@@ -148,6 +149,12 @@ class SessionService:
             kind=IdentityKind.USER, user_id=account.id, email=account.email, roles=account.roles,
             session_id=session_id, auth_version=account.auth_version,
         )  # fmt: skip
+
+    def oldest_cursor(self, identity: Identity) -> int:
+        """Return the seq below which a caller's cursors are of who he was before."""
+        if identity.user_id is None:
+            return 0
+        return read_identity(self._database.readers.inline.raw, identity.user_id)
 
     # --- accounts
 

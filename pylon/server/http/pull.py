@@ -65,14 +65,15 @@ def start_of(exchange: Exchange, text: str | None) -> Cursor:
     """Return where to read from: the cursor, or the log's beginning while it holds it."""
     database = exchange.services.database
     cursor = parse_cursor(text)
-    if cursor is not None:
+    oldest = exchange.services.sessions.oldest_cursor(exchange.identity)
+    if cursor is not None and (cursor.epoch != database.epoch or cursor.seq >= oldest):
         return cursor
-    if database.horizon > 0:
-        raise ResyncRequired(
-            reason="cursor_too_old", horizon=str(database.cursor(database.horizon)),
-            head=str(database.cursor()),
-        )  # fmt: skip
-    return database.cursor(0)
+    if cursor is None and database.horizon == 0:
+        return database.cursor(0)
+    oldest = max(database.horizon, oldest)
+    raise ResyncRequired(
+        reason="cursor_too_old", horizon=str(database.cursor(oldest)), head=str(database.cursor())
+    )
 
 
 async def read_batch(exchange: Exchange, view: View, cursor: Cursor, limit: int) -> Page:

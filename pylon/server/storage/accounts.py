@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylon import jsonvalue
+from pylon.server.storage.change_log import note_identity
 from pylon.server.storage.transaction import Transaction
 
 Rows = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
@@ -86,11 +87,13 @@ def insert_account(
 
 
 def set_roles(transaction: Transaction, user_id: str, roles: frozenset[str]) -> None:
-    """Replace an account's roles; its auth_version rises."""
+    """Replace an account's roles; its auth_version rises, and its replicas start over."""
     transaction.execute(
         "UPDATE _pylon_accounts SET roles = ?, auth_version = auth_version + 1 WHERE id = ?",
         (jsonvalue.encode_text(sorted(roles)), user_id),
     )
+    if transaction.seq > 0:  # before the first change nobody has a cursor
+        transaction.seq = note_identity(transaction.connection, user_id, transaction.seq)
     transaction.batch_facts.clear()
 
 

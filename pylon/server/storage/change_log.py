@@ -14,6 +14,7 @@ from pylon.schema.model import Row, Schema
 from pylon.schema.wire import row_from_image
 from pylon.sqlite import RawConnection
 
+_IDENTITY = "identity "
 _COLUMNS = "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
 
 
@@ -95,6 +96,21 @@ def note_rewritten(connection: RawConnection, head: int) -> int:
     for key in ("rewritten", "head_floor"):
         _set_meta(connection, key, head + 1)
     return head + 1
+
+
+def note_identity(connection: RawConnection, user_id: str, seq: int) -> int:
+    """Give the next seq to a change of who somebody is; returns it.
+
+    Every cursor of his from before starts over.
+    """
+    for key in (_IDENTITY + user_id, "head_floor"):
+        _set_meta(connection, key, seq + 1)
+    return seq + 1
+
+
+def read_identity(connection: RawConnection, user_id: str) -> int:
+    """Return the seq of the last change of who somebody is; 0 for none."""
+    return _meta_int(connection, _IDENTITY + user_id)
 
 
 def _set_meta(connection: RawConnection, key: str, value: int) -> None:

@@ -11,18 +11,23 @@ from pylon.schema.model import Entity
 from pylon.sqlite import RawConnection
 
 
-def page_border(connection: RawConnection, seq: int, limit: int) -> tuple[int, list[str]]:
-    """Return (through, entities) of the page that looks at `limit` entries after `seq`.
+def page_border(
+    connection: RawConnection, seq: int, limit: int, head: int
+) -> tuple[int, list[str]]:
+    """Return (through, entities) of the page that looks at `limit` numbers after `seq`.
 
-    `through` is extended to the end of its last transaction; it equals `seq` where the log has
-    nothing newer.
+    `through` is extended to the end of its last transaction; it is the head where the log has
+    nothing newer. Some numbers are no entries: a migration's, and those of changed roles.
     """
-    # Numbers have no gaps, so the page is known without counting its entries.
     (last,) = connection.execute(
         "SELECT max(seq) FROM _pylon_log WHERE seq <= ?", (seq + limit,)
     ).fetchone()
     if last is None or last <= seq:
-        return seq, []
+        (last,) = connection.execute(
+            "SELECT min(seq) FROM _pylon_log WHERE seq > ?", (seq,)
+        ).fetchone()
+        if last is None:
+            return head, []
     through = end_of_transaction(connection, last)
     entities = connection.execute(
         "SELECT DISTINCT entity FROM _pylon_log NOT INDEXED WHERE seq > ? AND seq <= ?",
@@ -39,7 +44,7 @@ def end_of_transaction(connection: RawConnection, seq: int) -> int:
         (seq, seq),
     ).fetchone()
     if following is not None:
-        return int(following[0]) - 1  # numbers have no gaps: what is before it belongs to us
+        return int(following[0]) - 1  # a number between the two is nobody's entry
     (last,) = connection.execute("SELECT max(seq) FROM _pylon_log").fetchone()
     return int(last)
 

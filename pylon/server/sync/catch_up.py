@@ -72,7 +72,7 @@ def read_page(
     head, horizon = read_head(connection.raw)
     rewritten = read_rewritten(connection.raw) if cursor.seq < horizon else 0
     check_cursor(cursor, epoch, head, horizon, rewritten)
-    through, names = sync_select.page_border(connection.raw, cursor.seq, limit)
+    through, names = sync_select.page_border(connection.raw, cursor.seq, limit, head)
     wanted = [view.entities[name] for name in names if name in view.entities]
     wanted = [seen for seen in wanted if seen.filters]
     if len(wanted) == 1:

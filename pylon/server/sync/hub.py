@@ -148,7 +148,10 @@ class Hub:
         database, machine = self._database, connection.subscriber
         connection.client_id = hello.client_id[:64]
         connection.last_seen_ms = self._clock.now_ms()
-        reason = machine.greet(cursor, database.head, database.horizon, database.rewritten)
+        reason = machine.greet(
+            cursor, database.head, database.horizon, database.rewritten,
+            self._sessions.oldest_cursor(connection.identity),
+        )  # fmt: skip
         is_resuming = cursor is not None and reason is None
         connection.stored_seq = machine.cursor if is_resuming else 0
         connection.send(

@@ -67,11 +67,14 @@ class Subscriber:
     subscriptions_max: int = limits.SUBSCRIPTIONS_MAX
 
     def greet(
-        self, cursor: Cursor | None, head: int, horizon: int, rewritten: int = 0
-    ) -> ResyncReason | None:
+        self, cursor: Cursor | None, head: int, horizon: int, rewritten: int = 0,
+        identity: int = 0,
+    ) -> ResyncReason | None:  # fmt: skip
         """Take a `hello`; returns why its cursor cannot be continued, or None.
 
-        Without a cursor the connection starts at the head of this moment.
+        Without a cursor the connection starts at the head of this moment. `rewritten` and
+        `identity` are the numbers of the last migration that rewrote rows and of the last change
+        of the caller's roles: cursors from before them start over.
         """
         assert self.phase is Phase.GREETING
         reason = None
@@ -83,6 +86,8 @@ class Subscriber:
             reason = ResyncReason.CURSOR_AHEAD
         elif cursor.seq < rewritten:
             reason = ResyncReason.SCHEMA_CHANGED
+        elif cursor.seq < identity:
+            reason = ResyncReason.IDENTITY_CHANGED
         elif cursor.seq < horizon:
             reason = ResyncReason.CURSOR_TOO_OLD
         else:
