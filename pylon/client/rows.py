@@ -35,11 +35,12 @@ class StoredReplica(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_row(value: object) -> TypeGuard[dict[str, Any]]:
-    """Tell whether an answer is a row."""
+    """Tell whether an answer is a row; one that may not be read has `id` and `_seq` alone."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("id"), str)
         and isinstance(value.get("_seq"), int)
+        and len(value) > 2
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -81,6 +82,7 @@ def seq_of(cursor: str | None) -> int:
     return 0 if found is None else found.seq
 
 
+@lru_cache(maxsize=256)
 def read_cursor(text: str | None) -> Cursor | None:
     """Return the parts of a cursor, None for none and for what is not one."""
     try:

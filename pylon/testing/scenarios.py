@@ -241,6 +241,9 @@ def window() -> Events:
         _changes(10, 11),
         _received(type="window", subscription="w1", ids=["c", "b"], at="e1:11", version=0,
                   rows=[_row("c", 11, n=3)]),
+        _mutated("o2", "insert", "d", n=9),
+        # Its author may not read it: the answer names the row and shows nothing of it.
+        _results("p2", 12, _result("o2", "applied", 12, value=_row("d", 12))), _changes(11, 12),
         {"type": "unsubscribed", "id": "w1"},
     ]  # fmt: skip
 

@@ -30,9 +30,11 @@ export interface StoredReplica {
 
 export type Applied = "applied" | "duplicate" | "gap";
 
+/** Tells whether an answer is a row: more than `id` and `_seq`, all that an unreadable one has. */
 function isRow(value: Json | undefined): value is WireRow {
   return typeof value === "object" && value !== null && !Array.isArray(value)
-    && typeof (value as JsonObject)["id"] === "string" && Number.isSafeInteger((value as JsonObject)["_seq"]);
+    && typeof (value as JsonObject)["id"] === "string" && Number.isSafeInteger((value as JsonObject)["_seq"])
+    && Object.keys(value).length > 2;
 }
 
 type Rows<T> = Map<string, Map<string, T>>;
