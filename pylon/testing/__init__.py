@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pylon.client.connection import ServerRefused
     from pylon.testing.harness import Member, Running, running
+    from pylon.testing.simulation.saved import replay
 
-__all__ = ["Member", "Running", "ServerRefused", "running"]
+__all__ = ["Member", "Running", "ServerRefused", "replay", "running"]
 
 _HOMES = {
     "Member": "pylon.testing.harness",
     "Running": "pylon.testing.harness",
     "ServerRefused": "pylon.client.connection",
+    "replay": "pylon.testing.simulation.saved",
     "running": "pylon.testing.harness",
 }
 

@@ -21,11 +21,11 @@ from pylon.client.client import PylonClient
 from pylon.client.connection import ServerRefused
 from pylon.client.row import ClientRow
 from pylon.client.subscription import seq_of
-from pylon.errors import PylonError
 from pylon.identity import SYSTEM
 from pylon.ids import IdSource
 from pylon.schema.wire import wire_row
 from pylon.server.functions.outcome import Status
+from pylon.testing.folders import find_project
 from pylon.testing.inprocess import URL, InProcessRuntime, config_of
 from pylon.testing.manual_clock import ManualClock
 from pylon.testing.network import MemoryNetwork
@@ -191,7 +191,7 @@ async def running(app: Path | str) -> AsyncIterator[Running]:
 
     Raises LoadFailed with every mistake of the app.
     """
-    project = _found(Path(app))
+    project = find_project(app)
     clock = ManualClock()
     network = MemoryNetwork()
     async with AsyncExitStack() as stack:
@@ -203,17 +203,6 @@ async def running(app: Path | str) -> AsyncIterator[Running]:
         await runtime.start(may_migrate=True)
         stack.push_async_callback(runtime.stop)
         yield Running(runtime, network, clock, stack)
-
-
-def _found(app: Path) -> Path:
-    if app.is_absolute():
-        return app
-    for above in (Path.cwd(), *Path.cwd().parents):
-        if (above / app).is_dir():
-            return (above / app).resolve()
-    raise PylonError(
-        f"there is no folder {app}", hint="give the project's folder, from the working directory"
-    )
 
 
 def _seeded_bytes() -> Any:

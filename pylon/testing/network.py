@@ -228,9 +228,10 @@ class Link:
         for lane in self._lanes.values():
             lane.clear()
         self._sizes = {True: 0, False: 0}
-        self.soon(self.near, self.near.lose, ConnectionResetError("the connection was reset"))
-        if is_noticed:
-            self.soon(self.far, self.far.lose, ConnectionResetError("the connection was reset"))
+        for end in (self.near, self.far) if is_noticed else (self.near,):
+            # In the pass after the next: who was told of the connection just now comes first.
+            lost = ConnectionResetError("the connection was reset")
+            self.soon(end, self.soon, end, end.lose, lost)
 
     def forget(self) -> None:
         """Leave the network's list once one end is over."""

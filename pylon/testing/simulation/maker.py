@@ -1,0 +1,196 @@
+"""Makes scripts from seeds: users of one app at work, and everything that can go wrong for them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pylon.app.definition import AppDefinition
+from pylon.app.functions import FunctionKind
+from pylon.schema.model import Entity
+from pylon.testing.simulation.script import Actor, Script, Step
+from pylon.testing.simulation.values import Values, roles_of
+
+_NAMES: Final = (
+    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim",
+    "leo", "mia", "nina", "olaf", "pia", "quinn", "rosa", "sam", "tina",
+)  # fmt: skip
+#: How often each kind of step is drawn, for the simulator of Pylon itself.
+TORMENT: Final[Mapping[str, float]] = {
+    "insert": 30, "update": 22, "delete": 14, "call": 8, "system_insert": 6, "system_update": 6,
+    "system_delete": 3, "roles": 3, "sign_in": 2, "sign_out": 1, "kill": 4, "cut": 4, "hold": 3,
+    "open": 5, "close": 3, "crash": 1.2, "restart": 0.7, "backup": 1, "restore": 0.5, "trim": 1,
+    "clock": 0.5, "echo": 1,
+}  # fmt: skip
+#: The same for an app's own simulation: nobody puts an older copy of its data in place.
+EVERYDAY: Final[Mapping[str, float]] = {
+    **{kind: weight for kind, weight in TORMENT.items() if kind not in ("backup", "restore",
+                                                                        "trim", "clock")},
+    "call": 16, "crash": 0.7,
+}  # fmt: skip
+_FAULTS_OF_SERVER: Final = ("crash", "restart", "backup", "restore", "trim", "clock")
+_PAUSES_MS: Final = (0, 0, 0, 1, 5, 20, 100, 400, 1_500)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How big a run is, and what may happen in it."""
+
+    weights: Mapping[str, float] = field(default_factory=lambda: TORMENT)
+    steps: int = 40
+    devices_min: int = 2
+    devices_max: int = 5
+    #: Addresses that take part; others are made up where there are fewer devices.
+    emails: tuple[str, ...] = ()
+    #: Part of the devices that run the TypeScript machine.
+    typescript_share: float = 0.0
+
+
+def make_script(definition: AppDefinition, seed: int, plan: Plan) -> Script:
+    """Return the script of a seed."""
+    return _Maker(definition, seed, plan).make()
+
+
+class _Maker:
+    def __init__(self, definition: AppDefinition, seed: int, plan: Plan) -> None:
+        self._definition = definition
+        self._seed = seed
+        self._plan = plan
+        self._chance = random.Random(f"script {seed}")  # noqa: S311 -- meant to be repeatable
+        self._roles = roles_of(definition)
+        self._actors = self._cast()
+        emails = [one.email for one in self._actors if one.email is not None]
+        self._emails = list(dict.fromkeys(emails))
+        self._values = Values(definition, self._emails, self._chance)
+        entities = definition.schema.entities.values()
+        self._synced = [one for one in entities if one.sync]
+        self._insertable = [one for one in entities if self._values.can_insert(one)]
+        self._mutations = [
+            one
+            for one in definition.functions.values()
+            if one.kind is FunctionKind.MUTATION and not one.is_internal
+        ]
+        self._backups = 0
+        self._slots = 0
+
+    def make(self) -> Script:
+        first = [self._open(actor.name, one) for actor in self._actors for one in self._synced]
+        kinds, weights = self._kinds()
+        count = max(1, int(self._plan.steps * self._chance.uniform(0.5, 1.5)))
+        steps = [self._step(kind) for kind in self._chance.choices(kinds, weights, k=count)]
+        return Script(seed=self._seed, actors=self._actors, steps=[*first, *steps])
+
+    def _kinds(self) -> tuple[list[str], list[float]]:
+        given = dict(self._plan.weights)
+        if not self._mutations:
+            given.pop("call", None)
+        if not self._roles:
+            given.pop("roles", None)
+        if not self._insertable:
+            for kind in ("insert", "system_insert"):
+                given.pop(kind, None)
+        # Not every run has every fault: rare ones show where others do not hide them.
+        calm = {kind for kind in _FAULTS_OF_SERVER if self._chance.random() < 0.5}
+        kept = {kind: weight for kind, weight in given.items() if kind not in calm}
+        return list(kept), list(kept.values())
+
+    def _cast(self) -> list[Actor]:
+        plan, chance = self._plan, self._chance
+        count = chance.randint(plan.devices_min, plan.devices_max)
+        if chance.random() < 0.03:
+            count = min(20, count * 4)
+        known = list(plan.emails) or [f"{name}@example.com" for name in _NAMES]
+        users = max(1, min(count - 1, len(known), chance.randint(2, 4)))
+        roles = {
+            email: [one for one in self._roles if chance.random() < 0.3] for email in known[:users]
+        }
+        actors = []
+        for place in range(count):
+            email = None if place and chance.random() < 0.1 else known[place % users]
+            is_typescript = chance.random() < plan.typescript_share
+            actors.append(
+                Actor(
+                    name=_NAMES[place % len(_NAMES)], email=email,
+                    roles=[] if email is None else roles[email],
+                    language="typescript" if is_typescript else "python",
+                )
+            )  # fmt: skip
+        return actors
+
+    # --- steps
+
+    def _step(self, kind: str) -> Step:
+        actor = self._chance.choice(self._actors).name
+        step = self._content(kind, actor)
+        return Step(**{**_members(step), "after_ms": self._chance.choice(_PAUSES_MS)})
+
+    def _content(self, kind: str, actor: str) -> Step:  # noqa: C901 -- one for each kind
+        chance = self._chance
+        match kind:
+            case "insert" | "system_insert":
+                entity = chance.choice(self._insertable)
+                return Step(
+                    kind=kind, actor=actor, entity=entity.name,
+                    id=self._values.row_id(entity.name), values=self._values.insert(entity),
+                )  # fmt: skip
+            case "update" | "system_update":
+                entity = self._any_entity()
+                return Step(
+                    kind=kind, actor=actor, entity=entity.name, values=self._values.update(entity),
+                    more={"row": self._values.row_id(entity.name)},
+                )  # fmt: skip
+            case "delete" | "system_delete":
+                entity = chance.choice(self._insertable or self._synced)
+                row = self._values.row_id(entity.name)
+                return Step(kind=kind, actor=actor, entity=entity.name, more={"row": row})
+            case "call":
+                function = chance.choice(self._mutations)
+                args = self._values.arguments(function)
+                return Step(kind=kind, actor=actor, fn=function.name, args=args)
+            case "roles":
+                roles = [one for one in self._roles if chance.random() < 0.4]
+                email = chance.choice(self._emails)
+                return Step(kind=kind, more={"email": email, "roles": roles})
+            case "sign_in":
+                return Step(kind=kind, actor=actor, more={"email": chance.choice(self._emails)})
+            case "open":
+                return self._open(actor, chance.choice(self._synced), is_narrow=True)
+            case "close":
+                slot = chance.randint(1, max(1, self._slots))
+                return Step(kind=kind, actor=actor, more={"slot": slot})
+            case "kill" | "hold":
+                return Step(
+                    kind=kind, actor=actor, more={"ms": chance.choice((0, 50, 3_000, 40_000))}
+                )
+            case "crash" | "restart":
+                return Step(kind=kind, more={"ms": chance.choice((0, 100, 4_000))})
+            case "backup":
+                self._backups += 1
+                return Step(kind=kind)
+            case "restore":
+                return Step(kind=kind, more={"which": chance.randint(0, self._backups)})
+            case "trim":
+                return Step(kind=kind, more={"keep": chance.choice((0, 3, 10))})
+            case "clock":
+                return Step(kind=kind, more={"ms": chance.choice((-3_600_000, -1_000, 1_000))})
+            case _:
+                return Step(kind=kind, actor=actor)
+
+    def _any_entity(self) -> Entity:
+        users = self._definition.schema.entities["User"]
+        return self._chance.choice([*self._insertable, *self._insertable, users])
+
+    def _open(self, actor: str, entity: Entity, *, is_narrow: bool = False) -> Step:
+        self._slots += 1
+        more: dict[str, Any] = {"slot": self._slots}
+        if is_narrow:
+            more["where"] = self._values.where(entity)
+            if self._chance.random() < 0.25:
+                more["limit"] = self._chance.randint(1, 3)
+        return Step(kind="open", actor=actor, entity=entity.name, more=more)
+
+
+def _members(step: Step) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in step.__struct_fields__}

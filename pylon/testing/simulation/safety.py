@@ -1,0 +1,232 @@
+"""What may never happen, watched after each step: leaks, wrong replicas, lost or doubled writes.
+
+Apart from what drives the run: nothing in here makes anything happen.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pylon import jsonvalue
+from pylon.client import events as ev
+from pylon.client.subscription import read_cursor
+from pylon.identity import ANONYMOUS, Identity, IdentityKind
+from pylon.schema.wire import wire_row
+from pylon.testing.network import Link
+from pylon.testing.simulation.device import Device
+from pylon.testing.simulation.findings import Finding
+from pylon.testing.simulation.oracle import Oracle
+from pylon.testing.simulation.values import CANARY
+from pylon.testing.simulation.wire import Stream
+
+if TYPE_CHECKING:
+    from pylon.testing.simulation.virtual_time import VirtualLoop
+
+#: How long what was read under one state may take to the wire, and old roles may be spoken for.
+_GRACE_SECONDS: Final = 1.0
+
+
+class Callers:
+    """Who is who: ids of users and their roles over time."""
+
+    def __init__(self, loop: VirtualLoop, oracle: Oracle) -> None:
+        self._loop = loop
+        self._oracle = oracle
+        self.ids: dict[str, str] = {}
+        #: By address: since when, which roles.
+        self._roles: dict[str, list[tuple[float, frozenset[str]]]] = {}
+
+    def know(self, email: str, user_id: str, roles: frozenset[str]) -> None:
+        """Note who somebody is from now on."""
+        self.ids[email] = user_id
+        self._roles.setdefault(email, []).append((self._loop.time(), roles))
+        self._oracle.follow(self.identity(email, roles))
+
+    def identity(self, email: str | None, roles: frozenset[str]) -> Identity:
+        """Return a caller as policies see him."""
+        if email is None:
+            return ANONYMOUS
+        return Identity(kind=IdentityKind.USER, user_id=self.ids[email], email=email, roles=roles)
+
+    def lately(self, email: str | None, seconds: float) -> list[Identity]:
+        """Return who somebody may be to the server: now, and up to so long ago; newest first."""
+        if email is None:
+            return [ANONYMOUS]
+        since = self._loop.time() - seconds
+        found: list[frozenset[str]] = []
+        for begun, roles in reversed(self._roles[email]):
+            found.append(roles)
+            if begun <= since:
+                break
+        return [self.identity(email, roles) for roles in dict.fromkeys(found)]
+
+
+class WireWatch:
+    """Every byte to a client: no private text, no row that its caller may not read."""
+
+    def __init__(self, oracle: Oracle, callers: Callers, loop: VirtualLoop) -> None:
+        self._oracle = oracle
+        self._callers = callers
+        self._loop = loop
+        self._streams: dict[Link, Stream] = {}
+        self._heads: deque[tuple[float, int]] = deque([(0.0, 0)])
+        #: Whose a link is, by the name of its client.
+        self.email_of: dict[str, str | None] = {}
+        self.findings: list[Finding] = []
+        self.rows = 0
+        #: A checksum over everything that was sent: equal for equal runs.
+        self.trace = 0
+        self.told: Callable[[str, Any], None] = lambda client, message: None
+
+    def tap(self, link: Link, data: bytes) -> None:
+        """Look at bytes as the server writes them."""
+        if link.client not in self.email_of:
+            return
+        email = self.email_of[link.client]
+        if CANARY.encode() in data:
+            self._find("no private field on the wire", f"{email} was sent {data[:300]!r}")
+        stream = self._streams.setdefault(link, Stream())
+        for message in stream.take(data):
+            text = jsonvalue.encode([link.client, message])
+            self.trace = zlib.crc32(text, self.trace)
+            self.told(link.client, message)
+            for entity, row in _rows_of(message):
+                self.rows += 1
+                self._check(email, entity, row)
+
+    def _find(self, promise: str, message: str) -> None:
+        self.findings.append(Finding(promise, message))
+
+    def restart(self) -> None:
+        """Forget states of before a restored copy."""
+        self._heads = deque([(self._loop.time(), self._oracle.head)])
+
+    def _states(self) -> Iterator[int]:
+        """Return the heads that what is on its way now may have been read at, newest first."""
+        now, head = self._loop.time(), self._oracle.head
+        if self._heads[-1][1] != head:
+            self._heads.append((now, head))
+        while len(self._heads) > 1 and self._heads[1][0] < now - _GRACE_SECONDS:
+            self._heads.popleft()
+        return (seq for _, seq in reversed(self._heads))
+
+    def _check(self, email: str | None, entity: str | None, row: dict[str, Any]) -> None:
+        names = [entity] if entity is not None else self._oracle.entity_of(row["id"])
+        for name in names:
+            image = self._oracle.version(name, row["id"], row["_seq"])
+            if image is None:
+                continue
+            model = self._oracle.definition.schema.entities[name]
+            if wire_row(model, image) != row:
+                self._find("a row on the wire is the row", f"{email} was sent {row}, not {image}")
+            self._check_policy(email, name, image)
+            return
+        self._find("a row on the wire is the row", f"{email} was sent {row}, which never was")
+
+    def _check_policy(self, email: str | None, entity: str, image: dict[str, Any]) -> None:
+        identities = self._callers.lately(email, _GRACE_SECONDS)
+        for seq in self._states():
+            for identity in identities:
+                if self._oracle.may_read(identity, entity, image, seq):
+                    return
+        self._find(
+            "no row on the wire that the policy denies", f"{email} was sent {entity} {image}"
+        )
+
+
+def _rows_of(message: Any) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Visit the rows in a message with their entities, where the message names them."""
+    match message:
+        case {"type": "results", "results": results}:
+            found = [(None, one.get("value")) for one in results]
+        case {"changes": changes}:
+            found = []
+            for one in changes:
+                rows = one["rows"] if "rows" in one else [one.get("row")]
+                found += [(one["entity"], row) for row in rows]
+        case {"type": "snapshot", "entity": entity, "rows": rows}:
+            found = [(entity, row) for row in rows]
+        case {"type": "window", "rows": rows}:
+            found = [(None, row) for row in rows]
+        case _:
+            return
+    for entity, row in found:
+        # A write whose result its author may not read answers id and _seq alone.
+        if isinstance(row, dict) and "_seq" in row and "id" in row and len(row) > 2:
+            yield entity, row
+
+
+class ReplicaWatch:
+    """Every replica, whenever it stands complete at a cursor, is what its caller sees there."""
+
+    def __init__(self, oracle: Oracle, callers: Callers) -> None:
+        self._oracle = oracle
+        self._callers = callers
+        self.epoch = ""
+        self.checks = 0
+
+    def look(self, device: Device, commands: list[ev.Command]) -> Finding | None:
+        """Look at a device after a step of its machine."""
+        if not any(isinstance(one, ev.SaveReplica) for one in commands):
+            return None
+        machine = device.machine
+        if machine is None or isinstance(device.caller, msgspec.UnsetType):
+            return None
+        seen = machine.seen()
+        cursor = read_cursor(seen.shown_cursor)
+        if cursor is None or cursor.epoch != self.epoch or seen.is_hydrating:
+            return None
+        if seen.state not in ("live", "hydrating", "resyncing"):
+            return None
+        if device.caller != (self._callers.ids.get(device.email) if device.email else None):
+            return Finding("a caller is who signed in", f"{device.name} is {device.caller}")
+        if cursor.seq > self._oracle.head:
+            return Finding("a cursor is never ahead", f"{device.name} is at {cursor}")
+        self.checks += 1
+        for slot, definition in device.open.items():
+            if definition.limit is None and seen.ready.get(device.subscription_id(slot)):
+                found = self._compare(device, definition, cursor.seq)
+                if found is not None:
+                    return found
+        return None
+
+    def _compare(self, device: Device, definition: Any, seq: int) -> Finding | None:
+        assert device.machine is not None
+        has = {
+            row_id: row
+            for row_id, row in device.machine.base(definition.entity).items()
+            if row["_seq"] <= seq
+        }
+        message = ""
+        for identity in self._callers.lately(device.email, 60.0):
+            difference = compare(self._oracle, identity, definition, has, seq)
+            if difference is None:
+                return None
+            message = message or difference
+        return Finding(
+            "a replica is what its caller sees at its cursor",
+            f"{device.name} ({device.email}) at {seq}: {message}",
+        )
+
+
+def compare(
+    oracle: Oracle, identity: Identity, definition: Any, has: dict[str, dict[str, Any]], seq: int
+) -> str | None:
+    """Say how rows differ from what a caller may see as of a seq; None where they do not."""
+    from pylon.testing.simulation.oracle import matches
+
+    entity = definition.entity
+    should = oracle.visible(identity, entity, definition.where, seq)
+    for row_id in sorted(has.keys() | should.keys()):
+        mine, true = has.get(row_id), should.get(row_id)
+        if mine is not None and not matches(mine, definition.where):
+            mine = None
+        if mine == true or oracle.is_excused(identity, entity, row_id):
+            continue
+        return f"{entity} {row_id} is {mine}, should be {true}"
+    return None

@@ -1,0 +1,236 @@
+"""Random values from a schema: what a user of the app could write, and now and then should not.
+
+What is compared with the caller or with a row's id gets users and ids, so that policies are met
+from both sides.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pylon.app.definition import AppDefinition
+from pylon.app.functions import Function
+from pylon.policy import ir
+from pylon.policy.compiled import CompiledPolicy
+from pylon.policy.slots import walk
+from pylon.schema.model import Access, DefaultKind, Entity, Field, FieldKind
+
+#: Begins every text of a private field: never to be seen outside of the server.
+CANARY: Final = "canary-"
+_IDS_EACH = 5
+_TEXTS = ("a", "b", "c", "ä", "two words", "0", "__proto__", "x" * 40)
+_PATTERN_TRIES = ("a", "A", "a1", "abc", "ABC", "123", "#a1b2c3", "a@b.ch", "a-b", "https://a.ch")
+
+
+class Values:
+    """Draws ids, rows and arguments for one app."""
+
+    def __init__(self, definition: AppDefinition, emails: list[str], chance: random.Random) -> None:
+        self.definition = definition
+        self.emails = emails
+        self._chance = chance
+        self._canaries = 0
+        #: (entity, field) → entity whose ids it holds.
+        self._links: dict[tuple[str, str], str] = {}
+        for entity in definition.schema.entities.values():
+            for access in Access:
+                self._learn(entity, definition.policies.get(entity.name, access))
+
+    def _learn(self, entity: Entity, policy: CompiledPolicy) -> None:
+        for node in walk(policy.condition):
+            if isinstance(node, ir.Cmp):
+                for column, other in ((node.left, node.right), (node.right, node.left)):
+                    if isinstance(column, ir.Column) and _is_user(other):
+                        self._links[entity.name, column.name] = "User"
+            if isinstance(node, ir.ExistsTest):
+                for one in node.node.filters:
+                    self._learn_filter(entity.name, node.node.entity, one)
+
+    def _learn_filter(self, entity: str, other: str, one: ir.ExistsFilter) -> None:
+        value = one.value
+        if _is_user(value):
+            self._links[other, one.field] = "User"
+        elif isinstance(value, ir.Column) and one.field == "id":
+            self._links[entity, value.name] = other
+        elif isinstance(value, ir.Column) and value.name == "id":
+            self._links[other, one.field] = entity
+
+    # --- what can be written
+
+    def can_insert(self, entity: Entity) -> bool:
+        """Tell whether this can make rows of an entity."""
+        return entity.name != "User" and all(
+            self._pattern_text(one) is not None for one in entity.fields if one.is_required
+        )
+
+    def row_id(self, entity: str) -> Any:
+        """Return an id of an entity: one of few, so that rows are met again."""
+        if entity == "User":
+            return {"$user": self._chance.choice(self.emails)}
+        return f"{entity.lower()[:20]}{self._chance.randint(1, _IDS_EACH)}"
+
+    def insert(self, entity: Entity) -> dict[str, Any]:
+        """Return values for a new row."""
+        values: dict[str, Any] = {}
+        for one in entity.fields:
+            is_actor = one.default is not None and one.default.kind is DefaultKind.ACTOR
+            is_given = one.is_required or self._chance.random() < (0.1 if is_actor else 0.5)
+            if is_given and self._pattern_text(one) is not None:
+                values[one.name] = self.value(entity.name, one)
+        return values
+
+    def update(self, entity: Entity) -> dict[str, Any]:
+        """Return values for a change of one or a few fields; empty where none can change."""
+        fields = [
+            one
+            for one in entity.fields
+            if self._pattern_text(one) is not None
+            and (not one.immutable or self._chance.random() < 0.05)
+        ]
+        if not fields:
+            return {}
+        chosen = self._chance.sample(fields, min(len(fields), self._chance.choice((1, 1, 2))))
+        return {one.name: self.value(entity.name, one) for one in chosen}
+
+    def where(self, entity: Entity) -> dict[str, Any]:
+        """Return a simple filter over a public field, or none."""
+        kinds = (FieldKind.BOOL, FieldKind.INT, FieldKind.ENUM, FieldKind.STR)
+        fields = [one for one in entity.public_fields if one.kind in kinds and not one.pattern]
+        if not fields or self._chance.random() < 0.5:
+            return {}
+        field = self._chance.choice(fields)
+        value = self.value(entity.name, field)
+        if isinstance(value, dict):
+            return {}
+        if field.kind is FieldKind.INT and value is not None and self._chance.random() < 0.5:
+            return {field.name: {self._chance.choice(("<", ">=")): value}}
+        return {field.name: value}
+
+    def arguments(self, function: Function) -> dict[str, Any]:
+        """Return arguments for a call."""
+        return {
+            one.name: self._from_schema(one.name, one.type.schema)
+            for one in function.arguments.arguments
+            if one.is_required or self._chance.random() < 0.5
+        }
+
+    # --- single values
+
+    def value(self, entity: str, field: Field) -> Any:
+        """Return a value of a field, as JSON."""
+        if field.nullable and self._chance.random() < 0.2:
+            return None
+        link = field.ref or self._links.get((entity, field.name))
+        if link is not None and field.kind in (FieldKind.REF, FieldKind.STR):
+            return self.row_id(link)
+        return self._plain(field)
+
+    def _plain(self, field: Field) -> Any:  # noqa: C901 -- one line for each kind
+        chance = self._chance
+        match field.kind:
+            case FieldKind.STR | FieldKind.TEXT:
+                return self._text(field)
+            case FieldKind.INT:
+                low = int(-3 if field.min is None else field.min)
+                high = int(low + 9 if field.max is None else field.max)
+                return chance.randint(low, min(high, low + 9))
+            case FieldKind.BIGINT:
+                return str(chance.randint(0, 3) * 2**55)
+            case FieldKind.FLOAT:
+                low_f = -1.0 if field.min is None else float(field.min)
+                return low_f + chance.choice((0, 0.1, 0.5, 1, 1e-9))
+            case FieldKind.DECIMAL:
+                return f"{chance.randint(0, 30) / 10 ** min(field.scale, 1):.{field.scale}f}"
+            case FieldKind.BOOL:
+                return chance.random() < 0.5
+            case FieldKind.DATETIME:
+                return f"2026-01-0{chance.randint(1, 4)}T12:00:00.000Z"
+            case FieldKind.DATE:
+                return f"2026-01-0{chance.randint(1, 4)}"
+            case FieldKind.ENUM:
+                return chance.choice(field.choices)
+            case FieldKind.REF:
+                return self.row_id(field.ref or "User")
+            case FieldKind.LIST:
+                item = Field(name=field.name, kind=field.item or FieldKind.JSON)
+                return [self._plain(item) for _ in range(chance.randint(0, 3))]
+            case FieldKind.OBJECT:
+                return {chance.choice(("a", "__proto__")): chance.randint(0, 2)}
+            case FieldKind.JSON:
+                return chance.choice([None, 0, "a", [1, {"a": None}], {"b": True}])
+            case FieldKind.BYTES:
+                return chance.choice(("", "AAEC", "/+8="))
+
+    def _text(self, field: Field) -> str:
+        if field.pattern is not None:
+            return self._pattern_text(field) or ""
+        self._canaries += 1
+        text = f"{CANARY}{self._canaries}" if field.private else self._chance.choice(_TEXTS)
+        text = text.ljust(field.min_length or 0, ".")
+        return text if field.max_length is None else text[: field.max_length]
+
+    def _pattern_text(self, field: Field) -> str | None:
+        """Return a text that a field's pattern takes; None where no such is known."""
+        if field.pattern is None or field.kind not in (FieldKind.STR, FieldKind.TEXT):
+            return ""
+        fitting = (one for one in _PATTERN_TRIES if re.search(field.pattern, one))
+        return next(fitting, None)
+
+    def _from_schema(self, name: str, schema: Mapping[str, Any]) -> Any:
+        chance = self._chance
+        if "enum" in schema:
+            return chance.choice(list(schema["enum"]))
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("anyOf"):
+            return self._from_schema(name, chance.choice(list(schema["anyOf"])))
+        match schema.get("type"):
+            case "string":
+                return self._text_named(name, str(schema.get("format", "")))
+            case "integer" | "number":
+                return chance.randint(0, 5)
+            case "boolean":
+                return chance.random() < 0.5
+            case "array":
+                items = schema.get("items") or {}
+                return [self._from_schema(name, items) for _ in range(chance.randint(0, 2))]
+            case "object":
+                wanted = schema.get("properties") or {}
+                return {one: self._from_schema(one, inner) for one, inner in wanted.items()}
+            case "null":
+                return None
+            case _:
+                return chance.choice((0, "a"))
+
+    def _text_named(self, name: str, form: str) -> Any:
+        if form == "date-time":
+            return "2026-01-02T12:00:00.000Z"
+        if form == "date":
+            return "2026-01-02"
+        lower = name.lower()
+        for entity in self.definition.schema.entities:
+            if lower in (entity.lower(), f"{entity.lower()}id", f"{entity.lower()}_id"):
+                return self.row_id(entity)
+        if lower.endswith("id"):
+            return self.row_id(self._chance.choice(list(self.definition.schema.entities)))
+        return self._chance.choice(_TEXTS)
+
+
+def _is_user(node: object) -> bool:
+    return isinstance(node, ir.Fact) and node.slot.kind is ir.SlotKind.USER_ID
+
+
+def roles_of(definition: AppDefinition) -> list[str]:
+    """Return the roles that an app's policies speak of."""
+    policies = [
+        definition.policies.get(name, access)
+        for name in definition.schema.entities
+        for access in Access
+    ]
+    policies += [one.allow for one in definition.functions.values() if one.allow is not None]
+    slots = [slot for policy in policies for slot in policy.slots]
+    named = [one.names for one in slots if one.kind is ir.SlotKind.HAS_ANY_ROLE]
+    return sorted({role for names in named for role in names})

@@ -1,0 +1,163 @@
+"""The simulator on an app of its own: many seeds, those that once failed, and planted faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pylon.client.replica import Replica
+from pylon.server.sync import projection
+from pylon.server.sync.hub import Hub
+from pylon.testing.simulation.campaign import Bench, run_seeds
+from pylon.testing.simulation.maker import Plan
+
+APP = Path(__file__).parent / "app"
+SCALE = int(os.environ.get("PYLON_TEST_SCALE", "1"))
+#: Small runs find more in the same time than few long ones.
+PLAN = Plan(steps=25, devices_max=4)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    made = Bench(APP)
+    yield made
+    made.close()
+
+
+def _told(seed: int, plan: Plan, found: object) -> str:
+    share = f" --typescript {plan.typescript_share}" if plan.typescript_share else ""
+    command = "python -m pylon.testing.simulation tests/simulation/app"
+    return f"seed {seed}: {found}\n  {command} --seed {seed} --steps {plan.steps}{share}"
+
+
+def _kept() -> list[tuple[int, int, float]]:
+    lines = (APP.parent / "seeds.txt").read_text().splitlines()
+    words = [one.partition("#")[0].split() for one in lines]
+    return [(int(seed), int(steps), float(share)) for seed, steps, share in filter(None, words)]
+
+
+@pytest.mark.parametrize(("seed", "steps", "share"), _kept())
+def test_seeds_that_once_failed_pass(bench: Bench, seed: int, steps: int, share: float) -> None:
+    """What was mended stays mended."""
+    plan = Plan(steps=steps, typescript_share=share)
+    outcome = bench.play(bench.script(seed, plan))
+    assert outcome.finding is None, _told(seed, plan, outcome.finding)
+
+
+@pytest.mark.timeout(600 * SCALE)
+def test_all_converge_and_nothing_leaks_or_is_lost() -> None:
+    """500 seeds: safety after every step, and agreement after the faults."""
+    first = 0 if SCALE == 1 else int.from_bytes(os.urandom(3)) * 1000
+    failed, checks, rows = [], 0, 0
+    for result in run_seeds(APP, range(first, first + 500 * SCALE), PLAN):
+        outcome = result.outcome
+        checks, rows = checks + outcome.replicas_checked, rows + outcome.rows_on_wire
+        if outcome.finding is not None:
+            failed.append(_told(result.seed, PLAN, outcome.finding))
+    assert not failed, "\n".join(failed)
+    assert checks > 5_000 * SCALE
+    assert rows > 5_000 * SCALE
+
+
+def test_equal_seeds_give_equal_runs(bench: Bench) -> None:
+    """A seed is all that a run depends on: what the server sent is the same, byte for byte."""
+    for seed in (3, 5):
+        script = bench.script(seed, PLAN)
+        first, second = bench.play(script), bench.play(script)
+        assert first.rows_on_wire > 0
+        assert first == second
+
+
+# --- faults planted on purpose: the simulator must see each ------------------------------
+
+
+def _finds(bench: Bench, promise: str = "") -> bool:
+    """Tell whether one of the first seeds finds a promise broken: this one, or any."""
+    for seed in range(60):
+        finding = bench.play(bench.script(seed, PLAN)).finding
+        if finding is not None and (not promise or finding.promise == promise):
+            return True
+    return False
+
+
+def test_rows_sent_without_asking_the_policy_are_seen(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live events that everybody gets are found on the wire."""
+
+    def blind(record: Any, *, is_newest: bool, judge: Any) -> str | None:
+        return real(record, is_newest=is_newest, judge=lambda row: (True, True))
+
+    real = projection.project
+    monkeypatch.setattr("pylon.server.sync.view.project", blind)
+    assert _finds(bench, "no row on the wire that the policy denies")
+
+
+def test_private_fields_on_the_wire_are_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that only private fields hold is found in any byte to a client."""
+    real = projection.project
+
+    def open_hearted(record: Any, *, is_newest: bool, judge: Any) -> str | None:
+        text = real(record, is_newest=is_newest, judge=judge)
+        secret = (record.after or {}).get("hidden")
+        return text.replace('"row":{', f'"row":{{"hidden":"{secret}",') if text and secret else text
+
+    monkeypatch.setattr("pylon.server.sync.view.project", open_hearted)
+    assert _finds(bench, "no private field on the wire")
+
+
+def test_rows_that_left_the_view_and_stay_are_seen(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not say that a row went out of view is found out."""
+    real = projection.project
+
+    def forgetful(record: Any, *, is_newest: bool, judge: Any) -> str | None:
+        text = real(record, is_newest=is_newest, judge=judge)
+        return None if text is not None and '"cause":"hidden"' in text else text
+
+    monkeypatch.setattr("pylon.server.sync.view.project", forgetful)
+    assert _finds(bench, "a replica is what its caller sees at its cursor")
+
+
+def test_a_client_that_bridges_gaps_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes any batch, whatever it follows, is found out."""
+    real = Replica.apply
+
+    def trusting(self: Replica, batch: Any) -> str:
+        return real(self, {**batch, "after": self.cursor or batch["after"]})
+
+    def lossy(self: Hub, connection: Any) -> None:
+        connection.judged = connection.subscriber.cursor = self._database.head
+
+    monkeypatch.setattr(Replica, "apply", trusting)
+    monkeypatch.setattr(Hub, "flush", lossy)
+    assert _finds(bench)
+
+
+def test_roles_that_change_unheard_are_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that goes on for who the caller was is found out."""
+    monkeypatch.setattr(Hub, "_identity_changed", lambda self, connection: None)
+    assert _finds(bench)
+
+
+def test_a_forgotten_log_entry_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catch-up that leaves out the first entry after a cursor is found out."""
+    from pylon.server.storage import sync_select
+
+    real = sync_select.catch_up
+
+    def late(connection: Any, entity: Any, after: int, *rest: Any) -> Any:
+        return real(connection, entity, after + 1, *rest)
+
+    def late_text(connection: Any, entity: Any, after: int, *rest: Any) -> Any:
+        return real_text(connection, entity, after + 1, *rest)
+
+    real_text = sync_select.catch_up_text
+    monkeypatch.setattr(sync_select, "catch_up", late)
+    monkeypatch.setattr(sync_select, "catch_up_text", late_text)
+    assert _finds(bench)
