@@ -181,7 +181,7 @@ class Writer:
                 return
             started = self._clock.monotonic()
             await self._commit()
-        except Error as error:
+        except Exception as error:  # noqa: BLE001 -- without this task nobody ever writes again
             await self._recover(taken, error)
             return
         self.commit_ms = (self._clock.monotonic() - started) * 1000
@@ -204,7 +204,10 @@ class Writer:
         self._storage.head = batch.seq
         if batch.records:
             for listener in self._listeners:
-                listener(batch.records, batch.seq)
+                try:
+                    listener(batch.records, batch.seq)
+                except Exception:  # noqa: BLE001 -- it is committed, whatever a listener makes of it
+                    _log.exception("storage.listener_failed")
         for unit in units:
             unit.answer()
 
@@ -272,7 +275,10 @@ class Writer:
     async def _recover(self, units: list[Unit], error: BaseException) -> None:
         """Answer what nobody can know, and write nothing more until the file was opened anew."""
         self.health = "recovering"
-        _log.error("storage.commit_failed %s: outcome unknown, opening again", error)
+        _log.error(
+            "storage.commit_failed %s: outcome unknown, opening again", error,
+            exc_info=None if isinstance(error, Error) else error,
+        )  # fmt: skip
         is_full = _is_full(error)
         unknown = Unavailable(
             "the commit failed and may or may not have happened",

@@ -218,3 +218,36 @@ async def test_the_file_is_synced_at_every_commit(database: Database) -> None:
     raw = database.new_transaction().connection
     assert raw.execute("PRAGMA synchronous").fetchone() == (2,)
     assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_listener_that_fails_stops_neither_the_others_nor_the_writer(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is committed is answered; who comes after the one that failed is told; writes go on."""
+    heads: list[int] = []
+
+    def failing(*_: Any) -> None:
+        raise RuntimeError("a listener has failed")
+
+    database.writer.on_commit(failing)
+    database.writer.on_commit(lambda _, head: heads.append(head))
+    for number in (1, 2):
+        await asyncio.wait_for(database.writer.submit(_insert(number)), 5)
+    assert heads == [1, 2]
+    assert "a listener has failed" in caplog.text
+
+
+async def test_an_error_that_nobody_foresaw_is_unknown_and_the_writer_goes_on(
+    database: Database,
+) -> None:
+    """A read ahead that raises what is none of SQLite's is answered; later writes are stored."""
+
+    def failing(transaction: Transaction) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    work = writer_module.FunctionWork(_insert(1), None)
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(database.writer.submit_group([work], look_up=failing), 5)
+    await asyncio.wait_for(database.writer.submit(_insert(2)), 5)
+    assert _ids(database) == {"t2"}
+    assert database.writer.health == "ok"
