@@ -93,6 +93,11 @@ def projects_file() -> Path:
     return state_dir() / "projects.json"
 
 
+def preferences_file() -> Path:
+    """Return what the user prefers in the dashboard."""
+    return state_dir() / "preferences.json"
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replace a file whole, readable by its owner only."""
     beside = path.with_name(f"{path.name}.new")

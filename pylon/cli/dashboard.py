@@ -146,6 +146,7 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
     admin = AdminClient.local(project)
     app = Dashboard(clock, admin)
     app.url = url
+    app.greeting = f"it runs already on {url}: this dashboard watches it, and leaves it running"
     session = None
     if is_dev:
         session = DevSession(

@@ -36,6 +36,7 @@ from pylon.tui.panes import (
     Pane,
     RuntimePane,
 )
+from pylon.tui.preferences import keep_theme
 from pylon.tui.projects import project_rows
 from pylon.tui.reloading import Reloading
 from pylon.tui.saying import say
@@ -68,6 +69,8 @@ class Dashboard(App[int]):
         self.clock = clock
         self.state = DashboardState(is_attached=supervisor is None)
         self.url = ""
+        #: What is said when it opens.
+        self.greeting = ""
         #: The project that was chosen instead of this one.
         self.next_project: Path | None = None
         self.reloading = Reloading(self, admin)
@@ -95,6 +98,9 @@ class Dashboard(App[int]):
 
     def on_mount(self) -> None:
         """Start to read the stream and to draw."""
+        keep_theme(self)
+        if self.greeting:
+            say(self, self.greeting, seconds=5)
         self.run_worker(self._read_stream(), name="stream", exclusive=False)
         self.set_interval(_FRAME_SECONDS, self.draw)
         self._focus_list()

@@ -40,10 +40,21 @@ class HeaderLine(Static):
     HeaderLine > .header--loud { color: $text-warning; text-style: bold reverse; }
     """
 
+    _pieces: Pieces | None = None
+
+    def notify_style_update(self) -> None:
+        """Draw anew with the colours of another theme."""
+        super().notify_style_update()
+        self._pieces = None
+
     def show(self, state: DashboardState, now: float, *, is_paused: bool, place: str) -> None:
         """Show the state of this moment."""
+        pieces = header_pieces(state, now, is_paused=is_paused, place=place)
+        if pieces == self._pieces:
+            return
+        self._pieces = pieces
         text = Text(no_wrap=True, overflow="ellipsis")
-        for piece, name in header_pieces(state, now, is_paused=is_paused, place=place):
+        for piece, name in pieces:
             text.append(piece, style=self._style(name))
         self.update(text)
 

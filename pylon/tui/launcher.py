@@ -22,6 +22,7 @@ from pylon.supervisor import registry
 from pylon.tui.dialogs import Menu, Prompt, Question
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import AppsPane
+from pylon.tui.preferences import keep_theme
 from pylon.tui.projects import project_rows
 from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import LineList
@@ -65,6 +66,7 @@ class Launcher(App[Choice]):
 
     def on_mount(self) -> None:
         """Show the list, and keep it right."""
+        keep_theme(self)
         self._show()
         self.set_interval(1.0, self._show)
         self.query_one(LineList).focus()

@@ -95,12 +95,21 @@ async def test_a_client_shows_what_it_has_not_seen(serve: Serve, desk: Desk) -> 
     mine = await ada.insert("Note", text="mine")
     await bob.insert("Note", text="his")
     await bob.insert("Note", text="ours", shared=True)
+    await asyncio.sleep(0.2)
     shown = await admin.get("admin/clients/ada-1")
     texts = [one["row"]["text"] for one in shown["unseen"]["changes"]]
     assert texts == ["mine", "ours"]
     assert all("secret" not in one["row"] for one in shown["unseen"]["changes"])
+    mine_cursor = f"{shown['unseen']['through'].rpartition(':')[0]}:{mine['_seq']}"
     assert shown["client"]["email"] == "ada@example.com"
     assert shown["client"]["subscriptions"][0]["entity"] == "Note"
+    await socket.send({"type": "stored", "cursor": f"{mine_cursor}"})
+
+    async def is_behind() -> bool:
+        one = (await admin.get("admin/clients/ada-1"))["client"]
+        return one["lag_changes"] == 2 and one["lag_s"] >= 0.2
+
+    await _until(is_behind)
     batch = await socket.until("changes")
     assert shown["unseen"]["changes"][0]["seq"] == batch["changes"][0]["seq"] == mine["_seq"]
     while not batch["through"].endswith(str(mine["_seq"] + 2)):

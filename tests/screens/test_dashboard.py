@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 from rich.cells import cell_len
+from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 
+from pylon import paths
 from pylon.clock import SystemClock
 from pylon.supervisor.lifecycle import ProcessState
 from pylon.supervisor.supervisor import SupervisorEvent
@@ -400,3 +402,34 @@ async def test_changed_fields_stand_first_in_the_details() -> None:
         await until(app, lambda text: "- body" not in text)
         await pilot.press("g")
         await until(app, lambda text: "- body" in text)
+
+
+async def test_the_mouse_moves_chooses_and_scrolls() -> None:
+    """The wheel leaves the end of a log that follows; a click chooses the line under the cursor."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(), changes(*(change(n) for n in range(1, 101))))
+        await until(app, lambda text: "100/100" in text)
+        rows = app.pane.list
+        assert rows is not None
+        rows.post_message(MouseScrollUp(rows, 5, 5, 0, 0, 0, shift=False, meta=False, ctrl=False))
+        await until(app, lambda text: "97/100" in text)
+        admin.say(changes(change(101)))
+        await until(app, lambda text: "97/101" in text)
+        admin.answers["admin/log/90"] = {**change(90), "before": None, "after": {"body": "clicked"}}
+        row = next(y for y, line in enumerate(grid(app)) if "row-90" in line)
+        await pilot.click(offset=(20, row))
+        await until(app, lambda text: "90/101" in text)
+        await pilot.click(offset=(20, row))
+        await until(app, lambda text: "clicked" in text)
+
+
+async def test_the_theme_chosen_is_kept() -> None:
+    """A theme that was chosen is there the next time; an unknown one harms nothing."""
+    async with opened() as (app, _, pilot):
+        app.theme = "gruvbox"
+        await pilot.pause()
+    async with opened() as (app, _, pilot):
+        assert app.theme == "gruvbox"
+    paths.write_private(paths.preferences_file(), b'{"theme":"gone"}')
+    async with opened() as (app, _, pilot):
+        assert app.theme != "gone"

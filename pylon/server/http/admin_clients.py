@@ -20,8 +20,9 @@ from pylon.server.http.admin import acting
 from pylon.server.http.exchange import Exchange, integer, json_body, json_value
 from pylon.server.http.pull import read_batch
 from pylon.server.http.services import Services
+from pylon.server.storage.change_log import time_after
 from pylon.server.storage.clients import KnownClient
-from pylon.server.sync.channel import Connection, describe
+from pylon.server.sync.channel import Connection, describe, reached_by
 from pylon.server.sync.shaping import Mode, shape_of
 from pylon.server.sync.subscriber import Phase
 from pylon.server.sync.view import View, whole_view
@@ -34,7 +35,15 @@ def _live(services: Services, connection: Connection) -> dict[str, Any]:
     shown = describe(connection, services.database.head, services.clock.now_ms())
     shown["connected_at"] = iso_ms(shown["connected_at"])
     shown["last_seen"] = iso_ms(shown["last_seen"])
+    if shown["lag_changes"]:
+        shown["lag_s"] = _behind_s(services, reached_by(connection))
     return shown
+
+
+def _behind_s(services: Services, seq: int) -> float:
+    """Return how old the first change above `seq` is, in seconds; 0 where there is none."""
+    at_ms = time_after(services.database.readers.inline.raw, seq)
+    return 0.0 if at_ms is None else round((services.clock.now_ms() - at_ms) / 1000, 1)
 
 
 def _away(services: Services, known: KnownClient) -> dict[str, Any]:
@@ -45,7 +54,8 @@ def _away(services: Services, known: KnownClient) -> dict[str, Any]:
         "email": known.email, "address": None, "user_agent": known.user_agent,
         "state": "offline", "cursor": f"{known.epoch}:{known.seq}", "sent": None,
         "lag_changes": max(0, database.head - known.seq) if is_same else None,
-        "lag_s": round((services.clock.now_ms() - known.last_seen_ms) / 1000, 1),
+        "lag_s": _behind_s(services, known.seq) if is_same
+        else round((services.clock.now_ms() - known.last_seen_ms) / 1000, 1),
         "queued_bytes": 0, "subscriptions": [], "connected_at": None,
         "last_seen": iso_ms(known.last_seen_ms), "pending": known.pending,
         "round_trip_ms": None, "is_ghost": False, "network": _network_of(services, known.client_id),

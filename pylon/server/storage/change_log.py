@@ -50,6 +50,14 @@ def read_after(connection: RawConnection, seq: int, limit: int, schema: Schema) 
     return [_record(row, schema) for row in rows]
 
 
+def time_after(connection: RawConnection, seq: int) -> int | None:
+    """Return the commit time (Unix ms) of the first record above `seq`, or None."""
+    row = connection.execute(
+        "SELECT at FROM _pylon_log WHERE seq > ? ORDER BY seq LIMIT 1", (seq,)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def read_one(connection: RawConnection, seq: int, schema: Schema) -> LogRecord | None:
     """Return the record at `seq`, or None."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM _pylon_log WHERE seq = ?", (seq,)).fetchone()

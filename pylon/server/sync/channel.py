@@ -151,10 +151,20 @@ def principal_of(identity: Identity) -> str:
     return identity.user_id or ""
 
 
+def reached_by(connection: Connection) -> int:
+    """Return the seq up to which a client misses nothing, as far as it said and was told.
+
+    One that has stored all that was sent misses nothing of what its view was judged for since.
+    """
+    sent, stored = connection.subscriber.cursor, connection.stored_seq
+    if stored and stored < sent:
+        return stored
+    return max(sent, connection.judged)
+
+
 def describe(connection: Connection, head: int, now_ms: int) -> dict[str, Any]:
     """Return what the dashboard shows of a connection."""
     machine = connection.subscriber
-    lag = max(0, head - max(connection.stored_seq, machine.cursor))
     return {
         "connection_id": connection.id,
         "client_id": connection.client_id,
@@ -165,7 +175,7 @@ def describe(connection: Connection, head: int, now_ms: int) -> dict[str, Any]:
         "state": machine.phase.value,
         "cursor": f"{machine.epoch}:{connection.stored_seq}",
         "sent": f"{machine.epoch}:{machine.cursor}",
-        "lag_changes": lag,
+        "lag_changes": max(0, head - reached_by(connection)),
         "lag_s": 0.0,
         "queued_bytes": connection.queued_bytes,
         "subscriptions": [

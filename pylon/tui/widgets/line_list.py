@@ -14,11 +14,13 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+_WHEEL_LINES = 3
 #: (text, style name) pieces of one line; a style name is one of the component classes.
 Line = Sequence[tuple[str, str]]
 
@@ -195,11 +197,27 @@ class LineList(ScrollView, can_focus=True):
         if self.current is not None:
             self.post_message(self.Chosen(self, self.current))
 
-    def on_click(self, event: Any) -> None:
-        """Put the cursor where the mouse is."""
+    def on_click(self, event: Click) -> None:
+        """Put the cursor where the mouse is; a click on the cursor's line chooses it."""
         place = event.y - self._head_lines + int(self.scroll_offset.y)
-        if 0 <= place < len(self._rows):
+        if not 0 <= place < len(self._rows):
+            return
+        if place == self._cursor and event.button == 1:
+            self.action_choose()
+        else:
             self._go(place)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Move the cursor with the wheel, so that a list that follows stays where one looks."""
+        event.stop()
+        event.prevent_default()
+        self._go(self._cursor - _WHEEL_LINES)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Move the cursor with the wheel."""
+        event.stop()
+        event.prevent_default()
+        self._go(self._cursor + _WHEEL_LINES)
 
     def _go(self, place: int) -> None:
         if not self._rows:
