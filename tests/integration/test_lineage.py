@@ -150,6 +150,34 @@ async def test_a_copy_with_the_right_token_is_betrayed_by_its_head(world: World)
     await _resynced(world, old)
 
 
+@pytest.mark.parametrize("is_removed", [False, True], ids=["replaced", "removed"])
+async def test_a_file_that_goes_while_it_runs_takes_no_more_writes(
+    world: World, is_removed: bool
+) -> None:
+    """Within a second or so writes are refused, not lost; a restart begins another history."""
+    await world.served.stop()
+    shutil.copytree(world.folder, world.aside)
+    await world.served.start()
+    await world.write("four")
+    await world.agree()
+    old = await world.head()
+    if is_removed:
+        shutil.rmtree(world.folder)
+    else:
+        (world.aside / "app.db").replace(world.folder / "app.db")
+    async with asyncio.timeout(5):
+        while (await world.served.anonymous().get("/api/health")).body["status"] == "ok":
+            await asyncio.sleep(0.05)
+    refused = await world.ada.post("/api/entities/Thing", {"name": "lost"})
+    assert (refused.status, refused.code) == (503, "UNAVAILABLE")
+    assert refused.body["error"]["details"] == {"reason": "displaced"}
+    assert len(await world.truth()) == 4, "reads go on"
+    assert await world.served.stop() == 0
+    await world.served.start()
+    assert len(await world.truth()) == (0 if is_removed else 3)
+    await _resynced(world, old)
+
+
 async def test_a_deleted_folder_is_another_history(world: World) -> None:
     """A database that was made anew continues nothing, whatever number it has come to."""
     old = await world.head()

@@ -77,6 +77,8 @@ class Database:
         self._synchronous = synchronous
         self._lock = lock
         self._engine = engine
+        #: Which file was opened: device and inode.
+        self._place: tuple[int, int] | None = None
         self._lineage: Lineage
         self._witness: Witness
         self._connection: Connection
@@ -119,6 +121,7 @@ class Database:
 
     async def _open(self, witness: Path | None) -> None:
         self._connection = await self._engine.open_writer(self.path, synchronous=self._synchronous)
+        self._place = _place_of(self.path)
         try:
             raw = self._connection.raw
             _create_system_tables(raw)
@@ -214,6 +217,7 @@ class Database:
         await self.readers.close()
         with suppress(ValueError):  # closed already, by a recovery that failed
             await self._connection.close()
+        self._demand_in_place()
         connection = await self._engine.open_writer(self.path, synchronous=self._synchronous)
         check = await connection.run(lambda raw: raw.execute("PRAGMA quick_check(1)").fetchone()[0])
         if check != "ok":
@@ -221,6 +225,9 @@ class Database:
             raise Unavailable(f"the database is damaged: {check}", reason="corrupt")
         self._connection = connection
         before = self.head
+        if read_head(connection.raw)[0] < before:
+            # Another file, or an older state of this one: only a start may settle its lineage.
+            raise Unavailable("the database went back in its history", reason="displaced")
         self._read_bounds(connection.raw)
         await self.readers.open(self.schema, self._tables)
         self.tail.reset(self.head)
@@ -228,6 +235,15 @@ class Database:
             # What the failed commit did is in the log after all: have it delivered from there.
             self._note_commit_elsewhere()
         return connection
+
+    def _demand_in_place(self) -> None:
+        """Raise Unavailable where the file that was opened is not the one at its path any more."""
+        if _place_of(self.path) != self._place:
+            raise Unavailable(
+                "the database file was replaced or removed while it was in use",
+                hint="stop the app first, then put files in place; start it again now",
+                reason="displaced",
+            )
 
     def _note_commit_elsewhere(self) -> None:
         for listener in self.writer._listeners:
@@ -244,6 +260,12 @@ class Database:
         written = self.head
         while True:
             await self.clock.sleep(_WITNESS_SECONDS)
+            try:
+                self._demand_in_place()
+            except Unavailable as displaced:
+                _log.error("storage.displaced %s; nothing more is written", displaced.message)
+                self.writer.abandon(displaced)
+                return
             if self.head != written:
                 head = self.head
                 written = head if self._write_witness() else written
@@ -277,6 +299,15 @@ def _create_system_tables(raw: Any) -> None:
 
 def _checkpoint_fully(raw: Any) -> None:
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _place_of(path: Path) -> tuple[int, int] | None:
+    """Return which file is at a path; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _size(path: Path) -> int:

@@ -71,6 +71,7 @@ class Writer:
         self._listeners: list[CommitListener] = []
         self._records_since_checkpoint = 0
         self._is_closing = False
+        self._is_abandoned = False
         self._task: asyncio.Task[None] | None = None
         self.health = "ok"
         #: What is answered at once while nothing can be written.
@@ -141,6 +142,13 @@ class Writer:
         return self._pause
 
     # --- running
+
+    def abandon(self, refusal: Unavailable) -> None:
+        """Refuse everything from now on: what is written here would be lost."""
+        self._is_abandoned = True
+        self._refusal = refusal
+        self.health = str(refusal.details["reason"])
+        self._wake.set()
 
     def start(self) -> None:
         """Start the loop that commits; owned by this writer until `close()`."""
@@ -321,7 +329,7 @@ class Writer:
             if self._is_closing:
                 return
             await self._clock.sleep(_ROOM_SECONDS)
-            if not self._storage.has_room():
+            if self._is_abandoned or not self._storage.has_room():
                 continue
             try:
                 self._prove()
