@@ -139,7 +139,7 @@ class _Folder:
             yield f"{name} has _seq {row['_seq']}, the log says {seq}"
         elif not _is_equal(image, image_text(self._entity, row)):
             yield f"{name} differs from its record {seq}"
-        if stored[-1] != wire_text(self._entity, row):
+        if not _is_equal(stored[-1], wire_text(self._entity, row)):
             yield f"{name} has a wire text that is not its own"
 
 

@@ -260,3 +260,25 @@ async def test_the_log_is_brought_to_the_new_fields(database: Database) -> None:
     ]  # fmt: skip
     assert await database.readers.run(lambda one: verify(one.raw, database.schema)) == []
     assert database.tail.since(0) is None
+
+
+async def test_fields_may_change_their_places(database: Database) -> None:
+    """Columns are read by their names: declared in another order, or with one between, all fit."""
+    fields = (_field("a"), _field("b", nullable=True), _field("c", FieldKind.INT))
+    await _filled(database, _schema(*fields), {"a": "x", "b": None, "c": 1})
+    await migrate(database, _schema(*reversed(fields)))
+    entity = database.schema.entities["E"]
+    await database.writer.submit(
+        lambda tx: tx.insert(entity, {"id": "r1", "a": "y", "b": "z", "c": 2})
+    )
+    between = (fields[2], _field("d", default=Default(DefaultKind.LITERAL, "new")), *fields[:2])
+    for schema in (database.schema, _schema(*between), _schema(*between[1:])):
+        await migrate(database, schema, consent=True)
+        table = EntityTable(database.schema.entities["E"])
+        found = await database.readers.run(
+            lambda one, table=table: one.rows(f"{table.select_sql} ORDER BY id")
+        )
+        rows = [table.row(one) for one in found]
+        assert [(row["a"], row["b"]) for row in rows] == [("x", None), ("y", "z")]
+        assert [row.get("c") for row in rows] == ([1, 2] if "c" in rows[0] else [None, None])
+        assert await database.readers.run(lambda one: verify(one.raw, database.schema)) == []
