@@ -10,6 +10,7 @@ import pytest
 from pylon.errors import ResyncRequired
 from pylon.ids import IdSource
 from pylon.schema.model import Entity, Field, FieldKind, Schema
+from pylon.server.storage.change_log import read_head
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.trimming import Trimmer
@@ -132,6 +133,8 @@ async def test_the_last_transaction_goes_too(opened: Any) -> None:
         pass
     assert database.horizon == database.head == 5
     assert database.readers.inline.rows("SELECT count(*) FROM _pylon_log") == [(0,)]
+    # What the next start reads: no number is given twice (I13).
+    assert read_head(database.readers.inline.raw) == (5, 5)
     reader, view = database.readers.inline, View("none", {})
     page = read_page(reader, view, database.cursor(5), database.epoch, 10, "")
     assert (page.through, page.more) == (5, False), "the cursor at the head goes on"

@@ -14,6 +14,7 @@ from pylon.clock import SystemClock
 from pylon.errors import Internal, Refused, Unavailable
 from pylon.ids import IdSource
 from pylon.schema.model import Entity, Field, FieldKind, Schema
+from pylon.server.storage import operations
 from pylon.server.storage import writer as writer_module
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
@@ -76,6 +77,32 @@ async def test_a_failed_commit_is_unknown_until_it_was_looked_at(
     assert database.writer.health == "ok"
     assert _ids(database) == ({"t1", "t2", "t3", "t4"} if happened else {"t1", "t4"})
     assert committed.seq == database.head == len(_ids(database))
+
+
+async def test_a_retry_after_a_commit_that_happened_is_a_duplicate(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory of an operation is in the commit that carries its effect, whoever is told (I5)."""
+    real = writer_module._commit
+
+    def failing(connection: sqlite3.Connection) -> None:
+        monkeypatch.setattr(writer_module, "_commit", real)
+        real(connection)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def operation(tx: Transaction) -> str:
+        stored = operations.find(tx, "u1", "op1")
+        if stored is not None:
+            return f"again {stored.outcome}"
+        tx.insert(THING, {"id": "once", "n": 1})
+        operations.record(tx, "u1", "op1", b"content", "done")
+        return "done"
+
+    monkeypatch.setattr(writer_module, "_commit", failing)
+    with pytest.raises(Unavailable):
+        await database.writer.submit(operation)
+    assert (await database.writer.submit(operation)).value == "again done"
+    assert _ids(database) == {"once"}
 
 
 async def test_recovery_is_tried_until_it_works(
