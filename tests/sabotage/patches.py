@@ -1,0 +1,268 @@
+"""The sabotage list: faults that were real somewhere, each an edit and the test that sees it.
+
+Numbers are those of the list. An edit is exact: where its old text is gone, its test fails loudly
+and wants it renewed, because a fault that can't be put in proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+STORAGE = "pylon/server/storage"
+SYNC = "pylon/server/sync"
+POLICY = "pylon/policy"
+BROWSER = "pylon/client/browser"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Text of a file, which stands there exactly once, and what takes its place."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sabotage:
+    """One fault; `test` is a pytest node id, or a file of the browser client's tests and a name."""
+
+    number: str
+    fault: str
+    edits: tuple[Edit, ...]
+    test: str
+
+
+SABOTAGES: Final = (
+    Sabotage(
+        "1", "log entry written after commit",
+        (
+            Edit(f"{STORAGE}/batch.py", "        self._store(_APPEND, self._log_rows)\n", ""),
+            Edit(f"{STORAGE}/batch.py", "    def _store(self, statements",
+                 "    def late(self) -> None:\n        self._store(_APPEND, self._log_rows)\n\n"
+                 "    def _store(self, statements"),
+            Edit(f"{STORAGE}/writer.py", "        self._storage.head = batch.seq\n",
+                 "        batch.late()\n        self._storage.head = batch.seq\n"),
+        ),
+        "tests/unit/server/storage/test_writer.py"
+        "::test_a_failed_commit_is_unknown_until_it_was_looked_at",
+    ),
+    Sabotage(
+        "2", "op id stored after commit",
+        (
+            Edit(f"{STORAGE}/batch.py", "        self._store(_REMEMBER, self._remembered)\n", ""),
+            Edit(f"{STORAGE}/batch.py", "    def _store(self, statements",
+                 "    def late(self) -> None:\n"
+                 "        self._store(_REMEMBER, self._remembered)\n\n"
+                 "    def _store(self, statements"),
+            Edit(f"{STORAGE}/writer.py", "        self._storage.head = batch.seq\n",
+                 "        batch.late()\n        self._storage.head = batch.seq\n"),
+        ),
+        "tests/unit/server/storage/test_writer.py"
+        "::test_a_retry_after_a_commit_that_happened_is_a_duplicate",
+    ),
+    Sabotage(
+        "3", "op id looked up outside the transaction",
+        (
+            Edit(f"{STORAGE}/operations.py", "    stored = known[key]\n",
+                 "    stored = transaction.connection.execute(_FIND, key).fetchone()\n"),
+        ),
+        "tests/integration/test_push.py::test_a_message_may_hold_an_operation_twice",
+    ),
+    Sabotage(
+        "4", "cursor as a bare number, epoch ignored",
+        (
+            Edit(f"{SYNC}/subscriber.py", "        elif cursor.epoch != self.epoch:\n",
+                 "        elif False:\n"),
+            Edit(f"{SYNC}/catch_up.py", "    if cursor.epoch != epoch:\n", "    if False:\n"),
+        ),
+        "tests/integration/test_sync_socket.py::test_a_cursor_of_another_lineage_is_resynced",
+    ),
+    Sabotage(
+        "5 early", "pull edge off by one: the change at the cursor comes again",
+        (
+            Edit(f"{SYNC}/catch_up.py",
+                 "    wanted = [view.entities[name] for name in names",
+                 "    cursor = Cursor(cursor.epoch, max(cursor.seq - 1, 0))\n"
+                 "    wanted = [view.entities[name] for name in names"),
+        ),
+        "tests/integration/test_pull.py::test_pages_of_any_size_are_the_same_log",
+    ),
+    Sabotage(
+        "5 late", "pull edge off by one: the change behind the cursor is missing",
+        (
+            Edit(f"{SYNC}/catch_up.py",
+                 "    wanted = [view.entities[name] for name in names",
+                 "    cursor = Cursor(cursor.epoch, cursor.seq + 1)\n"
+                 "    wanted = [view.entities[name] for name in names"),
+        ),
+        "tests/integration/test_pull.py::test_pages_of_any_size_are_the_same_log",
+    ),
+    Sabotage(
+        "6", "live frame dropped when the queue is full, the cursor moves on",
+        (
+            Edit(f"{SYNC}/pump.py",
+                 "                self._hold(connection, asked)\n",
+                 "                connection.subscriber.log_sent(frames.head, more=False)\n"),
+        ),
+        "tests/unit/server/sync/test_rules.py::test_rule_22_the_cursor_is_what_was_handed_over",
+    ),
+    Sabotage(
+        "7", "cursor stored in its own IndexedDB transaction before the rows",
+        (
+            Edit(f"{BROWSER}/src/store-indexeddb.ts",
+                 "    const durability = kept.length > 0 ? \"strict\" : \"default\";\n",
+                 "    const durability = kept.length > 0 ? \"strict\" : \"default\";\n"
+                 "    if (save !== null) await this.transact([\"meta\"], durability,"
+                 " (one, head) => {\n"
+                 "      one.objectStore(\"meta\").put({ ...head, cursor: save.cursor });\n"
+                 "    });\n"),
+        ),
+        f"{BROWSER}/test/store.test.ts",
+    ),
+    Sabotage(
+        "8", "live broadcast without policy",
+        (
+            Edit(f"{SYNC}/subscription_index.py",
+                 "            return self.policy.audience.of(moment, row)\n",
+                 "            return ALL\n"),
+        ),
+        "tests/integration/test_sync_socket.py::test_sync_is_no_side_door",
+    ),
+    Sabotage(
+        "9", "delete events judged on null data",
+        (
+            Edit(f"{SYNC}/subscription_index.py",
+                 "        before = self._image(record.before, moment)\n",
+                 "        before = self._image(record.before if record.after else None, moment)\n"),
+        ),
+        "tests/integration/test_policies.py::test_live_changes_reach_those_who_see_the_row",
+    ),
+    Sabotage(
+        "10", "update events judged on the patch instead of the row",
+        (
+            Edit(f"{SYNC}/subscription_index.py",
+                 "        after = self._image(record.after, moment)\n",
+                 "        before_ = record.before or {}\n"
+                 "        patch = None if record.after is None else {\n"
+                 "            key: value for key, value in record.after.items()\n"
+                 "            if key == \"id\" or not before_ or before_.get(key) != value\n"
+                 "        }\n"
+                 "        after = self._image(patch, moment)\n"),
+        ),
+        "tests/integration/test_policies.py::test_live_changes_reach_those_who_see_the_row",
+    ),
+    Sabotage(
+        "11", "removal on loss of access not sent",
+        (
+            Edit(f"{STORAGE}/sync_select.py",
+                 " ELSE ',\"cause\":\"hidden\"' END)", " END)"),
+        ),
+        "tests/integration/test_pull.py::test_what_is_hidden_leaves_without_its_content",
+    ),
+    Sabotage(
+        "12", "null == null allows",
+        (
+            Edit(f"{POLICY}/predicate.py",
+                 "        body = form.format(*names)\n",
+                 "        body = form.format(*names)\n        checks = []\n"),
+            Edit(f"{POLICY}/sqlclause.py",
+                 "_OPERATORS = {\"==\": \"=\",", "_OPERATORS = {\"==\": \"IS\","),
+        ),
+        "tests/integration/test_policies.py::test_nobody_is_the_owner_of_nothing",
+    ),
+    Sabotage(
+        "13", "negation of unknown allows",
+        (
+            Edit(f"{POLICY}/predicate.py",
+                 "{target} = None if {inner} is None else not {inner}", "{target} = not {inner}"),
+            Edit(f"{POLICY}/sqlclause.py", "return f\"NOT {leaf}\" if is_negated",
+                 "return f\"NOT coalesce({leaf}, 0)\" if is_negated"),
+        ),
+        "tests/integration/test_policies.py::test_nobody_is_the_owner_of_nothing",
+    ),
+    Sabotage(
+        "14", "update policy judged only on the new row",
+        (
+            Edit("pylon/server/functions/authorize.py",
+                 "policy.holds(identity, row, now, reader.exists) and policy.holds(\n",
+                 "policy.holds(\n"),
+        ),
+        "tests/integration/test_policies.py::test_no_row_is_taken_by_rewriting_its_owner",
+    ),
+    Sabotage(
+        "15", "counts taken before filtering",
+        (
+            Edit(f"{STORAGE}/select.py",
+                 "        f'SELECT count(*) FROM \"{spec.entity.name}\" AS t WHERE {where}',",
+                 "        f'SELECT count(*) FROM \"{spec.entity.name}\" AS t WHERE {where} OR 1',"),
+        ),
+        "tests/integration/test_policies.py::test_nobody_is_the_owner_of_nothing",
+    ),
+    Sabotage(
+        "16", "revocation checked only at connect",
+        (
+            Edit(f"{SYNC}/hub.py", "        sessions.on_ended(self._session_ended)\n", ""),
+        ),
+        "tests/integration/test_sign_in.py::test_logging_out_closes_the_sockets_within_a_second",
+    ),
+    Sabotage(
+        "19", "an I/O error at commit ignored",
+        (
+            Edit(f"{STORAGE}/writer.py",
+                 "            await self._recover(taken, error)\n            return\n",
+                 "            _log.error(\"ignored %s\", error)\n"),
+        ),
+        "tests/unit/server/storage/test_writer.py"
+        "::test_a_failed_commit_is_unknown_until_it_was_looked_at",
+    ),
+    Sabotage(
+        "20", "a number given twice after the newest records went",
+        (
+            Edit(f"{STORAGE}/change_log.py", "    return max(newest or 0, floor), horizon\n",
+                 "    return newest or 0, horizon\n"),
+        ),
+        "tests/unit/server/storage/test_trimming.py::test_the_last_transaction_goes_too",
+    ),
+    Sabotage(
+        "21", "backup by copying the main file without the WAL",
+        (
+            Edit("pylon/sqlite.py", "        source.backup(target, pages=-1)\n",
+                 "        main = source.execute(\"PRAGMA database_list\").fetchone()[2]\n"
+                 "        path.write_bytes(Path(main).read_bytes())\n"),
+        ),
+        "tests/integration/test_copies.py::test_a_runtime_that_died_is_copied_whole",
+    ),
+    Sabotage(
+        "22", "restore keeps the epoch",
+        (
+            Edit(f"{STORAGE}/restore.py",
+                 "_LINEAGE = (\"database_id\", \"epoch\", \"token\", \"token_before\")\n",
+                 "_LINEAGE = ()\n"),
+        ),
+        "tests/integration/test_lineage.py::test_a_restored_backup_is_another_history",
+    ),
+    Sabotage(
+        "26", "malformed cursor read as 0",
+        (
+            Edit("pylon/protocol/change.py",
+                 "    if not is_wellformed or int(digits) > limits.SAFE_INTEGER_MAX:\n",
+                 "    if not is_wellformed:\n        return None\n"
+                 "    if int(digits) > limits.SAFE_INTEGER_MAX:\n"),
+        ),
+        "tests/integration/test_order_of_judgement.py::test_parameters_are_known_and_well_formed",
+    ),
+    Sabotage(
+        "28", "columns read by position after an added field",
+        (
+            Edit(f"{STORAGE}/tables.py",
+                 "        self.select_sql = f'SELECT {listed} FROM \"{entity.name}\"'\n",
+                 "        self.select_sql = f'SELECT * FROM \"{entity.name}\"'\n"),
+            Edit(f"{STORAGE}/tables.py",
+                 "        row = dict(zip(self.columns, stored, strict=True))\n",
+                 "        row = dict(zip(self.columns, stored, strict=False))\n"),
+        ),
+        "tests/unit/server/storage/test_migrate.py::test_fields_may_change_their_places",
+    ),
+)  # fmt: skip
