@@ -16,6 +16,7 @@ import aiohttp
 from pylon import jsonvalue, paths
 from pylon.errors import PylonError
 
+_SILENT_HINT = "is it running, and is that its address?"
 _CHUNK_BYTES = 262_144
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
 
@@ -110,12 +111,28 @@ class AdminClient:
             ) as answer:
                 data = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise AdminError(f"the runtime does not answer: {error}") from error
-        value = jsonvalue.decode_trusted(data) if data else {}
+            raise AdminError(self._silence(error), answer={"hint": _SILENT_HINT}) from error
+        value = self._read(data)
         if answer.status >= 400 and "error" in value:
             raise AdminError(value["error"]["message"], answer=value["error"])
-        found: dict[str, Any] = value
-        return found
+        return value
+
+    def _silence(self, error: Exception) -> str:
+        """Return why nobody answers, without the library's own words where there are better."""
+        cause = getattr(error, "os_error", error)
+        reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        where = "the runtime" if self._socket_path is not None else f"the runtime at {self._base}"
+        return f"{where} does not answer: {reason.partition(' [')[0]}"
+
+    def _read(self, data: bytes) -> dict[str, Any]:
+        """Return the JSON object of an answer; raises AdminError for what is none."""
+        try:
+            value = jsonvalue.decode_trusted(data) if data else {}
+        except (ValueError, PylonError):
+            value = None
+        if not isinstance(value, dict):
+            raise AdminError(f"what answers at {self._base} is no Pylon runtime")
+        return value
 
     async def download(self, path: str, target: BinaryIO) -> str:
         """Write what GET /api/PATH answers into a file; returns its header X-Pylon-Contents.

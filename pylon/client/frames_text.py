@@ -19,7 +19,8 @@ def frame_words(message: Downstream) -> tuple[str, str]:
             who = message.user_id or "anonymous"
             return "welcome", f"user {who}, head {message.head}"
         case m.Snapshot():
-            of = f" of about {message.total}" if message.total is not None else ""
+            is_whole = message.done and message.total == len(message.rows)
+            of = "" if message.total is None or is_whole else f" of about {message.total}"
             end = ", done" if message.done else ""
             return "snapshot", f"{message.entity}: {len(message.rows)} rows{of}{end}"
         case m.Changes():

@@ -131,6 +131,9 @@ async def test_a_client_shows_what_it_has_not_seen(serve: Serve, desk: Desk) -> 
     await _until(is_away)
     away = await admin.get("admin/clients/ada-1")
     assert [one["row"]["text"] for one in away["unseen"]["changes"]] == ["later"]
+    assert (await admin.post("admin/roles", {"user": "ada@example.com", "role": "x"}))["roles"]
+    changed = await admin.get("admin/clients/ada-1")
+    assert changed["unseen"]["resync"] == "identity_changed"
     old = await admin.get("admin/clients/ada-1", cursor="other:5")
     assert old["unseen"]["resync"] == "epoch_changed"
     for wrong in ("admin/clients/nobody", "admin/clients/ada-1/nothing"):
@@ -286,6 +289,7 @@ async def test_a_ghost_sees_as_its_user_and_changes_nothing(serve: Serve, desk: 
         await socket.send_str('{"type":"stored","cursor":"' + welcome["head"] + '"}')
         shown = (await admin.get("admin/clients"))["clients"]
         assert [one["is_ghost"] for one in shown] == [True]
+        assert (await admin.get("admin/status"))["clients"] == 0
     assert len((await ada.get("/api/entities/Note")).body["rows"]) == 1
     assert (await ada.get("/api/auth/sessions")).body == sessions
     await _until(lambda: "ghost.left" in served.output)

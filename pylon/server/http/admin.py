@@ -72,7 +72,7 @@ def status_of(services: Services) -> dict[str, Any]:
         "epoch": database.epoch,
         "head": database.head,
         "horizon": database.horizon,
-        "clients": len(services.hub.connections()),
+        "clients": sum(not one.is_ghost for one in services.hub.connections()),
         "writes": database.writer.operations,
         "batches": database.writer.batches,
         "commit_ms": storage.commit_ms,

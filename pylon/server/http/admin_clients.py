@@ -24,7 +24,7 @@ from pylon.server.storage.change_log import time_after
 from pylon.server.storage.clients import KnownClient
 from pylon.server.sync.channel import Connection, describe, reached_by
 from pylon.server.sync.shaping import Mode, shape_of
-from pylon.server.sync.subscriber import Phase
+from pylon.server.sync.subscriber import Phase, Subscriber
 from pylon.server.sync.view import View, whole_view
 
 _log = logging.getLogger("pylon.admin")
@@ -107,7 +107,11 @@ async def client(exchange: Exchange) -> web.StreamResponse:
         shown, cursor = _away(services, found), Cursor(found.epoch, found.seq)  # type: ignore[arg-type]
     cursor = parse_cursor(query.get("cursor")) or cursor
     view = _view_of(exchange, found)
-    unseen = await _batch(exchange, view, cursor, limit)
+    reason = _why_over(exchange, found, cursor)
+    if reason is None:
+        unseen = await _batch(exchange, view, cursor, limit)
+    else:
+        unseen = jsonvalue.encode({"resync": reason, "after": str(cursor)})
     following = b"null" if connection is None else await _next(exchange, connection, view)
     return json_body(
         b'{"client":%b,"unseen":%b,"next":%b}' % (jsonvalue.encode(shown), unseen, following)
@@ -141,6 +145,18 @@ def _caller_of(exchange: Exchange, found: Connection | KnownClient) -> Identity:
     if isinstance(found, Connection):
         return found.identity
     return acting(exchange, found.principal) if found.principal else ANONYMOUS
+
+
+def _why_over(exchange: Exchange, found: Connection | KnownClient, cursor: Cursor) -> str | None:
+    """Return why a client that is away has to start over when it comes, or None."""
+    if isinstance(found, Connection):
+        return None
+    services, database = exchange.services, exchange.services.database
+    oldest = services.sessions.oldest_cursor(_caller_of(exchange, found))
+    reason = Subscriber(database.epoch).greet(
+        cursor, database.head, database.horizon, database.rewritten, oldest
+    )
+    return None if reason is None else reason.value
 
 
 async def _batch(exchange: Exchange, view: View, cursor: Cursor, limit: int) -> bytes:

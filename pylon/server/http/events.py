@@ -63,7 +63,9 @@ class _Stream:
         given = json_parameter(self._subscriptions, "subscriptions")
         self.wanted = 1 if given is None else len(given)
         self._cursor = start_of(
-            exchange, exchange.request.headers.get("Last-Event-ID") or query.get("cursor")
+            exchange,
+            exchange.identity,
+            exchange.request.headers.get("Last-Event-ID") or query.get("cursor"),
         )
         #: Through where the caller was told; what was looked at since held nothing for him.
         self._told: int = self._cursor.seq

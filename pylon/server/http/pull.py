@@ -61,11 +61,11 @@ def view_of(exchange: Exchange, identity: Identity, subscriptions: str | None) -
     return make_view(definition, identity, made)
 
 
-def start_of(exchange: Exchange, text: str | None) -> Cursor:
-    """Return where to read from: the cursor, or the log's beginning while it holds it."""
+def start_of(exchange: Exchange, identity: Identity, text: str | None) -> Cursor:
+    """Return where a caller reads from: the cursor, or the log's beginning while it holds it."""
     database = exchange.services.database
     cursor = parse_cursor(text)
-    oldest = exchange.services.sessions.oldest_cursor(exchange.identity)
+    oldest = exchange.services.sessions.oldest_cursor(identity)
     if cursor is not None and (cursor.epoch != database.epoch or cursor.seq >= oldest):
         return cursor
     if cursor is None and database.horizon == 0:
@@ -97,7 +97,7 @@ async def pull_as(exchange: Exchange, identity: Identity) -> web.StreamResponse:
     if limit is None or not 1 <= limit <= limits.PULL_LIMIT_MAX:
         raise InvalidArgument(f"limit is 1 to {limits.PULL_LIMIT_MAX}", field="limit")
     view = view_of(exchange, identity, query.get("subscriptions"))
-    cursor = start_of(exchange, query.get("cursor"))
+    cursor = start_of(exchange, identity, query.get("cursor"))
     database = exchange.services.database
 
     def read(seq: int) -> Awaitable[Page]:

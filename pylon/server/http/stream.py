@@ -22,6 +22,8 @@ _STATUS_SECONDS = 0.5
 _BATCH_MAX = 500
 #: Round trips are measured so often while somebody looks.
 _PING_SECONDS = 5.0
+#: Of many clients the list rests so many times as long as it took: others need the loop, too.
+_CLIENTS_REST = 30.0
 
 
 async def stream(exchange: Exchange) -> web.StreamResponse:
@@ -92,7 +94,7 @@ class _Feed:
             ("logs", list(services.observer.lines)),
         ):
             await self._send_others(name, values)
-        next_status = 0.0
+        next_status = next_clients = 0.0
         while not self._socket.closed:
             if services.is_stopping:
                 await self._socket.close(code=1001, message=b"stopping")
@@ -100,8 +102,8 @@ class _Feed:
             if services.clock.monotonic() >= next_status:
                 next_status = services.clock.monotonic() + _STATUS_SECONDS
                 await self._send({"type": "status", **status_of(services)})
-                services.hub.measure(services.hub.connections(), every_s=_PING_SECONDS)
-                await self._send({"type": "clients", "clients": clients_of(services)})
+            if services.clock.monotonic() >= next_clients:
+                next_clients = services.clock.monotonic() + await self._send_clients()
             if self._changes:
                 records, dropped = list(self._changes), self._dropped
                 self._changes.clear()
@@ -115,6 +117,15 @@ class _Feed:
                     waiting.clear()
                     await self._send_others(name, values)
             await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def _send_clients(self) -> float:
+        """Send all clients; returns after how many seconds again, the later the more they are."""
+        services = self._services
+        started = services.clock.monotonic()
+        services.hub.measure(services.hub.connections(), every_s=_PING_SECONDS)
+        await self._send({"type": "clients", "clients": clients_of(services)})
+        took_s = services.clock.monotonic() - started
+        return max(_STATUS_SECONDS, took_s * _CLIENTS_REST)
 
     async def _send_changes(self, records: list[LogRecord], dropped: int) -> None:
         if any(one.actor is not None and one.actor not in self._emails for one in records):

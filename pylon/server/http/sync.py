@@ -206,7 +206,6 @@ class _Session:
         switchboard = None if connection.is_ghost else services.switchboard
         connection.client_id = hello.client_id[:64]
         if switchboard is not None and not switchboard.greet(connection):
-            connection.client_id = ""  # it never got here
             return False
         await services.hub.greet_in_turn(connection, hello, cursor)
         return True

@@ -207,6 +207,7 @@ class Hub:
         if self._connections.pop(connection.id, None) is None:
             return
         connection.is_closed = True
+        was_greeted = connection.subscriber.phase is not Phase.GREETING
         connection.subscriber.phase = Phase.CLOSED
         self._pump.leave(connection)
         self._count(connection, 0)
@@ -215,7 +216,7 @@ class Hub:
             connection.reader.cancel()
         for task in (*connection.calls.values(), *connection.pushes.values()):
             task.cancel()
-        if connection.client_id and not connection.is_ghost:
+        if was_greeted and connection.client_id and not connection.is_ghost:
             self._known.note(connection)
 
     def connections(self) -> list[Connection]:
