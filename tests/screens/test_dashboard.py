@@ -207,6 +207,18 @@ async def test_what_is_wrong_stands_in_the_header_and_is_one_key_away() -> None:
         await until(app, lambda text: "reload failed" not in text.splitlines()[0])
 
 
+async def test_no_notice_lies_on_the_mistakes() -> None:
+    """The Runtime screen shows what a save led to; from elsewhere a notice leads there."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status())
+        take = app.reloading.take
+        take(ok=False, note="app.py: first", mistakes=("app.py:3:9: no",), plan="")
+        await until(app, lambda text: "app.py: first" in text and "n shows" in text)
+        await pilot.press("n")
+        take(ok=False, note="app.py: second", mistakes=("app.py:4:9: no",), plan="")
+        await until(app, lambda text: "app.py:4:9" in text and "n shows" not in text)
+
+
 async def test_a_migration_waits_for_consent() -> None:
     """M shows the plan, y applies it with consent."""
     async with opened() as (app, admin, pilot):
