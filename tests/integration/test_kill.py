@@ -48,6 +48,8 @@ async def test_kills_lose_nothing_and_tear_nothing(tmp_path: Path, world: int) -
         await one.served.start()
         await one.driver.ask_again(500)
         one.check(is_full=True)
+        answers = len(one.journal.answered) + len(one.journal.written)
+        print(f"seed {SEED * 1_000 + world}: {one.kills} kills, {answers} answers held")
     finally:
         await one.close()
 
