@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from pylon.cli.output import CommandFailed
 from pylon.cli.project import find_project, is_project
 from pylon.clock import SystemClock
 from pylon.supervisor import registry
+from pylon.tui.browser import open_page
 
 if TYPE_CHECKING:
     from pylon.devtools.session import DevSession
@@ -90,7 +90,7 @@ def _open_one(
     running = registry.running_runtime(project)
     if running is not None:
         if is_opening:
-            webbrowser.open(running.url)
+            asyncio.run(open_page(running.url))
         return asyncio.run(_attached(project, running.url, is_dev=running.mode == "dev"))
     address = address_of(project, host, port, is_dev=True)
     return asyncio.run(_supervised(project, address, detach=detach, is_opening=is_opening))
@@ -119,11 +119,11 @@ async def _supervised(
     await supervisor.start()
     app.url = supervisor.url
 
-    async def open_page() -> None:
+    async def open_when_up() -> None:
         await supervisor.until(ProcessState.RUNNING, ProcessState.FAILED, timeout_s=60)
-        webbrowser.open(supervisor.url)
+        await open_page(supervisor.url)
 
-    opening = asyncio.create_task(open_page()) if is_opening else None
+    opening = asyncio.create_task(open_when_up()) if is_opening else None
     try:
         return await _show(app, session)
     finally:

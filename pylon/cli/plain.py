@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import webbrowser
 from pathlib import Path
 
 from pylon import limits
@@ -20,6 +19,7 @@ from pylon.server.offline import until_free
 from pylon.supervisor import registry
 from pylon.supervisor.lifecycle import EXIT_APP_MISTAKES, ProcessState
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
+from pylon.tui.browser import open_page
 
 _START_SECONDS = 60.0
 
@@ -78,7 +78,7 @@ async def run_plain(
             ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS
         )
         if is_opening and state is ProcessState.RUNNING:
-            webbrowser.open(supervisor.url)
+            await open_page(supervisor.url)
         if detach and state is ProcessState.RUNNING:
             await _end(session)
             await supervisor.release()

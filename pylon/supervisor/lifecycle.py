@@ -113,8 +113,10 @@ class Lifecycle:
             return ()
         if self.state is ProcessState.STOPPING:
             return ()
+        # A loop that hangs drains nothing: it gets a moment to come back, not all the time.
+        is_hung = self.state is ProcessState.HUNG
         self.state = ProcessState.STOPPING
-        self.kill_at = now + limits.DRAIN_SECONDS
+        self.kill_at = now + (limits.HANG_REPORT_SECONDS if is_hung else limits.DRAIN_SECONDS)
         return (Command.TERMINATE,)
 
     def _restart(self, now: float) -> tuple[Command, ...]:

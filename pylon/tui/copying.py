@@ -14,6 +14,20 @@ def pretty(value: Any) -> str:
     return msgspec.json.format(jsonvalue.encode(value), indent=2).decode()
 
 
+def readable(row: dict[str, Any]) -> str:
+    """Return a row name by name; texts of several lines stand below, as they are."""
+    width = max((len(name) for name in row), default=0)
+    blocks = {name: one for name, one in row.items() if isinstance(one, str) and "\n" in one}
+    lines = [
+        f"{name:<{width}}  {value if isinstance(value, str) else jsonvalue.encode_text(value)}"
+        for name, value in row.items()
+        if name not in blocks and value is not None
+    ]
+    for name, text in blocks.items():
+        lines += ["", name, "", text]
+    return "\n".join(lines)
+
+
 def differences(change: Any) -> str:
     """Return what a change did field by field: what was with a minus, what is with a plus.
 

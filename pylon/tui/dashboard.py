@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import webbrowser
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +21,8 @@ from pylon.client.admin import AdminClient, AdminError
 from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
-from pylon.tui.copying import copies, differences, pretty
+from pylon.tui.browser import open_page
+from pylon.tui.copying import copies, differences, pretty, readable
 from pylon.tui.dialogs import Details, Menu, Prompt, Question
 from pylon.tui.header import HeaderLine
 from pylon.tui.keys import BINDINGS, PANES, help_text, key_name
@@ -201,9 +201,12 @@ class Dashboard(App[int]):
         self.draw()
 
     def action_problem(self) -> None:
-        """Go to what is wrong."""
+        """Go to what is wrong; once there, into its text, so that it can be scrolled."""
         if self.state.has_trouble:
+            is_there = self.pane.id == "runtime"
             self.action_pane("runtime")
+            if is_there:
+                self.pane.query_one("#trouble").focus()
             return
         bad = [one for one in self.state.calls if one["outcome"] != "done"]
         if bad:
@@ -211,10 +214,13 @@ class Dashboard(App[int]):
         else:
             say(self, "no problem in sight")
 
-    def action_open(self) -> None:
+    async def action_open(self) -> None:
         """Open the app in a browser."""
         url = self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
-        opened = webbrowser.open(url)
+        self.run_worker(self._open_page(url), name="open", group="open")
+
+    async def _open_page(self, url: str) -> None:
+        opened = await open_page(url)
         say(self, url if opened else f"no browser here; open {url}", seconds=6)
 
     def action_reload(self) -> None:
@@ -309,7 +315,8 @@ class Dashboard(App[int]):
             self.push_screen(Details("line", row[1]))
             return
         else:
-            title = str(pane)
+            self.push_screen(Details(str(pane), readable(row)))
+            return
         self.push_screen(Details(title, differences(row) + pretty(row)))
 
     def action_ghost(self) -> None:
@@ -328,6 +335,8 @@ class Dashboard(App[int]):
         if row is None:
             return
         options = copies(str(pane.id), row, self.url)
+        if isinstance(pane, RuntimePane) and pane.trouble:
+            options.append(("what is wrong", pane.trouble))
         if len(options) == 1:
             self._copied(options[0][1])
             return

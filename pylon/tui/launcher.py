@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from textual.widgets import Footer, Static
 
 from pylon.clock import Clock
 from pylon.supervisor import registry
+from pylon.tui.browser import open_page
 from pylon.tui.dialogs import Menu, Prompt, Question
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import AppsPane
@@ -126,7 +126,11 @@ class Launcher(App[Choice]):
         if row is None or row["url"] is None:
             say(self, "it is not running; enter starts it", seconds=3)
             return
-        webbrowser.open(row["url"])
+        self.run_worker(self._open_page(row["url"]), name="open", group="open")
+
+    async def _open_page(self, url: str) -> None:
+        if not await open_page(url):
+            say(self, f"no browser here; open {url}", seconds=6)
 
     def action_create(self) -> None:
         """Create a project in this folder."""

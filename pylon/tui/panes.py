@@ -164,7 +164,7 @@ class RuntimePane(Pane):
     def show(self) -> None:
         """Show everything about the process."""
         self.query_one("#facts", Static).update(self._facts())
-        trouble = self._trouble()
+        trouble = self.trouble
         self.query_one("#trouble").display = bool(trouble)
         self.query_one("#trouble-text", Static).update(trouble)
         rows = [one for one in self.state.lines if _passes({"text": one[1]}, self.terms)]
@@ -193,7 +193,9 @@ class RuntimePane(Pane):
             lines.append(f" reload   {state.reload_note}")
         return clean_block("\n".join(lines))
 
-    def _trouble(self) -> str:
+    @property
+    def trouble(self) -> str:
+        """Return what is wrong, as text to read; empty where nothing is."""
         state = self.state
         parts = []
         if state.mistakes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import webbrowser
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -42,7 +44,7 @@ async def opened(
         yield app, admin, pilot
 
 
-async def until(app: Dashboard, holds: Callable[[str], bool], seconds: float = 5.0) -> str:
+async def until(app: Dashboard, holds: Callable[[str], bool], seconds: float = 10.0) -> str:
     """Return the screen as soon as it shows what is asked for."""
     text = ""
     for _ in range(int(seconds / 0.02)):
@@ -445,3 +447,53 @@ async def test_the_theme_chosen_is_kept() -> None:
     paths.write_private(paths.preferences_file(), b'{"theme":"gone"}')
     async with opened() as (app, _, pilot):
         assert app.theme != "gone"
+
+
+async def test_a_page_is_opened_with_the_users_browser(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """o runs what BROWSER names and says where; without a browser it says the address."""
+    note = tmp_path / "opened"
+    script = tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\nsleep 0.2\necho "$1" > {note}\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setenv("BROWSER", str(script))
+    async with opened() as (app, admin, pilot):
+        admin.say(status())
+        await pilot.press("o")
+        await until(app, lambda text: "http://127.0.0.1:4321" in text)
+        assert note.read_text() == "http://127.0.0.1:4321\n"
+        monkeypatch.delenv("BROWSER")
+        monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser("lynx"))
+        await pilot.press("o")
+        await until(app, lambda text: "no browser here" in text)
+
+
+async def test_details_of_a_mail_are_readable() -> None:
+    """A mail's text stands as it was written, below its facts."""
+    async with opened((100, 30)) as (app, admin, pilot):
+        admin.say(status(), {"type": "mail", "mails": [mail(1, text="Hello,\nyour code: ABC")]})
+        await pilot.press("m")
+        await until(app, lambda text: "GVSMX5Y5" in text)
+        await pilot.press("enter")
+        text = await until(app, lambda text: "Hello," in text)
+        assert "\\n" not in text
+        assert "your code: ABC" in text
+
+
+async def test_what_is_wrong_is_copied_and_scrolled() -> None:
+    """On the Runtime screen y offers the mistakes; n goes into them."""
+    async with opened((100, 24)) as (app, admin, pilot):
+        admin.say(status())
+        app.state.add_line("info", "a line")
+        mistakes = tuple(f"app.py:{n}:1: mistake {n}" for n in range(1, 40))
+        app.take_reload(ok=False, note="app.py: not loaded", plan="", mistakes=mistakes)
+        await pilot.press("n")
+        await until(app, lambda text: "mistake 1" in text)
+        await pilot.press("y")
+        await until(app, lambda text: "what is wrong" in text)
+        await pilot.press("down", "enter")
+        assert "app.py:39:1" in app.clipboard
+        await pilot.press("n", "end")
+        await until(app, lambda text: "mistake 39" in text)

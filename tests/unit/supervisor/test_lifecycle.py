@@ -70,6 +70,14 @@ def test_a_hang_is_shown_with_its_stack_and_then_ended() -> None:
     assert machine.why == "it was ended by signal 9"
 
 
+def test_a_hung_loop_is_not_waited_for_when_it_is_to_stop() -> None:
+    """Quitting while it hangs takes two seconds, not ten."""
+    machine = _running()
+    machine.step(Event.SILENT, limits.HANG_REPORT_SECONDS)
+    assert machine.step(Event.STOP_ASKED, 5.0) == (Command.TERMINATE,)
+    assert machine.step(Event.TICK, 5.0 + limits.HANG_REPORT_SECONDS) == (Command.KILL,)
+
+
 def test_a_stop_that_takes_too_long_becomes_a_kill() -> None:
     """Asked to stop it gets its time, then it is ended."""
     machine = _running()
