@@ -114,6 +114,8 @@ WINDOW_ROWS_MAX: Final = 1_000
 SHAPE_DELAY_MS_MAX: Final = 60_000.0
 #: Bytes on their way through one direction of a shaped connection. Above: the frame is lost.
 SHAPE_HELD_BYTES_MAX: Final = 16 * MIB
+#: Clients that left whose subscriptions are remembered, for the dashboard. The oldest go first.
+WANTS_KEPT_MAX: Final = 1_000
 #: Shaped clients; the oldest is forgotten for one more.
 SHAPES_MAX: Final = 1_000
 

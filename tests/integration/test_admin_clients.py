@@ -129,8 +129,10 @@ async def test_a_client_shows_what_it_has_not_seen(serve: Serve, desk: Desk) -> 
         return bool((await admin.get("admin/clients/ada-1"))["client"]["state"] == "offline")
 
     await _until(is_away)
+    await served.login("eve@example.com")  # a row of an entity that the client did not want
     away = await admin.get("admin/clients/ada-1")
     assert [one["row"]["text"] for one in away["unseen"]["changes"]] == ["later"]
+    assert [one["entity"] for one in away["client"]["subscriptions"]] == ["Note"]
     assert (await admin.post("admin/roles", {"user": "ada@example.com", "role": "x"}))["roles"]
     changed = await admin.get("admin/clients/ada-1")
     assert changed["unseen"]["resync"] == "identity_changed"

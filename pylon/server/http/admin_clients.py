@@ -22,10 +22,10 @@ from pylon.server.http.pull import read_batch
 from pylon.server.http.services import Services
 from pylon.server.storage.change_log import time_after
 from pylon.server.storage.clients import KnownClient
-from pylon.server.sync.channel import Connection, describe, reached_by
+from pylon.server.sync.channel import Connection, describe, described, reached_by
 from pylon.server.sync.shaping import Mode, shape_of
 from pylon.server.sync.subscriber import Phase, Subscriber
-from pylon.server.sync.view import View, whole_view
+from pylon.server.sync.view import View, make_view, whole_view
 
 _log = logging.getLogger("pylon.admin")
 _KNOWN_MAX = 200
@@ -56,7 +56,8 @@ def _away(services: Services, known: KnownClient) -> dict[str, Any]:
         "lag_changes": max(0, database.head - known.seq) if is_same else None,
         "lag_s": _behind_s(services, known.seq) if is_same
         else round((services.clock.now_ms() - known.last_seen_ms) / 1000, 1),
-        "queued_bytes": 0, "subscriptions": [], "connected_at": None,
+        "queued_bytes": 0, "subscriptions": described(services.hub.wants_of(known) or ()),
+        "connected_at": None,
         "last_seen": iso_ms(known.last_seen_ms), "pending": known.pending,
         "round_trip_ms": None, "is_ghost": False, "network": _network_of(services, known.client_id),
     }  # fmt: skip
@@ -135,10 +136,14 @@ def _stored(services: Services, connection: Connection) -> Cursor:
 
 
 def _view_of(exchange: Exchange, found: Connection | KnownClient) -> View:
-    """Return what a client follows; of one that is away, all that its caller may see."""
-    if isinstance(found, Connection) and found.view is not None:
-        return found.view
-    return whole_view(exchange.services.definitions.current, _caller_of(exchange, found))
+    """Return what a client follows, or followed; if nobody remembers, all its caller may see."""
+    definition, caller = exchange.services.definitions.current, _caller_of(exchange, found)
+    if isinstance(found, Connection):
+        return found.view or whole_view(definition, caller)
+    wanted = exchange.services.hub.wants_of(found)
+    return whole_view(definition, caller) if wanted is None else make_view(
+        definition, caller, wanted
+    )  # fmt: skip
 
 
 def _caller_of(exchange: Exchange, found: Connection | KnownClient) -> Identity:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from pylon.identity import Identity
 from pylon.protocol.messages import Downstream
 from pylon.server.sync.shaper import Shaper
 from pylon.server.sync.subscriber import Subscriber
+from pylon.server.sync.subscription import Subscription
 from pylon.server.sync.view import View
 from pylon.server.sync.windows import SharedWindow
 
@@ -162,6 +163,14 @@ def reached_by(connection: Connection) -> int:
     return max(sent, connection.judged)
 
 
+def described(subscriptions: Iterable[Subscription]) -> list[dict[str, Any]]:
+    """Return what the dashboard shows of subscriptions."""
+    return [
+        {"id": one.id, "entity": one.entity.name, "where": one.filter_key, "done": one.is_hydrated}
+        for one in subscriptions
+    ]
+
+
 def describe(connection: Connection, head: int, now_ms: int) -> dict[str, Any]:
     """Return what the dashboard shows of a connection."""
     machine = connection.subscriber
@@ -178,11 +187,7 @@ def describe(connection: Connection, head: int, now_ms: int) -> dict[str, Any]:
         "lag_changes": max(0, head - reached_by(connection)),
         "lag_s": 0.0,
         "queued_bytes": connection.queued_bytes,
-        "subscriptions": [
-            {"id": one.id, "entity": one.entity.name, "where": one.filter_key,
-             "done": one.is_hydrated}
-            for one in machine.subscriptions.values()
-        ],
+        "subscriptions": described(machine.subscriptions.values()),
         "connected_at": connection.connected_at_ms,
         "last_seen": connection.last_seen_ms or connection.connected_at_ms,
         "last_seen_ago_s": round((now_ms - (connection.last_seen_ms or now_ms)) / 1000, 1),

@@ -39,7 +39,7 @@ from pylon.server.sync.quota import Quotas
 from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
 from pylon.server.sync.subscriber import Phase
-from pylon.server.sync.subscription import make_subscription, still_compiles
+from pylon.server.sync.subscription import Subscription, make_subscription, still_compiles
 
 _log = logging.getLogger("pylon.sync")
 _TICK_SECONDS = 0.25
@@ -217,7 +217,7 @@ class Hub:
         for task in (*connection.calls.values(), *connection.pushes.values()):
             task.cancel()
         if was_greeted and connection.client_id and not connection.is_ghost:
-            self._known.note(connection)
+            self._known.leave(connection)
 
     def connections(self) -> list[Connection]:
         """Return the live connections."""
@@ -242,6 +242,14 @@ class Hub:
     def known_clients(self, limit: int) -> list[KnownClient]:
         """Return the newest clients that are, or were, connected."""
         return self._known.newest(limit)
+
+    def wants_of(self, known: KnownClient) -> list[Subscription] | None:
+        """Return what a client that left wanted, as far as it compiles; None if unknown."""
+        wanted = self._known.wants(known.client_id, known.principal)
+        if wanted is None:
+            return None
+        compiled = [still_compiles(one, self._definitions.current) for one in wanted]
+        return [one for one in compiled if one is not None]
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what the dashboard shows of every connection."""

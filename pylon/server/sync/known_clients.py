@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from pylon import limits
 from pylon.clock import Clock
 from pylon.errors import PylonError
 from pylon.server.storage import clients
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection, principal_of
+from pylon.server.sync.subscription import Subscription
 
 _EVERY_SECONDS = 2.0
 
@@ -21,10 +23,25 @@ class KnownClients:
         self._database = database
         self._clock = clock
         self._reported: dict[tuple[str, str], Connection] = {}
+        #: What clients that left wanted, newest last; ends with the process.
+        self._wants: dict[tuple[str, str], tuple[Subscription, ...]] = {}
 
     def note(self, connection: Connection) -> None:
         """Have what is known of a connection's client stored soon."""
         self._reported[connection.client_id, principal_of(connection.identity)] = connection
+
+    def leave(self, connection: Connection) -> None:
+        """Note a client that leaves, and what it wanted."""
+        self.note(connection)
+        key = (connection.client_id, principal_of(connection.identity))
+        self._wants.pop(key, None)
+        while len(self._wants) >= limits.WANTS_KEPT_MAX:
+            del self._wants[next(iter(self._wants))]
+        self._wants[key] = tuple(connection.subscriber.subscriptions.values())
+
+    def wants(self, client_id: str, principal: str) -> tuple[Subscription, ...] | None:
+        """Return what a client that left wanted; None where nobody remembers."""
+        return self._wants.get((client_id, principal))
 
     async def run(self) -> None:
         """Store reports until cancelled."""
