@@ -59,6 +59,8 @@ RETAIN_CHANGES: Final = 1_000_000
 RETAIN_DAYS: Final = 30
 #: Operation ids outlive the log by this much. Older: OPERATION_EXPIRED.
 OPERATION_EXTRA_DAYS: Final = 14
+#: Operation ids remembered in all; the oldest go first. Ids from before those: OPERATION_EXPIRED.
+OPERATIONS_MAX: Final = 5_000_000
 #: Log entries looked at by one pull. Outside 1..max: 400.
 PULL_LIMIT_MAX: Final = 1_000
 #: Entries of the tail kept in memory for live delivery; older ones are read from the file.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import sqlite3
 from typing import Any
 
 import pytest
 
 from pylon.client import PylonClient
 from pylon.client.admin import AdminClient
+from pylon.clock import SystemClock
+from pylon.ids import IdSource
 from pylon.testing.served import Caller, ServedProject
 from tests.conftest import Serve
 
@@ -185,3 +189,31 @@ async def test_the_edge_is_the_same_by_every_way(serve: Serve, away: int) -> Non
         assert first.startswith(f"id: {head}\nevent: changes\n")
     events.close()
     await socket.close()
+
+
+async def test_an_id_from_before_memory_is_refused_whatever_the_clock_says(serve: Serve) -> None:
+    """What was forgotten is never done again; newer ids and other ids are new (I42)."""
+    served = await serve(APP)
+    ada = await served.login("ada@example.com")
+    clock = SystemClock()
+    ids = IdSource(clock, os.urandom)
+    old, other = ids.uuid7(), "op-1"
+
+    async def push(op_id: str, n: int) -> dict[str, Any]:
+        args = {"place": n, "count": 1, "n": 1}
+        body = {"client_id": "c", "operations": [{"op_id": op_id, "fn": "many", "args": args}]}
+        result: dict[str, Any] = (await ada.post("/api/sync/push", body)).body["results"][0]
+        return result
+
+    assert (await push(old, 1))["status"] == "applied"
+    assert (await push(other, 2))["status"] == "applied"
+    await served.stop()
+    with sqlite3.connect(served.project / ".pylon" / "app.db") as database:
+        database.execute("DELETE FROM _pylon_ops")
+        database.execute("INSERT INTO _pylon_meta VALUES ('ops_forgotten', ?)", (clock.now_ms(),))
+    await served.start()
+    refused = await push(old, 1)
+    assert (refused["status"], refused["error"]["code"]) == ("rejected", "OPERATION_EXPIRED")
+    await asyncio.sleep(0.005)
+    assert (await push(ids.uuid7(), 3))["status"] == "applied"
+    assert (await push(other, 4))["status"] == "applied"

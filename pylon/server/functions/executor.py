@@ -47,7 +47,10 @@ class Executor:
         self._ids = ids
         self._observer = observer
         self._app_code = AppCode(database, clock, ids)
-        self._preparer = Preparer(self._app_code, definitions, clock, ids, retain_days=retain_days)
+        self._preparer = Preparer(
+            self._app_code, definitions, clock, ids, retain_days=retain_days,
+            forgotten_ms=lambda: database.forgotten_ms,
+        )  # fmt: skip
         #: The session that actions make outgoing requests with; opened by the first action.
         self._http: aiohttp.ClientSession | None = None
 

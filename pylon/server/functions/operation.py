@@ -7,7 +7,7 @@ recorded in it. What does not live here: batches and commits (`storage.writer`),
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pylon import jsonvalue, limits
@@ -49,9 +49,10 @@ class Preparer:
 
     def __init__(
         self, app_code: AppCode, definitions: DefinitionHolder, clock: Clock, ids: IdSource, *,
-        retain_days: int,
+        retain_days: int, forgotten_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self.app_code = app_code
+        self._forgotten_ms = forgotten_ms
         self._memory_ms = (retain_days + limits.OPERATION_EXTRA_DAYS) * _DAY_MS
         self.ids = ids
         self._definitions = definitions
@@ -70,7 +71,10 @@ class Preparer:
             if not is_operation_id(op_id):
                 raise InvalidArgument("an op_id is 1-64 of A-Za-z0-9_.:-", field="op_id")
             minted_ms = uuid7_time_ms(op_id.lower())
-            if minted_ms is not None and minted_ms < self._clock.now_ms() - self._memory_ms:
+            if minted_ms is not None and (
+                minted_ms < self._clock.now_ms() - self._memory_ms
+                or minted_ms <= self._forgotten_ms()
+            ):
                 raise OperationExpired()
         if refusal is not None and (op_id is None or identity.principal is None):
             raise refusal

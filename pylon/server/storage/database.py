@@ -23,6 +23,7 @@ from pylon.server.storage import system_tables
 from pylon.server.storage.change_log import LogRecord, LogTail, read_head, read_rewritten
 from pylon.server.storage.folder import DATABASE_NAME, FolderLock, prepare_folder
 from pylon.server.storage.lineage import Lineage, Witness, meta, set_meta, settle_lineage
+from pylon.server.storage.operations import read_forgotten
 from pylon.server.storage.readers import Readers
 from pylon.server.storage.tables import EntityTable, tables_of
 from pylon.server.storage.transaction import Transaction
@@ -72,6 +73,8 @@ class Database:
         self.horizon = 0
         #: Cursors below it are of before a migration that wrote rows anew.
         self.rewritten = 0
+        #: The memory of operations is complete after this time, Unix ms.
+        self.forgotten_ms = 0
         self.schema = Schema(entities={})
         self._tables: dict[str, EntityTable] = {}
         self._synchronous = synchronous
@@ -255,6 +258,7 @@ class Database:
     def _read_bounds(self, raw: RawConnection) -> None:
         self.head, self.horizon = read_head(raw)
         self.rewritten = read_rewritten(raw)
+        self.forgotten_ms = read_forgotten(raw)
 
     async def _keep_witness(self) -> None:
         written = self.head

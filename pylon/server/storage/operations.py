@@ -12,6 +12,7 @@ from typing import Final
 
 from pylon import jsonvalue
 from pylon.server.storage.transaction import Transaction
+from pylon.sqlite import RawConnection
 
 _FIND: Final = "SELECT content, outcome FROM _pylon_ops WHERE principal = ? AND op_id = ?"
 _FIND_MANY: Final = (
@@ -59,10 +60,48 @@ def record(
     transaction.known_operations[principal, op_id] = (content, outcome)
 
 
-def forget(transaction: Transaction, before_ms: int, at_most: int) -> int:
-    """Forget operations older than `before_ms`; returns how many."""
-    return transaction.execute(
-        "DELETE FROM _pylon_ops WHERE (principal, op_id) IN"
-        " (SELECT principal, op_id FROM _pylon_ops WHERE at < ? LIMIT ?)",
-        (before_ms, at_most),
+#: (principal, op id, at).
+Remembered = tuple[str, str, int]
+
+
+def find_oldest(
+    connection: RawConnection, before_ms: int, keep: int, at_most: int
+) -> list[Remembered]:
+    """Return operations that may be forgotten: older than `before_ms`, or beyond the newest `keep`.
+
+    Reads the whole memory: on a reader's thread, never on the loop.
+    """
+    (count,) = connection.execute("SELECT count(*) FROM _pylon_ops").fetchone()
+    if count > keep:
+        return connection.execute(
+            "SELECT principal, op_id, at FROM _pylon_ops ORDER BY at LIMIT ?",
+            (min(count - keep, at_most),),
+        ).fetchall()
+    return connection.execute(
+        "SELECT principal, op_id, at FROM _pylon_ops WHERE at < ? LIMIT ?", (before_ms, at_most)
+    ).fetchall()
+
+
+def forget(transaction: Transaction, oldest: list[Remembered]) -> int:
+    """Forget operations; returns the time of the newest that was ever forgotten, Unix ms.
+
+    It is stored: an id from before then is refused, whatever the clock says later, because nobody
+    can know any more whether its operation was carried out (I14, I42).
+    """
+    for principal, op_id, _ in oldest:
+        transaction.execute(
+            "DELETE FROM _pylon_ops WHERE principal = ? AND op_id = ?", (principal, op_id)
+        )
+    newest = max(read_forgotten(transaction.connection), *(at for _, _, at in oldest))
+    transaction.execute(
+        "INSERT INTO _pylon_meta VALUES ('ops_forgotten', ?) ON CONFLICT (key) DO UPDATE SET"
+        " value = excluded.value",
+        (newest,),
     )
+    return newest
+
+
+def read_forgotten(connection: RawConnection) -> int:
+    """Return the time of the newest operation that was forgotten, Unix ms; 0 for none."""
+    row = connection.execute("SELECT value FROM _pylon_meta WHERE key = 'ops_forgotten'").fetchone()
+    return 0 if row is None else int(row[0])

@@ -19,6 +19,10 @@ _log = logging.getLogger("pylon.storage")
 _DAY_MS = 86_400_000
 _PAUSE_SECONDS = 60.0
 _ROWS_AT_ONCE = 500
+#: The memory of operations is read through for old ones this often, so many are noted at once.
+_LOOK_EVERY_SECONDS = 3_600.0
+_LOOK_SECONDS = 120.0
+_FOUND_AT_ONCE = 50_000
 
 
 class Trimmer:
@@ -29,6 +33,8 @@ class Trimmer:
         self._keep_changes = keep_changes
         self._keep_days = keep_days
         self._task: asyncio.Task[None] | None = None
+        self._oldest: list[operations.Remembered] = []
+        self._look_at = 0.0
 
     def start(self) -> None:
         """Start to trim; owned by this object until `stop()`."""
@@ -53,11 +59,29 @@ class Trimmer:
         keep_after = self._keep_after(self._keep_days)
         trimmed = await self._trim(self._keep_changes, keep_after)
         # An id must outlive every cursor that could lead to its operation again.
-        before = keep_after - limits.OPERATION_EXTRA_DAYS * _DAY_MS
-        forgotten = await self._database.writer.submit(
-            lambda transaction: operations.forget(transaction, before, _ROWS_AT_ONCE)
+        has_forgotten = await self._forget(keep_after - limits.OPERATION_EXTRA_DAYS * _DAY_MS)
+        return trimmed.deleted > 0 or has_forgotten
+
+    async def _forget(self, before_ms: int) -> bool:
+        database = self._database
+        if not self._oldest:
+            if database.clock.monotonic() < self._look_at:
+                return False
+            self._oldest = await database.readers.run(
+                lambda reader: operations.find_oldest(
+                    reader.raw, before_ms, limits.OPERATIONS_MAX, _FOUND_AT_ONCE
+                ),
+                timeout_s=_LOOK_SECONDS,
+            )
+            if not self._oldest:
+                self._look_at = database.clock.monotonic() + _LOOK_EVERY_SECONDS
+                return False
+        some, self._oldest = self._oldest[:_ROWS_AT_ONCE], self._oldest[_ROWS_AT_ONCE:]
+        done = await database.writer.submit(
+            lambda transaction: operations.forget(transaction, some)
         )
-        return trimmed.deleted > 0 or forgotten.value > 0
+        database.forgotten_ms = done.value
+        return True
 
     async def trim(self, keep_changes: int | None, keep_days: float | None) -> int:
         """Trim the log at once, by other bounds if given; returns how many records went.

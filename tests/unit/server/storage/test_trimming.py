@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pylon import limits
 from pylon.errors import ResyncRequired
 from pylon.ids import IdSource
 from pylon.schema.model import Entity, Field, FieldKind, Schema
+from pylon.server.storage import change_log, operations
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
@@ -176,3 +178,67 @@ async def test_the_edge_of_the_count_is_exact(opened: Any, keep: int) -> None:
         with pytest.raises(ResyncRequired) as caught:
             read_page(reader, view, database.cursor(seq), database.epoch, 1000, "")
         assert caught.value.details["reason"] == reason
+
+
+async def _remember(database: Database, *op_ids: str) -> None:
+    for op_id in op_ids:
+        await database.writer.submit(
+            lambda tx, op_id=op_id: operations.record(tx, "ada", op_id, b"c", "{}")
+        )
+
+
+def _remembered(database: Database) -> list[str]:
+    rows = database.readers.inline.rows("SELECT op_id FROM _pylon_ops ORDER BY at, op_id")
+    return [op_id for (op_id,) in rows]
+
+
+async def test_operations_outlive_the_log_by_two_weeks(opened: Any) -> None:
+    """Older ones are forgotten, and how far memory reaches back is remembered."""
+    database, calendar = opened
+    await _remember(database, "a", "b")
+    first = calendar.now
+    calendar.now += DAY_MS
+    await _remember(database, "c")
+    trimmer = Trimmer(database, keep_changes=0, keep_days=3)
+    calendar.now = first + 17 * DAY_MS
+    while await trimmer.step():
+        pass
+    assert (_remembered(database), database.forgotten_ms) == (["a", "b", "c"], 0)
+    calendar.now += 3_600_000
+    while await trimmer.step():
+        pass
+    assert (_remembered(database), database.forgotten_ms) == (["c"], first)
+
+
+async def test_memory_never_claims_to_reach_further_back_than_it_does(opened: Any) -> None:
+    """A clock that jumped years ahead and came back leaves no hole that looks like memory (I14)."""
+    database, calendar = opened
+    await _remember(database, "a", "b")
+    then = calendar.now
+    calendar.now += 10 * 365 * DAY_MS
+    trimmer = Trimmer(database, keep_changes=0, keep_days=3)
+    while await trimmer.step():
+        pass
+    calendar.now = then + 1_000
+    await _remember(database, "c")
+    assert (_remembered(database), database.forgotten_ms) == (["c"], then)
+    head, horizon = await database.run_on_writer(change_log.read_head)
+    assert (head, horizon) == (database.head, database.horizon)
+    assert await database.run_on_writer(operations.read_forgotten) == then
+
+
+@pytest.mark.parametrize("keep", [4, 5, 6])
+async def test_the_memory_of_operations_has_a_bound(
+    opened: Any, keep: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it the oldest are forgotten, however young they are."""
+    database, calendar = opened
+    monkeypatch.setattr(limits, "OPERATIONS_MAX", keep)
+    for n in range(5):
+        await _remember(database, f"op{n}")
+        calendar.now += 1
+    trimmer = Trimmer(database, keep_changes=100, keep_days=30)
+    while await trimmer.step():
+        pass
+    assert len(_remembered(database)) == min(keep, 5)
+    assert _remembered(database)[-1] == "op4"
