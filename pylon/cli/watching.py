@@ -53,6 +53,7 @@ def tail(
             print_line(
                 f"{change['at'][11:23]}  {change['seq']:>8}  {change['kind']:<6}  "
                 f"{change['entity']:<16}  {change['row_id']}  {change['user'] or 'system'}"
+                f"  {change['effect']}"
             )
 
     async def follow(admin: AdminClient) -> None:

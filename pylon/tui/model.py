@@ -195,7 +195,8 @@ def matches_change(change: dict[str, Any], terms: str) -> bool:
         return True
     names = {"entity": "entity", "user": "user", "kind": "kind", "id": "row_id", "cause": "cause"}
     whole = " ".join(
-        str(change.get(name) or "") for name in ("entity", "row_id", "kind", "user", "cause")
+        str(change.get(name) or "")
+        for name in ("entity", "row_id", "kind", "user", "cause", "effect")
     ).lower()
 
     def found(word: str) -> bool:

@@ -19,6 +19,11 @@ from pylon.tui.dashboard import Dashboard
 _SIZE = (100, 26)
 _START_MS = 1_795_521_600_000
 _PEOPLE = ("ada@example.com", "grace@example.com", "linus@example.com")
+_TALK = (
+    "morning! who broke the build?", "not me, I was asleep", "it was the cache again",
+    "shall we ship on Friday?", "never on a Friday", "the numbers look good, though",
+    "coffee first", "I can see your edit already", "no refresh needed",
+)  # fmt: skip
 _FONT_FACES = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 _COMMENTS = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 
@@ -47,7 +52,17 @@ def _change(n: int) -> dict[str, Any]:
         "entity": entity, "row_id": f"01a20e1a-b7{n:02x}-7000-a966-4d707e87{n * 37 % 256:02x}ad",
         "kind": kinds.get(n, "update" if entity == "ReadMark" else "insert"),
         "user": _PEOPLE[n % 3], "cause": "ws", "operation_id": None,
+        "effect": _effect(n, entity),
     }  # fmt: skip
+
+
+def _effect(n: int, entity: str) -> str:
+    if entity == "Channel":
+        return f'name: "{"general" if n == 1 else "shipping"}"'
+    if entity == "ReadMark":
+        return f'readAt: "…T11:59:{n:02}.000Z" → "…T12:00:{n:02}.000Z"'
+    said = _TALK[n % len(_TALK)]
+    return f'body: "{said}" → "{said}!"' if n == 17 else f'body: "{said}"'
 
 
 def _status(*, writes: int) -> dict[str, Any]:

@@ -22,7 +22,8 @@ _STATES = {
 
 CHANGES = (
     Column("TIME", 12, 72), Column("SEQ", 8, right=True), Column("KIND", 8), Column("ENTITY", 12),
-    Column("USER", 18, 66), Column("CAUSE", 10, 110), Column("ROW", 36, keeps_end=True),
+    Column("USER", 18, 66), Column("CAUSE", 10, 130), Column("ROW", 9, 110, keeps_end=True),
+    Column("WHAT", 36),
 )  # fmt: skip
 CLIENTS = (
     Column("STATE", 14), Column("USER", 20), Column("CURSOR", 9, 100, right=True),
@@ -61,7 +62,7 @@ def change_line(change: dict[str, Any], width: int) -> Line:
             (clock_time(change["at"]), "quiet"), (change["seq"], "quiet"),
             _KINDS.get(change["kind"], (change["kind"], "plain")), (change["entity"], "strong"),
             (change["user"] or "system", "plain"), (change["cause"], "quiet"),
-            (change["row_id"], "quiet"),
+            (change["row_id"], "quiet"), (change["effect"], "plain"),
         ),
         width,
     )  # fmt: skip

@@ -63,7 +63,8 @@ def change(seq: int, **changed: Any) -> dict[str, Any]:
     return {
         "seq": seq, "tx": seq, "at": AT, "entity": "Message", "row_id": f"row-{seq}",
         "kind": "insert", "user": "ada@example.com", "cause": "ws", "operation_id": None,
-        **changed,
+        # Rows here say their own name, so that tests find them in the list.
+        "effect": changed.get("row_id", f"row-{seq}"), **changed,
     }  # fmt: skip
 
 

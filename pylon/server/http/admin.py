@@ -17,9 +17,11 @@ from pylon import jsonvalue
 from pylon.clock import iso_ms
 from pylon.errors import ForbiddenOrigin, InvalidArgument, NotFound, Unauthenticated
 from pylon.identity import SYSTEM, Identity, IdentityKind
+from pylon.schema.model import Schema
 from pylon.schema.wire import image_text
 from pylon.server.auth import people
 from pylon.server.config import origin_of
+from pylon.server.http.effect import effect_words
 from pylon.server.http.exchange import Exchange, integer, json_text, json_value, token_of
 from pylon.server.http.services import Services
 from pylon.server.http.static import tell_pages_to_reload
@@ -104,13 +106,15 @@ def _memory_mb() -> float:
     return round(psutil.Process().memory_info().rss / 1_048_576, 1)
 
 
-def change_of(record: LogRecord, emails: dict[str, str]) -> dict[str, Any]:
-    """Return a log record as the tail shows it: without images."""
+def change_of(record: LogRecord, emails: dict[str, str], schema: Schema) -> dict[str, Any]:
+    """Return a log record as the tail shows it: without images, but in a few words."""
+    entity = schema.entities.get(record.entity)
     return {
         "seq": record.seq, "tx": record.tx, "at": iso_ms(record.at_ms), "entity": record.entity,
         "row_id": record.row_id, "kind": record.kind,
         "user": emails.get(record.actor or "", record.actor), "cause": record.cause,
         "operation_id": record.operation_id,
+        "effect": "" if entity is None else effect_words(entity, record),
     }  # fmt: skip
 
 
@@ -138,9 +142,8 @@ async def log(exchange: Exchange) -> web.StreamResponse:
     else:
         records = change_log.read_after(raw, after, limit, schema)
     emails = emails_of(services)
-    return json_value(
-        {"changes": [change_of(one, emails) for one in records], "head": services.database.head}
-    )
+    changes = [change_of(one, emails, schema) for one in records]
+    return json_value({"changes": changes, "head": services.database.head})
 
 
 async def log_entry(exchange: Exchange) -> web.StreamResponse:
@@ -152,7 +155,7 @@ async def log_entry(exchange: Exchange) -> web.StreamResponse:
     if record is None:
         raise NotFound()
     entity = schema.entities.get(record.entity)
-    shown = change_of(record, emails_of(services))
+    shown = change_of(record, emails_of(services), schema)
     for name, image in (("before", record.before), ("after", record.after)):
         shown[name] = (
             None

@@ -130,7 +130,8 @@ class _Feed:
     async def _send_changes(self, records: list[LogRecord], dropped: int) -> None:
         if any(one.actor is not None and one.actor not in self._emails for one in records):
             self._emails = emails_of(self._services)
-        changes = [change_of(one, self._emails) for one in records]
+        schema = self._services.database.schema
+        changes = [change_of(one, self._emails, schema) for one in records]
         await self._send({"type": "changes", "changes": changes, "dropped": dropped})
 
     async def _send_others(self, name: str, values: list[Any]) -> None:
