@@ -14,7 +14,10 @@ import os
 import signal
 import sys
 import threading
+import traceback
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from pylon import paths, sqlite
 from pylon.errors import LoadFailed, PylonError
@@ -50,20 +53,29 @@ def main(arguments: list[str] | None = None) -> int:
     descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, file=descriptor, all_threads=True)
+    code = 1
     try:
         code = _run(RuntimeProcess(config, given))
+    except Exception:  # noqa: BLE001 -- the process must end, whatever it was
+        _print(sys.stderr, traceback.format_exc())
     finally:
         os.close(descriptor)
     _end_threads(code)
     return code
 
 
+def _print(stream: TextIO, text: str) -> None:
+    """Print where anybody reads it: whoever started us may be gone, and that ends nothing."""
+    with suppress(OSError):
+        stream.write(text)
+        stream.flush()
+
+
 def _end_threads(code: int) -> None:
     """End the process although a thread, of the app perhaps, would keep it alive."""
     left = [one.name for one in threading.enumerate() if not one.daemon]
     if len(left) > 1:
-        sys.stderr.write(f"warning runtime.threads_left {', '.join(left[1:])}\n")
-        sys.stderr.flush()
+        _print(sys.stderr, f"warning runtime.threads_left {', '.join(left[1:])}\n")
         os._exit(code)
 
 
@@ -111,8 +123,7 @@ class RuntimeProcess:
         _calm_collector()
         sys.setswitchinterval(_SWITCH_SECONDS)
         host = runtime.config["server.host"]
-        sys.stdout.write(f"listening on http://{host}:{port}\n")
-        sys.stdout.flush()
+        _print(sys.stdout, f"listening on http://{host}:{port}\n")
         await runtime.wait()
         await runtime.stop()
         await _end_tasks()
@@ -135,8 +146,7 @@ async def _end_tasks() -> None:
     _, stubborn = await asyncio.wait(left, timeout=_TASKS_SECONDS)
     if stubborn:
         names = ", ".join(sorted(task.get_name() for task in stubborn))
-        sys.stderr.write(f"warning runtime.tasks_left {names}\n")
-        sys.stderr.flush()
+        _print(sys.stderr, f"warning runtime.tasks_left {names}\n")
         os._exit(0)
 
 

@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -325,6 +326,7 @@ async def _unlink(path: Path) -> None:
 
 def report_failure(error: PylonError) -> None:
     """Print why the runtime could not start, as one short paragraph."""
-    sys.stderr.write(f"pylon: {error.message}\n")
-    if error.hint:
-        sys.stderr.write(f"  {error.hint}\n")
+    with suppress(OSError):  # nobody reads any more: whoever started us is gone
+        sys.stderr.write(f"pylon: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"  {error.hint}\n")

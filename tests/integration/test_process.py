@@ -303,3 +303,27 @@ async def test_no_code_of_the_app_keeps_a_runtime_from_stopping(serve: Serve) ->
     assert "Traceback" not in served.output
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await waiting
+
+
+@pytest.mark.parametrize("app", [TINY, "def broken(:\n"], ids=["good", "broken"])
+async def test_a_runtime_whose_starter_dies_before_it_listens_ends(
+    tmp_path: Path, app: str
+) -> None:
+    """Nobody reads what it prints and nobody holds its input: it stops, threads and all (I100)."""
+    (tmp_path / "app.py").write_text(app)
+    unread, printed = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pylon.server", "--project", str(tmp_path), "--port", "0",
+        env={**os.environ, "PYLON_STATE_DIR": str(tmp_path / "state")},
+        stdin=asyncio.subprocess.PIPE, stdout=printed, stderr=printed,
+    )  # fmt: skip
+    os.close(printed)
+    os.close(unread)
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
