@@ -23,7 +23,7 @@ from pylon import limits, paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import Clock
 from pylon.errors import AddressInUse
-from pylon.supervisor.lifecycle import Command, Event, Lifecycle, ProcessState
+from pylon.supervisor.lifecycle import EXIT_FAILED, Command, Event, Lifecycle, ProcessState
 from pylon.supervisor.process import RuntimeProcess
 
 _HEARTBEAT_SECONDS = 0.5
@@ -202,7 +202,11 @@ class Supervisor:
             on_line=self._line, on_exit=self._exited,
         )  # fmt: skip
         self._said = ""
-        await self._process.spawn()
+        try:
+            await self._process.spawn()
+        except OSError as error:  # no memory, no descriptors, no place for its log
+            said = f"it could not be started: {error}"
+            await self._step(Event.EXITED, exit_code=EXIT_FAILED, said=said)
 
     async def _dump_stacks(self) -> None:
         if self._process is None or not hasattr(signal, "SIGUSR1"):
