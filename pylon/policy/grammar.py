@@ -225,7 +225,8 @@ def _number(text: str, at: int) -> int | float:
         if not math.isfinite(value):
             raise GrammarError("the number is no finite double", at)
         return value
-    if len(text) > limits.JSON_INTEGER_DIGITS_MAX + 1:
+    is_short = len(text) <= limits.JSON_INTEGER_DIGITS_MAX + 1
+    if not is_short or not -(2**63) <= int(text) < 2**63:
         raise GrammarError("the number does not fit into 64 bits", at)
     return int(text)
 

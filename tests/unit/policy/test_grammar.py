@@ -183,6 +183,8 @@ def test_lines_and_comments() -> None:
         ("'\ud800'", "surrogates", 0),
         ("1e400", "no finite double", 0),
         ("1" * 5000, "64 bits", 0),
+        ("1 < 9223372036854775808", "64 bits", 4),
+        ("-99999999999999999999 == 1", "64 bits", 0),
     ],
 )
 def test_mistakes_are_seen_where_they_are(text: str, message: str, at: int) -> None:
