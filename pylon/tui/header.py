@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from pylon.printable import clean
 from pylon.tui.model import DashboardState
+from pylon.tui.muted import muted_style
 
 _GLYPHS = {
     "running": ("●", "good"), "starting": ("◔", "warn"), "stopping": ("◑", "warn"),
@@ -24,14 +25,13 @@ class HeaderLine(Static):
     """One line, never wrapped; what matters most stands first."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "header--plain", "header--quiet", "header--good", "header--bad", "header--warn",
+        "header--plain", "header--good", "header--bad", "header--warn",
         "header--strong", "header--alarm", "header--loud",
     }  # fmt: skip
     # Colours of the theme and none by name: without colour, dark red on dark grey is nothing.
     DEFAULT_CSS = """
     HeaderLine { height: 1; width: 100%; background: $panel; color: $foreground;
         text-wrap: nowrap; text-overflow: ellipsis; }
-    HeaderLine > .header--quiet { color: $text-muted; }
     HeaderLine > .header--good { color: $text-success; }
     HeaderLine > .header--bad { color: $text-error; text-style: bold; }
     HeaderLine > .header--warn { color: $text-warning; text-style: bold; }
@@ -59,6 +59,8 @@ class HeaderLine(Static):
         self.update(text)
 
     def _style(self, name: str) -> Style:
+        if name == "quiet":
+            return muted_style(self)
         return self.get_component_rich_style(f"header--{name}", partial=True)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.color import Color
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 
@@ -497,3 +498,28 @@ async def test_what_is_wrong_is_copied_and_scrolled() -> None:
         assert "app.py:39:1" in app.clipboard
         await pilot.press("n", "end")
         await until(app, lambda text: "mistake 39" in text)
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "nord"])
+async def test_what_is_quiet_steps_back_in_every_theme(theme: str) -> None:
+    """Times stand out less from the ground than names, and can still be read."""
+    async with opened() as (app, admin, pilot):
+        app.theme = theme
+        admin.say(status(head=3), changes(change(1), change(2), change(3)))
+        await until(app, lambda text: "row-1" in text)
+        await pilot.pause()
+        line = next(strip for strip in app.screen._compositor.render_strips()
+                    if "row-1" in "".join(one.text for one in strip))  # fmt: skip
+
+        def contrast(words: str) -> float:
+            found = next(one for one in line if words in one.text)
+            assert found.style is not None
+            colour, ground = found.style.color, found.style.bgcolor
+            assert colour is not None
+            assert ground is not None
+            return abs(
+                Color.from_rich_color(colour).brightness - Color.from_rich_color(ground).brightness
+            )
+
+        assert 0.2 < contrast("12:00:00") < contrast("ada@example.com")
+        assert contrast("12:00:00") < contrast("Message")

@@ -20,6 +20,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from pylon.tui.muted import muted_style
+
 _WHEEL_LINES = 3
 #: (text, style name) pieces of one line; a style name is one of the component classes.
 Line = Sequence[tuple[str, str]]
@@ -29,20 +31,19 @@ class LineList(ScrollView, can_focus=True):
     """Rows of data, one line each, with a cursor; follows its end until the cursor leaves it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "line--plain", "line--quiet", "line--good", "line--bad", "line--warn", "line--strong",
+        "line--plain", "line--good", "line--bad", "line--warn", "line--strong",
         "line--accent", "line--cursor", "line--head",
     }  # fmt: skip
     DEFAULT_CSS = """
     LineList { background: $surface; color: $foreground; overflow-x: hidden;
         scrollbar-size-vertical: 1; }
     LineList > .line--plain { color: $foreground; }
-    LineList > .line--quiet { color: $text-muted; }
     LineList > .line--good { color: $text-success; }
     LineList > .line--bad { color: $text-error; }
     LineList > .line--warn { color: $text-warning; }
     LineList > .line--accent { color: $text-accent; }
     LineList > .line--strong { color: $foreground; text-style: bold; }
-    LineList > .line--head { color: $text-muted; text-style: bold; }
+    LineList > .line--head { text-style: bold; }
     LineList > .line--cursor { background: $primary 30%; text-style: bold; }
     LineList:focus > .line--cursor { background: $primary 60%; }
     """
@@ -165,14 +166,19 @@ class LineList(ScrollView, can_focus=True):
     def _strip(self, line: Line, width: int, over: str | None) -> Strip:
         base = self.rich_style
         extra = self.get_component_rich_style(over, partial=True) if over else Style.null()
+        # On the cursor's own colour what steps back would be hard to read.
+        quiet = "plain" if over == "line--cursor" else "quiet"
         segments = [
-            Segment(
-                text, base + self.get_component_rich_style(f"line--{name}", partial=True) + extra
-            )
+            Segment(text, base + self._style(quiet if name == "quiet" else name) + extra)
             for text, name in line
         ]
         strip = Strip(segments)
         return strip.adjust_cell_length(width, base + extra)
+
+    def _style(self, name: str) -> Style:
+        if name in ("quiet", "head"):
+            return muted_style(self)
+        return self.get_component_rich_style(f"line--{name}", partial=True)
 
     # --- moving
 
