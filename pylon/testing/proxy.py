@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final
 
 _CHUNK_BYTES: Final = 65_536
+_FAREWELL_SECONDS: Final = 5.0
 #: SO_LINGER of zero seconds: closing is a reset.
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -116,9 +117,9 @@ class Proxy:
         self._server.close()
         for passage in self.passages:
             passage.end(reset=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._flows.set()
+        if self._tasks:  # each ends with its passage
+            await asyncio.wait(self._tasks, timeout=_FAREWELL_SECONDS)
         await self._server.wait_closed()
 
     @property
