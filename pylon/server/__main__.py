@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -50,12 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         report_failure(error)
         return EXIT_APP_MISTAKES
     stacks = paths.stacks_path(project)
-    descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    # Not emptied before the folder is ours: another runtime's may be in it.
+    descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, file=descriptor, all_threads=True)
     code = 1
     try:
-        code = _run(RuntimeProcess(config, given))
+        code = _run(RuntimeProcess(config, given, lambda: os.ftruncate(descriptor, 0)))
     except Exception:  # noqa: BLE001 -- the process must end, whatever it was
         _print(sys.stderr, traceback.format_exc())
     finally:
@@ -94,9 +96,12 @@ def _parser() -> argparse.ArgumentParser:
 class RuntimeProcess:
     """The coroutine of a runtime process, and its signals."""
 
-    def __init__(self, config: ServerConfig, given: argparse.Namespace) -> None:
+    def __init__(
+        self, config: ServerConfig, given: argparse.Namespace, forget_stacks: Callable[[], None]
+    ) -> None:
         self._config = config
         self._given = given
+        self._forget_stacks = forget_stacks
 
     async def __call__(self) -> int:
         """Start, wait, stop."""
@@ -118,6 +123,7 @@ class RuntimeProcess:
         except (OSError, sqlite.Error) as error:
             report_failure(_not_started(error))
             return 1
+        self._forget_stacks()
         if not self._given.detach:
             _watch_parent(loop, runtime)
         _calm_collector()

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from pylon.client.admin import AdminClient
-from pylon.testing.served import DidNotStart
+from pylon.testing.served import DidNotStart, ServedProject
 from tests.conftest import Serve
 from tests.integration.apps import NOTES
 
@@ -65,6 +65,56 @@ async def test_no_code_of_the_app_runs_for_a_second_owner(serve: Serve) -> None:
     with pytest.raises(DidNotStart) as caught:
         await second.start()
     assert "the app was loaded" not in str(caught.value)
+
+
+def _files(served: ServedProject) -> dict[str, tuple[bytes, int, int]]:
+    """Return content, time of change and mode of every file of a project and of its runtime."""
+    found = {}
+    for folder in (served.project / ".pylon", served.state):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                about = path.stat()
+                found[str(path)] = (path.read_bytes(), about.st_mtime_ns, about.st_mode)
+    return found
+
+
+async def test_a_second_owner_changes_no_byte(serve: Serve) -> None:
+    """Its start fails, and everything lies as it lay (I9)."""
+    served = await serve(TINY)
+    ada = await served.login("ada@example.com")
+    await ada.insert("Thing", name="x")
+    os.kill(served.pid, signal.SIGUSR1)  # the owner's stacks are there to be harmed
+    await asyncio.sleep(1.5)  # and its witness is written
+    before = _files(served)
+    for mode in ("dev", "serve"):
+        second = type(served)(served.project, served.state, mode=mode)
+        with pytest.raises(DidNotStart):
+            await second.start()
+    assert _files(served) == before
+    os.kill(served.pid, signal.SIGSTOP)
+    try:
+        third = type(served)(served.project, served.state)
+        with pytest.raises(DidNotStart):
+            await third.start()
+    finally:
+        os.kill(served.pid, signal.SIGCONT)
+    assert _files(served) == before, "also while the owner is stopped"
+
+
+async def test_of_many_that_start_at_once_one_owns(serve: Serve) -> None:
+    """Over a folder that is not there yet, and over one that was killed."""
+    served = await serve(TINY, is_started=False)
+    for _ in range(3):
+        racing = [type(served)(served.project, served.state) for _ in range(5)]
+        results = await asyncio.gather(*(one.start() for one in racing), return_exceptions=True)
+        owners = [one for one in results if isinstance(one, ServedProject)]
+        refused = [one for one in results if isinstance(one, DidNotStart)]
+        assert (len(owners), len(refused)) == (1, 4), results
+        assert all("in use by another runtime" in str(one) for one in refused)
+        assert (await owners[0].anonymous().get("/api/health")).status == 200
+        await owners[0].stop(signal.SIGKILL)
+        for one in racing:
+            await one.close()
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
