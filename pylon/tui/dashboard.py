@@ -23,9 +23,10 @@ from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
 from pylon.tui.copying import copies, differences, pretty, readable
-from pylon.tui.dialogs import Details, Menu, Prompt, Question
+from pylon.tui.dialogs import Details, Menu, Prompt
 from pylon.tui.header import HeaderLine
 from pylon.tui.keys import BINDINGS, PANES, help_text, key_name
+from pylon.tui.leaving import Leaving
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import (
     AppsPane,
@@ -77,7 +78,7 @@ class Dashboard(App[int]):
         self._admin = admin
         self._supervisor = supervisor
         self._is_paused = False
-        self._is_leaving = False
+        self.leaving = Leaving(self, admin, supervisor)
         if supervisor is not None:
             self.state.project_name = supervisor.project.name
             supervisor.listen(self.take_event)
@@ -106,7 +107,7 @@ class Dashboard(App[int]):
         self._focus_list()
 
     async def _read_stream(self) -> None:
-        while not self._is_leaving:
+        while not self.leaving.is_under_way:
             try:
                 async for message in self._admin.stream():
                     self.state.fold(message, self.clock.monotonic())
@@ -243,26 +244,6 @@ class Dashboard(App[int]):
         self.state.clear_trouble()
         await self._supervisor.restart("asked for in the dashboard")
 
-    def action_stop_runtime(self) -> None:
-        """Stop a runtime that was started elsewhere, and leave."""
-        if self._supervisor is not None:
-            self.run_worker(self.action_leave(), name="leave")
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(self._stop_elsewhere(), name="stop")
-
-        self.push_screen(Question(f"Stop the runtime of {self.state.app_name} and quit?"), answered)
-
-    async def _stop_elsewhere(self) -> None:
-        try:
-            await self._admin.post("admin/shutdown", {})
-        except AdminError as error:
-            say(self, error.message, is_bad=True)
-            return
-        self.exit(0)
-
     def action_nothing(self) -> None:
         """Take a key that means something elsewhere only."""
 
@@ -299,7 +280,7 @@ class Dashboard(App[int]):
         row, pane = event.row, self.pane.id
         if pane == "apps":
             self.next_project = Path(row["path"])
-            await self.action_leave()
+            self.action_leave()
             return
         if pane == "log":
             try:
@@ -356,34 +337,10 @@ class Dashboard(App[int]):
 
     # --- leaving
 
-    async def action_leave(self) -> None:
-        """Leave; a runtime of our own is stopped first, with its progress shown."""
-        if self._is_leaving:
-            return
-        if self._supervisor is None or self._supervisor.detach:
-            self._is_leaving = True
-            self.exit(0)
-            return
+    def action_leave(self) -> None:
+        """Leave; a runtime of our own is stopped first."""
+        self.leaving.ask()
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(self._stop_and_leave(), name="leave")
-            else:
-                self.next_project = None
-
-        clients = self.state.status.get("clients", 0)
-        if clients:
-            noun = "client is" if clients == 1 else "clients are"
-            self.push_screen(
-                Question(f"Stop {self.state.app_name} and quit? {clients} {noun} connected."),
-                answered,
-            )
-        else:
-            answered(yes=True)
-
-    async def _stop_and_leave(self) -> None:
-        self._is_leaving = True
-        say(self, "stopping the runtime …", seconds=10)
-        assert self._supervisor is not None
-        await self._supervisor.stop()
-        self.exit(0)
+    def action_stop_runtime(self) -> None:
+        """Stop a runtime that was started elsewhere, and leave."""
+        self.leaving.ask_to_stop_elsewhere()

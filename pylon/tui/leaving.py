@@ -1,0 +1,76 @@
+"""How the dashboard is left: what becomes of the runtime, and what is asked before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pylon.client.admin import AdminClient, AdminError
+from pylon.supervisor.supervisor import Supervisor
+from pylon.tui.dialogs import Question
+from pylon.tui.saying import say
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+
+class Leaving:
+    """The way out of one dashboard."""
+
+    def __init__(self, app: Dashboard, admin: AdminClient, supervisor: Supervisor | None) -> None:
+        self._app = app
+        self._admin = admin
+        self._supervisor = supervisor
+        self.is_under_way = False
+
+    def ask(self) -> None:
+        """Leave; a runtime of our own is stopped first, after a question where it is in use."""
+        app = self._app
+        if self.is_under_way:
+            return
+        if self._supervisor is None or self._supervisor.detach:
+            self.is_under_way = True
+            app.exit(0)
+            return
+        clients = app.state.status.get("clients", 0)
+        if not clients:
+            self._begin(yes=True)
+            return
+        noun = "client is" if clients == 1 else "clients are"
+        app.push_screen(
+            Question(f"Stop {app.state.app_name} and quit? {clients} {noun} connected."),
+            lambda yes: self._begin(yes=bool(yes)),
+        )
+
+    def _begin(self, *, yes: bool) -> None:
+        if yes:
+            self._app.run_worker(self._stop_and_leave(), name="leave")
+        else:
+            self._app.next_project = None
+
+    async def _stop_and_leave(self) -> None:
+        self.is_under_way = True
+        say(self._app, "stopping the runtime …", seconds=10)
+        assert self._supervisor is not None
+        await self._supervisor.stop()
+        self._app.exit(0)
+
+    def ask_to_stop_elsewhere(self) -> None:
+        """Stop a runtime that was started elsewhere, after a question, and leave."""
+        app = self._app
+        if self._supervisor is not None:
+            self._begin(yes=True)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                app.run_worker(self._stop_elsewhere(), name="stop")
+
+        app.push_screen(Question(f"Stop the runtime of {app.state.app_name} and quit?"), answered)
+
+    async def _stop_elsewhere(self) -> None:
+        try:
+            await self._admin.post("admin/shutdown", {})
+        except AdminError as error:
+            say(self._app, error.message, is_bad=True)
+            return
+        self._app.exit(0)
