@@ -106,7 +106,7 @@ SABOTAGES: Final = (
                  "                self._hold(connection, asked)\n",
                  "                connection.subscriber.log_sent(frames.head, more=False)\n"),
         ),
-        "tests/unit/server/sync/test_rules.py::test_rule_22_the_cursor_is_what_was_handed_over",
+        "tests/integration/test_sync_socket.py::test_a_slow_reader_is_bounded_and_misses_nothing",
     ),
     Sabotage(
         "7", "cursor stored in its own IndexedDB transaction before the rows",
