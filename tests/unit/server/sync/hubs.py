@@ -114,6 +114,10 @@ class Sessions:
         """Return who a user is now."""
         return self.now.get(user_id)
 
+    def oldest_cursor(self, identity: Identity) -> int:
+        """Let every cursor go on: no role was ever changed."""
+        return 0
+
 
 class Peer:
     """One connection as its client has it: what came, and a replica by the letter."""
