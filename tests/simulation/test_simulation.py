@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,30 +97,37 @@ def test_rows_sent_without_asking_the_policy_are_seen(
     assert _finds(bench, "no row on the wire that the policy denies")
 
 
+def _tell(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any, str], str]) -> None:
+    """Have every live change told otherwise."""
+    real = projection.text_of
+
+    def spoiled(record: Any, kind: str, **members: Any) -> str:
+        return spoil(record, real(record, kind, **members))
+
+    for module in ("projection", "subscription_index"):
+        monkeypatch.setattr(f"pylon.server.sync.{module}.text_of", spoiled)
+
+
 def test_private_fields_on_the_wire_are_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that only private fields hold is found in any byte to a client."""
-    real = projection.project
 
-    def open_hearted(record: Any, *, is_newest: bool, judge: Any) -> str | None:
-        text = real(record, is_newest=is_newest, judge=judge)
+    def spoil(record: Any, text: str) -> str:
         secret = (record.after or {}).get("hidden")
-        return text.replace('"row":{', f'"row":{{"hidden":"{secret}",') if text and secret else text
+        return text.replace('"row":{', f'"row":{{"hidden":"{secret}",') if secret else text
 
-    monkeypatch.setattr("pylon.server.sync.view.project", open_hearted)
+    _tell(monkeypatch, spoil)
     assert _finds(bench, "no private field on the wire")
 
 
 def test_rows_that_left_the_view_and_stay_are_seen(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that does not say that a row went out of view is found out."""
-    real = projection.project
+    """A server that does not say which row went out of view is found out."""
 
-    def forgetful(record: Any, *, is_newest: bool, judge: Any) -> str | None:
-        text = real(record, is_newest=is_newest, judge=judge)
-        return None if text is not None and '"cause":"hidden"' in text else text
+    def spoil(record: Any, text: str) -> str:
+        return text.replace(record.row_id, "nobody") if '"cause":"hidden"' in text else text
 
-    monkeypatch.setattr("pylon.server.sync.view.project", forgetful)
+    _tell(monkeypatch, spoil)
     assert _finds(bench, "a replica is what its caller sees at its cursor")
 
 

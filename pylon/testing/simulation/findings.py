@@ -15,6 +15,9 @@ class Finding(AssertionError):
         self.promise = promise
         self.message = message
 
+    def __reduce__(self) -> tuple[type[Finding], tuple[str, str]]:
+        return Finding, (self.promise, self.message)  # it travels between processes
+
 
 class LoggedErrors(logging.Handler):
     """Keeps the failures that the runtime logs about itself, and the rest of its log quiet."""

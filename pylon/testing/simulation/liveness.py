@@ -19,9 +19,18 @@ _LOOK_SECONDS: Final = 0.5
 
 async def converge(
     devices: Iterable[Device], oracle: Oracle, callers: Callers, epoch: Callable[[], str],
-    clock: Callable[[], float],
+    clock: Callable[[], float], check: Callable[[], None],
 ) -> None:  # fmt: skip
-    """Wait until all devices are where they should be; raises Finding where one never is."""
+    """Wait until all devices are where they should be; raises Finding where one never is.
+
+    Args:
+        devices: all of them, running.
+        oracle: knows where they should be.
+        callers: who they are.
+        epoch: the lineage of now.
+        clock: virtual seconds.
+        check: raises what was found meanwhile.
+    """
     end = clock() + CONVERGE_SECONDS
     waiting = list(devices)
     why = ""
@@ -29,6 +38,7 @@ async def converge(
         if clock() > end:
             raise Finding(f"all converge within {CONVERGE_SECONDS:g} s of fair weather", why)
         await asyncio.sleep(_LOOK_SECONDS)
+        check()
         left = []
         for device in waiting:
             missing = what_is_missing(device, oracle, callers, epoch())

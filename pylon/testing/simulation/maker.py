@@ -53,6 +53,16 @@ def make_script(definition: AppDefinition, seed: int, plan: Plan) -> Script:
     return _Maker(definition, seed, plan).make()
 
 
+def unreachable(definition: AppDefinition) -> list[str]:
+    """Return the entities that no script writes, and why."""
+    values = Values(definition, ["nobody@example.com"], random.Random(0))  # noqa: S311
+    return [
+        f"{one.name} (a required field has a pattern that no known text fits)"
+        for one in definition.schema.entities.values()
+        if one.name != "User" and not values.can_insert(one)
+    ]
+
+
 class _Maker:
     def __init__(self, definition: AppDefinition, seed: int, plan: Plan) -> None:
         self._definition = definition
@@ -130,11 +140,10 @@ class _Maker:
         chance = self._chance
         match kind:
             case "insert" | "system_insert":
-                entity = chance.choice(self._insertable)
-                return Step(
-                    kind=kind, actor=actor, entity=entity.name,
-                    id=self._values.row_id(entity.name), values=self._values.insert(entity),
-                )  # fmt: skip
+                entity = self._values.first_needed(chance.choice(self._insertable))
+                values = self._values.insert(entity)
+                row_id = self._values.new_id(entity.name)
+                return Step(kind=kind, actor=actor, entity=entity.name, id=row_id, values=values)
             case "update" | "system_update":
                 entity = self._any_entity()
                 return Step(
@@ -144,6 +153,7 @@ class _Maker:
             case "delete" | "system_delete":
                 entity = chance.choice(self._insertable or self._synced)
                 row = self._values.row_id(entity.name)
+                self._values.forget(entity.name, row)
                 return Step(kind=kind, actor=actor, entity=entity.name, more={"row": row})
             case "call":
                 function = chance.choice(self._mutations)

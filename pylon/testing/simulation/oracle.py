@@ -34,6 +34,14 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 Key = tuple[str, str]
 
 
+def conditional_entities(definition: AppDefinition) -> list[str]:
+    """Return the entities whose read policy looks at other rows, or at the time."""
+    policies = {
+        name: definition.policies.get(name, Access.READ) for name in definition.schema.entities
+    }
+    return [name for name, one in policies.items() if one.exists or one.uses_now]
+
+
 @dataclass(slots=True)
 class History:
     """The versions of one row: at which seq, and what it was from then on."""
@@ -51,6 +59,11 @@ class History:
         place = bisect.bisect_left(self.seqs, seq)
         is_there = place < len(self.seqs) and self.seqs[place] == seq
         return self.images[place] if is_there else None
+
+    def last(self, seq: int) -> Row | None:
+        """Return the row as it stood at a seq, or before it was deleted."""
+        place = bisect.bisect_right(self.seqs, seq)
+        return next((one for one in reversed(self.images[:place]) if one is not None), None)
 
     def forget_after(self, seq: int) -> None:
         """Drop what a restored copy does not have."""
@@ -112,7 +125,8 @@ class Oracle:
                 continue
             for identity, turned in self._turned.items():
                 for row_id, history in self._rows[name].items():
-                    image = history.at(before)
+                    # A row deleted meanwhile too: its delete is judged by what is so now.
+                    image = history.last(before)
                     if image is None or (name, row_id) in turned:
                         continue
                     then = self.may_read(identity, name, image, before)

@@ -102,7 +102,7 @@ class _Play(World):
                 await self._enter(device, device.email)
         await converge(
             self._devices.values(), self._oracle, self._callers,
-            lambda: self._replicas.epoch, self._loop.time,
+            lambda: self._replicas.epoch, self._loop.time, self._check,
         )  # fmt: skip
         check_operations(self._devices.values(), self._oracle, may_be_lost=self._was_restored)
         await self._check_newcomers()

@@ -89,15 +89,17 @@ class WireWatch:
             return
         email = self.email_of[link.client]
         if CANARY.encode() in data:
-            self._find("no private field on the wire", f"{email} was sent {data[:300]!r}")
+            text = data[max(0, data.find(b"{")) :][:400].decode("utf-8", "replace")
+            self._find("no private field on the wire", f"{email} was sent {text}")
         stream = self._streams.setdefault(link, Stream())
         for message in stream.take(data):
-            text = jsonvalue.encode([link.client, message])
-            self.trace = zlib.crc32(text, self.trace)
+            said = jsonvalue.encode([link.client, message])
+            self.trace = zlib.crc32(said, self.trace)
             self.told(link.client, message)
+            is_answer = isinstance(message, dict) and message.get("type") == "results"
             for entity, row in _rows_of(message):
                 self.rows += 1
-                self._check(email, entity, row)
+                self._check(email, entity, row, is_answer=is_answer)
 
     def _find(self, promise: str, message: str) -> None:
         self.findings.append(Finding(promise, message))
@@ -115,7 +117,9 @@ class WireWatch:
             self._heads.popleft()
         return (seq for _, seq in reversed(self._heads))
 
-    def _check(self, email: str | None, entity: str | None, row: dict[str, Any]) -> None:
+    def _check(
+        self, email: str | None, entity: str | None, row: dict[str, Any], *, is_answer: bool
+    ) -> None:
         names = [entity] if entity is not None else self._oracle.entity_of(row["id"])
         for name in names:
             image = self._oracle.version(name, row["id"], row["_seq"])
@@ -124,13 +128,17 @@ class WireWatch:
             model = self._oracle.definition.schema.entities[name]
             if wire_row(model, image) != row:
                 self._find("a row on the wire is the row", f"{email} was sent {row}, not {image}")
-            self._check_policy(email, name, image)
+            self._check_policy(email, name, image, is_answer=is_answer)
             return
         self._find("a row on the wire is the row", f"{email} was sent {row}, which never was")
 
-    def _check_policy(self, email: str | None, entity: str, image: dict[str, Any]) -> None:
+    def _check_policy(
+        self, email: str | None, entity: str, image: dict[str, Any], *, is_answer: bool
+    ) -> None:
         identities = self._callers.lately(email, _GRACE_SECONDS)
-        for seq in self._states():
+        # The answer of a write shows the row as it was then, whatever came behind it in the commit.
+        then = [image["_seq"]] if is_answer else []
+        for seq in (*then, *self._states()):
             for identity in identities:
                 if self._oracle.may_read(identity, entity, image, seq):
                     return
@@ -197,11 +205,7 @@ class ReplicaWatch:
 
     def _compare(self, device: Device, definition: Any, seq: int) -> Finding | None:
         assert device.machine is not None
-        has = {
-            row_id: row
-            for row_id, row in device.machine.base(definition.entity).items()
-            if row["_seq"] <= seq
-        }
+        has = device.machine.base(definition.entity)
         message = ""
         for identity in self._callers.lately(device.email, 60.0):
             difference = compare(self._oracle, identity, definition, has, seq)
@@ -224,6 +228,8 @@ def compare(
     should = oracle.visible(identity, entity, definition.where, seq)
     for row_id in sorted(has.keys() | should.keys()):
         mine, true = has.get(row_id), should.get(row_id)
+        if mine is not None and mine["_seq"] > seq:
+            continue  # a window brought it, or a page of another query: ahead of the cursor
         if mine is not None and not matches(mine, definition.where):
             mine = None
         if mine == true or oracle.is_excused(identity, entity, row_id):

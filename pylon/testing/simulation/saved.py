@@ -14,13 +14,11 @@ from pylon.testing.simulation.campaign import Bench
 from pylon.testing.simulation.findings import Finding
 from pylon.testing.simulation.script import Script
 
-_FILE = '''"""Found by `pylon simulate`, seed {seed}.
-
-{finding}
-"""
+_FILE = '''"""Found by `pylon simulate`, seed {seed}."""
 
 from pylon.testing import replay
 
+FOUND = {finding!r}
 SCRIPT = {{
     "seed": {seed},
     "is_stormy": {is_stormy},
@@ -57,7 +55,7 @@ def replay(app: Path | str, script: Mapping[str, Any]) -> None:
 def pytest_file(script: Script, finding: Finding, app: str) -> str:
     """Return the text of a pytest file that plays a script."""
     return _FILE.format(
-        seed=script.seed, finding=finding, is_stormy=script.is_stormy, app=app,
+        seed=script.seed, finding=str(finding), is_stormy=script.is_stormy, app=app,
         name=f"seed_{script.seed}",
         actors="\n".join(f"        {_literal(one)}," for one in script.actors),
         steps="\n".join(f"        {_literal(one)}," for one in script.steps),

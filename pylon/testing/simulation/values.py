@@ -33,6 +33,8 @@ class Values:
         self.emails = emails
         self._chance = chance
         self._canaries = 0
+        #: Ids that may be there by now: what was inserted and not deleted.
+        self._made: dict[str, list[str]] = {}
         #: (entity, field) → entity whose ids it holds.
         self._links: dict[tuple[str, str], str] = {}
         for entity in definition.schema.entities.values():
@@ -67,9 +69,40 @@ class Values:
         )
 
     def row_id(self, entity: str) -> Any:
-        """Return an id of an entity: one of few, so that rows are met again."""
+        """Return the id of a row that is mostly there."""
         if entity == "User":
             return {"$user": self._chance.choice(self.emails)}
+        made = self._made.get(entity)
+        return (
+            self._chance.choice(made) if made and self._chance.random() < 0.9 else self._any(entity)
+        )
+
+    def new_id(self, entity: str) -> str:
+        """Return an id for a new row: one of few, so that some come again after a delete."""
+        row_id = self._any(entity)
+        made = self._made.setdefault(entity, [])
+        if row_id in made and self._chance.random() < 0.8:
+            row_id = self._any(entity)
+        if row_id not in made:
+            made.append(row_id)
+        return row_id
+
+    def forget(self, entity: str, row_id: Any) -> None:
+        """Note that a row is gone."""
+        if row_id in self._made.get(entity, ()):
+            self._made[entity].remove(row_id)
+
+    def first_needed(self, entity: Entity) -> Entity:
+        """Return the entity whose row must be there before one of this entity can be."""
+        for one in entity.fields:
+            other = self.definition.schema.entities.get(one.ref or "")
+            if other is None or not one.is_required or other in (entity,):
+                continue
+            if self.can_insert(other) and not self._made.get(other.name):
+                return other
+        return entity
+
+    def _any(self, entity: str) -> str:
         return f"{entity.lower()[:20]}{self._chance.randint(1, _IDS_EACH)}"
 
     def insert(self, entity: Entity) -> dict[str, Any]:
