@@ -41,6 +41,8 @@ WRITER_QUEUE_MAX: Final = 10_000
 #: One page of a list. Outside 1..max: 400.
 LIST_LIMIT_MAX: Final = 1_000
 LIST_LIMIT_DEFAULT: Final = 100
+#: Characters of one page of a list. Above: the page ends there, and `next` goes on.
+LIST_BYTES_MAX: Final = 8 * MIB
 #: One filter. Above: 400.
 FILTER_TERMS_MAX: Final = 100
 FILTER_DEPTH_MAX: Final = 8
@@ -75,6 +77,11 @@ SEND_QUEUE_BYTES_MAX: Final = 1 * MIB
 SEND_STALL_SECONDS: Final = 30.0
 #: One server frame on catch-up, unless one transaction is larger.
 FRAME_BYTES_MAX: Final = 1 * MIB
+#: TCP connections per address, and in all. Above: closed before anything is read.
+CONNECTIONS_PER_ADDRESS_MAX: Final = 4_000
+CONNECTIONS_MAX: Final = 12_000
+#: Open files that a runtime asks the system for, where it may: one for each connection and more.
+OPEN_FILES_WANTED: Final = 16_384
 #: Sockets per user and per address, and in all. Above: 429 before the upgrade. (setting)
 SOCKETS_PER_USER_MAX: Final = 2_000
 SOCKETS_PER_ADDRESS_MAX: Final = 2_000
@@ -173,4 +180,6 @@ assert ROW_BYTES_MAX <= BODY_BYTES_MAX <= TRANSACTION_BYTES_MAX
 assert SEND_QUEUE_BYTES_MAX >= FRAME_BYTES_MAX
 assert PULL_LIMIT_MAX <= TAIL_ENTRIES_MAX
 assert REVOKE_SECONDS < HEARTBEAT_SECONDS
+assert SOCKETS_MAX < CONNECTIONS_MAX < OPEN_FILES_WANTED
+assert SOCKETS_PER_ADDRESS_MAX < CONNECTIONS_PER_ADDRESS_MAX
 assert HANG_REPORT_SECONDS < HANG_RESTART_SECONDS

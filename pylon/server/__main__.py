@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from pylon import paths, sqlite
+from pylon import limits, paths, sqlite
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.config import ServerConfig, apply_dotenv, load_config
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     except PylonError as error:
         report_failure(error)
         return EXIT_APP_MISTAKES
+    _ask_for_files()
     stacks = paths.stacks_path(project)
     # Not emptied before the folder is ours: another runtime's may be in it.
     descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
@@ -71,6 +72,21 @@ def _print(stream: TextIO, text: str) -> None:
     with suppress(OSError):
         stream.write(text)
         stream.flush()
+
+
+def _ask_for_files() -> None:
+    """Have as many open files as connections may need, as far as the system lets us."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows has no such bound
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.OPEN_FILES_WANTED
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _end_threads(code: int) -> None:

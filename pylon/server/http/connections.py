@@ -15,8 +15,9 @@ from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
 from pylon import limits
-from pylon.errors import BadRequest, Internal, PayloadTooLarge, PylonError
+from pylon.errors import BadRequest, Internal, PayloadTooLarge, PylonError, RateLimited
 from pylon.server.http.exchange import error_answer
+from pylon.server.sync.quota import Quota
 
 _log = logging.getLogger("pylon.http")
 
@@ -58,8 +59,17 @@ class PatientServer(web.Server):
     `Exchange.body`.
     """
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+    def __init__(
+        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        quota: Quota | None = None,
+    ) -> None:  # fmt: skip
+        """Make a server; `quota` counts its connections."""
         self._answer = handler
+        self._quota = quota or Quota(
+            "connections", limits.CONNECTIONS_MAX, limits.CONNECTIONS_MAX,
+            limits.CONNECTIONS_PER_ADDRESS_MAX,
+        )  # fmt: skip
+        self._counted: dict[Any, str] = {}
         self._silent: dict[Any, asyncio.TimerHandle] = {}
         super().__init__(
             self._heard, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS,
@@ -72,14 +82,25 @@ class PatientServer(web.Server):
         return _Handler(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
-        """Begin to wait for the first request."""
+        """Count it, and begin to wait for its first request."""
         super().connection_made(handler, transport)
+        address = _address_of(transport)
+        try:
+            self._quota.demand("", address)
+        except RateLimited:
+            transport.abort()
+            return
+        self._quota.add("", address)
+        self._counted[handler] = address
         self._silent[handler] = asyncio.get_running_loop().call_later(
             limits.HEADER_SECONDS, self._give_up, handler, transport
         )
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
-        """Wait no longer."""
+        """Count and wait for it no more."""
+        address = self._counted.pop(handler, None)
+        if address is not None:
+            self._quota.add("", address, -1)
         self._stop_waiting(handler)
         super().connection_lost(handler, exc)
 
@@ -96,3 +117,8 @@ class PatientServer(web.Server):
         if request.protocol in self._silent:
             self._stop_waiting(request.protocol)
         return await self._answer(request)
+
+
+def _address_of(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else "local"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pylon import limits
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity, Row
 from pylon.server.storage.readers import ReadConnection
@@ -78,17 +79,26 @@ def _order(order: tuple[OrderTerm, ...]) -> str:
 
 
 def list_wire(connection: RawConnection, spec: SelectSpec) -> tuple[str, tuple[Any, ...] | None]:
-    """Return the page's rows as a JSON array's inside, and the key of the next page or None."""
+    """Return the page's rows as a JSON array's inside, and the key of the next page or None.
+
+    A page has fewer rows than its limit where they are large: what is held of it has a bound.
+    """
     where, params = _where(spec)
     keys = ", ".join(f't."{term.field}"' for term in spec.order)
     rows = connection.execute(
         f'SELECT t."_wire", {keys} FROM "{spec.entity.name}" AS t WHERE {where}'
         f" ORDER BY {_order(spec.order)} LIMIT ?",
         (*params, spec.limit + 1),
-    ).fetchall()
-    page = rows[: spec.limit]
-    following = tuple(page[-1][1:]) if len(rows) > spec.limit and page else None
-    return ",".join([row[0] for row in page]), following
+    )
+    page: list[str] = []
+    size, last = 0, ()
+    for wire, *key in rows:
+        if len(page) == spec.limit or size >= limits.LIST_BYTES_MAX:
+            return ",".join(page), tuple(last)
+        page.append(wire)
+        size += len(wire)
+        last = key
+    return ",".join(page), None
 
 
 def list_rows(connection: ReadConnection, spec: SelectSpec) -> list[Row]:
