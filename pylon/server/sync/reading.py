@@ -158,7 +158,9 @@ class Reading:
         wanted, starts = machine.subscriptions[subscription_id], machine.starts
         window = connection.windows[subscription_id]
         rows, head = await self._pump.windows.rows_of(window)
-        if connection.windows.get(subscription_id) is not window or machine.starts != starts:
+        if machine.starts != starts:
+            return  # it was marked again when it started over
+        if connection.windows.get(subscription_id) is not window:
             machine.mark_window(subscription_id)
             return
         listed = {row_id: seq for row_id, _, seq in rows}

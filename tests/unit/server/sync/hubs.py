@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+from typing_extensions import override
 
 from pylon import jsonvalue
 from pylon.app.loader import load_app
@@ -17,6 +18,7 @@ from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource
 from pylon.protocol.change import Cursor, parse_cursor
 from pylon.protocol.messages import Hello, Subscribe
+from pylon.server.auth.sessions import SessionService
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
@@ -95,23 +97,25 @@ class ListTransport:
         self.is_aborted = True
 
 
-class Sessions:
+class Sessions(SessionService):
     """Sessions that never end unless a test says so."""
 
-    def __init__(self) -> None:
-        self.end: Callable[[str | None, str, str], None]
+    def __init__(self, database: Database) -> None:
+        clock = SystemClock()
+        super().__init__(database, lambda: None, clock, IdSource(clock, bytes))
         self.now: dict[str, Identity] = {}
 
-    def on_ended(self, listener: Callable[[str | None, str, str], None]) -> None:
-        """Keep who wants to know."""
-        self.end = listener
+    def end(self, session_id: str | None, user_id: str, reason: str) -> None:
+        """Say that sessions have ended, or are another's now."""
+        for listener in self._listeners:
+            listener(session_id, user_id, reason)
 
+    @override
     def watch_expiry(self, identity: Identity) -> bool:
-        """Watch nothing; no session has ended."""
         return True
 
+    @override
     def identity_now(self, user_id: str, session_id: str | None) -> Identity | None:
-        """Return who a user is now."""
         return self.now.get(user_id)
 
     def oldest_cursor(self, identity: Identity) -> int:
@@ -218,7 +222,7 @@ class Hubs:
         self.root = root
         self.database = database
         self.definitions = definitions
-        self.sessions = Sessions()
+        self.sessions = Sessions(database)
         self.hub = self.new_hub()
         self._names = 0
         #: How many long reads were asked for, and while the gate is shut, how many may run.
@@ -256,9 +260,7 @@ class Hubs:
 
     def new_hub(self, **options: Any) -> Hub:
         """Return another hub over the same database; the last one made is used."""
-        self.hub = Hub(
-            self.database, self.definitions, cast("Any", self.sessions), SystemClock(), **options
-        )
+        self.hub = Hub(self.database, self.definitions, self.sessions, SystemClock(), **options)
         self.hub._loop = asyncio.get_running_loop()
         return self.hub
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pylon import limits
+from pylon.server.storage.readers import READERS
 from tests.unit.server.sync.hubs import Hubs, half_hydrated, hubs_at, user
 
 NOTES = {"id": "s", "entity": "Note"}
@@ -55,3 +56,17 @@ async def test_what_was_read_for_who_he_was_is_not_sent_to_who_he_is(hubs: Hubs,
     assert frames[0]["type"] == "resync"
     assert [one["rows"] for one in frames if one["type"] in ("snapshot", "window")] == [[], []]
     assert peer.ids == set()
+
+
+async def test_pages_are_read_in_turn_and_changes_find_a_reader(hubs: Hubs) -> None:
+    """However many hydrate at once, one page is read at a time, and who lacks changes goes on."""
+    cursor = str(hubs.database.cursor(0))
+    hubs.shut_gate()
+    hydrating = [hubs.connect(ANN, NOTES) for _ in range(8)]
+    await hubs.until(lambda: hubs.reads == READERS - 1)
+    behind = hubs.connect(ANN, {**NOTES, "have": True}, cursor=cursor)
+    await hubs.until(lambda: hubs.reads == READERS)
+    hubs.open_gate()
+    await hubs.settle(*hydrating, behind)
+    assert behind.ids == set("abcd")
+    assert all(peer.ids == set("abcd") for peer in hydrating)

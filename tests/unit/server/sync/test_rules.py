@@ -6,6 +6,7 @@ where it owes anything.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from pylon import limits
 from pylon.server.storage.change_log import trim
+from pylon.server.storage.transaction import Transaction
 from tests.unit.server.sync.hubs import Hubs, Peer, half_hydrated, hubs_at, user
 
 NOTES = {"id": "s", "entity": "Note"}
@@ -448,3 +450,59 @@ async def test_rule_22_the_cursor_is_what_was_handed_over(hubs: Hubs) -> None:
     await hubs.settle(peer)
     assert peer.connection.subscriber.cursor == 6
     assert len(peer.ids) == 6
+
+
+async def test_pages_and_changes_are_exact_under_writers(
+    hubs: Hubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I19: hydrated, interrupted and gone on while writers run throughout: the same rows."""
+    monkeypatch.setattr(limits, "SNAPSHOT_PAGE_ROWS", 25)
+    chance = random.Random(19)
+    names = [f"n{n:04d}" for n in range(400)]
+
+    def some(tx: Transaction) -> None:
+        for name in names:
+            hubs.put_in(tx, "Note", name, rank=chance.randrange(4))
+
+    await hubs.work(some)
+    is_over = False
+
+    async def write() -> None:
+        while not is_over:
+            name = chance.choice(names) if chance.random() < 0.8 else f"x{chance.randrange(200)}"
+            if chance.random() < 0.3:
+                await hubs.drop("Note", name)
+            else:
+                await hubs.put(
+                    "Note", name, rank=chance.randrange(4), secret=chance.random() < 0.2,
+                    owner=chance.choice(["ann", "bob"]),
+                )  # fmt: skip
+
+    wheres: list[Any] = [{}, {"rank": {">": 1}}, {"rank": 2}]
+    writers = [asyncio.ensure_future(write()) for _ in range(3)]
+    peers = [hubs.connect(user(name), {**NOTES, "where": where})
+             for where in wheres for name in ("ann", "bob")]  # fmt: skip
+    cut = hubs.connect(ANN, NOTES)
+    await hubs.until(lambda: len(cut.of("snapshot")) >= 3)
+    cut.apply()
+    cut.leave()
+    key = cut.of("snapshot")[-1]["rows"][-1]["id"]
+    await asyncio.sleep(0.05)
+    again = hubs.connect(ANN, {**NOTES, "have": {"after": key}}, cursor=cut.cursor)
+    again.rows = cut.rows
+    await hubs.until(lambda: all(_is_done(peer) for peer in (*peers, again)))
+    is_over = True
+    await asyncio.gather(*writers)
+    await hubs.settle(*peers, again)
+    for peer, (where, name) in zip(
+        [*peers, again], [*((w, n) for w in wheres for n in ("ann", "bob")), ({}, "ann")],
+        strict=True,
+    ):  # fmt: skip
+        fresh = await hubs.live(user(name), {**NOTES, "where": where})
+        peer.apply()
+        fresh.apply()
+        assert peer.rows == fresh.rows
+
+
+def _is_done(peer: Peer) -> bool:
+    return any(page["done"] for page in peer.of("snapshot"))
