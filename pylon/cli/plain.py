@@ -42,6 +42,8 @@ class _Lines:
             say(f"pylon: the loop does not answer; it hangs here:\n{event.text}")
         elif event.kind == "note" or event.state in (ProcessState.HUNG, ProcessState.BACKING_OFF):
             say(f"pylon: {event.text}")
+        if event.kind == "state" and event.state is ProcessState.STOPPED:
+            self._stopped.set()
         if event.kind == "state" and event.state is ProcessState.FAILED:
             has_mistakes = self._supervisor.lifecycle.exit_code == EXIT_APP_MISTAKES
             if has_mistakes and self._waits:

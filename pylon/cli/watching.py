@@ -53,7 +53,7 @@ def tail(
             print_line(
                 f"{change['at'][11:23]}  {change['seq']:>8}  {change['kind']:<6}  "
                 f"{change['entity']:<16}  {change['row_id']}  {change['user'] or 'system'}"
-                f"  {change['effect']}"
+                f"  {change.get('effect', '')}"
             )
 
     async def follow(admin: AdminClient) -> None:
@@ -156,7 +156,7 @@ def _print_client(found: dict[str, Any]) -> None:
         ("last seen", one["last_seen"]),
     ]
     lines += [("subscription", subscription_words(one)) for one in one["subscriptions"]]
-    if one["network"] is not None:
+    if one.get("network") is not None:
         lines.append(("network", network_words(one["network"])))
     lines += [("unseen", unseen_words(unseen)), ("next", next_words(found["next"]))]
     for name, text in lines:
@@ -164,8 +164,8 @@ def _print_client(found: dict[str, Any]) -> None:
 
 
 def _state(one: dict[str, Any]) -> str:
-    return "ghost" if one["is_ghost"] else str(one["state"])
+    return "ghost" if one.get("is_ghost") else str(one["state"])
 
 
 def _trip(one: dict[str, Any]) -> str | None:
-    return None if one["round_trip_ms"] is None else f"{one['round_trip_ms']} ms"
+    return None if one.get("round_trip_ms") is None else f"{one['round_trip_ms']} ms"

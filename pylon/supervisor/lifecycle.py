@@ -153,6 +153,12 @@ class Lifecycle:
             return ()
         if self.state is ProcessState.STOPPING:
             return self._spawn(now)  # a restart that was asked for
+        if exit_code == 0:
+            # It was asked to stop past us: by the owner's surface, or a signal to it alone.
+            self.is_wanted = False
+            self.state = ProcessState.STOPPED
+            self.why = "it was asked to stop elsewhere"
+            return ()
         was_starting = self.state is ProcessState.STARTING
         self.why = self.killed_for or said or _ending(exit_code)
         if was_starting and exit_code in _SAYS_WHY and not self.restarts:

@@ -206,6 +206,8 @@ class RuntimePane(Pane):
         if state.is_attached and state.process_state == "gone":
             parts.append("The runtime does not answer. It was started elsewhere: look there, or\n"
                          "quit and run pylon again to start it here.")  # fmt: skip
+        if state.process_state == "stopped":
+            parts.append("The runtime was stopped from elsewhere. ctrl+r starts it again.")
         if state.process_state == "failed":
             parts.append(f"The runtime has failed: {state.process_why}.\n"
                          "A save that mends it starts it again; so does ctrl+r.")  # fmt: skip

@@ -62,7 +62,7 @@ def change_line(change: dict[str, Any], width: int) -> Line:
             (clock_time(change["at"]), "quiet"), (change["seq"], "quiet"),
             _KINDS.get(change["kind"], (change["kind"], "plain")), (change["entity"], "strong"),
             (change["user"] or "system", "plain"), (change["cause"], "quiet"),
-            (change["row_id"], "quiet"), (change["effect"], "plain"),
+            (change["row_id"], "quiet"), (change.get("effect"), "plain"),
         ),
         width,
     )  # fmt: skip
@@ -80,7 +80,7 @@ def client_line(client: dict[str, Any], width: int) -> Line:
             ("?" if lag is None else lag, "warn" if lag else "quiet"),
             (duration_text(client["lag_s"]) if lag else "-", "warn" if lag else "quiet"),
             (size_text(client["queued_bytes"]), "warn" if client["queued_bytes"] else "quiet"),
-            ("-" if client["round_trip_ms"] is None else f"{client['round_trip_ms']:.0f} ms",
+            ("-" if client.get("round_trip_ms") is None else f"{client['round_trip_ms']:.0f} ms",
              "quiet"),
             ("-" if client["pending"] is None else client["pending"], "quiet"),
             (clock_time(client["last_seen"])[:8], "quiet"), (client["client_id"], "quiet"),
@@ -118,10 +118,10 @@ def held_line(held: tuple[str, int], width: int) -> Line:
 
 def _client_state(client: dict[str, Any]) -> tuple[str, str]:
     """Return the state of a client, with a mark where its network was spoiled."""
-    if client["is_ghost"]:
+    if client.get("is_ghost"):
         return "◌ ghost", "accent"
     text, style = _STATES.get(client["state"], (client["state"], "plain"))
-    return (f"{text} ≈", "warn") if client["network"] is not None else (text, style)
+    return (f"{text} ≈", "warn") if client.get("network") is not None else (text, style)
 
 
 def call_line(call: dict[str, Any], width: int) -> Line:

@@ -98,8 +98,8 @@ class ClientScreen(Screen[None]):
 
     def _facts(self) -> list[str]:
         client, unseen = self._found["client"], self._found["unseen"]
-        state = "ghost" if client["is_ghost"] else client["state"]
-        trip = client["round_trip_ms"]
+        state = "ghost" if client.get("is_ghost") else client["state"]
+        trip = client.get("round_trip_ms")
         waits = client["pending"]
         lines = [
             f" user     {client['email'] or 'anonymous'}",
@@ -120,7 +120,7 @@ class ClientScreen(Screen[None]):
         ]
         if more:
             lines.append(f"          and {more} more")
-        if client["network"] is not None:
+        if client.get("network") is not None:
             lines.append(f" network  {network_words(client['network'])}")
         if unseen is not None:
             lines.append(f" next     {next_words(self._found['next'])}")

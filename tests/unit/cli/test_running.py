@@ -6,8 +6,11 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 from pylon import jsonvalue
+from pylon.client.admin import AdminClient
+from pylon.supervisor import registry
 from tests.conftest import Serve
 from tests.shell import Shell
 
@@ -184,3 +187,23 @@ async def test_a_ghost_prints_frames_and_what_it_holds(serve: Serve) -> None:
         "ghost", "--as", "anonymous", "--entity", "Nope", "--no-follow", code=1
     )
     assert "ghost.came as ada@example.com" in served.output
+
+
+async def test_a_runtime_stopped_from_elsewhere_ends_its_supervisor(tmp_path: Path) -> None:
+    """`pylon serve` ends with 0 when the owner's surface stops its runtime, and starts no other."""
+    (tmp_path / "app.py").write_text("from pylon import App\n\napp = App('short')\n")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pylon", "serve", str(tmp_path), "--port", "0",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        assert (await process.stdout.readline()).startswith(b"listening on ")
+        admin = AdminClient.local(tmp_path)
+        await admin.post("admin/shutdown", {})
+        await admin.close()
+        _, said = await process.communicate()
+    assert process.returncode == 0, said
+    assert b"Traceback" not in said
+    assert registry.running_runtime(tmp_path) is None

@@ -70,6 +70,16 @@ def test_a_hang_is_shown_with_its_stack_and_then_ended() -> None:
     assert machine.why == "it was ended by signal 9"
 
 
+def test_a_runtime_that_was_asked_to_stop_elsewhere_stays_down() -> None:
+    """Exit code 0 is no crash: it is not started again until somebody asks."""
+    machine = _running()
+    assert machine.step(Event.EXITED, 5.0, exit_code=0) == ()
+    assert machine.state is ProcessState.STOPPED
+    assert machine.step(Event.TICK, 100.0) == ()
+    assert machine.step(Event.STOP_ASKED, 101.0) == ()
+    assert machine.step(Event.START_ASKED, 102.0) == (Command.SPAWN,)
+
+
 def test_a_hung_loop_is_not_waited_for_when_it_is_to_stop() -> None:
     """Quitting while it hangs takes two seconds, not ten."""
     machine = _running()
@@ -88,11 +98,14 @@ def test_a_stop_that_takes_too_long_becomes_a_kill() -> None:
     assert machine.state is ProcessState.STOPPED
 
 
-@given(st.lists(st.tuples(st.sampled_from(list(Event)), st.floats(0, 3)), max_size=60))
-def test_no_order_of_events_runs_two_processes(steps: list[tuple[Event, float]]) -> None:
+_STEPS = st.tuples(st.sampled_from(list(Event)), st.floats(0, 3), st.sampled_from([0, 1, 3, -9]))
+
+
+@given(st.lists(_STEPS, max_size=60))
+def test_no_order_of_events_runs_two_processes(steps: list[tuple[Event, float, int]]) -> None:
     """Whatever happens, a process is spawned only when the one before has ended."""
     machine, now, alive = Lifecycle(), 0.0, False
-    for event, pause in steps:
+    for event, pause, code in steps:
         now += pause
         if event is Event.EXITED:
             if not alive:
@@ -100,7 +113,7 @@ def test_no_order_of_events_runs_two_processes(steps: list[tuple[Event, float]])
             alive = False
         if event in (Event.ANSWERED, Event.SILENT) and not alive:
             continue
-        for command in machine.step(event, now, exit_code=0):
+        for command in machine.step(event, now, exit_code=code):
             if command is Command.SPAWN:
                 assert not alive
                 alive = True
