@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dev, works
+from benchmarks import dev, sync_works, works
 from benchmarks.load import Figures
 from benchmarks.pocketbase import PocketBase
 from benchmarks.pylon_runtime import PylonRuntime
@@ -145,7 +145,7 @@ async def _start_lines() -> list[Line]:
 
 
 async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
-    lines = await _start_lines()
+    lines = [] if only in ("dev", "sync") else await _start_lines()
     for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
         if only not in (None, key):
             continue
@@ -160,9 +160,79 @@ async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
                 their_runs.append(await for_them(theirs))
                 our_runs.append(await for_us(ours))
             lines.append(_line(name, our_runs, their_runs, at_least=at_least, latency=latency))
+    if only in (None, "sync"):
+        lines += await _sync_lines(console)
     if only in (None, "dev"):
         lines += await asyncio.to_thread(_dev_lines, console)
     return lines
+
+
+@contextlib.asynccontextmanager
+async def _alone() -> AsyncIterator[PylonRuntime]:
+    """Start Pylon alone, on an empty database."""
+    with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
+        server = await PylonRuntime(Path(folder), _free_port()).start()
+        try:
+            yield server
+        finally:
+            await server.stop()
+
+
+async def _sync_lines(console: Console) -> list[Line]:
+    """Measure what sync promises of itself, of which PocketBase has no like."""
+    lines = []
+    for group, messages, promised in ((1, 300, 60_000), (10, 150, 150_000)):
+        name = f"1,000 sockets, rows written {'one by one' if group == 1 else 'ten at a time'}"
+        console.print(name, style="dim")
+        async with _alone() as server:
+            runs = [
+                await sync_works.fan_out(server, group=group, messages=messages, in_flight=1)
+                for _ in range(3)
+            ]
+        lines.append(_fan_out_line(name, runs, promised))
+    console.print("a write among 10 and among 10,000 subscriptions", style="dim")
+    costs = {}
+    for count in (10, 10_000):
+        async with _alone() as server:
+            costs[count] = await sync_works.write_cost_ms(server, count)
+    ratio = costs[10_000] / costs[10]
+    lines.append(Line(
+        "a write that 10 of 10,000 subscriptions match", f"{costs[10_000]:.2f} ms of a core",
+        "", None, "≤ 1.5 × of 10 in all", ratio <= 1.5, {"ms": costs, "ratio": ratio},
+    ))  # fmt: skip
+    console.print("live changes beside hydration, and beside peers that never read", style="dim")
+    async with _alone() as server:
+        hydration = await sync_works.hydration(server, works.CATCH_UP_ROWS)
+    async with _alone() as server:
+        stalled = await sync_works.stalled(server)
+    return [*lines, _beside_line("live p99 beside hydrations of 100,000 rows", hydration, None),
+            _beside_line("live p99 beside 300 peers that never read", stalled, 400.0)]  # fmt: skip
+
+
+def _fan_out_line(name: str, runs: list[sync_works.FanOut], promised: int) -> Line:
+    rate = statistics.median(one.per_core_second for one in runs)
+    share = statistics.median(one.deliveries / one.frames for one in runs)
+    missing = sum(one.expected - one.deliveries for one in runs)
+    return Line(
+        name, f"{rate:,.0f} deliveries/s on one core, {share:.1f} a frame", "", None,
+        f"≥ {promised:,}/s, all delivered", rate >= promised and not missing,
+        {"runs": [asdict(one) for one in runs]},
+    )  # fmt: skip
+
+
+def _beside_line(name: str, found: sync_works.Beside, megabytes: float | None) -> Line:
+    ratio = found.beside_p99_ms / found.alone_p99_ms
+    holds = ratio <= 2 and found.health_max_ms <= 250
+    text = (
+        f"{found.beside_p99_ms:.1f} ms, alone {found.alone_p99_ms:.1f} ms;"
+        f" health within {found.health_max_ms:.0f} ms"
+    )
+    promise = "≤ 2 ×, health ≤ 250 ms"
+    if megabytes is not None:
+        holds = holds and found.megabytes <= megabytes
+        text += f"; {found.megabytes:.0f} MiB more"
+        promise += f", ≤ {megabytes:.0f} MiB"
+    return Line(name, text, "", None, promise, holds, asdict(found))
 
 
 def _dev_lines(console: Console) -> list[Line]:
@@ -198,7 +268,7 @@ def _print(lines: list[Line], console: Console) -> None:
 def main() -> int:
     """Measure, print, write; exit 1 where a promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=[*sorted(WORKS), "dev"])
+    parser.add_argument("--only", choices=[*sorted(WORKS), "dev", "sync"])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     console = Console()

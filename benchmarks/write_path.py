@@ -143,18 +143,20 @@ async def catch_up() -> tuple[float, float]:
         raw = bench.database.readers.inline.raw
         started, seq, seen = time.perf_counter(), 0, 0
         while True:
-            through, names = sync_select.page_border(raw, seq, 1_000)
+            through, names = sync_select.page_border(raw, seq, 1_000, CATCH_UP_ROWS)
             if not names:
                 break
-            seen += len(
-                sync_select.catch_up(raw, ITEM, seq, through, policy, NO_CLAUSE, SqlClause("0", ()))
+            text = sync_select.catch_up_text(
+                raw, ITEM, seq, through, policy, NO_CLAUSE, SqlClause("0", ())
             )
+            seen += text.count(b'{"seq":')
             seq = through
         caught_up = seen / (time.perf_counter() - started)
-        started, after, seen = time.perf_counter(), "", 0
+        started, seen = time.perf_counter(), 0
+        after: str | None = ""
         while after is not None:
-            _, after, count = sync_select.snapshot_page(raw, ITEM, policy, after, 1_000)
-            seen += count
+            rows, after = sync_select.snapshot_page(raw, ITEM, policy, after, 1_000, 2**20)
+            seen += rows.count(b'"_seq":')
         hydrated = seen / (time.perf_counter() - started)
         await bench.database.close()
         return caught_up, hydrated
