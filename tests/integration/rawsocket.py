@@ -38,6 +38,14 @@ class RawSocket:
         """Upgrade; raises AssertionError where that is refused."""
         port = port or caller.served.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        return await cls.upgrade(reader, writer, caller, *headers)
+
+    @classmethod
+    async def upgrade(
+        cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller,
+        *headers: str,
+    ) -> RawSocket:  # fmt: skip
+        """Upgrade a connection that is open; raises AssertionError where that is refused."""
         lines = [
             "GET /api/sync/ws HTTP/1.1", f"Host: 127.0.0.1:{caller.served.port}",
             "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
