@@ -11,6 +11,8 @@ import hashlib
 import json
 import math
 import re
+from array import array
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +29,9 @@ _canonical_encoder = msgspec.json.Encoder(order="sorted")
 _DIGITS = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
 _TOO_MANY_DIGITS = b"0" * (limits.JSON_INTEGER_DIGITS_MAX + 1)
 _TEXT = re.compile(rb'"[^"]*"?')
+_ROUNDS = 3
+#: An opening bracket as a step of one down, a closing one as a step up.
+_STEPS = bytes({0x7B: 1, 0x5B: 1, 0x7D: 255, 0x5D: 255}.get(byte, 0) for byte in range(256))
 _NEITHER_QUOTE_NOR_BRACKET = bytes(byte for byte in range(256) if byte not in b'"{}[]')
 
 
@@ -137,19 +142,11 @@ def _is_deep(data: bytes) -> bool:
     if b'"' in data:
         data = _TEXT.sub(b"", data)
     left = data
-    for _ in range(limits.JSON_DEPTH_MAX // 2):
+    for _ in range(_ROUNDS):  # each takes the innermost levels: of most bodies nothing is left
         if not left:
-            return False  # each round took the innermost one or two levels
+            return False
         left = left.replace(b"{}", b"").replace(b"[]", b"")
-    depth = 0
-    for byte in data:
-        if byte in b"{[":
-            depth += 1
-            if depth > limits.JSON_DEPTH_MAX:
-                return True
-        else:
-            depth -= 1
-    return False
+    return max(accumulate(array("b", data.translate(_STEPS))), default=0) > limits.JSON_DEPTH_MAX
 
 
 def _finite(text: str) -> float:

@@ -100,6 +100,11 @@ async def test_a_refused_method_names_those_that_are_taken(serve: Serve) -> None
         answer = await ada.ask(method, path)
         assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED"), (method, path)
         assert answer.headers["Allow"] == allow, (method, path)
+    for path in ("/api/sync/events", "/_pylon/dev/events"):
+        status, headers, body = await raw(served, request(served, ada, f"HEAD {path}"))
+        assert (status, body) == (200, None)
+        assert headers["content-type"].startswith("text/event-stream"), path
+        assert "transfer-encoding" not in headers, "no event stream begins"
     for path in ("/api/health", "/api/entities/Note", f"/api/entities/Note/{note['id']}"):
         got, head = await ada.get(path), await ada.ask("HEAD", path)
         assert (head.status, head.body) == (200, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -77,3 +78,20 @@ def test_bytes_that_are_no_utf8_are_refused() -> None:
     for data in (b'["\xff"]', b'{"\xff":1}', b'["' + b"\xed\xa0\x80" + b'"]'):
         with pytest.raises(InvalidJson):
             jsonvalue.parse(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 1_000_000, b'{"a":' + b"[" * 500_000 + b"]" * 500_000 + b"}",
+        b'{"a":' * 160_000, b"[" + b"[]," * 100_000 + b"[" * 600_000, b'["' + b"[" * 900_000,
+        b"[" + b'"k":1,' * 160_000 + b"1]", b"9" * 1_000_000, b"-" * 1_000_000,
+    ],
+    ids=["open", "whole", "objects", "after many", "in a text", "no object", "digits", "signs"],
+)  # fmt: skip
+def test_a_bomb_costs_little(data: bytes) -> None:
+    """A megabyte made to be refused is refused before it costs anything (I50)."""
+    started = time.process_time()
+    with pytest.raises(InvalidJson):
+        jsonvalue.parse(data)
+    assert time.process_time() - started < 0.2

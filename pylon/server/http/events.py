@@ -32,6 +32,8 @@ async def events(exchange: Exchange) -> web.StreamResponse:
     """Stream batches, `id:` their `through`, until the caller leaves or the runtime stops."""
     hub = exchange.services.hub
     stream = _Stream(exchange)
+    if exchange.method == "HEAD":
+        return web.Response(headers=_HEADERS)
     user, address = principal_of(exchange.identity), exchange.address
     subscriptions = hub.quotas.subscriptions
     hub.admit(exchange.identity, address)

@@ -81,6 +81,8 @@ def _file_answer(path: Path, *, is_dev: bool) -> web.StreamResponse:
 
 async def dev_events(exchange: Exchange) -> web.StreamResponse:
     """GET /_pylon/dev/events: tells open pages to load again; in development only."""
+    if exchange.method == "HEAD":
+        return web.Response(headers={"Content-Type": "text/event-stream"})
     answer = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     )
