@@ -329,8 +329,9 @@ class Hub:
         connection.identity = now
         if connection.subscriber.phase is Phase.GREETING:
             return  # its welcome will say who it is
-        self.subscriptions_changed(connection)
+        # In this order: nothing is told of who he is now on top of what he held as who he was.
         self.resync(connection, "identity_changed")
+        self.subscriptions_changed(connection)
 
     def app_reloaded(self) -> None:
         """Tell everybody of a new manifest; resync those who can't go on from where they are.
