@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ APP = Path(__file__).parent / "app"
 SCALE = int(os.environ.get("PYLON_TEST_SCALE", "1"))
 #: Small runs find more in the same time than few long ones.
 PLAN = Plan(steps=25, devices_max=4)
+#: Half of the devices run the TypeScript machine, in Node.
+MIXED = Plan(steps=25, devices_max=4, typescript_share=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +33,23 @@ def bench() -> Iterator[Bench]:
 
 def _told(seed: int, plan: Plan, found: object) -> str:
     share = f" --typescript {plan.typescript_share}" if plan.typescript_share else ""
+    size = f"--steps {plan.steps} --devices {plan.devices_max}{share}"
     command = "python -m pylon.testing.simulation tests/simulation/app"
-    return f"seed {seed}: {found}\n  {command} --seed {seed} --steps {plan.steps}{share}"
+    return f"seed {seed}: {found}\n  {command} --seed {seed} {size}"
 
 
-def _kept() -> list[tuple[int, int, float]]:
+def _kept() -> list[tuple[int, Plan]]:
     lines = (APP.parent / "seeds.txt").read_text().splitlines()
     words = [one.partition("#")[0].split() for one in lines]
-    return [(int(seed), int(steps), float(share)) for seed, steps, share in filter(None, words)]
+    return [
+        (int(seed), Plan(steps=int(steps), devices_max=int(devices), typescript_share=float(share)))
+        for seed, steps, devices, share in filter(None, words)
+    ]
 
 
-@pytest.mark.parametrize(("seed", "steps", "share"), _kept())
-def test_seeds_that_once_failed_pass(bench: Bench, seed: int, steps: int, share: float) -> None:
+@pytest.mark.parametrize(("seed", "plan"), _kept())
+def test_seeds_that_once_failed_pass(bench: Bench, seed: int, plan: Plan) -> None:
     """What was mended stays mended."""
-    plan = Plan(steps=steps, typescript_share=share)
     outcome = bench.play(bench.script(seed, plan))
     assert outcome.finding is None, _told(seed, plan, outcome.finding)
 
@@ -53,14 +59,27 @@ def test_all_converge_and_nothing_leaks_or_is_lost() -> None:
     """500 seeds: safety after every step, and agreement after the faults."""
     first = 0 if SCALE == 1 else int.from_bytes(os.urandom(3)) * 1000
     failed, checks, rows = [], 0, 0
-    for result in run_seeds(APP, range(first, first + 500 * SCALE), PLAN):
-        outcome = result.outcome
-        checks, rows = checks + outcome.replicas_checked, rows + outcome.rows_on_wire
-        if outcome.finding is not None:
-            failed.append(_told(result.seed, PLAN, outcome.finding))
+    for begin, count, plan in ((0, 400 * SCALE, PLAN), (400 * SCALE, 100 * SCALE, MIXED)):
+        for result in run_seeds(APP, range(first + begin, first + begin + count), plan):
+            outcome = result.outcome
+            checks, rows = checks + outcome.replicas_checked, rows + outcome.rows_on_wire
+            if outcome.finding is not None:
+                failed.append(_told(result.seed, plan, outcome.finding))
     assert not failed, "\n".join(failed)
     assert checks > 5_000 * SCALE
     assert rows > 5_000 * SCALE
+
+
+def test_both_machines_do_the_same_in_a_run(bench: Bench) -> None:
+    """A device with the TypeScript machine says and shows what one with Python's does."""
+    for seed in (4, 9):
+        plans = [replace(PLAN, typescript_share=share) for share in (0.0, 1.0)]
+        scripts = [bench.script(seed, plan) for plan in plans]
+        assert {one.language for one in scripts[1].actors} == {"typescript"}
+        python, typescript = [bench.play(one) for one in scripts]
+        assert python.finding is typescript.finding is None
+        assert python.trace == typescript.trace
+        assert python.rows_on_wire > 0
 
 
 def test_equal_seeds_give_equal_runs(bench: Bench) -> None:

@@ -20,11 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("project", type=Path)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--steps", type=int, default=Plan().steps)
+    parser.add_argument("--devices", type=int, default=Plan().devices_max, help="at most")
     parser.add_argument("--typescript", type=float, default=0.0, help="share of the devices")
     parser.add_argument("--shrink", action="store_true", help="print the shortest failing script")
     given = parser.parse_args(arguments)
     bench = Bench(given.project)
-    plan = Plan(steps=given.steps, typescript_share=given.typescript)
+    plan = Plan(steps=given.steps, devices_max=given.devices, typescript_share=given.typescript)
     say = print if not given.shrink else None
     outcome = bench.play(bench.script(given.seed, plan), say)
     if outcome.finding is not None and given.shrink:

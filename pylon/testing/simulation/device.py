@@ -93,6 +93,7 @@ class Device:
         self._loop = loop
         self._make_machine = machine
         self._told = told
+        self._seed = seed
         self._chance = random.Random(f"device {seed} {name}")  # noqa: S311 -- repeatable
         self._ids = IdSource(clock, self._chance.randbytes)
         self._engine = _Engine(self._chance)
@@ -137,7 +138,8 @@ class Device:
         self.caller, self._last_batch = msgspec.UNSET, None
         self._is_open = False
         self._subscriptions.clear()
-        machine = self._make_machine(self._chance.random)
+        chance = random.Random(f"machine {self._seed} {self.name} {self._lives}")  # noqa: S311
+        machine = self._make_machine(chance.random)
         name = self.link_name
 
         def connection(dispatch: Callable[[ev.Event], None]) -> Connection:

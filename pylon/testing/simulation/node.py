@@ -5,6 +5,7 @@ Each question is answered before anything else happens, so that a run stays a ma
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,10 @@ from pylon import jsonvalue
 from pylon.client import events as ev
 from pylon.testing.simulation.machines import Seen
 
-_BROWSER: Final = Path(__file__).parents[2] / "client" / "browser"
+#: No step draws more numbers than this.
+_DRAWN_AHEAD: Final = 4
+_ROOT: Final = Path(__file__).parents[3]
+_BROWSER: Final = _ROOT / "pylon" / "client" / "browser"
 _ENTRANCE: Final = _BROWSER / "test" / "machine-over-pipe.ts"
 _BUNDLE: Final = _BROWSER / "node_modules" / ".cache" / "machine-over-pipe.mjs"
 
@@ -25,25 +29,31 @@ class NodeMachines:
     """A Node process that holds machines."""
 
     def __init__(self) -> None:
-        self._bundle()
+        folder = subprocess.run(  # noqa: S603 -- our own script
+            ["sh", str(_ROOT / "installers" / "node.sh")],  # noqa: S607 -- the tree's own script
+            check=True, capture_output=True, text=True,
+        ).stdout.strip()  # fmt: skip
+        self._bundle(folder)
         self._process = subprocess.Popen(  # noqa: S603 -- our own program
-            ["node", str(_BUNDLE)],  # noqa: S607 -- as the tests of the client find it
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [f"{folder}/node", str(_BUNDLE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self._count = 0
 
     @staticmethod
-    def _bundle() -> None:
+    def _bundle(folder: str) -> None:
         sources = [_ENTRANCE, *(_BROWSER / "src").glob("*.ts")]
         newest = max(one.stat().st_mtime for one in sources)
         if _BUNDLE.exists() and _BUNDLE.stat().st_mtime >= newest:
             return
         _BUNDLE.parent.mkdir(exist_ok=True)
+        beside = _BUNDLE.with_suffix(f".{os.getpid()}.mjs")
+        esbuild = _BROWSER / "node_modules" / "esbuild" / "bin" / "esbuild"
         subprocess.run(  # noqa: S603 -- our own program
-            [str(_BROWSER / "node_modules" / ".bin" / "esbuild"), str(_ENTRANCE), "--bundle",
-             "--platform=node", "--format=esm", f"--outfile={_BUNDLE}", "--log-level=error"],
-            check=True,
+            [str(esbuild), str(_ENTRANCE), "--bundle", "--platform=node", "--format=esm",
+             f"--outfile={beside}", "--log-level=error"],
+            check=True, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
         )  # fmt: skip
+        beside.replace(_BUNDLE)  # another process may be reading it
 
     def make(self, random: Callable[[], float]) -> NodeMachine:
         """Return a new machine."""
@@ -85,6 +95,7 @@ class NodeMachine:
         self._machines = machines
         self._number = number
         self._random = random
+        self._drawn: list[float] = []
         self._ask({"type": "new"})
 
     def _ask(self, question: dict[str, Any]) -> Any:
@@ -92,8 +103,10 @@ class NodeMachine:
 
     def step(self, event: ev.Event) -> list[ev.Command]:
         """Take what happened; return what to do about it."""
-        chance = [self._random() for _ in range(3)]
-        answer = self._ask({"type": "step", "event": event, "random": chance})
+        while len(self._drawn) < _DRAWN_AHEAD:
+            self._drawn.append(self._random())
+        answer = self._ask({"type": "step", "event": event, "random": self._drawn})
+        del self._drawn[: answer["used"]]
         return msgspec.convert(answer["commands"], list[ev.Command])
 
     def seen(self) -> Seen:

@@ -39,8 +39,8 @@ function answer(question: Question): unknown {
   const { replica } = machine;
   switch (question.type) {
     case "step":
-      one.random = question.random;
-      return { commands: machine.step(question.event) };
+      one.random = [...question.random];
+      return { commands: machine.step(question.event), used: question.random.length - one.random.length };
     case "seen": {
       const ready = Object.fromEntries([...replica.subscriptions.keys()].map((id) => [id, replica.isReady(id)]));
       return {
