@@ -131,6 +131,8 @@ SHAPES_MAX: Final = 1_000
 # --- time --------------------------------------------------------------------------------
 #: A `def` function's budget on the loop. Above: rolled back, FUNCTION_TIMEOUT. (per function)
 FUNCTION_SECONDS: Final = 0.2
+#: One `on_start` or `on_stop` hook. Above: cancelled and logged, the others run all the same.
+HOOK_SECONDS: Final = 10.0
 #: One read on a reader thread. Above: interrupted, FUNCTION_TIMEOUT.
 READ_SECONDS: Final = 10.0
 #: Time to read a request's headers and body. Above: the connection is closed.

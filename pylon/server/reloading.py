@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from pylon import limits
 from pylon.app.definition import AppDefinition
 from pylon.app.loader import load_app
 from pylon.clock import Clock
@@ -17,6 +20,7 @@ from pylon.server.storage.migrate import MigrationRefused, migrate
 from pylon.server.sync.hub import Hub
 
 _log = logging.getLogger("pylon.reload")
+Hook = Callable[..., Awaitable[Any]]
 
 
 class Reloader:
@@ -31,9 +35,18 @@ class Reloader:
         self._hub = hub
         self._executor = executor
         self._clock = clock
+        #: Two at once would take each other's generation for the one before theirs.
+        self._is_reloading = asyncio.Lock()
 
     async def reload(self, *, consent: bool = False) -> dict[str, Any]:
-        """Load the app anew; answers {"ok", "generation", "ms", "mistakes", "plan"}."""
+        """Load the app anew; answers {"ok", "generation", "ms", "mistakes", "plan"}.
+
+        One at a time: who asks meanwhile waits, and gets a generation of his own.
+        """
+        async with self._is_reloading:
+            return await self._reload(consent=consent)
+
+    async def _reload(self, *, consent: bool) -> dict[str, Any]:
         started = self._clock.monotonic()
         old = self._definitions.current
         try:
@@ -66,14 +79,28 @@ class Reloader:
         }  # fmt: skip
 
 
-async def run_hooks(definition: AppDefinition, hooks: Any, executor: Executor) -> None:
-    """Run the start or stop hooks of a generation; a failing one is logged and harms nobody."""
+async def run_hooks(definition: AppDefinition, hooks: Iterable[Hook], executor: Executor) -> None:
+    """Run the start or stop hooks of a generation.
+
+    One that fails, or takes longer than `limits.HOOK_SECONDS`, is logged and harms nobody.
+    """
     for hook in hooks:
+        task = asyncio.ensure_future(_run(definition, hook, executor))
         try:
-            if inspect.signature(hook).parameters:
-                await hook(executor.hook_context(definition, hook.__name__))
-            else:
-                await hook()
-        except Exception:  # noqa: BLE001 -- the app's own code
-            _log.exception("app.hook_failed %s of generation %d", hook.__name__,
-                           definition.generation)  # fmt: skip
+            done, _ = await asyncio.wait((task,), timeout=limits.HOOK_SECONDS)
+        finally:
+            task.cancel()  # whether it lets itself be cancelled or not, nobody waits for it
+        if not done:
+            _log.error("app.hook_timed_out %s of generation %d was cancelled after %g s",
+                       hook.__name__, definition.generation, limits.HOOK_SECONDS)  # fmt: skip
+
+
+async def _run(definition: AppDefinition, hook: Hook, executor: Executor) -> None:
+    try:
+        if inspect.signature(hook).parameters:
+            await hook(executor.hook_context(definition, hook.__name__))
+        else:
+            await hook()
+    except Exception:  # noqa: BLE001 -- the app's own code
+        _log.exception("app.hook_failed %s of generation %d", hook.__name__,
+                       definition.generation)  # fmt: skip

@@ -1,0 +1,103 @@
+"""Generations swap one after the other, and no hook of an app holds them up."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pylon import limits
+from pylon.clock import SystemClock
+from pylon.server import reloading
+from pylon.server.reloading import Reloader, run_hooks
+
+GENERATION: Any = SimpleNamespace(generation=1)
+EXECUTOR: Any = None
+
+
+async def test_a_hook_that_hangs_is_cancelled_and_the_others_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it lets itself be cancelled or not; the log names it."""
+    monkeypatch.setattr(limits, "HOOK_SECONDS", 0.02)
+    told: list[str] = []
+    goes_on = asyncio.Event()
+
+    async def hangs() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            told.append("cancelled")
+
+    async def stubborn() -> None:
+        while not goes_on.is_set():
+            try:
+                await goes_on.wait()
+            except asyncio.CancelledError:
+                told.append("not me")
+
+    async def last() -> None:
+        told.append("last")
+
+    async with asyncio.timeout(5):
+        await run_hooks(GENERATION, (hangs, stubborn, last), EXECUTOR)
+    assert told == ["cancelled", "not me", "last"]
+    assert "app.hook_timed_out hangs" in caplog.text
+    assert "app.hook_timed_out stubborn" in caplog.text
+    assert "last" not in caplog.text
+    goes_on.set()
+    await asyncio.sleep(0)
+
+
+async def test_a_stop_that_is_given_up_leaves_no_hook_running() -> None:
+    """Who runs the hooks may be cancelled himself: then the one under way is, too."""
+    ended = asyncio.Event()
+
+    async def hangs() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    running = asyncio.ensure_future(run_hooks(GENERATION, (hangs,), EXECUTOR))
+    await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    async with asyncio.timeout(5):
+        await ended.wait()
+
+
+async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the other's generation before it, and stops that one's hooks once."""
+    told: list[str] = []
+
+    def generation(number: int) -> Any:
+        async def on_start() -> None:
+            await asyncio.sleep(0.01)
+            told.append(f"start {number}")
+
+        async def on_stop() -> None:
+            await asyncio.sleep(0.01)
+            told.append(f"stop {number}")
+
+        return SimpleNamespace(
+            generation=number, root=None, schema=None, on_start=(on_start,), on_stop=(on_stop,)
+        )
+
+    async def migrated(*_: object, **__: object) -> Any:
+        await asyncio.sleep(0.01)
+        return SimpleNamespace(render=lambda: "")
+
+    monkeypatch.setattr(reloading, "load_app", lambda _, generation: made(generation))
+    monkeypatch.setattr(reloading, "migrate", migrated)
+    made = generation
+    holder: Any = SimpleNamespace(current=generation(1))
+    hub: Any = SimpleNamespace(app_reloaded=lambda: None)
+    nothing: Any = None
+    reloader = Reloader(nothing, holder, hub, EXECUTOR, SystemClock())
+    answers = await asyncio.gather(reloader.reload(), reloader.reload())
+    assert [one["generation"] for one in answers] == [2, 3]
+    assert told == ["stop 1", "start 2", "stop 2", "start 3"]
