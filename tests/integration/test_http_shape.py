@@ -84,6 +84,27 @@ async def test_what_is_no_http_is_refused_in_the_one_shape(serve: Serve) -> None
     assert (await served.anonymous().get("/api/health")).status == 200
 
 
+@pytest.mark.parametrize("head", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+async def test_who_leaves_within_a_body_is_no_news_for_the_log(serve: Serve, head: str) -> None:
+    """Anybody can do that as often as he likes: a traceback each time would fill the disk."""
+    served = await serve(NOTES)
+    for is_hard in (False, True):
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(
+            f"POST /api/auth/magic/send HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
+            f"Content-Type: application/json\r\n{head}\r\n\r\n5\r\n{{".encode()
+        )
+        await writer.drain()
+        assert (await served.anonymous().get("/api/health")).status == 200
+        if is_hard:
+            writer.transport.abort()
+        writer.close()
+    await asyncio.sleep(0.2)
+    assert (await served.anonymous().get("/api/health")).status == 200
+    assert "Traceback" not in served.output
+    assert "http.failed" not in served.output
+
+
 async def test_a_refused_method_names_those_that_are_taken(serve: Serve) -> None:
     """405 has Allow; HEAD is GET without the body; nothing is changed by OPTIONS."""
     served = await serve(NOTES)

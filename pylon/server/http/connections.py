@@ -48,7 +48,10 @@ class _Handler(RequestHandler):
         if 400 <= status < 500:
             _log.debug("http.malformed %s", exc)
             return BadRequest()
-        _log.error("http.failed", exc_info=exc)
+        if isinstance(exc, ConnectionError):  # anybody can leave in the middle of a body
+            _log.debug("http.left %s", exc)
+        else:
+            _log.error("http.failed", exc_info=exc)
         return Internal()
 
 
