@@ -7,6 +7,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 
 from pylon.testing.served import DidNotStart, SyncSocket
@@ -85,6 +86,21 @@ async def test_subscriptions_of_one_socket_have_a_bound(serve: Serve) -> None:
         wanted = quote(json.dumps([_wanted(n) for n in range(count)]))
         assert (await ada.get(f"/api/sync/pull?subscriptions={wanted}")).status == status
     await socket.close()
+
+
+async def test_sockets_that_come_at_once_have_a_bound(serve: Serve) -> None:
+    """Forty upgrades at the same moment: five get through, and no more; places are given back."""
+    served = await serve(NOTES, toml="[limits]\nsockets_per_user = 5\n")
+    ada = await served.login("ada@example.com")
+    many = await asyncio.gather(*(ada.sync() for _ in range(40)), return_exceptions=True)
+    taken = [one for one in many if isinstance(one, SyncSocket)]
+    refused = [one for one in many if isinstance(one, aiohttp.WSServerHandshakeError)]
+    assert (len(taken), len(refused)) == (5, 35)
+    assert {one.status for one in refused} == {429}
+    for socket in taken:
+        await socket.close()
+    await asyncio.sleep(0.2)
+    await (await ada.sync()).close()
 
 
 async def test_snapshots_under_way_have_a_bound(serve: Serve) -> None:

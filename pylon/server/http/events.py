@@ -36,17 +36,15 @@ async def events(exchange: Exchange) -> web.StreamResponse:
         return web.Response(headers=_HEADERS)
     user, address = principal_of(exchange.identity), exchange.address
     subscriptions = hub.quotas.subscriptions
-    hub.admit(exchange.identity, address)
-    subscriptions.demand(user, address, stream.wanted)
-    hub.enter(exchange.identity, address)
-    subscriptions.add(user, address, stream.wanted)
-    try:
-        await stream.begin()
-        with suppress(ConnectionError):  # the caller has left
-            await stream.run()
-    finally:
-        subscriptions.add(user, address, -stream.wanted)
-        hub.leave(exchange.identity, address)
+    with hub.admitted(exchange.identity, address):
+        subscriptions.demand(user, address, stream.wanted)
+        subscriptions.add(user, address, stream.wanted)
+        try:
+            await stream.begin()
+            with suppress(ConnectionError):  # the caller has left
+                await stream.run()
+        finally:
+            subscriptions.add(user, address, -stream.wanted)
     return stream.answer
 
 

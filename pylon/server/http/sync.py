@@ -46,7 +46,14 @@ async def serve_socket(
     services = exchange.services
     if services.is_stopping:
         raise Unavailable("the runtime is stopping", reason="stopping")
-    services.hub.admit(identity, exchange.address)
+    with services.hub.admitted(identity, exchange.address):
+        return await _serve(exchange, identity, is_ghost=is_ghost)
+
+
+async def _serve(
+    exchange: Exchange, identity: Identity, *, is_ghost: bool
+) -> web.WebSocketResponse:
+    services = exchange.services
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,), compress=False, autoping=False,
         heartbeat=services.hub.heartbeat_s, max_msg_size=limits.WS_MESSAGE_BYTES_MAX + 1,

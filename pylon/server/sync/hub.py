@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pylon import limits
@@ -108,28 +108,29 @@ class Hub:
 
     # --- connections
 
-    def admit(self, identity: Identity, address: str) -> None:
-        """Raise RateLimited where one more socket would be too many."""
-        self.quotas.sockets.demand(principal_of(identity), address)
+    @contextmanager
+    def admitted(self, identity: Identity, address: str) -> Iterator[None]:
+        """Hold the place of one socket or stream; raises RateLimited where there is none.
+
+        It is judged and counted in one step: between the two others would come through.
+        """
+        sockets, user = self.quotas.sockets, principal_of(identity)
+        sockets.demand(user, address)
         line_s = self._pace.length(self._clock.monotonic())
         if line_s > limits.WELCOME_LINE_SECONDS:
             # Each is told a later moment, so that they do not come back together.
             self._refused = (self._refused + 1) % 30
             retry_after_s = int(line_s) + 1 + self._refused
             raise RateLimited("too many come at once", retry_after_s=retry_after_s)
-
-    def enter(self, identity: Identity, address: str) -> None:
-        """Count a stream or socket that was admitted."""
-        self.quotas.sockets.add(principal_of(identity), address)
-
-    def leave(self, identity: Identity, address: str) -> None:
-        """Count it no more."""
-        self.quotas.sockets.add(principal_of(identity), address, -1)
+        sockets.add(user, address)
+        try:
+            yield
+        finally:
+            sockets.add(user, address, -1)
 
     def attach(self, connection: Connection) -> None:
         """Take a connection that was upgraded."""
         self._connections[connection.id] = connection
-        self.enter(connection.identity, connection.address)
         if not self._sessions.watch_expiry(connection.identity):
             self._abort(connection, "session ended")  # while the socket was opened
 
@@ -211,7 +212,6 @@ class Hub:
         connection.subscriber.phase = Phase.CLOSED
         self._pump.leave(connection)
         self._count(connection, 0)
-        self.leave(connection.identity, connection.address)
         if connection.reader is not None:
             connection.reader.cancel()
         for task in (*connection.calls.values(), *connection.pushes.values()):

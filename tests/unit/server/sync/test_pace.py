@@ -12,6 +12,7 @@ import pytest
 from pylon import limits
 from pylon.errors import RateLimited
 from pylon.server.sync.pace import Pace, goodbye_ms
+from pylon.server.sync.quota import Quota, Quotas
 from tests.unit.server.sync.hubs import hubs_at, user
 
 
@@ -77,13 +78,31 @@ async def test_a_long_line_is_refused_before_the_upgrade(tmp_path: Path) -> None
         await hub.greet_in_turn(connection, hello, cursor)
         assert connection.view is None
         hub._pace.per_second = 1
-        hub.admit(user("ann"), "a")
+        with hub.admitted(user("ann"), "a"):
+            assert hub.quotas.sockets.count == 1
+        assert hub.quotas.sockets.count == 0
         for _ in range(int(limits.WELCOME_LINE_SECONDS) + 2):
             hub._pace.take(asyncio.get_running_loop().time())
         waits = set()
         for _ in range(5):
-            with pytest.raises(RateLimited) as caught:
-                hub.admit(user("ann"), "a")
+            with pytest.raises(RateLimited) as caught, hub.admitted(user("ann"), "a"):
+                raise AssertionError("there was no place")
             waits.add(caught.value.retry_after_s)
         assert len(waits) == 5
         assert min(waits) > limits.WELCOME_LINE_SECONDS
+        assert hub.quotas.sockets.count == 0
+
+
+async def test_a_place_is_counted_from_the_moment_it_is_given(tmp_path: Path) -> None:
+    """Not only once the upgrade is answered, when others have come through; a failure frees it."""
+    async with hubs_at(tmp_path) as hubs:
+        hub = hubs.hub
+        hub.quotas = Quotas(sockets=Quota("sockets", 10, 1, 10))
+        upgrade = hub.admitted(user("ann"), "a")
+        upgrade.__enter__()
+        with pytest.raises(RateLimited), hub.admitted(user("ann"), "b"):
+            raise AssertionError("there was no place")
+        failure = ConnectionError("before the upgrade was answered")
+        assert not upgrade.__exit__(ConnectionError, failure, None)
+        with hub.admitted(user("ann"), "b"):
+            assert hub.quotas.sockets.count == 1
