@@ -164,6 +164,8 @@ class Journal:
         self.written: dict[str, tuple[str, str, Any, Any]] = {}
         #: Every change that a reader saw: seq to (tx, entity, row id, kind).
         self.seen: dict[int, tuple[Any, ...]] = {}
+        #: Pulls that were answered, and those that had to wait for the file to be opened again.
+        self.reads = self.waits = 0
 
     def note(self, kind: str, key: str, value: Any) -> None:
         """Write down an answer before anything else is done with it."""
@@ -288,7 +290,12 @@ class Driver:
         while True:
             query = "" if self._cursor is None else f"&cursor={self._cursor}"
             answer = await self.ada.get(f"/api/sync/pull?limit=200{query}")
+            if answer.status == 503 and answer.body["error"]["details"]["reason"] == "recovering":
+                self.journal.waits += 1  # the file is being opened again, for a moment
+                await asyncio.sleep(0.02)
+                continue
             assert answer.status == 200, answer
+            self.journal.reads += 1
             for one in answer.body["changes"]:
                 known = (one["tx"], one["entity"], one["row_id"])
                 assert self.journal.seen.setdefault(one["seq"], known) == known
