@@ -55,6 +55,7 @@ screens: $(VENV)/.installed-dev ## Draw the README's picture of the dashboard
 
 bench: $(VENV)/.installed-bench $(CLIENT)/dist/client.js ## Measure, beside PocketBase in the same run (about 5 minutes)
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.browser
 
 wheel: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .
