@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -12,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
 APP = """
 from __future__ import annotations
 
@@ -100,18 +94,6 @@ async def runtime(tmp_path: Path) -> AsyncIterator[RuntimeProcess]:
     await running.start()
     yield running
     await running.stop()
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A headless Chromium."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert path is not None, "browser tests need Chromium; make test installs it"
-    assert (ROOT / "pylon/client/browser/dist/client.js").is_file(), "build it: make client"
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield launched
-        await launched.close()
 
 
 async def _visit(browser: Browser, runtime: RuntimeProcess, email: str) -> Page:

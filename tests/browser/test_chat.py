@@ -4,38 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from pylon.testing.served import ServedProject
 from tests.conftest import ROOT, Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 MESSAGES = 40
 #: From the keystroke in one browser to the text in the other, for 95 of 100 messages.
 LATENCY_MS = 100.0
 SCREENSHOTS = ROOT / "build" / "screenshots"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A headless Chromium."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert path is not None, "browser tests need Chromium; make test installs it"
-    assert (ROOT / "examples/chat/web/chat.js").is_file(), "build it: make client"
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield launched
-        await launched.close()
 
 
 def _code(served: ServedProject, email: str) -> str:

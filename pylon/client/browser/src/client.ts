@@ -13,7 +13,8 @@ import { LiveRow } from "./row.ts";
 import type { Store } from "./store.ts";
 import { IndexedDbStore } from "./store-indexeddb.ts";
 import { MemoryStore } from "./store-memory.ts";
-import { Tab, type TabStatus } from "./tab.ts";
+import { Tab } from "./tab.ts";
+import type { TabStatus } from "./tab-messages.ts";
 import type {
   AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, InsertOf, LooseOptions, OptimisticTransaction,
   PatchOf, QueryOptions, ReturnOf, Row, RowOf, UntypedName, UpdateOptions, Values,

@@ -78,6 +78,9 @@ export class Connection {
       const response = await this.requests.fetch("/api/sync/pull?limit=1", {});
       return response.status === 401 ? errorOfBody(await response.json(), 401) : null;
     } catch {
+      // Nobody was reached: neither this nor the upgrade before it troubled a server.
+      this.budget.refund();
+      this.budget.refund();
       return null;
     }
   }

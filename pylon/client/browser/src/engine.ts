@@ -103,8 +103,9 @@ export class Engine {
     this.writes = new WriteQueue(
       options.store,
       ({ save, kept }) => {
-        this.operations.markStored(kept.map((one) => one.op_id));
-        if (this.store.isPersistent && kept.length > 0) this.note({ stored: kept.map((one) => one.op_id) });
+        const stored = this.store.isPersistent ? kept.map((one) => one.op_id) : [];
+        this.operations.markStored(stored);
+        if (stored.length > 0) this.note({ stored });
         if (save !== null) this.dispatch({ type: "saved", cursor: save.cursor });
       },
       (error) => this.loseStore(error),
@@ -199,7 +200,9 @@ export class Engine {
       case "drop_pending": return this.dropPending(command.op_id);
       case "settle": return this.settle(command.settlement);
       case "fetch_manifest": return void this.fetching.manifest();
-      case "forget_session": return this.attempt(this.connection.request("POST", "/api/auth/logout"));
+      // Now or not at all: later it might end the session of who signed in meanwhile.
+      case "forget_session":
+        return this.budget.wait() > 0 ? undefined : this.attempt(this.connection.request("POST", "/api/auth/logout"));
       case "caller":
         this.caller = this.step.caller = command.caller;
         return;
@@ -370,6 +373,7 @@ export class Engine {
     this.store.close();
     this.store = new MemoryStore();
     this.writes.replaceStore(this.store);
+    this.operations.unmarkStored();
     this.status = { ...this.status, persistent: false };
     this.note({ status: this.status });
     for (const mutation of this.machine.pending.all()) this.writes.keep(mutation);

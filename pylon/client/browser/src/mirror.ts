@@ -10,8 +10,7 @@ import type { QueryProgress } from "./live.ts";
 import { Operations } from "./operations.ts";
 import { Pending, type PendingMutation } from "./pending.ts";
 import type { Manifest, WireRow } from "./protocol.gen.ts";
-import type { TabChange, TabState } from "./tab-messages.ts";
-import type { TabStatus } from "./tab.ts";
+import type { TabChange, TabState, TabStatus } from "./tab-messages.ts";
 import { View, type BaseRows } from "./view.ts";
 
 export class Mirror implements BaseRows {
@@ -96,6 +95,7 @@ export class Mirror implements BaseRows {
     this.operations.markStored(change.stored);
     if (change.rejected !== undefined) this.operations.load(change.rejected);
     this.status = change.status ?? this.status;
+    if (change.status?.persistent === false) this.operations.unmarkStored();
     this.caller = change.caller ?? this.caller;
     this.manifest = change.manifest ?? this.manifest;
     if (this.generation >= this.generationMin && !this.isComplete && this.status !== null) this.isComplete = true;

@@ -76,6 +76,11 @@ export class Operations {
     for (const id of ids) this.storedIds.add(id);
   }
 
+  /** The store is gone: what was in it lasts no longer than the page. */
+  unmarkStored(): void {
+    this.storedIds.clear();
+  }
+
   list(pending: Pending, acts: OperationActs): readonly PendingOperation[] {
     const listed = (one: StoredMutation, state: PendingOperation["state"], isStored: boolean): PendingOperation => ({
       op_id: one.op_id, fn: one.fn, args: one.args, at: one.at, state, stored: isStored, error: one.error ?? null,

@@ -4,12 +4,19 @@
 import type { Caller } from "./events.ts";
 import type { QueryProgress } from "./live.ts";
 import type { PendingMutation, Settlement } from "./pending.ts";
-import type { Manifest, WireRow } from "./protocol.gen.ts";
+import type { Manifest, WireError, WireRow } from "./protocol.gen.ts";
 import type { StoredMutation } from "./store.ts";
 import type { Definition } from "./subscription.ts";
-import type { TabStatus } from "./tab.ts";
 
 export const TABS_VERSION = 1;
+
+/** The state of the connection, the same in all tabs. */
+export interface TabStatus {
+  readonly state: "connecting" | "hydrating" | "live" | "offline" | "resyncing" | "closed";
+  readonly pending: number;
+  readonly error: WireError | null;
+  readonly persistent: boolean;
+}
 
 /** What a follower asks of the leader. */
 export type TabRequest =

@@ -14,26 +14,19 @@ import { guarded, type LiveQuery, type QueryHost, type QueryProgress } from "./l
 import { Mirror } from "./mirror.ts";
 import type { PendingOperation } from "./operations.ts";
 import { Pending, type PendingMutation, type Settlement } from "./pending.ts";
-import type { Json, Manifest, WireError } from "./protocol.gen.ts";
+import type { Json, Manifest } from "./protocol.gen.ts";
 import { Requests, type Surroundings } from "./requests.ts";
 import { Rivalry } from "./rivalry.ts";
 import { Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 import { MemoryStore } from "./store-memory.ts";
-import { keyOf, type Definition } from "./subscription.ts";
-import type { TabNews, TabQuestion, TabRequest, TabSaying } from "./tab-messages.ts";
+import type { Definition } from "./subscription.ts";
+import type { TabNews, TabQuestion, TabRequest, TabSaying, TabStatus } from "./tab-messages.ts";
 import { View } from "./view.ts";
+import { Wants } from "./wants.ts";
 
 /** So long a follower waits for the leader to have done something. */
 const ANSWER_MS_MAX = 3_000;
-
-/** The state of the connection, the same in all tabs. */
-export interface TabStatus {
-  readonly state: "connecting" | "hydrating" | "live" | "offline" | "resyncing" | "closed";
-  readonly pending: number;
-  readonly error: WireError | null;
-  readonly persistent: boolean;
-}
 
 export interface TabOptions {
   readonly id: string;
@@ -55,12 +48,6 @@ interface Waiter {
   readonly reject: (error: PylonError) => void;
 }
 
-interface Want {
-  readonly definition: Definition;
-  count: number;
-  release: (() => void) | null;
-}
-
 const NOBODY = { row: () => undefined, rows: () => [] };
 
 export class Tab implements QueryHost {
@@ -76,7 +63,14 @@ export class Tab implements QueryHost {
   private source: Engine | Mirror | null = null;
   /** Counts changes of role: what an older one began is dropped. */
   private turn = 0;
-  private readonly wants = new Map<string, Want>();
+  private readonly wants = new Wants({
+    ask: (definition) => {
+      if (this.engine !== null) return this.engine.want(definition);
+      this.request({ type: "want", definition });
+      return null;
+    },
+    giveBack: (key) => this.request({ type: "unwant", key }),
+  });
   private readonly waiters = new Map<string, Waiter>();
   private readonly queries = new Set<LiveQuery<never>>();
   private readonly statusListeners = new Set<(status: TabStatus) => void>();
@@ -157,7 +151,7 @@ export class Tab implements QueryHost {
   private stopLeading(): void {
     this.engine = this.followers = null;
     this.backlog = [];
-    for (const want of this.wants.values()) want.release = null;
+    this.wants.orphan();
   }
 
   // --- leading
@@ -174,7 +168,7 @@ export class Tab implements QueryHost {
     this.engine = engine;
     this.followers = new Followers(engine, (saying, to) => this.say(saying, to));
     for (const { mutation } of this.waiters.values()) engine.mutate(mutation);
-    for (const want of this.wants.values()) want.release = engine.want(want.definition);
+    this.wants.renew();
     for (const [tab, request] of this.backlog.splice(0)) this.serve(tab, request);
     if (!this.mayWait(before, engine)) this.show(engine);
   }
@@ -223,7 +217,7 @@ export class Tab implements QueryHost {
     this.mirror = new Mirror((entity, row) => before?.known(entity, row) ?? row);
     const mutations = [...this.waiters.values()].map(({ mutation }) => mutation);
     for (const mutation of mutations) this.mirror.mutate(mutation);
-    this.say({ type: "follow", definitions: [...this.wants.values()].map((want) => want.definition), mutations }, leader);
+    this.say({ type: "follow", definitions: this.wants.definitions, mutations }, leader);
   }
 
   /** Asks the leader for something, where there is one to ask. */
@@ -305,25 +299,11 @@ export class Tab implements QueryHost {
   // --- queries
 
   acquire(definition: Definition): string {
-    const key = keyOf(definition);
-    const known = this.wants.get(key);
-    if (known !== undefined) {
-      known.count += 1;
-      return key;
-    }
-    const want: Want = { definition, count: 1, release: null };
-    this.wants.set(key, want);
-    if (this.engine === null) this.request({ type: "want", definition });
-    else want.release = this.engine.want(definition);
-    return key;
+    return this.wants.acquire(definition);
   }
 
   release(key: string): void {
-    const want = this.wants.get(key);
-    if (want === undefined || --want.count > 0) return;
-    this.wants.delete(key);
-    if (want.release === null) this.request({ type: "unwant", key });
-    else want.release();
+    this.wants.release(key);
   }
 
   stateOf(key: string): QueryProgress | undefined {

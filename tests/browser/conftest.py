@@ -1,0 +1,221 @@
+"""What browser tests share: Chromium, a tiny app, and a Chromium that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+
+from pylon.testing.served import Caller, ServedProject
+from tests.conftest import ROOT, Serve
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+APP = """
+from __future__ import annotations
+
+from pylon import App, Entity, Json, Ref, Text, actor, field
+
+app = App("tiny")
+
+
+@app.entity(read="auth.userId != null", insert="isOwner()", update="isOwner()", delete="isOwner()")
+class Note(Entity):
+    authorId: Ref["User"] = field(default=actor, immutable=True)
+    body: Text = field(min_length=1)
+    constructor: str | None = None
+    toString: Json | None = None
+"""
+
+PAGE = """<!doctype html><html><head><title>tiny</title><link rel="icon" href="data:,"></head>
+<body><ul id="list"></ul><script type="module">
+import { connect } from "/_pylon/client.js";
+window.db = await connect();
+window.notes = db.query("Note", { order: ["body"] });
+notes.subscribe((rows) => list.replaceChildren(...rows.slice(0, 100).map((row) => {
+  const item = document.createElement("li");
+  item.textContent = row.body;
+  return item;
+})));
+window.isUp = true;
+</script></body></html>"""
+
+#: What the browser holds of the app, read without its client.
+STORED = """async () => {
+  const wait = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const name = `pylon:${location.origin}`;
+  const isThere = (await indexedDB.databases()).some((one) => one.name === name);
+  if (!isThere) return { head: null, rows: [], pending: [] };
+  const database = await wait(indexedDB.open(name));
+  const transaction = database.transaction(["meta", "rows", "pending"]);
+  // The seal, under empty names, is no row.
+  const [head, rows, pending] = await Promise.all([
+    wait(transaction.objectStore("meta").get("head")),
+    wait(transaction.objectStore("rows").getAll(IDBKeyRange.lowerBound([" "]))),
+    wait(transaction.objectStore("pending").getAll()),
+  ]);
+  database.close();
+  return { head: head ?? null, rows: rows.map(({ row }) => row), pending };
+}"""
+
+
+def chromium() -> str:
+    """Return where Chromium is."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path is not None, "browser tests need Chromium; make test installs it"
+    assert (ROOT / "pylon/client/browser/dist/client.js").is_file(), "build it: make client"
+    return path
+
+
+@pytest.fixture
+async def playwright() -> AsyncIterator[Playwright]:
+    """The driver."""
+    async with async_playwright() as running:
+        yield running
+
+
+@pytest.fixture
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
+    """A headless Chromium."""
+    launched = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+    yield launched
+    await launched.close()
+
+
+@pytest.fixture
+async def tiny(serve: Serve) -> ServedProject:
+    """A running tiny app; /empty.html is a page of its origin without the client."""
+    served = await serve(APP, is_started=False)
+    web = served.project / "web"
+    web.mkdir()
+    (web / "index.html").write_text(PAGE)
+    (web / "empty.html").write_text("<!doctype html><title>empty</title>")
+    return await served.start()
+
+
+async def signed_in(context: BrowserContext, served: ServedProject, caller: Caller) -> None:
+    """Give a browser the session of somebody who signed in elsewhere."""
+    assert caller.token is not None
+    await context.add_cookies([
+        {"name": "pylon_session", "value": caller.token, "url": served.url}
+    ])  # fmt: skip
+
+
+async def visit(context: BrowserContext, served: ServedProject) -> Page:
+    """Return a page of the app that is up."""
+    page = await context.new_page()
+    await page.goto(served.url)
+    await page.wait_for_function("window.isUp")
+    return page
+
+
+class MortalBrowser:
+    """A Chromium with a profile on disk and a process group of its own, to be killed."""
+
+    def __init__(self, playwright: Playwright, profile: Path) -> None:
+        self._playwright = playwright
+        self._profile = profile
+        self._process: asyncio.subprocess.Process | None = None
+        self._browser: Browser | None = None
+
+    async def start(self) -> BrowserContext:
+        """Start it on its profile, whatever the last end left there."""
+        port_file = self._profile / "DevToolsActivePort"
+        port_file.unlink(missing_ok=True)
+        for name in ("SingletonLock", "SingletonSocket", "SingletonCookie"):
+            (self._profile / name).unlink(missing_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            chromium(), *FLAGS, "--headless=new", "--remote-debugging-port=0",
+            f"--user-data-dir={self._profile}", "about:blank", start_new_session=True,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        async with asyncio.timeout(30):
+            while not port_file.exists() or "\n" not in port_file.read_text():
+                await asyncio.sleep(0.02)
+        port = port_file.read_text().split("\n")[0]
+        self._browser = await self._playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        return self._browser.contexts[0]
+
+    async def kill(self) -> None:
+        """End it and all its processes at once."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+        if self._browser is not None:
+            await self._browser.close()
+        self._process = self._browser = None
+
+    async def close(self) -> None:
+        """End it if it runs."""
+        if self._process is not None:
+            await self.kill()
+
+
+@pytest.fixture
+async def mortal(playwright: Playwright, tmp_path: Path) -> AsyncIterator[MortalBrowser]:
+    """A browser to kill."""
+    running = MortalBrowser(playwright, tmp_path / "profile")
+    (tmp_path / "profile").mkdir()
+    yield running
+    await running.close()
+
+
+class BrokenServer:
+    """Serves the page and answers everything else with an error; counts what it is asked."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+        self.asked: list[str] = []
+        self.url = ""
+
+    async def start(self, port: int = 0) -> web.AppRunner:
+        """Start listening, by default on a free port."""
+        app = web.Application()
+        app.router.add_get("/", self._page)
+        app.router.add_get("/empty.html", self._empty)
+        app.router.add_get("/_pylon/client.js", self._client)
+        app.router.add_route("*", "/{path:.*}", self._refuse)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    async def _page(self, _: web.Request) -> web.Response:
+        return web.Response(text=PAGE, content_type="text/html")
+
+    async def _empty(self, _: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html>", content_type="text/html")
+
+    async def _client(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(ROOT / "pylon/client/browser/dist/client.js")
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        return web.json_response(
+            {"error": {"code": "UNAVAILABLE", "message": "no"}}, status=self._status
+        )
+
+
+async def stored(context: BrowserContext, served: ServedProject) -> dict[str, Any]:
+    """Return head, rows and pending mutations as the browser holds them."""
+    page = await context.new_page()
+    await page.goto(f"{served.url}/empty.html")
+    found: dict[str, Any] = await page.evaluate(STORED)
+    await page.close()
+    return found
