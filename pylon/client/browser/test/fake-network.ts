@@ -30,6 +30,7 @@ export class FakeNetwork {
   /** Also those that are closed. */
   readonly all = new Set<FakeSocket>();
   readonly requests: string[] = [];
+  manifest = MANIFEST;
 
   constructor(readonly server: ModelServer) {}
 
@@ -49,7 +50,7 @@ export class FakeNetwork {
     if (!this.isUp) throw new TypeError("failed to fetch");
     const say = (body: unknown, status = 200): Response => new Response(JSON.stringify(body), { status });
     switch (pathname) {
-      case "/api/schema": return say(MANIFEST);
+      case "/api/schema": return say(this.manifest);
       case "/api/sync/pull": {
         if (this.upgradeStatus === 401) return say({ error: { code: "UNAUTHENTICATED", message: "no" } }, 401);
         const seq = Number(searchParams.get("cursor")?.split(":")[1] ?? 0);

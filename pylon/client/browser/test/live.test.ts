@@ -112,3 +112,24 @@ test("a slip in the order is an error, and said where every page can see it", ()
   expect(query.error).toBeNull();
   said.mockRestore();
 });
+
+test("a window is cut anew only for rows that it shows, lists or may show", () => {
+  const replica = new Replica();
+  const pending = new Pending();
+  const view = new View(replica, pending);
+  replica.startAt("e:0");
+  replica.subscribe("s1", { entity: "Note", where: {} });
+  const rows = Array.from({ length: 20 }, (_, at): WireRow => ({ id: `r${at}`, _seq: 1, n: at }));
+  replica.page({ type: "snapshot", subscription: "s1", entity: "Note", rows, at: "e:1", done: true });
+  const result = new Result(view, { entity: "Note", where: { n: { "<": 10 } }, order: ["n"], limit: 2 }, new Schema(null));
+  result.update(undefined, ["r0", "r1"]);
+  const read = vi.spyOn(view, "pendingRows");
+  expect(result.update(["r15", "r19"], ["r0", "r1"])).toBe(false);
+  expect(read).not.toHaveBeenCalled();
+  pending.add({
+    op_id: "o1", fn: "pylon.insert", args: {}, at: "", size: 1,
+    effects: [{ kind: "insert", entity: "Note", id: "new", values: { n: -1 } }],
+  });
+  expect(result.update(["new"], ["r0", "r1"])).toBe(true);
+  expect(result.rows.map((row) => row.id)).toEqual(["new", "r0"]);
+});

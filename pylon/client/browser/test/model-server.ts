@@ -24,6 +24,7 @@ export class ModelServer {
   readonly outcomes = new Map<string, OperationResult>();
   /** Rejects operations that insert this text. */
   refused = "refuse me";
+  schema = "h";
 
   cursor(seq = this.head): string {
     return `${this.epoch}:${seq}`;
@@ -107,7 +108,7 @@ export class ModelConnection {
         const { server } = this;
         this.isGreeted = true;
         this.out.push({
-          type: "welcome", connection_id: "c", head: server.cursor(), user_id: this.userId, roles: [], schema: "h",
+          type: "welcome", connection_id: "c", head: server.cursor(), user_id: this.userId, roles: [], schema: server.schema,
           heartbeat_s: 15, limits: {},
         });
         const [epoch, seq] = (message.cursor ?? server.cursor()).split(":");

@@ -168,6 +168,61 @@ describe("pending mutations", () => {
   });
 });
 
+describe("a store of before", () => {
+  test("another schema: what waits is sent, rows have the new fields, and what no longer fits is reported", async () => {
+    const before = await visit();
+    before.query("Note");
+    server.write("Note", "a", { text: "1" });
+    await rest();
+    network.isUp = false;
+    network.cut();
+    before.insert("Note", { text: "fine" }).catch(() => undefined);
+    before.insert("Note", { text: server.refused }).catch(() => undefined);
+    await rest();
+    await leave(before);
+    network.isUp = true;
+    const [note] = network.manifest.entities;
+    if (note === undefined) throw new Error("no entity");
+    const added = { name: "stars", kind: "int", type: "number", default: { value: 5 } };
+    network.manifest = { ...network.manifest, hash: "h2", entities: [{ ...note, fields: [...note.fields, added] }] };
+    server.schema = "h2";
+    const after = await visit();
+    const query = after.query("Note", { order: ["text"] });
+    await rest();
+    expect(query.rows).toMatchObject([{ text: "1", stars: 5 }, { text: "fine", stars: 5 }]);
+    expect(after.pending).toMatchObject([{ state: "rejected", error: { code: "POLICY_DENIED" } }]);
+  });
+
+  test("another build of this client, without seal and order: nothing of it is lost", async () => {
+    const before = await visit();
+    before.query("Note");
+    server.write("Note", "a", { text: "1" });
+    await rest();
+    network.isUp = false;
+    network.cut();
+    before.insert("Note", { text: "2" }).catch(() => undefined);
+    await rest();
+    await leave(before);
+    await tamper(async (database) => {
+      const transaction = database.transaction(["meta", "rows", "pending"], "readwrite");
+      const { seal: _, ...head } = await wait(transaction.objectStore("meta").get("head")) as { seal: string };
+      await wait(transaction.objectStore("meta").put(head));
+      await wait(transaction.objectStore("rows").delete(["", ""]));
+      const [{ order: __, ...pending }] = await wait(transaction.objectStore("pending").getAll()) as [{ order: number }];
+      await wait(transaction.objectStore("pending").put(pending));
+    });
+    const after = await visit();
+    const query = after.query("Note", { order: ["text"] });
+    await rest();
+    expect(texts(query.rows)).toEqual(["1", "2"]);
+    network.isUp = true;
+    (after as unknown as { tab: { wake: (isOnline: boolean) => void } }).tab.wake(true);
+    await rest();
+    expect(after.pending).toEqual([]);
+    expect(texts(query.rows)).toEqual(["1", "2"]);
+  });
+});
+
 describe("what is not whole is not shown", () => {
   async function stored(): Promise<void> {
     server.write("Note", "a", { text: "secret" });
