@@ -163,6 +163,28 @@ async def test_serve_has_no_development_login(serve: Serve) -> None:
     assert answer.status == 404
 
 
+async def test_the_development_login_stays_on_this_machine(serve: Serve) -> None:
+    """A tunnel comes from here, but by another name or for somebody else: for it there is none."""
+    served = await serve(NOTES, toml='[server]\norigins = ["https://notes.example"]\n')
+
+    async def login(**headers: str) -> int:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await served.anonymous().ask(
+            "POST", "/api/auth/dev/login", {"email": "ada@example.com"}, headers=given
+        )
+        offered = await served.anonymous().ask("GET", "/api/auth/providers", headers=given)
+        assert offered.body["dev_login"] == (answer.status == 200)
+        return answer.status
+
+    for host in ("127.0.0.1", "localhost", "[::1]", "LOCALHOST"):
+        assert await login(Host=host) == 200, host
+        assert await login(Host=f"{host}:{served.port}", X_Forwarded_For="::1") == 200, host
+    assert await login(Host="notes.example") == 404
+    for proxied_for in ("203.0.113.7", "203.0.113.7, 127.0.0.1", "unknown", ""):
+        assert await login(Host="localhost", X_Forwarded_For=proxied_for) == 404, proxied_for
+    assert await login(Host="localhost", Forwarded="for=203.0.113.7") == 404
+
+
 async def test_a_role_change_reaches_live_sockets(serve: Serve) -> None:
     """Whoever gets a role is resynced as whom he is now (I64)."""
     served = await serve(NOTES)

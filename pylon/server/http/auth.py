@@ -22,6 +22,19 @@ def _limit(exchange: Exchange) -> None:
     exchange.services.sign_in_rates.demand(exchange.address)
 
 
+def demand_here(exchange: Exchange) -> None:
+    """Raise NotFound unless the caller is on this machine and means it by a name of its own.
+
+    A runtime of `pylon dev` may be reached from elsewhere: by a wider `host`, or through a tunnel,
+    which comes from here and names an origin of the app's.
+    """
+    if not (exchange.is_local_socket or exchange.is_of_this_machine):
+        raise NotFound(
+            "the development sign-in is for this machine only",
+            hint="open the app as localhost, or sign in with a code",
+        )
+
+
 def limited(handler: Handler) -> Handler:
     """Let so many requests of one address through."""
 
@@ -59,7 +72,8 @@ async def magic_verify(exchange: Exchange) -> web.StreamResponse:
 
 
 async def dev_login(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/auth/dev/login: sign in as anybody, in development only."""
+    """POST /api/auth/dev/login: sign in as anybody, in development and on this machine only."""
+    demand_here(exchange)
     body = await exchange.json_object()
     roles = body.get("roles")
     if roles is not None and (
@@ -198,6 +212,7 @@ async def make_token(exchange: Exchange) -> web.StreamResponse:
 async def providers(exchange: Exchange) -> web.StreamResponse:
     """GET /api/auth/providers: how people sign in here."""
     config = exchange.services.config
+    has_dev_login = config.is_dev and exchange.is_of_this_machine
     return json_value(
-        {"methods": list(config["auth.methods"]), "oauth": [], "dev_login": config.is_dev}
+        {"methods": list(config["auth.methods"]), "oauth": [], "dev_login": has_dev_login}
     )

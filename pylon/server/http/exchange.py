@@ -11,8 +11,9 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
@@ -65,6 +66,16 @@ class Exchange:
     def address(self) -> str:
         """Return the peer's address, which the caller cannot choose."""
         return self.request.remote or "local"
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Tell whether the caller is on this machine, names it so, and is no proxy."""
+        headers = self.request.headers
+        name = urlsplit(f"//{self.request.host}").hostname or ""
+        proxied_for = headers.get("X-Forwarded-For", self.address).partition(",")[0].strip()
+        is_here = _is_loopback(self.address) and _is_loopback(proxied_for)
+        names_us = name == "localhost" or _is_loopback(name)
+        return is_here and names_us and "Forwarded" not in headers
 
     @property
     def identity(self) -> Identity:
@@ -155,6 +166,17 @@ def _is_json_type(text: str) -> bool:
     charsets = [part.partition("=")[2].strip(' "') for part in parameters
                 if part.partition("=")[0].strip() == "charset"]  # fmt: skip
     return kind == "application/json" and all(one in ("utf-8", "utf8") for one in charsets)
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(text: str) -> bool:
+    """Tell whether a text is an address of this machine's own, such as 127.0.0.1 or ::1."""
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_loopback)
 
 
 def token_of(request: web.BaseRequest) -> str | None:
