@@ -10,7 +10,7 @@ from typing import Any
 
 from pylon.app.argtypes import ANYTHING, ArgType
 from pylon.app.tojson import to_json
-from pylon.errors import Internal, InvalidArgument
+from pylon.errors import InvalidArgument
 from pylon.policy.compiled import CompiledPolicy
 from pylon.protocol.manifest import ArgumentManifest, FunctionManifest
 from pylon.schema.model import FieldKind
@@ -72,11 +72,11 @@ class ArgSpec:
         return decoded
 
     def encode_result(self, value: Any) -> Any:
-        """Return the JSON value of a result; raises Internal where it is not what was declared."""
+        """Return the JSON value of a result; raises TypeError where it is not what was declared."""
         try:
             return self.returns.encode(value)
         except ValueError as error:
-            raise Internal(
+            raise TypeError(
                 f"the function returned something else than it says: it {error}"
             ) from error
 

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from pylon.app.rows import AppRow, row_to_wire
-from pylon.errors import Internal
 from pylon.schema.jsontree import check_json
 from pylon.schema.times import canonical_datetime
 
@@ -21,11 +20,11 @@ _PLAIN = (str, int, float, bool, type(None))
 
 
 def to_json(value: Any) -> Any:
-    """Return the JSON value; raises Internal for what has none."""
+    """Return the JSON value; raises TypeError for what has none."""
     try:
         return _convert(value, 0)
     except (ValueError, RecursionError) as error:
-        raise Internal(f"a function returned what has no JSON: it {error}") from error
+        raise TypeError(f"a function returned what has no JSON: it {error}") from error
 
 
 def _convert(value: Any, depth: int) -> Any:

@@ -179,6 +179,58 @@ async def test_internal_and_unknown_functions_are_not_there(serve: Serve) -> Non
     assert (await served.anonymous().call("mine")).code == "UNAUTHENTICATED"
 
 
+WRONG = """
+from __future__ import annotations
+
+from pylon import App
+
+app = App("wrong")
+
+
+@app.query(allow="true")
+def large(ctx) -> int:
+    return 2**53
+
+
+@app.mutation(allow="true")
+def nothing(ctx) -> object:
+    return object()
+
+
+@app.action(allow="true")
+async def text(ctx) -> int:
+    return "seven"
+
+
+@app.mutation(allow="true")
+def broken(ctx) -> int:
+    return 1 // 0
+"""
+
+
+async def test_every_internal_error_has_an_id_that_the_log_carries(serve: Serve) -> None:
+    """Also where a result is not what was declared; the answer says nothing of the reason."""
+    served = await serve(WRONG)
+    ada = await served.login("ada@example.com")
+    ids = []
+    for name in ("large", "nothing", "text", "broken"):
+        answer = await ada.call(name)
+        assert (answer.status, answer.code) == (500, "INTERNAL"), name
+        ids.append(answer.body["error"]["details"]["id"])
+        assert "zero" not in str(answer.body)
+        assert "BigInt" not in str(answer.body)
+        pushed = await ada.post(
+            "/api/sync/push", {"operations": [{"op_id": f"o-{name}", "fn": name, "args": {}}]}
+        )
+        error = pushed.body["results"][0]["error"]
+        if error["code"] == "INTERNAL":
+            ids.append(error["details"]["id"])
+    assert len(set(ids)) == 6, "two of them are mutations"
+    await served.stop()
+    for one in ids:
+        assert f"id={one}" in served.output
+
+
 OUTGOING = """
 from __future__ import annotations
 

@@ -100,6 +100,13 @@ class AppCode:
         except Exception as error:
             raise self.internal(function.name, error) from error
 
+    def result(self, function: Function, value: Any) -> Any:
+        """Return the JSON value of a result; Internal where it is not what was declared."""
+        try:
+            return function.arguments.encode_result(value)
+        except TypeError as error:
+            raise self.internal(function.name, error) from error
+
     def internal(self, name: str, error: Exception) -> Internal:
         """Log what a function threw and return what its caller may know."""
         error_id = self._ids.uuid7()

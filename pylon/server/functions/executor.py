@@ -139,7 +139,7 @@ class Executor:
         try:
             context = QueryContext(facts, connection)
             value = code.run(function, lambda: function.handler(context, **decoded), seconds)
-            return function.arguments.encode_result(value)
+            return code.result(function, value)
         finally:
             connection.raw.execute("ROLLBACK")
 
@@ -157,7 +157,7 @@ class Executor:
                 result = function.handler(context, **decoded)
                 if inspect.isasyncgen(result):
                     return [to_json(part) async for part in result]
-                return function.arguments.encode_result(await result)
+                return code.result(function, await result)
         except (PylonError, asyncio.CancelledError):
             raise
         except Exception as error:

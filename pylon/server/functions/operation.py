@@ -188,7 +188,7 @@ class PreparedOperation:
         facts = code.facts(definition, identity, transaction.now, self._seed, seconds)
         context = MutationContext(facts, transaction)
         value = code.run(function, lambda: function.handler(context, **decoded), seconds)
-        return jsonvalue.encode_text(function.arguments.encode_result(value))
+        return jsonvalue.encode_text(code.result(function, value))
 
 
 def _demand_caller(definition: AppDefinition, identity: Identity, fn: str) -> None:

@@ -85,7 +85,7 @@ class Gate:
             answer = self._refusal(request, error)
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except web.HTTPException as error:
+        except (web.HTTPBadRequest, web.HTTPRequestEntityTooLarge) as error:
             answer = error_answer(_as_pylon_error(error))
         except Exception as error:  # noqa: BLE001 -- the last net: nothing leaks (I76)
             error_id = self._services.ids.uuid7()
@@ -133,4 +133,4 @@ class Gate:
 def _as_pylon_error(error: web.HTTPException) -> PylonError:
     if error.status == 413:
         return PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
-    return BadRequest("this path takes a WebSocket") if error.status == 400 else Internal()
+    return BadRequest("this path takes a WebSocket")

@@ -9,7 +9,7 @@ have at once that are not plain.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, Final, Protocol
 
@@ -72,12 +72,14 @@ class Batch:
 
     def __init__(
         self, connection: RawConnection, transaction: Transaction, now_ms: int, seq: int, *,
-        is_careful: bool,
+        new_id: Callable[[], str], is_careful: bool,
     ) -> None:  # fmt: skip
         self._connection = connection
         self._transaction = transaction
         self._now_ms = now_ms
         self._is_careful = is_careful
+        #: Mints the ids of what was not meant to happen.
+        self.new_id = new_id
         #: The last seq given so far.
         self.seq = seq
         self.operations = 0
@@ -109,7 +111,8 @@ class Batch:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             self._undo(error, has_savepoint=has_savepoint)
-            return self._refused(work, as_pylon_error(error), has_savepoint=has_savepoint)
+            refusal = as_pylon_error(error, self.new_id)
+            return self._refused(work, refusal, has_savepoint=has_savepoint)
         self._keep()
         return value
 
@@ -161,11 +164,12 @@ class Batch:
                 start = end
 
 
-def as_pylon_error(error: BaseException) -> PylonError:
-    """Return the error as callers may see it; what was not meant to happen is logged."""
+def as_pylon_error(error: BaseException, new_id: Callable[[], str]) -> PylonError:
+    """Return the error as callers may see it; what was not meant to happen is logged by its id."""
     if isinstance(error, PylonError):
         return error
-    _log.error("storage.operation_failed", exc_info=error)
-    internal = Internal()
+    error_id = new_id()
+    _log.error("storage.operation_failed id=%s", error_id, exc_info=error)
+    internal = Internal(id=error_id)
     internal.__cause__ = error
     return internal

@@ -211,6 +211,10 @@ class Database:
 
     # --- trouble
 
+    def new_id(self) -> str:
+        """Return a new id, for what is logged under it."""
+        return self.ids.uuid7()
+
     def has_room(self) -> bool:
         """Tell whether the disk has room enough to try again."""
         return shutil.disk_usage(self.folder).free >= _ROOM_BYTES

@@ -73,7 +73,7 @@ class Unit:
             try:
                 outcome = self.lost.get(place) or batch.run(work)
             except BatchLost as loss:
-                self.lost[place] = as_pylon_error(loss.error)
+                self.lost[place] = as_pylon_error(loss.error, batch.new_id)
                 raise
             outcomes.append(outcome)
             if isinstance(outcome, PylonError) and outcome.is_transient:

@@ -48,6 +48,10 @@ class Storage(Protocol):
         """Return a transaction over the current schema."""
         ...
 
+    def new_id(self) -> str:
+        """Return a new id."""
+        ...
+
     def has_room(self) -> bool:
         """Tell whether the disk has room enough to try again."""
         ...
@@ -246,7 +250,7 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         batch = Batch(
             connection, self._storage.new_transaction(), self._clock.now_ms(), self._storage.head,
-            is_careful=is_careful,
+            new_id=self._storage.new_id, is_careful=is_careful,
         )  # fmt: skip
         for unit in taken:
             unit.run(batch)

@@ -10,7 +10,7 @@ import pytest
 
 from pylon.app.functions import ArgSpec, Function, FunctionKind
 from pylon.app.rows import app_row
-from pylon.errors import Internal, InvalidArgument
+from pylon.errors import InvalidArgument
 from pylon.schema.model import FieldKind
 from tests.unit.app.conftest import FIRST, Load, Mistaken
 
@@ -111,7 +111,7 @@ def test_wrong_arguments_are_refused(ask: ArgSpec, args: dict[str, Any], message
 
 
 def test_results_are_checked(load: Load) -> None:
-    """A result is what the annotation says, or the function's own mistake: INTERNAL."""
+    """A result is what the annotation says, or the function's own mistake."""
     definition = load(APP)
     functions = definition.functions
     row = app_row(
@@ -123,7 +123,7 @@ def test_results_are_checked(load: Load) -> None:
     assert functions["notes"].arguments.encode_result([row]) == [wire]
     assert functions["untyped"].arguments.encode_result({"rows": (row,)}) == {"rows": [wire]}
     for name, wrong in (("note", "a"), ("notes", row), ("ask", 1), ("untyped", object())):
-        with pytest.raises(Internal):
+        with pytest.raises(TypeError):
             functions[name].arguments.encode_result(wrong)
 
 
