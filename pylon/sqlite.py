@@ -28,6 +28,7 @@ LIBRARY_VERSION: Final = sqlite3.sqlite_version
 #: corrupt a WAL database. One connection that does both, as here, closes it.
 LAST_WAL_RESET_FAULT: Final = (3, 51, 2)
 _STATEMENTS_CACHED = 512
+SQLITE_ERROR: Final = sqlite3.SQLITE_ERROR
 SQLITE_FULL: Final = sqlite3.SQLITE_FULL
 SQLITE_INTERRUPT: Final = sqlite3.SQLITE_INTERRUPT
 

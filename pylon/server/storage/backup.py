@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pylon import jsonvalue, paths
 from pylon.clock import Clock
 from pylon.errors import PylonError
@@ -20,8 +22,9 @@ from pylon.server.storage import system_tables
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.lineage import meta
 from pylon.server.storage.migration_plan import stored_schema
-from pylon.server.storage.verify import verify
+from pylon.server.storage.verify import FOREIGN_CODE, verify
 from pylon.sqlite import (
+    SQLITE_ERROR,
     Connection,
     DamagedError,
     Error,
@@ -86,10 +89,25 @@ def contents(connection: RawConnection) -> Contents:
         )
     head, horizon = read_head(connection)
     rows = {
-        name: int(connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0])
+        name: int(connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0])
         for name in names
     }
     return Contents(meta(connection, "epoch") or "", head, horizon, rows)
+
+
+def quoted(name: str) -> str:
+    """Return a table's name, read from a file that anybody may have written, for a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def demand_no_code(connection: RawConnection) -> None:
+    """Raise DatabaseUnusable for a database that carries statements of its own.
+
+    Pylon makes no trigger and no view; one in a foreign file would write, unlogged, whenever
+    Pylon does.
+    """
+    for kind, name in connection.execute(FOREIGN_CODE).fetchall():
+        raise DatabaseUnusable(f"the file holds a {kind} that is none of Pylon's: {name}")
 
 
 @asynccontextmanager
@@ -111,11 +129,22 @@ async def opened(path: Path, *, is_live: bool) -> AsyncIterator[Connection]:
     try:
         yield connection
     except DamagedError as error:
-        if isinstance(error, OperationalError):
+        if isinstance(error, OperationalError) and not _is_of_a_statement(error):
             raise  # the system's fault, not the file's
         raise DatabaseUnusable(f"{path} is damaged, or no database: {error}") from error
+    except _NOT_OURS as error:
+        raise DatabaseUnusable(f"{path} holds what Pylon never wrote: {error}") from error
     finally:
         await connection.close()
+
+
+#: What reading text that Pylon did not write may raise.
+_NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError)
+
+
+def _is_of_a_statement(error: Error) -> bool:
+    """Tell whether SQLite says that a statement, ours, does not fit the tables."""
+    return getattr(error, "sqlite_errorcode", None) == SQLITE_ERROR
 
 
 async def make_copy(source: Path, folder: Path, *, is_live: bool) -> tuple[Path, Contents]:

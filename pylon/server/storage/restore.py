@@ -56,6 +56,7 @@ async def restore(file: Path, folder: Path, clock: Clock) -> Restored:
 
 
 def _begin_anew(raw: RawConnection) -> None:
+    backup.demand_no_code(raw)
     raw.execute("BEGIN IMMEDIATE")
     for key in _LINEAGE:
         raw.execute("DELETE FROM _pylon_meta WHERE key = ?", (key,))

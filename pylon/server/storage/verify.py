@@ -20,6 +20,7 @@ from pylon.sqlite import RawConnection
 
 #: After so many faults the rest is not looked for.
 FAULTS_MAX = 100
+FOREIGN_CODE = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
 
 
 def verify(connection: RawConnection, schema: Schema) -> list[str]:
@@ -40,6 +41,8 @@ def _faults(connection: RawConnection, schema: Schema) -> Iterator[str]:
     for (line,) in connection.execute("PRAGMA integrity_check(10)").fetchall():
         if line != "ok":
             yield f"integrity_check: {line}"
+    for kind, name in connection.execute(FOREIGN_CODE).fetchall():
+        yield f"{kind} {name}: Pylon makes none; it would write, or answer, in place of Pylon"
     head, horizon = read_head(connection)
     yield from _numbers(connection, head, horizon)
     for entity in schema.entities.values():

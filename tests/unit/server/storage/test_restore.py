@@ -13,7 +13,14 @@ import pytest
 from pylon import paths
 from pylon.clock import SystemClock
 from pylon.server.storage import backup
-from pylon.server.storage.backup import BackupFailed, DatabaseUnusable, check, make_copy, publish
+from pylon.server.storage.backup import (
+    BackupFailed,
+    DatabaseUnusable,
+    check,
+    make_copy,
+    publish,
+    verify_file,
+)
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import FolderInUse
 from pylon.server.storage.migrate import migrate
@@ -190,3 +197,62 @@ async def test_old_remains_are_swept(filled: Database, tmp_path: Path) -> None:
     assert not old.exists()
     assert young.exists()
     assert (tmp_path / "mine.partial").exists()
+
+
+HOSTILE = {
+    "a number that is none": "UPDATE _pylon_meta SET value = 'abc' WHERE key = 'format'",
+    "bytes for texts": "UPDATE _pylon_meta SET value = x'ff'",
+    "a schema that is none": "UPDATE _pylon_meta SET value = '{' WHERE key = 'schema'",
+    "a schema of another shape": "UPDATE _pylon_meta SET value = '[1]' WHERE key = 'schema'",
+    "other columns": "ALTER TABLE _pylon_meta RENAME COLUMN value TO worth",
+}
+
+
+async def _foreign(tmp_path: Path, *statements: str) -> Path:
+    """Return a copy of a database, edited by somebody else."""
+    database = await open_database(tmp_path / "source")
+    await migrate(database, SCHEMA)
+    await fill(database)
+    copy = tmp_path / "copy.db"
+    await _copied(database, copy)
+    await database.close()
+    with closing(sqlite3.connect(copy)) as raw, raw:
+        for statement in statements:
+            raw.execute(statement)
+    return copy
+
+
+@pytest.mark.parametrize("statement", HOSTILE.values(), ids=HOSTILE)
+async def test_a_file_that_was_edited_is_unusable_and_not_a_fault_of_ours(
+    tmp_path: Path, statement: str
+) -> None:
+    """Whatever stands in our own tables, `verify` says that in a sentence."""
+    copy = await _foreign(tmp_path, statement)
+    with pytest.raises(DatabaseUnusable):
+        await verify_file(copy, is_live=False)
+
+
+async def test_names_of_foreign_tables_are_no_statements(tmp_path: Path) -> None:
+    """A table's name is data of the file."""
+    copy = await _foreign(tmp_path, 'CREATE TABLE "a""; DROP TABLE Box; --" (x)')
+    held, faults = await verify_file(copy, is_live=False)
+    assert held.rows['a"; DROP TABLE Box; --'] == 0
+    assert not faults
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER helps AFTER INSERT ON _pylon_sessions BEGIN DELETE FROM Box; END",
+        "CREATE VIEW helps AS SELECT 1",
+    ],
+)
+async def test_a_copy_with_statements_of_its_own_is_refused(tmp_path: Path, statement: str) -> None:
+    """A trigger would write whenever we do, past policies and log: verify names it, no restore."""
+    copy = await _foreign(tmp_path, statement)
+    _, faults = await verify_file(copy, is_live=False)
+    assert len(faults) == 1
+    assert "helps" in faults[0]
+    with pytest.raises(DatabaseUnusable, match="helps"):
+        await restore(copy, tmp_path / "place", SystemClock())
+    assert sorted(one.name for one in (tmp_path / "place").iterdir()) == ["lock"]
