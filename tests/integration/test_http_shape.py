@@ -190,6 +190,23 @@ async def test_who_waits_for_a_word_before_the_body_gets_it(serve: Serve) -> Non
     assert (status, body["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
+async def test_large_files_are_served_like_small_ones(serve: Serve) -> None:
+    """Same type, same headers, HEAD and all; nothing of the folder's neighbours."""
+    served = await serve(NOTES)
+    folder = served.project / "web"
+    folder.mkdir(exist_ok=True)
+    nobody = served.anonymous()
+    for size in (10, 3_000_000):
+        (folder / "types.d.ts").write_text("x" * size)
+        got, head = await nobody.get("/types.d.ts"), await nobody.ask("HEAD", "/types.d.ts")
+        assert (got.status, len(got.body), head.status) == (200, size, 200)
+        for answer in (got, head):
+            assert answer.headers["Content-Type"] == "application/typescript; charset=utf-8"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Content-Length"] == str(size)
+            assert answer.headers["Server"] == "Pylon"
+
+
 async def test_paths_are_decoded_once(serve: Serve) -> None:
     """What is escaped twice is a name with an escape in it, not another name."""
     served = await serve(NOTES)

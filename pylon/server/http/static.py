@@ -19,6 +19,15 @@ CLIENT_FOLDER = Path(__file__).resolve().parents[2] / "client" / "browser" / "di
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-cache"}  # fmt: skip
 _DEV_SCRIPT = b'<script type="module" src="/_pylon/dev.js"></script>'
+#: Python's own table, and not the system's: a type must not depend on the machine.
+_TYPES = mimetypes.MimeTypes()
+for _suffix, _kind in (
+    (".js", "text/javascript"), (".mjs", "text/javascript"), (".ts", "application/typescript"),
+    (".map", "application/json"), (".webmanifest", "application/manifest+json"),
+    (".wasm", "application/wasm"), (".woff2", "font/woff2"), (".webp", "image/webp"),
+    (".avif", "image/avif"),
+):  # fmt: skip
+    _TYPES.add_type(_kind, _suffix)
 _FILE_BYTES_INLINE = 1_048_576
 
 
@@ -64,19 +73,22 @@ async def app_file(exchange: Exchange) -> web.StreamResponse:
     return _file_answer(found, is_dev=services.config.is_dev)
 
 
+def content_type_of(name: str) -> str:
+    """Return the Content-Type of a file by its name; texts are UTF-8."""
+    kind = _TYPES.guess_type(name)[0] or "application/octet-stream"
+    is_text = kind.startswith("text/") or kind.endswith(("javascript", "typescript", "json"))
+    return f"{kind}; charset=utf-8" if is_text else kind
+
+
 def _file_answer(path: Path, *, is_dev: bool) -> web.StreamResponse:
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    if path.suffix in (".js", ".mjs"):
-        kind = "text/javascript"
+    kind = content_type_of(path.name)
     stat = path.stat()
     if stat.st_size > _FILE_BYTES_INLINE:
-        return web.FileResponse(path, headers=_HEADERS)
+        return web.FileResponse(path, headers={**_HEADERS, "Content-Type": kind})
     data = path.read_bytes()
-    if is_dev and kind == "text/html":
+    if is_dev and kind.startswith("text/html"):
         data = data.replace(b"</body>", _DEV_SCRIPT + b"</body>", 1)
-    text_kind = kind.startswith("text/") or kind.endswith(("javascript", "json"))
-    content_type = f"{kind}; charset=utf-8" if text_kind else kind
-    return web.Response(body=data, headers={**_HEADERS, "Content-Type": content_type})
+    return web.Response(body=data, headers={**_HEADERS, "Content-Type": kind})
 
 
 async def dev_events(exchange: Exchange) -> web.StreamResponse:

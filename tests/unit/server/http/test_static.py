@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pylon.server.http.static import resolve
+from pylon.server.http.static import content_type_of, resolve
 
 
 @pytest.fixture
@@ -46,3 +46,17 @@ def test_what_is_inside_is_served(web: Path, path: str, found: str) -> None:
 def test_what_is_outside_or_hidden_is_not_there(web: Path, path: str) -> None:
     """No spelling leads out of the folder, to a dotfile, or to an error."""
     assert resolve(web, path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.html", "text/html; charset=utf-8"), ("a.js", "text/javascript; charset=utf-8"),
+     ("a.mjs", "text/javascript; charset=utf-8"), ("a.css", "text/css; charset=utf-8"),
+     ("a.d.ts", "application/typescript; charset=utf-8"),
+     ("a.js.map", "application/json; charset=utf-8"), ("a.svg", "image/svg+xml"),
+     ("a.wasm", "application/wasm"), ("a.png", "image/png"), ("a.woff2", "font/woff2"),
+     ("a", "application/octet-stream"), ("a.unheard", "application/octet-stream")],
+)  # fmt: skip
+def test_types_do_not_depend_on_the_machine(name: str, expected: str) -> None:
+    """A type of TypeScript's is not one of Qt's or of a film, whatever the system believes."""
+    assert content_type_of(name) == expected
