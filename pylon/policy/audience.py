@@ -9,7 +9,7 @@ false; for the rest it is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,15 +22,20 @@ from pylon.schema.model import FieldKind, Row, Value
 
 #: One class: the answers to all slots of its policy.
 Facts = tuple[Hashable, ...]
+_NOBODY: frozenset[Facts] = frozenset()
+#: So few classes are judged one by one: that is less work than sets.
+_FEW = 6
 _TEXTS = (FieldKind.STR, FieldKind.TEXT, FieldKind.REF, FieldKind.ENUM)
 
 
-@dataclass(frozen=True, slots=True)
 class Some:
-    """A set of classes: those named, or all but those named."""
+    """A set of classes: those named, or all but those named. It is never changed."""
 
-    named: frozenset[Facts] = frozenset()
-    is_all_but: bool = False
+    __slots__ = ("is_all_but", "named")
+
+    def __init__(self, named: frozenset[Facts] = _NOBODY, *, is_all_but: bool = False) -> None:
+        self.named = named
+        self.is_all_but = is_all_but
 
     def __contains__(self, facts: Facts) -> bool:
         """Tell whether a class is in the set."""
@@ -41,18 +46,29 @@ class Some:
         if self.is_all_but:
             if other.is_all_but:
                 return Some(self.named | other.named, is_all_but=True)
-            return Some(other.named - self.named)
+            return other if not self.named else Some(other.named - self.named)
         if other.is_all_but:
-            return Some(self.named - other.named)
+            return self if not other.named else Some(self.named - other.named)
         return Some(self.named & other.named)
 
     def __or__(self, other: Some) -> Some:
         """Return the classes in either."""
-        return ~(~self & ~other)
+        if self.is_all_but:
+            if other.is_all_but:
+                return Some(self.named & other.named, is_all_but=True)
+            return self if not other.named else Some(self.named - other.named, is_all_but=True)
+        if other.is_all_but:
+            return other if not self.named else Some(other.named - self.named, is_all_but=True)
+        return Some(self.named | other.named)
 
     def __invert__(self) -> Some:
         """Return the classes that are not in the set."""
         return Some(self.named, is_all_but=not self.is_all_but)
+
+    @property
+    def is_all(self) -> bool:
+        """Tell whether nobody is missing."""
+        return self.is_all_but and not self.named
 
 
 NONE = Some()
@@ -74,6 +90,10 @@ class Classes:
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._counts)
+
+    def __iter__(self) -> Iterator[Facts]:
+        """Yield them."""
+        return iter(self._counts)
 
     def add(self, facts: Facts) -> None:
         """Count one more member of a class."""
@@ -160,11 +180,17 @@ class Audience:
 
     def __init__(self, condition: ir.Condition) -> None:
         self._places = {slot: place for place, slot in enumerate(slots_of(condition))}
+        self._whole = compile_predicate(condition)
         self._ask = self._compiled(condition)
 
     def of(self, moment: Moment, row: Row) -> Some:
         """Return the classes for which the policy is true of a row."""
         moment.row = row
+        if len(moment.classes) <= _FEW:
+            return Some(frozenset([
+                facts for facts in moment.classes
+                if _judged(self._whole, facts, moment) is True
+            ]))  # fmt: skip
         return self._ask(moment)[0]
 
     # --- compiling
@@ -302,7 +328,7 @@ def _every(asks: list[Ask]) -> Ask:
         for one in asks:
             also, not_also = one(moment)
             true, false = true & also, false | not_also
-            if false == ALL:
+            if false.is_all:
                 break
         return true, false
 
@@ -315,7 +341,7 @@ def _any(asks: list[Ask]) -> Ask:
         for one in asks:
             also, not_also = one(moment)
             true, false = true | also, false & not_also
-            if true == ALL:
+            if true.is_all:
                 break
         return true, false
 
@@ -339,7 +365,7 @@ def _equal(
         by_answer = moment.classes.by(place)
         if can_be_absent:
             return _split(by_answer, values)
-        true = Some(frozenset().union(*[by_answer.get((value,), ()) for value in values]))
+        true = Some(_NOBODY.union(*[by_answer.get((value,), ()) for value in values]))
         return true, ~true
 
     return ask

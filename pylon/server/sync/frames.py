@@ -30,17 +30,21 @@ class Frame:
 class Frames:
     """The frames of one pass."""
 
-    def __init__(self, epoch: str, records: Sequence[LogRecord], head: int) -> None:
+    def __init__(
+        self, epoch: str, records: Sequence[LogRecord], head: int, *, more: bool = False
+    ) -> None:
         """Begin a pass.
 
         Args:
             epoch: of the cursors.
             records: what is told of, whole transactions.
-            head: the seq of the last one ever.
+            head: the seq that the frames bring a cursor to.
+            more: something after that is known already.
         """
         self._epoch = epoch
         self._records = records
         self.head = head
+        self._more = more
         #: By the identity of what is told, which is therefore kept.
         self._parts: dict[tuple[int, ...], tuple[Sequence[Told], list[list[Told]]]] = {}
         self._frames: dict[tuple[int, tuple[int, ...]], list[Frame]] = {}
@@ -57,8 +61,9 @@ class Frames:
         made: list[Frame] = []
         after = cursor
         for place, part in enumerate(kept[1], 1):
-            more = place < len(kept[1])
-            through = self._end_of(part[-1]) if more else self.head
+            is_last = place == len(kept[1])
+            more = self._more or not is_last
+            through = self.head if is_last else self._end_of(part[-1])
             tail = b",".join([text for _, _, text in part])
             data = frame(changes_frame(self._epoch, after, through, tail, more=more))
             made.append(Frame(data, through, more, len(part)))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Set
 
 from pylon.clock import Clock, iso_ms
 from pylon.policy.audience import Moment
@@ -27,6 +28,11 @@ from pylon.server.sync.windows import SharedWindow, Windows
 
 _log = logging.getLogger("pylon.sync")
 _PUMP_PAUSE_MAX = 0.02
+#: A transaction of which more changes would be told, over all views, is read from the log on a
+#: thread instead: it can't be cut into turns.
+_TOLD_MAX = 50_000
+#: How long one turn asks whom records concern before others get the loop.
+_TURN_SECONDS = 0.02
 #: A socket with more than this share of its queue waiting is busy.
 _BUSY_SHARE = 4
 #: How often busy sockets are looked at again.
@@ -140,32 +146,43 @@ class Pump:
         started = self._clock.monotonic()
         head = self._database.head
         if head > self._position:
-            self._deliver_through(head)
-            self._position = head
+            self._position = self._deliver_towards(head)
+        if self._position < head:
+            self._handle = asyncio.get_running_loop().call_soon(self._pump)
+            return
         owed, self._owed = self._owed, {}
         self.catch(owed, asked=self._position)
         self._last_s = self._clock.monotonic() - started
 
-    def _deliver_through(self, head: int) -> None:
+    def _deliver_towards(self, head: int) -> int:
+        """Deliver what one turn has time for, whole transactions; returns through where."""
         if not self._members:
-            return
+            return head
         records = self._database.tail.since(self._position)
+        large = self._large_ones(records or [])
+        if records and records[0].tx in large:
+            first = [one for one in records if one.tx == records[0].tx]
+            self._send_to_the_log({one.entity for one in first})
+            return first[-1].seq
         told: dict[View, list[Told]] = {}
         moved: dict[SharedWindow, None] = {}
+        count = 0
         try:
             if records is not None:
-                self._ask(records, told, moved)
+                count = self._ask(records, told, moved, large)
         except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a change
             _log.exception("sync.pump_failed; everybody goes on from the log")
             records = None
         if records is None:
-            self._send_all_to_the_log()
-            return
-        frames = Frames(self._database.epoch, records, head)
+            self._send_to_the_log(None)
+            return head
+        through = head if count == len(records) else records[count - 1].seq
+        frames = Frames(self._database.epoch, records[:count], through, more=through < head)
         for view, changes in told.items():
             self._send(self._members[view], changes, self._position, frames)
         for window in moved:
             self._run_again(window)
+        return through
 
     def _run_again(self, window: SharedWindow) -> None:
         window.wanted += 1
@@ -175,28 +192,45 @@ class Pump:
 
     def _ask(
         self, records: list[LogRecord], told: dict[View, list[Told]],
-        moved: dict[SharedWindow, None],
-    ) -> None:  # fmt: skip
+        moved: dict[SharedWindow, None], large: Set[int] = frozenset(),
+    ) -> int:  # fmt: skip
+        """Ask whom records concern, for one turn; returns how many were asked about."""
+        until = self._clock.monotonic() + _TURN_SECONDS
         now = iso_ms(self._clock.now_ms())
         reader = self._database.readers.inline
         newest = newest_seqs(records)
         moments: dict[EntityIndex, Moment] = {}
-        for record in records:
+        tx = records[0].tx if records else 0
+        for count, record in enumerate(records):
+            if record.tx != tx:
+                tx = record.tx
+                if tx in large or self._clock.monotonic() > until:
+                    return count
             for index in self._index.of(record.entity):
                 moment = moments.get(index)
                 if moment is None:
                     moment = moments[index] = Moment(index.classes, now, reader)
                 is_newest = newest[record.entity, record.row_id] == record.seq
                 index.tell(record, moment, told, moved, is_newest=is_newest)
+        return len(records)
 
-    def _send_all_to_the_log(self) -> None:
-        """Have everybody go on from the log: the tail does not reach back to where they are."""
-        for members in self._members.values():
-            for connection in members:
-                connection.subscriber.fall_behind()
-                self._work(connection)
+    def _large_ones(self, records: list[LogRecord]) -> Set[int]:
+        """Return the transactions that would hold the loop too long if all views were told here."""
+        if len(records) * len(self._views) <= _TOLD_MAX:
+            return frozenset()
+        sizes = Counter([one.tx for one in records])
+        return {tx for tx, size in sizes.items() if size * len(self._views) > _TOLD_MAX}
+
+    def _send_to_the_log(self, entities: Set[str] | None) -> None:
+        """Have all who follow one of these entities, or anything, go on from the log."""
+        for view, members in self._members.items():
+            if entities is None or not entities.isdisjoint(view.entities):
+                for connection in members:
+                    connection.subscriber.fall_behind()
+                    self._work(connection)
         for window in self.windows:
-            self._run_again(window)
+            if entities is None or window.seen.entity.name in entities:
+                self._run_again(window)
 
     def _send(
         self, connections: Iterable[Connection], changes: list[Told], asked: int, frames: Frames
@@ -240,6 +274,10 @@ class Pump:
                     if connection.queued_bytes > self._busy_bytes:
                         self._hold(connection, one.through)
                 group = [connection for connection in group if not connection.is_held]
+        if frames[-1].more:
+            for connection in group:  # the last turn may have nothing for it, but that it is over
+                connection.owes_changes = True
+                self._owed[connection] = None
 
     # --- who could not take it
 

@@ -34,6 +34,8 @@ class Wanted:
     key: str
     filter: CompiledFilter
     term: tuple[str, tuple[Any, ...]] | None
+    #: It selects every row.
+    is_everything: bool
     views: ByClass = field(default_factory=dict)
     windows: ByClass = field(default_factory=dict)
 
@@ -128,7 +130,9 @@ class EntityIndex:
     def _follow(self, key: str, one: CompiledFilter) -> Wanted:
         wanted = self._wanted.get(key)
         if wanted is None:
-            wanted = self._wanted[key] = Wanted(key, one, equality_term(one))
+            wanted = self._wanted[key] = Wanted(
+                key, one, equality_term(one), one.condition == ir.Constant(value=True)
+            )
             if wanted.term is None:
                 self._rest[wanted] = None
             else:
@@ -159,7 +163,7 @@ class EntityIndex:
         candidates = list(self._rest)
         for name, by_value in self._by_field.items():
             candidates += by_value.get(row.get(name), ())
-        return [one for one in candidates if one.filter.matches(row, now)]
+        return [one for one in candidates if one.is_everything or one.filter.matches(row, now)]
 
     def _image(self, row: Row | None, moment: Moment) -> _Image | None:
         """Return what an image is to whom; None where nobody asks for it."""

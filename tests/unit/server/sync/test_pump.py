@@ -14,6 +14,7 @@ from pylon import limits
 from pylon.policy import audience
 from pylon.policy.compiled import CompiledFilter
 from pylon.server.storage.transaction import Transaction
+from pylon.server.sync import pump as pump_module
 from pylon.server.sync.subscriber import Phase
 from pylon.server.sync.view import View
 from tests.unit.server.sync.hubs import Hubs, hubs_at, user
@@ -214,6 +215,76 @@ async def test_large_passes_are_cut_at_transactions(
     assert [one["more"] for one in batches] == [True, True, False]
     assert {int(one["through"].partition(":")[2]) for one in batches} <= set(ends)
     assert len(peer.ids) == 18
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+async def test_much_is_delivered_in_turns(
+    hubs: Hubs, monkeypatch: pytest.MonkeyPatch, is_cut: bool
+) -> None:
+    """Others get the loop in between; `more` until the end, also for whom the end says nothing."""
+    monkeypatch.setattr(pump_module, "_TURN_SECONDS", -1.0 if is_cut else 60.0)
+    every, first = await hubs.live(ANN, NOTES), await hubs.live(ANN, _by_rank(0))
+    for peer in (every, first):
+        peer.clear()
+    pump = hubs.hub._pump
+    pump._handle = asyncio.get_running_loop().call_later(60, pump._pump)
+    for n in range(5):
+
+        def some(tx: Transaction, n: int = n) -> None:
+            for each in range(3):
+                hubs.put_in(tx, "Note", f"n{n}{each}", rank=n)
+            hubs.put_in(tx, "Note", "again", rank=n)
+
+        await hubs.work(some)
+    pump._pump()
+    if is_cut:
+        late = await hubs.live(ANN, NOTES)  # comes between two turns
+        await hubs.put("Note", "last", rank=7)
+        assert late.ids >= {"n00", "n42"}
+    await hubs.settle(every, first)
+    assert every.ids == {"again", *(f"n{n}{k}" for n in range(5) for k in range(3))} | (
+        {"last"} if is_cut else set()
+    )
+    mores = [batch["more"] for batch in every.of("changes")]
+    assert mores == ([True] * 4 + [False] * (len(mores) - 4) if is_cut else [False])
+    assert first.ids == {"n00", "n01", "n02"}
+    assert [batch["more"] for batch in first.of("changes")][-1] is False
+    assert len(first.of("changes")) == (3 if is_cut else 1)
+
+
+async def test_a_huge_transaction_is_read_on_a_thread(
+    hubs: Hubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would hold the loop is caught up from the log, whole; those beside it go on live."""
+    monkeypatch.setattr(pump_module, "_TOLD_MAX", 20)
+    every, other = (
+        await hubs.live(ANN, NOTES),
+        await hubs.live(BOB, {"id": "m", "entity": "Member"}),
+    )
+    window = await hubs.live(ANN, {"id": "w", "entity": "Note", "order": ["-rank"], "limit": 1})
+    for peer in (every, other):
+        peer.clear()
+    pump, reads = hubs.hub._pump, hubs.reads
+    asked: list[int] = []
+    ask = pump._ask
+    monkeypatch.setattr(pump, "_ask", lambda *given: asked.append(len(given[0])) or ask(*given))
+    pump._handle = asyncio.get_running_loop().call_later(60, pump._pump)
+    await hubs.put("Note", "before", rank=1)
+
+    def many(tx: Transaction) -> None:
+        for n in range(30):
+            hubs.put_in(tx, "Note", f"n{n}", rank=n)
+
+    await hubs.work(many)
+    await hubs.put("Member", "m", room="r", userId="bob")
+    pump._pump()
+    await hubs.settle(every, other, window)
+    assert every.ids == {"before", *(f"n{n}" for n in range(30))}
+    assert other.ids == {"m"}
+    assert window.of("window")[-1]["ids"] == ["n29"]
+    assert hubs.reads > reads
+    assert asked == [32, 1], "the large one was asked about by nobody here"
+    assert sorted(len(one["changes"]) for one in every.of("changes"))[-1] == 30
 
 
 async def test_unsubscribing_frees_everything(hubs: Hubs) -> None:
