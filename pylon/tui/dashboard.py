@@ -278,6 +278,9 @@ class Dashboard(App[int]):
     async def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Show everything about a row."""
         row, pane = event.row, self.pane.id
+        if pane == "apps" and row["is_missing"]:
+            say(self, "its folder is gone; the launcher takes it off the list", is_bad=True)
+            return
         if pane == "apps":
             self.next_project = Path(row["path"])
             self.action_leave()

@@ -43,7 +43,6 @@ class Launcher(App[Choice]):
     TITLE = "pylon"
     CSS = "#title { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Open", priority=False),
         Binding("s", "start", "Start"),
         Binding("x", "stop", "Stop"),
         Binding("o", "open", "Browser"),
@@ -61,7 +60,7 @@ class Launcher(App[Choice]):
     def compose(self) -> ComposeResult:
         """Lay out title, list and keys."""
         yield Static(" pylon  your projects", id="title", markup=False)
-        yield AppsPane(DashboardState(), lambda: project_rows(self._clock.now_ms()))
+        yield AppsPane(DashboardState(), lambda: project_rows(self._clock.now_ms()), "Open")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -80,17 +79,18 @@ class Launcher(App[Choice]):
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Open a project's dashboard."""
-        self.exit(Choice(open=Path(event.row["path"])))
-
-    def action_choose(self) -> None:
-        """Open the project under the cursor."""
-        if self._current is not None:
-            self.exit(Choice(open=Path(self._current["path"])))
+        if event.row["is_missing"]:
+            say(self, "its folder is gone; f takes it off the list", is_bad=True)
+        else:
+            self.exit(Choice(open=Path(event.row["path"])))
 
     def action_start(self) -> None:
         """Start a project in the background; it runs on when this list is left."""
         row = self._current
         if row is None:
+            return
+        if row["is_missing"]:
+            say(self, "its folder is gone; f takes it off the list", is_bad=True)
             return
         if row["pid"] is not None:
             say(self, f"{row['name']} runs already; enter attaches to it", seconds=3)

@@ -222,8 +222,13 @@ class AppsPane(Pane):
     title_text = "Apps"
     parts = ("projects",)
 
-    def __init__(self, state: DashboardState, projects: Callable[[], list[dict[str, Any]]]) -> None:
+    def __init__(
+        self, state: DashboardState, projects: Callable[[], list[dict[str, Any]]],
+        choose: str | None = None,
+    ) -> None:  # fmt: skip
+        """Make the pane; `choose` is what the footer calls enter, None for nothing."""
         super().__init__(state)
+        self._choose = choose
         self._projects = projects
 
     def compose(self) -> ComposeResult:
@@ -231,6 +236,7 @@ class AppsPane(Pane):
         yield LineList(
             tables.project_line, head=tables.HEADS["projects"],
             empty="No project yet. Press c to create one, or run pylon in a project's folder.",
+            choose=self._choose,
         )  # fmt: skip
 
     def show(self) -> None:

@@ -17,6 +17,7 @@ def project_rows(now_ms: int) -> list[dict[str, Any]]:
             {
                 "name": one.name,
                 "path": one.path,
+                "is_missing": not Path(one.path).is_dir(),
                 "port": running.port if running else None,
                 "url": running.url if running else None,
                 "pid": running.pid if running else None,

@@ -156,6 +156,8 @@ def project_line(project: dict[str, Any], width: int) -> Line:
     """Return the line of a project in the launcher."""
     is_running = project["port"] is not None
     state = ("● running", "good") if is_running else ("○ stopped", "quiet")
+    if project["is_missing"]:
+        state = ("✗ missing", "bad")
     return data_line(
         PROJECTS,
         (

@@ -60,6 +60,23 @@ async def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
     assert (project / "app.py").is_file()
 
 
+async def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    """A known project whose folder was removed is marked, not opened; enter has its place below."""
+    project = _project(tmp_path, "gone")
+    (project / "app.py").unlink()
+    project.rmdir()
+    app = Launcher(SystemClock())
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await _until(app, "✗ missing", 5)
+        await _until(app, "enter Open", 5)
+        await _until(app, "q Quit", 5)
+        for key in ("enter", "s"):
+            await pilot.press(key)
+            await _until(app, "its folder is gone", 5)
+        await pilot.press("q")
+    assert app.return_value == Choice()
+
+
 async def test_creating_asks_for_template_and_name() -> None:
     """c offers the templates, then asks for a name."""
     app = Launcher(SystemClock())

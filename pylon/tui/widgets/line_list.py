@@ -73,8 +73,23 @@ class LineList(ScrollView, can_focus=True):
     def __init__(
         self, draw: Callable[[Any, int], Line], *, follows: bool = False,
         head: Callable[[int], Line] | None = None, empty: str = "", id: str | None = None,
+        choose: str | None = None,
     ) -> None:  # fmt: skip
+        """Make a list.
+
+        Args:
+            draw: the pieces of a row at a width.
+            follows: keep to the end until the cursor leaves it.
+            head: the pieces of the line above the rows.
+            empty: what is said where there are no rows.
+            id: the widget's id.
+            choose: what enter does, for the footer; None leaves it out there.
+        """
         super().__init__(id=id)
+        if choose is not None:
+            self._bindings.key_to_bindings["enter"] = [
+                Binding("enter", "choose", choose, key_display="enter")
+            ]
         self._draw = draw
         self._head = head
         self._empty = empty
