@@ -142,6 +142,30 @@ async def test_a_client_shows_what_it_has_not_seen(serve: Serve, desk: Desk) -> 
         assert await _refused(admin, wrong) == "NOT_FOUND"
 
 
+async def test_a_client_that_signs_in_is_one_client(serve: Serve, desk: Desk) -> None:
+    """Its time as nobody leaves no line, whichever socket ends first, and after it left, too."""
+    served = await serve(APP)
+    admin, ada = desk.admin(served), await served.login("ada@example.com")
+
+    async def lines() -> list[tuple[str, str | None]]:
+        found = (await admin.get("admin/clients"))["clients"]
+        return [(one["state"], one["email"]) for one in found if one["client_id"] == "page"]
+
+    before = await served.anonymous().sync(client_id="page")
+    await before.until("welcome")
+    after = await ada.sync(client_id="page")
+    await after.until("welcome")
+    await before.close()
+    await asyncio.sleep(2.5)  # what left was stored by now
+    assert await lines() == [("live", "ada@example.com")]
+    await after.close()
+    await asyncio.sleep(0.2)
+    assert await lines() == [("offline", "ada@example.com")]
+    await asyncio.sleep(2.5)
+    assert await lines() == [("offline", "ada@example.com")]
+    assert (await admin.get("admin/log-stats"))["clients"] == 1
+
+
 async def test_round_trips_are_measured_while_somebody_looks(serve: Serve, desk: Desk) -> None:
     """Looking at a client pings it; its answer is the round trip, with the network's latency."""
     served = await serve(APP)

@@ -74,6 +74,7 @@ def clients_of(services: Services) -> list[dict[str, Any]]:
     """Return every connection, then every known client that is not connected."""
     live = [_live(services, one) for one in services.hub.connections()]
     connected = {(one["client_id"], one["user_id"] or "") for one in live}
+    connected |= {(one["client_id"], "") for one in live}  # it has signed in since
     away = [
         _away(services, one)
         for one in services.hub.known_clients(_KNOWN_MAX)

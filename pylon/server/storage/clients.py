@@ -25,7 +25,12 @@ class KnownClient:
 
 
 def remember(transaction: Transaction, client: KnownClient) -> None:
-    """Store what a client reported; the longest unseen make room."""
+    """Store what a client reported; who he was before he signed in is the same client."""
+    if client.principal:
+        transaction.execute(
+            "DELETE FROM _pylon_clients WHERE client_id = ? AND principal = ''",
+            (client.client_id,),
+        )
     transaction.execute(
         "INSERT INTO _pylon_clients VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"
         " (client_id, principal) DO UPDATE SET email = excluded.email, epoch = excluded.epoch,"

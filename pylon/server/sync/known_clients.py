@@ -29,6 +29,8 @@ class KnownClients:
     def note(self, connection: Connection) -> None:
         """Have what is known of a connection's client stored soon."""
         self._reported[connection.client_id, principal_of(connection.identity)] = connection
+        while len(self._reported) > limits.CLIENTS_MAX:  # a full disk stores none of them
+            del self._reported[next(iter(self._reported))]
 
     def leave(self, connection: Connection) -> None:
         """Note a client that leaves, and what it wanted."""
@@ -57,6 +59,11 @@ class KnownClients:
             for one in clients.known_clients(self._database.readers.inline.rows, limit)
         }
         found |= {(one.client_id, one.principal): one for one in self._waiting()}
+        signed_in = {one.client_id: one.last_seen_ms for one in found.values() if one.principal}
+        for one in list(found.values()):
+            # Before it signed in it was nobody's; what it had then it has dropped.
+            if not one.principal and one.last_seen_ms <= signed_in.get(one.client_id, -1):
+                del found[one.client_id, ""]
         return sorted(found.values(), key=lambda one: -one.last_seen_ms)[:limit]
 
     def _waiting(self) -> list[clients.KnownClient]:
