@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,19 +52,24 @@ class SqliteStore:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        if self._path.stat().st_size == 0:
+            self._path.chmod(0o600)  # before the files beside it, which get its mode
         try:
             self._connection = await self._engine.open_writer(self._path, synchronous="NORMAL")
         except Error as error:
             raise Unavailable(f"{self._path} is no store: {error}", reason="store") from error
         try:
-            return await self._connection.run(lambda raw: _load(raw, client_id))
-        except (Error, msgspec.MsgspecError, _NoStore) as error:
+            kept = await self._connection.run(lambda raw: _load(raw, client_id))
+        except _UNREADABLE as error:
             await self._connection.close()
             raise Unavailable(
                 f"{self._path} can't be read as a store: {error}",
                 hint="move it away; the replica is fetched anew",
                 reason="store",
             ) from error
+        for one in (self._path, *self._path.parent.glob(f"{escape(self._path.name)}-*")):
+            one.chmod(0o600)  # ours, but perhaps copied here by somebody
+        return kept
 
     async def write(self, commands: Sequence[StoreCommand]) -> None:
         """Carry out commands in one transaction; raises Unavailable where the disk refuses."""
@@ -97,6 +103,12 @@ class SqliteStore:
 
 class _NoStore(Exception):
     """A database of somebody else."""
+
+
+#: What a file that is damaged, or was edited, may raise.
+_UNREADABLE = (
+    Error, msgspec.MsgspecError, _NoStore, ValueError, TypeError, LookupError, AttributeError
+)  # fmt: skip
 
 
 def _claim(raw: RawConnection) -> None:

@@ -169,8 +169,34 @@ async def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> Non
 
 
 async def test_only_the_owner_reads_a_store(tmp_path: Path) -> None:
-    """The file is the user's own, whatever the umask."""
-    store = SqliteStore(tmp_path / "replica.db")
+    """The file is the user's own whatever its mode was; so are those beside it."""
+    path = tmp_path / "replica[1].db"
+    path.touch(mode=0o644)
+    for mode in (0o644, 0o640):
+        path.chmod(mode)
+        store = SqliteStore(path)
+        await store.open("c1")
+        found = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()}
+        await store.close()
+        assert len(found) == 3, "a journal lies beside it"
+        assert set(found.values()) == {0o600}, found
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE meta SET value = x'ff'", "UPDATE meta SET value = 5",
+     "INSERT INTO meta VALUES ('principal', x'fe')"],
+)  # fmt: skip
+async def test_a_store_that_was_edited_is_said_to_be_unusable(
+    tmp_path: Path, statement: str
+) -> None:
+    """Nothing that stands in the file ends its opening with a fault of ours."""
+    path = tmp_path / "replica.db"
+    store = SqliteStore(path)
     await store.open("c1")
     await store.close()
-    assert (tmp_path / "replica.db").stat().st_mode & 0o777 == 0o600
+    other = await THREADS.open_writer(path, synchronous="FULL")
+    other.raw.execute(statement)
+    await other.close()
+    with pytest.raises(Unavailable, match="can't be read as a store"):
+        await SqliteStore(path).open("c1")
