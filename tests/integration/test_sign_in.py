@@ -7,6 +7,8 @@ import json
 import sqlite3
 import time
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from pylon import limits
 from pylon.client.admin import AdminClient
@@ -161,6 +163,28 @@ async def test_serve_has_no_development_login(serve: Serve) -> None:
     served = await serve(NOTES, mode="serve", extra=("--migrate",))
     answer = await served.anonymous().post("/api/auth/dev/login", {"email": "a@example.com"})
     assert answer.status == 404
+
+
+async def test_a_token_has_the_same_bounds_whoever_makes_it(serve: Serve) -> None:
+    """The owner for somebody, or somebody for himself: days, name, and what is answered."""
+    served = await serve(NOTES)
+    ada = await served.login("ada@example.com")
+    admin = next(Path(served.state).glob("run/*/token")).read_text().strip()
+    owner = Caller(served, admin, "owner")
+    wrong: list[tuple[str, Any]] = [
+        ("days", 0), ("days", -1), ("days", 3_651), ("days", True), ("days", "9"),
+        ("name", 5), ("name", "x" * 101),
+    ]  # fmt: skip
+    for caller, path in ((ada, "/api/auth/tokens"), (owner, "/api/admin/token")):
+        given = {"user": "ada@example.com"} if caller is owner else {}
+        for name, value in wrong:
+            answer = await caller.post(path, {**given, name: value})
+            assert (answer.code, answer.body["error"]["details"]["field"]) == (
+                "INVALID_ARGUMENT", name,
+            ), value  # fmt: skip
+        made = await caller.post(path, {**given, "days": 3_650, "name": "x" * 100})
+        assert sorted(made.body) == ["email", "expires_at", "id", "token", "user_id"]
+        assert (await caller.post(path, given)).status in (200, 201)
 
 
 async def test_the_development_login_stays_on_this_machine(serve: Serve) -> None:

@@ -12,7 +12,8 @@ from pylon.errors import InvalidArgument, NotFound
 from pylon.server.auth.sessions import SessionService
 from pylon.server.storage.accounts import Account
 
-_DAYS_MAX = 3_650
+_DAYS_DEFAULT, _DAYS_MAX = 90, 3_650
+_NAME_CHARACTERS_MAX = 100
 _ROLE_CHARACTERS_MAX = 64
 
 
@@ -29,14 +30,36 @@ async def _account(sessions: SessionService, who: object) -> Account:
 
 
 async def make_token(
-    sessions: SessionService, who: object, *, days: object = 90, name: object = None
+    sessions: SessionService, who: object, *, days: object = None, name: object = None
 ) -> dict[str, Any]:
-    """Make an API token; raises InvalidArgument and NotFound."""
+    """Make an API token for an account, by address or id; raises InvalidArgument and NotFound."""
+    days, name = _token_wish(days, name)
+    return await _token(sessions, await _account(sessions, who), days, name)
+
+
+async def make_own_token(
+    sessions: SessionService, account: Account, *, days: object = None, name: object = None
+) -> dict[str, Any]:
+    """Make an API token for the account of the caller; raises InvalidArgument."""
+    days, name = _token_wish(days, name)
+    return await _token(sessions, account, days, name)
+
+
+def _token_wish(days: object, name: object) -> tuple[float, str | None]:
+    """Return for how many days, and under which name; raises InvalidArgument."""
+    days = _DAYS_DEFAULT if days is None else days
     if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= _DAYS_MAX:
         raise InvalidArgument(f"days is more than 0, at most {_DAYS_MAX}", field="days")
-    if name is not None and not isinstance(name, str):
-        raise InvalidArgument("name is a text", field="name")
-    account = await _account(sessions, who)
+    if name is not None and (not isinstance(name, str) or len(name) > _NAME_CHARACTERS_MAX):
+        raise InvalidArgument(
+            f"name is a text of at most {_NAME_CHARACTERS_MAX} characters", field="name"
+        )
+    return days, name
+
+
+async def _token(
+    sessions: SessionService, account: Account, days: float, name: str | None
+) -> dict[str, Any]:
     issued = await sessions.issue(account, kind="token", name=name, days=days)
     return {
         "token": issued.token, "id": issued.session.id, "user_id": account.id,

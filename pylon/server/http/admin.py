@@ -203,7 +203,7 @@ async def token(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/token {user, days?, name?}: an API token for a user."""
     body = await exchange.json_object()
     made = await people.make_token(
-        exchange.services.sessions, body.get("user"), days=body.get("days", 90),
+        exchange.services.sessions, body.get("user"), days=body.get("days"),
         name=body.get("name"),
     )  # fmt: skip
     return json_value(made)

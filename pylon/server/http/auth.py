@@ -10,6 +10,7 @@ from aiohttp import web
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound, Unauthenticated
 from pylon.identity import IdentityKind
+from pylon.server.auth import people
 from pylon.server.auth.sessions import Issued, normalise_email
 from pylon.server.http.exchange import Exchange, json_value, no_content
 from pylon.server.http.routes import Handler
@@ -194,19 +195,10 @@ async def make_token(exchange: Exchange) -> web.StreamResponse:
     if account is None:
         raise Unauthenticated()
     body = await exchange.json_object()
-    days, name = body.get("days", 90), body.get("name")
-    if type(days) not in (int, float) or not 0 < days <= 3650:
-        raise InvalidArgument("days is 1 to 3650", field="days")
-    if name is not None and (not isinstance(name, str) or len(name) > 100):
-        raise InvalidArgument("name is a short text", field="name")
-    issued = await exchange.services.sessions.issue(account, kind="token", name=name, days=days)
-    return json_value(
-        {
-            "token": issued.token, "id": issued.session.id,
-            "expires_at": iso_ms(issued.session.expires_at_ms),
-        },
-        201,
-    )  # fmt: skip
+    made = await people.make_own_token(
+        exchange.services.sessions, account, days=body.get("days"), name=body.get("name")
+    )
+    return json_value(made, 201)
 
 
 async def providers(exchange: Exchange) -> web.StreamResponse:
