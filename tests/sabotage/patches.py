@@ -208,6 +208,14 @@ SABOTAGES: Final = (
         "tests/integration/test_sign_in.py::test_logging_out_closes_the_sockets_within_a_second",
     ),
     Sabotage(
+        "18", "Host not checked",
+        (
+            Edit("pylon/server/http/gate.py",
+                 "        if host not in self._services.known_hosts:\n", "        if False:\n"),
+        ),
+        "tests/integration/test_strictness.py::test_foreign_hosts_and_origins_are_turned_away",
+    ),
+    Sabotage(
         "19", "an I/O error at commit ignored",
         (
             Edit(f"{STORAGE}/writer.py",
