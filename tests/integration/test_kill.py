@@ -22,7 +22,7 @@ from tests.integration.killing import APP
 SCALE = int(os.environ.get("PYLON_TEST_SCALE", "1"))
 SEED = int(os.environ.get("PYLON_KILL_SEED", "7"))
 #: Kills of one project; a long history makes the checks slow, not the kills.
-KILLS_EACH = 40
+KILLS_EACH = 34
 WORLDS = 5 * SCALE
 
 
@@ -30,7 +30,7 @@ WORLDS = 5 * SCALE
 @pytest.mark.timeout(120 + 60 * SCALE)
 @pytest.mark.parametrize("world", range(WORLDS))
 async def test_kills_lose_nothing_and_tear_nothing(tmp_path: Path, world: int) -> None:
-    """Forty kills of one project, half of them where a point is passed, with load all the time."""
+    """Kills of one project, half of them where a point is passed, with load all the time."""
     one = World(tmp_path, SEED * 1_000 + world)
     points = [(label, number) for label in WORKING for number in (1, 2, 7)]
     chosen = one.chance.sample(points, KILLS_EACH // 2)
