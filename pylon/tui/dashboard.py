@@ -110,11 +110,19 @@ class Dashboard(App[int]):
         while not self.leaving.is_under_way:
             try:
                 async for message in self._admin.stream():
-                    self.state.fold(message, self.clock.monotonic())
+                    self._fold(message)
             except AdminError:
                 pass  # the header says that there is no news, and why
             self.state.is_connected = False
             await asyncio.sleep(0.3)
+
+    def _fold(self, message: dict[str, Any]) -> None:
+        try:
+            self.state.fold(message, self.clock.monotonic())
+        except (KeyError, TypeError, ValueError) as error:
+            # A runtime of another version: what it says is left out, the rest goes on.
+            kind = message.get("type")
+            self.state.add_line("warning", f"{kind} was not understood: {error!r}")
 
     def take_event(self, event: SupervisorEvent) -> None:
         """Take what the supervisor tells."""

@@ -523,3 +523,14 @@ async def test_what_is_quiet_steps_back_in_every_theme(theme: str) -> None:
 
         assert 0.2 < contrast("12:00:00") < contrast("ada@example.com")
         assert contrast("12:00:00") < contrast("Message")
+
+
+async def test_what_is_not_understood_is_left_out() -> None:
+    """A message of another version is named in the log, and the stream goes on."""
+    async with opened() as (app, admin, pilot):
+        admin.say(
+            {"type": "changes", "lines": 5}, {"type": "calls"}, {"type": "news"}, status(head=6)
+        )
+        await until(app, lambda text: "head 6" in text)
+        await pilot.press("0")
+        await until(app, lambda text: "calls was not understood" in text)
