@@ -249,7 +249,8 @@ SABOTAGES: Final = (
                  "_LINEAGE = (\"database_id\", \"epoch\", \"token\", \"token_before\")\n",
                  "_LINEAGE = ()\n"),
         ),
-        "tests/integration/test_lineage.py::test_a_restored_backup_is_another_history",
+        "tests/unit/server/storage/test_restore.py"
+        "::test_a_restored_database_is_another_history",
     ),
     Sabotage(
         "26", "malformed cursor read as 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from pylon import paths
 from pylon.clock import SystemClock
+from pylon.errors import ResyncRequired
+from pylon.ids import IdSource
 from pylon.server.storage import backup
 from pylon.server.storage.backup import (
     BackupFailed,
@@ -25,6 +28,7 @@ from pylon.server.storage.database import Database
 from pylon.server.storage.folder import FolderInUse
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.restore import restore
+from pylon.server.sync.catch_up import check_cursor
 from tests.unit.server.storage.conftest import SCHEMA, fill, open_database
 
 
@@ -82,6 +86,26 @@ async def test_a_restore_that_dies_leaves_the_old_or_the_new(
     assert not is_done or before != {"later"}
     again = await open_database(folder)
     assert {row[0] for row in again.readers.inline.rows("SELECT name FROM Box")} == before
+    await again.close()
+
+
+async def test_a_restored_database_is_another_history(tmp_path: Path) -> None:
+    """By itself, without a witness: a cursor of the old history is one of another epoch (I91)."""
+    folder, copy = tmp_path / ".pylon", tmp_path / "copy.db"
+    database = await open_database(folder)
+    await migrate(database, SCHEMA)
+    await fill(database)
+    before = database.cursor()
+    await _copied(database, copy)
+    await database.close()
+    clock = SystemClock()
+    await restore(copy, folder, clock)
+    again = await Database.open(folder, clock=clock, ids=IdSource(clock, secrets.token_bytes))
+    assert again.epoch != before.epoch
+    assert again.head == before.seq
+    with pytest.raises(ResyncRequired) as told:
+        check_cursor(before, again.epoch, again.head, again.horizon)
+    assert told.value.details["reason"] == "epoch_changed"
     await again.close()
 
 
