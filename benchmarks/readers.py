@@ -75,6 +75,7 @@ class Readers:
             opened.settimeout(0)
             self._peers[opened.fileno()] = _Peer(opened, number % _SAMPLED == 0)
             self._epoll.register(opened.fileno(), select.EPOLLIN)
+            self._poll(0.0)  # those that are open want their pings answered
         return {"open": len(self._peers), "stalled": len(self._stalled)}
 
     def _one(self, number: int, subscriptions: Any, stalled: bool) -> socket.socket:
@@ -108,14 +109,17 @@ class Readers:
         """Read until so many changes came since the reset, or the time is over."""
         end = time.monotonic() + seconds
         while self._counts.changes < changes and time.monotonic() < end:
-            for number, _ in self._epoll.poll(0.05):
-                self._read(self._peers[number])
+            self._poll(0.05)
         counts = self._counts
         return {
             "changes": counts.changes, "frames": counts.frames, "last": counts.last,
             "p50_ms": counts.percentile(0.5), "p99_ms": counts.percentile(0.99),
             "samples": len(counts.latencies_ms),
         }  # fmt: skip
+
+    def _poll(self, seconds: float) -> None:
+        for number, _ in self._epoll.poll(seconds):
+            self._read(self._peers[number])
 
     def _read(self, peer: _Peer) -> None:
         size = peer.socket.recv_into(self._buffer)

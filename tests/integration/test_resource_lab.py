@@ -87,6 +87,7 @@ async def test_peers_that_never_read_cost_a_bound(serve: Serve) -> None:
     assert grown <= _PEERS * _QUEUE + 100 * limits.MIB
     for peer in peers:
         peer.close()
+    await asyncio.gather(*(one.writer.wait_closed() for one in peers), return_exceptions=True)
     async with asyncio.timeout(10):
         while runtime.num_fds() > files + 5:  # the admin socket, a journal: not one a peer
             await asyncio.sleep(0.05)
