@@ -161,6 +161,7 @@ async def test_a_vanished_peer_with_a_full_queue_is_freed_too(serve: Serve) -> N
     socket = await RawSocket.open(ada)
     socket.hello(NOTES_ALL)
     await socket.until("snapshot")
+    before = len(await _descriptors(served))
     socket.writer.transport.pause_reading()  # type: ignore[attr-defined]
     for start in range(0, 400, 40):
         operations = [
@@ -169,7 +170,6 @@ async def test_a_vanished_peer_with_a_full_queue_is_freed_too(serve: Serve) -> N
             for n in range(40)
         ]  # fmt: skip
         assert (await ada.post("/api/sync/push", {"operations": operations})).status == 200
-    before = len(await _descriptors(served))
     await asyncio.sleep(2.2)
     shown = (await _admin(served, "admin/clients"))["clients"]
     assert [one["connection_id"] for one in shown] == [None]
