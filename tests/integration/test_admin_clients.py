@@ -166,6 +166,23 @@ async def test_a_client_that_signs_in_is_one_client(serve: Serve, desk: Desk) ->
     assert (await admin.get("admin/log-stats"))["clients"] == 1
 
 
+async def test_no_name_of_a_client_keeps_the_owner_from_it(serve: Serve, desk: Desk) -> None:
+    """A client chooses its name: whatever that is, it is shown, and disconnected, by it."""
+    served = await serve(APP)
+    admin, nobody = desk.admin(served), served.anonymous()
+    page = await nobody.sync(client_id="page")
+    await page.until("welcome")
+    for name in ("a/b", "page/disconnect", "../shutdown?#", "%2F", "\x1b[31m"):
+        hostile = await nobody.sync(client_id=name)
+        await hostile.until("welcome")
+        path = f"admin/clients/{admin.quoted(name)}"
+        assert (await admin.get(path))["client"]["client_id"] == name
+        assert await admin.post(f"{path}/disconnect", {}) == {"disconnected": 1}
+        await hostile.until("goaway")
+    assert (await admin.get("admin/clients/page"))["client"]["state"] == "live"
+    await page.close()
+
+
 async def test_round_trips_are_measured_while_somebody_looks(serve: Serve, desk: Desk) -> None:
     """Looking at a client pings it; its answer is the round trip, with the network's latency."""
     served = await serve(APP)

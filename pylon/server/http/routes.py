@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -24,6 +25,14 @@ class Route:
     method: str
     path: str
     handler: Handler
+
+
+def segments_of(exchange: Exchange) -> list[str]:
+    """Return a path's parts; a slash that was escaped is a part's own and ends none."""
+    raw = exchange.request.rel_url.raw_path
+    if "%" not in raw:
+        return exchange.path.split("/")
+    return [unquote(one) for one in raw.split("/")]
 
 
 class Router:
@@ -49,7 +58,7 @@ class Router:
 
     async def dispatch(self, exchange: Exchange) -> web.StreamResponse:
         """Answer an exchange; raises NotFound or MethodNotAllowed."""
-        handlers, parts = self._find(exchange.path)
+        handlers, parts = self._find(exchange)
         if handlers is None:
             if self._fallback is None or exchange.path.startswith("/api/"):
                 raise NotFound(f"there is no {exchange.path[:200]}")
@@ -64,11 +73,12 @@ class Router:
             )
         return await handler(exchange)
 
-    def _find(self, path: str) -> tuple[dict[str, Handler] | None, tuple[str, ...]]:
+    def _find(self, exchange: Exchange) -> tuple[dict[str, Handler] | None, tuple[str, ...]]:
+        path = exchange.path
         fixed = self._fixed.get(path)
         if fixed is not None:
             return fixed, ()
-        given = path.split("/")
+        given = segments_of(exchange)
         for pattern, handlers in self._open.get(len(given), ()):
             parts = []
             for wanted, part in zip(pattern, given, strict=True):
