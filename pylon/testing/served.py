@@ -99,8 +99,12 @@ class ServedProject:
         )  # fmt: skip
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read(self._process, ready))
-        async with asyncio.timeout(_START_SECONDS):
-            self.port = await ready
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                self.port = await ready
+        except TimeoutError:
+            said = self.output or "nothing was printed"
+            raise DidNotStart(f"no answer within {_START_SECONDS:g} s: {said}") from None
         return self
 
     async def _read(self, process: asyncio.subprocess.Process, ready: asyncio.Future[int]) -> None:
