@@ -10,6 +10,7 @@ async with connect("http://localhost:4321", token=…) as db:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -71,6 +72,8 @@ class PylonClient:
             lambda dispatch: Connection(url, token, dispatch, connector),
             store or MemoryStore(), self._clock, self._told,
         )  # fmt: skip
+        # Rows that one token fetched are not shown to whoever holds another, nor to nobody.
+        self._caller = hashlib.sha256((token or "").encode()).hexdigest()[:32]
         #: Subscriptions by definition: (id, how many queries stand on it).
         self._held: dict[str, tuple[str, int]] = {}
         self._queries: list[Query] = []
@@ -81,7 +84,7 @@ class PylonClient:
 
     async def open(self) -> Self:
         """Open the store and begin to connect; returns without waiting for the server."""
-        for subscription_id in await self.shell.start(self._ids.uuid7()):
+        for subscription_id in await self.shell.start(self._ids.uuid7(), self._caller):
             key = self._machine.replica.subscriptions[subscription_id].definition.key
             self._held[key] = (subscription_id, 0)
             self._subscriptions = max(self._subscriptions, int(subscription_id[1:]))
@@ -263,6 +266,13 @@ class PylonClient:
         waiter = self.shell.wait_for(mutation.op_id)
         self.shell.dispatch(ev.Mutated(mutation=mutation))
         return mutation.op_id, waiter
+
+    def discard(self, op_id: str) -> None:
+        """Give a mutation of `pending` up: it leaves the view, and whoever waits is told.
+
+        One that the server was sent already may still happen there.
+        """
+        self.shell.dispatch(ev.Discarded(op_id=op_id))
 
     def _filled_in(self, effect: Effect, at: str) -> Effect:
         if effect.kind != "insert" or isinstance(effect.values, msgspec.UnsetType):

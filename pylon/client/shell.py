@@ -73,10 +73,15 @@ class Shell:
 
     # --- life
 
-    async def start(self, new_id: str) -> list[str]:
-        """Open the store and begin to connect; returns the ids of stored subscriptions."""
+    async def start(self, new_id: str, caller: str | None = None) -> list[str]:
+        """Open the store and begin to connect; returns the ids of stored subscriptions.
+
+        Args:
+            new_id: the client's name, where the store has none yet.
+            caller: stands for who opens the store (`Store.open`).
+        """
         await self.connection.start()
-        kept = await self._store.open(new_id)
+        kept = await self._store.open(new_id, caller)
         if isinstance(kept.manifest, Manifest):
             self.fields = Fields(kept.manifest)
         self._writing = asyncio.create_task(self._write(), name="pylon client store")

@@ -34,8 +34,14 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class Store(Protocol):
     """Rows, cursor and subscription states, always written together (I24), and what waits."""
 
-    async def open(self, client_id: str) -> Kept:
-        """Open it; return what it holds. `client_id` is kept where there was none."""
+    async def open(self, client_id: str, caller: str | None = None) -> Kept:
+        """Open it; return what it holds.
+
+        Args:
+            client_id: kept where there was none.
+            caller: stands for who opens it. What another left, but for what waits, is removed
+                before anything is returned; None asks nothing.
+        """
         ...
 
     async def write(self, commands: Sequence[StoreCommand]) -> None:
@@ -56,6 +62,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._client_id: str | None = None
+        self._caller: str | None = None
         self._principal: str | msgspec.UnsetType | None = msgspec.UNSET
         self._cursor: str | None = None
         self._subscriptions: list[Subscription] = []
@@ -63,9 +70,13 @@ class MemoryStore:
         self._pending: dict[str, PendingMutation] = {}
         self._manifest: Manifest | msgspec.UnsetType = msgspec.UNSET
 
-    async def open(self, client_id: str) -> Kept:
-        """Return what it holds: nothing the first time."""
+    async def open(self, client_id: str, caller: str | None = None) -> Kept:
+        """Return what it holds: nothing the first time, nor to another caller."""
         self._client_id = self._client_id or client_id
+        if caller is not None and caller != self._caller:
+            self._carry_out(ev.Wipe(principal=None))
+            self._principal = msgspec.UNSET
+            self._caller = caller
         if isinstance(self._principal, msgspec.UnsetType):
             return Kept(client_id=self._client_id, manifest=self._manifest)
         rows = [(entity, dict(row)) for (entity, _), row in self._rows.items()]

@@ -45,8 +45,8 @@ class SqliteStore:
         self._engine = engine
         self._connection: Connection
 
-    async def open(self, client_id: str) -> Kept:
-        """Open or create the file; return what it holds.
+    async def open(self, client_id: str, caller: str | None = None) -> Kept:
+        """Open or create the file; return what it holds for this caller.
 
         Raises Unavailable for a file that is none of ours, or is damaged; it is left as it is.
         """
@@ -59,7 +59,7 @@ class SqliteStore:
         except Error as error:
             raise Unavailable(f"{self._path} is no store: {error}", reason="store") from error
         try:
-            kept = await self._connection.run(lambda raw: _load(raw, client_id))
+            kept = await self._connection.run(lambda raw: _load(raw, client_id, caller))
         except _UNREADABLE as error:
             await self._connection.close()
             raise Unavailable(
@@ -121,20 +121,25 @@ def _claim(raw: RawConnection) -> None:
     raw.execute("PRAGMA wal_autocheckpoint = 1000")  # nobody else copies this file's WAL back
 
 
-def _load(raw: RawConnection, client_id: str) -> Kept:
+def _load(raw: RawConnection, client_id: str, caller: str | None) -> Kept:
     _claim(raw)
     raw.execute("BEGIN IMMEDIATE")
     for statement in _TABLES:
         raw.execute(statement)
     found: dict[str, bytes] = dict(raw.execute("SELECT key, value FROM meta").fetchall())
-    if found.get("format") not in (None, b"%d" % FORMAT):
+    is_other = caller is not None and found.get("caller") not in (None, caller.encode())
+    if is_other or found.get("format") not in (None, b"%d" % FORMAT):
         _empty(raw)
         found.pop("principal", None)
+    if caller is not None:
+        raw.execute(_PUT, ("caller", caller.encode()))
     raw.execute(_PUT, ("format", b"%d" % FORMAT))
     if "client_id" not in found:
         raw.execute(_PUT, ("client_id", client_id.encode()))
         found["client_id"] = client_id.encode()
     raw.execute("COMMIT")
+    if is_other:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     kept = Kept(
         client_id=found["client_id"].decode(),
         manifest=_decoded(found.get("manifest"), Manifest),

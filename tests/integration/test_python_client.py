@@ -50,16 +50,22 @@ async def rt(tmp_path: Path) -> AsyncIterator[Running]:
         yield running_app
 
 
+async def _token(rt: Running, email: str) -> str:
+    sessions = rt.runtime.services.sessions
+    return (await sessions.issue(await sessions.ensure_account(email))).token
+
+
 @pytest.fixture
 async def visit(rt: Running) -> AsyncIterator[Open]:
     """Open clients of a user on a store: one visit after the other."""
     opened: list[PylonClient] = []
 
-    async def open_client(email: str, store: Store | None = None) -> PylonClient:
-        sessions = rt.runtime.services.sessions
-        issued = await sessions.issue(await sessions.ensure_account(email))
+    async def open_client(
+        email: str, store: Store | None = None, token: str | None = None
+    ) -> PylonClient:
+        held = token or await _token(rt, email)
         client = PylonClient(
-            URL, token=issued.token, store=store, clock=rt.clock, ids=rt.runtime.ids,
+            URL, token=held, store=store, clock=rt.clock, ids=rt.runtime.ids,
             connector=lambda: rt.network.connector(email),
         )  # fmt: skip
         opened.append(client)
@@ -161,7 +167,8 @@ async def test_what_waits_survives_a_kill_and_is_sent_in_order(
 ) -> None:
     """A program that dies offline loses no write that its store had."""
     path = tmp_path / "replica.db"
-    db = await visit("ann@example.com", SqliteStore(path))
+    token = await _token(rt, "ann@example.com")
+    db = await visit("ann@example.com", SqliteStore(path), token)
     note = await db.insert("Note", body="one")
     await db.settled()
     accept, rt.network._accept = rt.network._accept, None
@@ -175,7 +182,7 @@ async def test_what_waits_survives_a_kill_and_is_sent_in_order(
     await db.shell.abandon()
     assert [type(one.exception()).__name__ for one in waiting] == ["Unavailable"] * 3
     rt.network._accept = accept
-    again = await visit("ann@example.com", SqliteStore(path))
+    again = await visit("ann@example.com", SqliteStore(path), token)
     await again.query("Note").ready()
     async with asyncio.timeout(5):
         while again.pending:
@@ -183,6 +190,27 @@ async def test_what_waits_survives_a_kill_and_is_sent_in_order(
     [row] = again.rows("Note")
     assert (row.body, row.rank) == ("three", 7)
     assert again.status.error is None
+
+
+async def test_what_waits_can_be_given_up(rt: Running, visit: Open) -> None:
+    """A discarded mutation leaves the view and is never sent; whoever waits is told."""
+    db = await visit("ann@example.com")
+    await db.query("Note").ready()
+    accept, rt.network._accept = rt.network._accept, None
+    rt.network.reset_all()
+    op_id, answer = db.start_mutation(
+        "pylon.insert", {"entity": "Note", "id": "n1", "values": {"body": "typo"}}
+    )
+    assert [one.op_id for one in db.pending] == [op_id]
+    assert [one.body for one in db.rows("Note")] == ["typo"]
+    db.discard(op_id)
+    with pytest.raises(ServerRefused) as told:
+        await answer
+    assert told.value.code == "ABORTED"
+    assert (db.pending, db.rows("Note")) == ([], [])
+    rt.network._accept = accept
+    await rt.settled()
+    assert rt.runtime.services.database.readers.inline.get(rt._entity("Note"), "n1") is None
 
 
 async def test_another_user_of_a_store_finds_it_empty(
@@ -204,17 +232,48 @@ async def test_another_user_of_a_store_finds_it_empty(
     assert all(b"secret" not in one.read_bytes() for one in path.parent.glob("replica.db*"))
 
 
+async def test_another_token_sees_nothing_offline(rt: Running, tmp_path: Path) -> None:
+    """Whoever opens the file without the server, with another token, gets no row of the first."""
+    path = tmp_path / "replica.db"
+    token = await _token(rt, "ann@example.com")
+
+    def client(held: str | None) -> PylonClient:
+        return PylonClient(
+            URL, token=held, store=SqliteStore(path), clock=rt.clock,
+            connector=lambda: rt.network.connector("ann"),
+        )  # fmt: skip
+
+    async with client(token) as ann:
+        await ann.query("Note").ready()
+        await ann.insert("Note", body="Ann's secret")
+        await ann.settled()
+    rt.network._accept = None
+    rt.network.reset_all()
+    async with client(token) as again:
+        query = again.query("Note")
+        async with asyncio.timeout(5):
+            while not query.rows:
+                await asyncio.sleep(0.01)
+    async with client(None) as nobody:
+        query = nobody.query("Note")
+        for _ in range(20):
+            await rt.clock.advance(1)
+        assert query.rows == []
+    assert all(b"secret" not in one.read_bytes() for one in path.parent.glob("replica.db*"))
+
+
 async def test_queries_of_an_earlier_run_end_when_nobody_asks_again(
     rt: Running, visit: Open, tmp_path: Path
 ) -> None:
     """A store does not follow for ever what one run once asked for."""
     path = tmp_path / "replica.db"
-    first = await visit("ann@example.com", SqliteStore(path))
+    token = await _token(rt, "ann@example.com")
+    first = await visit("ann@example.com", SqliteStore(path), token)
     await first.query("Note", {"rank": 1}).ready()
     await first.query("Note", {"rank": 2}).ready()
     await first.shell.flushed()
     await first.shell.abandon()
-    second = await visit("ann@example.com", SqliteStore(path))
+    second = await visit("ann@example.com", SqliteStore(path), token)
     second.query("Note", {"rank": 2})
     assert len(second.machine.replica.subscriptions) == 2
     await rt.advance(31)

@@ -130,6 +130,25 @@ async def test_a_wipe_leaves_the_mutations_of_their_authors(reopened: Reopened) 
     assert await reopened.store.pending_of("u1") == [second]
 
 
+async def test_another_caller_finds_no_rows(reopened: Reopened) -> None:
+    """Rows are gone before the store is handed over, also offline; what waits stays."""
+    await reopened.open()
+    await reopened.store.close()
+    await reopened.store.open("c1", "ann")
+    await reopened.store.write([ev.Wipe(principal="u1"), _save(puts=[("Note", {"id": "a"})])])
+    await reopened.store.write([ev.SavePending(mutation=_mutation("o1", "u1"))])
+    await reopened.store.close()
+    kept = await reopened.store.open("c1", "ann")
+    assert kept.replica.rows == [("Note", {"id": "a"})]  # type: ignore[union-attr]
+    await reopened.store.close()
+    other = await reopened.store.open("c1", "bob")
+    assert (other.client_id, other.principal, other.replica) == ("c1", msgspec.UNSET, msgspec.UNSET)
+    assert [one.op_id for one in await reopened.store.pending_of("u1")] == ["o1"]
+    await reopened.store.close()
+    back = await reopened.store.open("c1", "ann")
+    assert back.replica is msgspec.UNSET
+
+
 async def test_a_write_is_whole_or_nothing(tmp_path: Path) -> None:
     """A store that is killed within a write holds what was there before it."""
     store = SqliteStore(tmp_path / "replica.db")
