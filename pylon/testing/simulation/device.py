@@ -228,6 +228,12 @@ class Device:
         self.operations[mutation.op_id] = Operation(mutation.op_id, fn, self.email)
         await self._in_context(self._dispatch, ev.Mutated(mutation=mutation))
 
+    async def give_up(self) -> None:
+        """Discard the oldest mutation that waits here."""
+        waiting = [one for one in self.operations.values() if one.state == "waiting"]
+        if self._is_open and waiting:
+            await self._in_context(self._dispatch, ev.Discarded(op_id=waiting[0].op_id))
+
     async def echo(self) -> None:
         """Bring the last batch of changes once more."""
         if self._is_open and self._last_batch is not None:

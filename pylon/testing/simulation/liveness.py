@@ -15,11 +15,13 @@ from pylon.testing.simulation.safety import Callers, compare
 #: Virtual seconds from the end of the faults within which all have converged.
 CONVERGE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.5
+#: Given up by the app: what was sent already may still happen.
+_DISCARDED: Final = "ABORTED"
 
 
 async def converge(
     devices: Iterable[Device], oracle: Oracle, callers: Callers, epoch: Callable[[], str],
-    clock: Callable[[], float], check: Callable[[], None],
+    clock: Callable[[], float], check: Callable[[], None], *, is_new: bool = False,
 ) -> None:  # fmt: skip
     """Wait until all devices are where they should be; raises Finding where one never is.
 
@@ -30,6 +32,7 @@ async def converge(
         epoch: the lineage of now.
         clock: virtual seconds.
         check: raises what was found meanwhile.
+        is_new: they are of now alone, and nothing excuses them.
     """
     end = clock() + CONVERGE_SECONDS
     waiting = list(devices)
@@ -41,7 +44,7 @@ async def converge(
         check()
         left = []
         for device in waiting:
-            missing = what_is_missing(device, oracle, callers, epoch())
+            missing = what_is_missing(device, oracle, callers, epoch(), is_new=is_new)
             if missing is not None:
                 left.append(device)
                 why = f"{device.name} ({device.email}): {missing}"
@@ -49,7 +52,9 @@ async def converge(
         waiting = list(devices) if left else []
 
 
-def what_is_missing(device: Device, oracle: Oracle, callers: Callers, epoch: str) -> str | None:
+def what_is_missing(
+    device: Device, oracle: Oracle, callers: Callers, epoch: str, *, is_new: bool
+) -> str | None:
     """Say why a device is not where it should be; None where it is."""
     machine = device.machine
     if machine is None:
@@ -68,7 +73,7 @@ def what_is_missing(device: Device, oracle: Oracle, callers: Callers, epoch: str
             return f"{definition.entity} {definition.where} is not complete"
         has = machine.view(definition.entity)
         if definition.limit is None:
-            difference = compare(oracle, identity, definition, has, oracle.head)
+            difference = compare(oracle, identity, definition, has, oracle.head, is_new=is_new)
         else:
             difference = _window_difference(oracle, identity, definition, has)
         if difference is not None:
@@ -113,7 +118,7 @@ def check_operations(devices: Iterable[Device], oracle: Oracle, *, may_be_lost: 
             is_built_in = one.fn in ("pylon.insert", "pylon.delete")
             if one.state == "applied" and is_built_in and not done:
                 raise Finding("nothing acknowledged is lost", f"{device.name}: {one}")
-            if one.state == "rejected" and done:
+            if one.state == "rejected" and one.code != _DISCARDED and done:
                 raise Finding("a refused write changes nothing", f"{device.name}: {one}")
             if one.state == "waiting" and one.is_stored and one.email == device.email:
                 raise Finding("what is stored is sent in the end", f"{device.name}: {one}")

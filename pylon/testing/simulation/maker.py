@@ -22,7 +22,7 @@ TORMENT: Final[Mapping[str, float]] = {
     "insert": 30, "update": 22, "delete": 14, "call": 8, "system_insert": 6, "system_update": 6,
     "system_delete": 3, "roles": 3, "sign_in": 2, "sign_out": 1, "kill": 4, "cut": 4, "hold": 3,
     "open": 5, "close": 3, "crash": 1.2, "restart": 0.7, "backup": 1, "restore": 0.5, "trim": 1,
-    "clock": 0.5, "echo": 1,
+    "clock": 0.5, "echo": 1, "discard": 1,
 }  # fmt: skip
 #: The same for an app's own simulation: nobody puts an older copy of its data in place.
 EVERYDAY: Final[Mapping[str, float]] = {
@@ -86,7 +86,11 @@ class _Maker:
         self._slots = 0
 
     def make(self) -> Script:
-        first = [self._open(actor.name, one) for actor in self._actors for one in self._synced]
+        first = [
+            self._open(actor.name, one, is_narrow=self._chance.random() < 0.3)
+            for actor in self._actors
+            for one in self._synced
+        ]
         kinds, weights = self._kinds()
         count = max(1, int(self._plan.steps * self._chance.uniform(0.5, 1.5)))
         steps = [self._step(kind) for kind in self._chance.choices(kinds, weights, k=count)]
@@ -197,7 +201,7 @@ class _Maker:
         more: dict[str, Any] = {"slot": self._slots}
         if is_narrow:
             more["where"] = self._values.where(entity)
-            if self._chance.random() < 0.25:
+            if self._chance.random() < 0.2:
                 more["limit"] = self._chance.randint(1, 3)
         return Step(kind="open", actor=actor, entity=entity.name, more=more)
 

@@ -139,11 +139,13 @@ class Oracle:
         """Keep account of rows that turn for a caller from now on."""
         self._turned.setdefault(identity, set())
 
+    def asks_time(self, entity: str) -> bool:
+        """Tell whether an entity's policy changes its mind as time passes."""
+        return self._policies[entity].uses_now
+
     def is_excused(self, identity: Identity, entity: str, row_id: str) -> bool:
         """Tell whether the present promise says nothing about a row for a caller."""
-        if self._policies[entity].uses_now:
-            return True
-        return (entity, row_id) in self._turned.get(identity, ())
+        return self.asks_time(entity) or (entity, row_id) in self._turned.get(identity, ())
 
     def is_conditional(self, entity: str) -> bool:
         """Tell whether an entity's policy looks at other rows, or at the time."""

@@ -219,8 +219,9 @@ class ReplicaWatch:
 
 
 def compare(
-    oracle: Oracle, identity: Identity, definition: Any, has: dict[str, dict[str, Any]], seq: int
-) -> str | None:
+    oracle: Oracle, identity: Identity, definition: Any, has: dict[str, dict[str, Any]], seq: int,
+    *, is_new: bool = False,
+) -> str | None:  # fmt: skip
     """Say how rows differ from what a caller may see as of a seq; None where they do not."""
     from pylon.testing.simulation.oracle import matches
 
@@ -232,7 +233,10 @@ def compare(
             continue  # a window brought it, or a page of another query: ahead of the cursor
         if mine is not None and not matches(mine, definition.where):
             mine = None
-        if mine == true or oracle.is_excused(identity, entity, row_id):
+        excuses = (
+            oracle.asks_time(entity) if is_new else oracle.is_excused(identity, entity, row_id)
+        )
+        if mine == true or excuses:
             continue
         return f"{entity} {row_id} is {mine}, should be {true}"
     return None

@@ -33,11 +33,16 @@ class Values:
         self.emails = emails
         self._chance = chance
         self._canaries = 0
+        #: By entity, the fields that its read policy looks at: changing them moves rows.
+        self._judged: dict[str, set[str]] = {}
         #: Ids that may be there by now: what was inserted and not deleted.
         self._made: dict[str, list[str]] = {}
         #: (entity, field) → entity whose ids it holds.
         self._links: dict[tuple[str, str], str] = {}
         for entity in definition.schema.entities.values():
+            read = definition.policies.get(entity.name, Access.READ)
+            columns = (one for one in walk(read.condition) if isinstance(one, ir.Column))
+            self._judged[entity.name] = {one.name for one in columns}
             for access in Access:
                 self._learn(entity, definition.policies.get(entity.name, access))
 
@@ -125,6 +130,9 @@ class Values:
         ]
         if not fields:
             return {}
+        judged = [one for one in fields if one.name in self._judged[entity.name]]
+        if judged and self._chance.random() < 0.5:
+            fields = judged
         chosen = self._chance.sample(fields, min(len(fields), self._chance.choice((1, 1, 2))))
         return {one.name: self.value(entity.name, one) for one in chosen}
 

@@ -80,14 +80,19 @@ class World:
         self._findings: list[Finding] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._was_restored = False
-        makers: dict[str, MakeMachine] = {"python": PythonMachine, **machines}
+        self._folder = folder
+        self._synced = [one.name for one in definition.schema.entities.values() if one.sync]
+        self._makers: dict[str, MakeMachine] = {"python": PythonMachine, **machines}
         self._devices = {
-            actor.name: Device(
-                actor.name, folder / f"{actor.name}.db", self._network, self._clock, loop,
-                makers[actor.language], script.seed, self._told,
-            )
-            for actor in script.actors
-        }  # fmt: skip
+            actor.name: self.new_device(actor.name, actor.language) for actor in script.actors
+        }
+
+    def new_device(self, name: str, language: str) -> Device:
+        """Return a device that nobody has used yet."""
+        return Device(
+            name, self._folder / f"{name}.db", self._network, self._clock, self._loop,
+            self._makers[language], self._script.seed, self._told,
+        )  # fmt: skip
 
     def speak(self, say: Callable[[str], None]) -> None:
         """Have everything told that happens."""
