@@ -240,7 +240,7 @@ class Chat {
     const rows = this.channels.rows;
     if (this.current === undefined || !rows.some((row) => row.id === this.current)) {
       const first = rows[0];
-      if (first !== undefined) this.open(first.id);
+      if (first !== undefined) this.enter(first.id);
       else this.leaveRoom();
     }
     this.channelList.replaceChildren(...rows.map((row) => {
@@ -254,6 +254,9 @@ class Chat {
       }
       return button;
     }));
+    if (rows.length === 0 && this.channels.ready) {
+      this.channelList.append(h("p", { class: "note" }, "No channel yet. Create the first one."));
+    }
     this.countUnread();
   }
 
@@ -273,6 +276,12 @@ class Chat {
     this.drawRoom();
     this.drawChannels();
     this.body.focus();
+  }
+
+  /** Opens a channel by itself, unless somebody is writing the name of a new one. */
+  private enter(id: string): void {
+    this.open(id);
+    if (this.shell.querySelector("nav input:focus") === null) this.toggleMenu(false);
   }
 
   /** The channel on the screen is gone, or not ours any more, and there is no other. */
