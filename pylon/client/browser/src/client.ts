@@ -57,7 +57,7 @@ export async function connect<A extends AppTypes = AnyApp>(options: ConnectOptio
     token,
     surroundings: options.surroundings ?? browserSurroundings(),
     // Tabs share a store, and through it a connection; a store of one's own is shared with nobody.
-    group: store === "indexeddb" ? name : null,
+    group: store === "indexeddb" && typeof indexedDB !== "undefined" ? name : null,
     key: token === undefined ? "" : digest(token),
     openStore: () => openStore(store, name, ids),
     random: Math.random,
