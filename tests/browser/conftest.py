@@ -175,10 +175,9 @@ async def mortal(playwright: Playwright, tmp_path: Path) -> AsyncIterator[Mortal
 
 
 class BrokenServer:
-    """Serves the page and answers everything else with an error; counts what it is asked."""
+    """Serves the page and answers everything else with 503 or 429; counts what it is asked."""
 
-    def __init__(self, status: int) -> None:
-        self._status = status
+    def __init__(self) -> None:
         self.asked: list[str] = []
         self.url = ""
 
@@ -207,9 +206,9 @@ class BrokenServer:
 
     async def _refuse(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)
-        return web.json_response(
-            {"error": {"code": "UNAVAILABLE", "message": "no"}}, status=self._status
-        )
+        status = 429 if len(self.asked) % 4 == 0 else 503
+        error = {"code": "UNAVAILABLE", "message": "no"}
+        return web.json_response({"error": error}, status=status)
 
 
 async def stored(context: BrowserContext, served: ServedProject) -> dict[str, Any]:

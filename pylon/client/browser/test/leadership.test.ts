@@ -201,3 +201,68 @@ describe.each([["with locks", true], ["without locks", false]])("leadership %s",
     expect(third.machine.role).toBe("alone");
   });
 });
+
+describe("one tab, step by step", () => {
+  type Saying = Partial<TabMessage> & { readonly type: TabMessage["type"] };
+
+  function tab(hasLocks = true): { machine: Leadership; hear: (from: string, saying: Saying) => readonly TabCommand[] } {
+    const machine = new Leadership();
+    machine.step({ type: "started", id: "m", key: "", has_locks: hasLocks });
+    const hear = (from: string, saying: Saying): readonly TabCommand[] => (
+      machine.step({ type: "heard", message: { version: TABS_VERSION, from, ...saying } as TabMessage })
+    );
+    return { machine, hear };
+  }
+
+  const lead = (term: number, knows = true): Saying => ({ type: "lead", key: "", term, knows });
+  const kinds = (commands: readonly TabCommand[]): readonly string[] => commands.map((command) => command.type);
+
+  test("a leader whose lock is stolen leads no longer", () => {
+    const { machine } = tab();
+    machine.step({ type: "granted" });
+    expect(machine.role).toBe("leading");
+    machine.step({ type: "lost" });
+    expect(machine.role).toBe("seeking");
+  });
+
+  test("of two leaders the one of the lower term yields, and gives the lock back", () => {
+    const { machine, hear } = tab();
+    machine.step({ type: "granted" });
+    expect(kinds(hear("z", lead(0)))).toEqual(["say"]);
+    expect(machine.role).toBe("leading");
+    expect(kinds(hear("z", lead(5)))).toContain("release_lock");
+    expect(machine.role).toBe("following");
+  });
+
+  test("a follower goes over to a newer leader, and not to an older one", () => {
+    const { machine, hear } = tab();
+    hear("a", lead(3));
+    expect(kinds(hear("b", lead(2)))).toEqual([]);
+    const commands = hear("c", lead(4));
+    expect(commands).toContainEqual({ type: "become", role: "following", leader: "c" });
+    expect(machine.role).toBe("following");
+  });
+
+  test("a follower that its leader has forgotten follows anew", () => {
+    const { hear } = tab();
+    hear("a", lead(1));
+    expect(kinds(hear("a", { ...lead(1), to: "m" }))).not.toContain("become");
+    expect(hear("a", { ...lead(1, false), to: "m" })).toContainEqual({ type: "become", role: "following", leader: "a" });
+  });
+
+  test("of two that claim at once the one of the lower id leads", () => {
+    const [first, second] = [tab(false), tab(false)];
+    for (const { machine } of [first, second]) machine.step({ type: "fired", timer: "seek" });
+    expect(kinds(first.hear("z", { type: "claim", term: 1 }))).toEqual([]);
+    expect(second.hear("a", { type: "claim", term: 1 })).toContainEqual({ type: "clear_timer", timer: "claim" });
+  });
+
+  test("a follower that is silent for two counts is forgotten, and told so when it speaks", () => {
+    const { machine, hear } = tab();
+    machine.step({ type: "granted" });
+    hear("f", { type: "follow", definitions: [], mutations: [] } as Saying);
+    expect(kinds(machine.step({ type: "fired", timer: "members" }))).not.toContain("forget_tab");
+    expect(kinds(machine.step({ type: "fired", timer: "members" }))).toContain("forget_tab");
+    expect(hear("f", { type: "wake" })).toMatchObject([{ type: "say", message: { type: "lead", knows: false, to: "f" } }]);
+  });
+});
