@@ -18,6 +18,7 @@ run: $(VENV)/.installed $(CLIENT)/dist/client.js ## Set up and open the dashboar
 
 test: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Set up and run every check and every test
 	@sh installers/chromium.sh >/dev/null
+	@sh installers/strace.sh
 	@$(MAKE) --no-print-directory lint types contracts client-test
 	@$(BIN)/python -m pytest $(PYTEST)
 
