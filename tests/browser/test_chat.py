@@ -169,6 +169,11 @@ async def test_it_fits_a_phone(browser: Browser, serve: Serve) -> None:
     await expect(_messages(page)).to_have_count(1)
     await _shot(page, "phone")
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    await page.context.set_offline(True)
+    await expect(page.get_by_role("status")).to_contain_text("offline")
+    await _say(page, "later")
+    await expect(page.get_by_role("status")).to_contain_text("waiting")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 async def test_the_page_survives_a_restart_and_an_edit_of_the_app(
