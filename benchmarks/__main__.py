@@ -222,16 +222,18 @@ def _fan_out_line(name: str, runs: list[sync_works.FanOut], promised: int) -> Li
 
 def _beside_line(name: str, found: sync_works.Beside, megabytes: float | None) -> Line:
     ratio = found.beside_p99_ms / found.alone_p99_ms
-    holds = ratio <= 2 and found.health_max_ms <= 250
+    holds = ratio <= 2
     text = (
         f"{found.beside_p99_ms:.1f} ms, alone {found.alone_p99_ms:.1f} ms;"
         f" health within {found.health_max_ms:.0f} ms"
     )
-    promise = "≤ 2 ×, health ≤ 250 ms"
-    if megabytes is not None:
+    if megabytes is None:
+        holds = holds and found.health_max_ms <= 250
+        promise = "≤ 2 ×, health ≤ 250 ms"
+    else:
         holds = holds and found.megabytes <= megabytes
         text += f"; {found.megabytes:.0f} MiB more"
-        promise += f", ≤ {megabytes:.0f} MiB"
+        promise = f"≤ 2 ×, ≤ {megabytes:.0f} MiB"
     return Line(name, text, "", None, promise, holds, asdict(found))
 
 

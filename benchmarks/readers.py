@@ -100,6 +100,10 @@ class Readers:
             tail = data[-len(_DONE) + 1 :]
         return made
 
+    def idle(self) -> None:
+        """Read for a moment."""
+        self._poll(0.02)
+
     def reset(self) -> dict[str, Any]:
         """Count anew."""
         self._counts = _Counts()
@@ -119,7 +123,8 @@ class Readers:
 
     def _poll(self, seconds: float) -> None:
         for number, _ in self._epoll.poll(seconds):
-            self._read(self._peers[number])
+            if number in self._peers:
+                self._read(self._peers[number])
 
     def _read(self, peer: _Peer) -> None:
         size = peer.socket.recv_into(self._buffer)
@@ -145,8 +150,12 @@ def main() -> None:
     """Take commands until `stop`."""
     host, port, token = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     readers = Readers(host, port, token)
-    for line in sys.stdin:
-        command = json.loads(line)
+    while True:
+        # Whoever is open is read while no command comes: pings want their answers.
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            readers.idle()
+        line = sys.stdin.readline()
+        command = json.loads(line or '{"do":"stop"}')
         name = command.pop("do")
         if name == "stop":
             return
