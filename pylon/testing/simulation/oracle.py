@@ -60,10 +60,10 @@ class History:
         is_there = place < len(self.seqs) and self.seqs[place] == seq
         return self.images[place] if is_there else None
 
-    def last(self, seq: int) -> Row | None:
-        """Return the row as it stood at a seq, or before it was deleted."""
+    def versions(self, seq: int) -> list[Row]:
+        """Return what the row has been up to a seq: somebody away may still hold any of it."""
         place = bisect.bisect_right(self.seqs, seq)
-        return next((one for one in reversed(self.images[:place]) if one is not None), None)
+        return [one for one in self.images[:place] if one is not None]
 
     def forget_after(self, seq: int) -> None:
         """Drop what a restored copy does not have."""
@@ -125,13 +125,16 @@ class Oracle:
                 continue
             for identity, turned in self._turned.items():
                 for row_id, history in self._rows[name].items():
-                    # A row deleted meanwhile too: its delete is judged by what is so now.
-                    image = history.last(before)
-                    if image is None or (name, row_id) in turned:
+                    if (name, row_id) in turned:
                         continue
-                    then = self.may_read(identity, name, image, before)
-                    if then != self.may_read(identity, name, image, self.head):
+                    # Also what it was before: the change from that is judged by what is so now.
+                    if any(self._turns(identity, name, one, before) for one in
+                           history.versions(before)):  # fmt: skip
                         turned.add((name, row_id))
+
+    def _turns(self, identity: Identity, entity: str, image: Row, before: int) -> bool:
+        then = self.may_read(identity, entity, image, before)
+        return then != self.may_read(identity, entity, image, self.head)
 
     # --- what is asked
 
