@@ -16,7 +16,7 @@ from pylon.client.fields import Fields
 from pylon.client.filters import Predicate, compile_filter, has_values
 from pylon.client.pending import PendingMutation
 from pylon.client.rows import Save, Shown, StoredReplica, WireRow, Writes, is_row
-from pylon.client.subscription import Definition, Subscription, has_reached, read_cursor
+from pylon.client.subscription import Definition, Subscription, has_reached, read_cursor, seq_of
 from pylon.protocol.messages import Snapshot, Window
 
 replace = msgspec.structs.replace
@@ -34,6 +34,8 @@ class Replica:
         self._shown = Shown()
         self._writes = Writes()
         self._ready_before: set[str] = set()
+        #: By window, the number that its last frame was true at.
+        self._window_seqs: dict[str, int] = {}
         self._has_more = False
         self._is_resyncing = False
         #: Nothing is shown before it is known whose rows these are (I33).
@@ -176,6 +178,7 @@ class Replica:
         self._base.clear()
         self._tombstones.clear()
         self._refreshes.clear()
+        self._window_seqs.clear()
         self._writes.reset()
         self._has_more = self._is_concealed = False
         self._is_resyncing = is_kept
@@ -217,6 +220,7 @@ class Replica:
         found = self.subscriptions.get(message.subscription)
         if found is None or found.definition.limit is None or message.version < found.version:
             return
+        self._window_seqs[found.id] = seq_of(message.at)
         entity = found.definition.entity
         rows = self._base.get(entity, {})
         for row_id in (*(found.ids or ()), *message.ids):
@@ -287,7 +291,10 @@ class Replica:
             windows = [
                 one
                 for one in self.subscriptions.values()
-                if one.definition.entity == entity and one.definition.limit is not None
+                if one.definition.entity == entity
+                and one.definition.limit is not None
+                # A frame of after it says all there is to say: the row may be gone again (I27).
+                and self._window_seqs.get(one.id, 0) < seq
             ]
             local = self._base.get(entity, {}).get(row_id)
             if not windows:

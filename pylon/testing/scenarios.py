@@ -244,6 +244,11 @@ def window() -> Events:
         _mutated("o2", "insert", "d", n=9),
         # Its author may not read it: the answer names the row and shows nothing of it.
         _results("p2", 12, _result("o2", "applied", 12, value=_row("d", 12))), _changes(11, 12),
+        # A row that was inserted at 13 and deleted at 14 does not come back with its late answer.
+        _mutated("o3", "insert", "e", n=8),
+        _received(type="window", subscription="w1", ids=["c", "b"], at="e1:14", version=0, rows=[]),
+        _results("p3", 14, _result("o3", "duplicate", 13, value=_row("e", 13, n=8))),
+        _changes(12, 14),
         {"type": "unsubscribed", "id": "w1"},
     ]  # fmt: skip
 

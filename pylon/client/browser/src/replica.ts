@@ -47,6 +47,8 @@ export class Replica {
   /** Rows as last shown, while later ones must not be shown yet; null: what is stored is shown. */
   private held: Rows<WireRow | undefined> | null = null;
   private readyBefore = new Set<string>();
+  /** By window, the number that its last frame was true at. */
+  private readonly windowSeqs = new Map<string, number>();
   private hasMore = false;
   private isResyncing = false;
   /** Nothing is shown before it is known whose rows these are (I33). */
@@ -207,6 +209,7 @@ export class Replica {
     this.base.clear();
     this.tombstones.clear();
     this.refreshes.clear();
+    this.windowSeqs.clear();
     this.puts = new Map();
     this.deletes = new Map();
     this.hasMore = this.isConcealed = false;
@@ -248,6 +251,7 @@ export class Replica {
   window(message: Window): void {
     const found = this.subscriptions.get(message.subscription);
     if (found === undefined || found.definition.limit === undefined || message.version < found.version) return;
+    this.windowSeqs.set(found.id, parseCursor(message.at)?.seq ?? 0);
     const { entity } = found.definition;
     for (const id of [...found.ids ?? [], ...message.ids]) this.note(entity, id, this.base.get(entity)?.get(id));
     // A window speaks for itself: it never waits for the cursor (rule 16).
@@ -310,7 +314,9 @@ export class Replica {
     const { value, seq = 0 } = mutation;
     for (const { entity, id, kind } of mutation.effects) {
       const windows = [...this.subscriptions.values()]
-        .filter(({ definition }) => definition.entity === entity && definition.limit !== undefined);
+        .filter(({ definition }) => definition.entity === entity && definition.limit !== undefined)
+        // A frame of after it says all there is to say: the row may be gone again (I27).
+        .filter((one) => (this.windowSeqs.get(one.id) ?? 0) < seq);
       if (windows.length === 0) continue;
       const local = this.base.get(entity)?.get(id);
       if (kind === "delete") {
