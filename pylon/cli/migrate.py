@@ -16,13 +16,16 @@ from pylon.supervisor.registry import running_runtime
 @click.command(short_help="Show or apply the pending migration.")
 @project_argument
 @click.option("--plan", "only_plan", is_flag=True, help="Show the plan and stop (the default).")
-@click.option("--apply", "apply_it", is_flag=True, help="Carry it out, losses included.")
+@click.option(
+    "--apply", "apply_it", is_flag=True, help="Carry it out: your consent, where one is needed."
+)
 @json_option
 def migrate(path: str | None, only_plan: bool, apply_it: bool, as_json: bool) -> None:
     """Show what the app's schema asks of the database, with counts of the rows concerned.
 
-    --apply carries it out in one transaction. Where data would be lost that is your consent, and
-    a copy of the file is put into .pylon/backups first. What live rows do not allow is refused.
+    --apply carries it out in one transaction. Where data would be lost, or rows break a tighter
+    bound and stay, that is your consent, and a copy of the file is put into .pylon/backups first.
+    What live rows do not allow is refused.
     """
     if only_plan and apply_it:
         raise click.UsageError("--plan or --apply, not both")
@@ -59,5 +62,6 @@ async def _migrate(project: Path, *, apply_it: bool) -> dict[str, Any]:
     return {
         "steps": [{"what": step.description, "safety": str(step.safety)} for step in plan.steps],
         "blockers": list(plan.blockers), "losses": list(plan.losses),
+        "breaches": list(plan.breaches),
         "applied": applied, "text": plan.render(),
     }  # fmt: skip

@@ -1,9 +1,12 @@
-"""Bounds of a field: min, max, lengths and pattern, made into one check per field."""
+"""Bounds of a field: min, max, lengths and pattern, made into one check per field.
+
+What does not live here: rows that break bounds they were not written under (`storage.breaches`).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +15,29 @@ from pylon.schema.decimals import units_of
 from pylon.schema.model import Field, FieldKind, Value
 
 Check = Callable[[Value], None]
+
+#: The keywords of a field that refuse some of the values of its kind.
+BOUNDS = ("min", "max", "min_length", "max_length", "pattern")
+
+
+def changed_bounds(old: Field, new: Field) -> Iterator[tuple[str, bool]]:
+    """Yield each bound that differs, and whether values of before may break the new one."""
+    for name in BOUNDS:
+        before, after = _rank(old, name), _rank(new, name)
+        if before == after:
+            continue
+        if before is None or after is None or name == "pattern":
+            yield name, after is not None
+        else:
+            yield name, after > before if name in ("min", "min_length") else after < before
+
+
+def _rank(field: Field, name: str) -> Any:
+    """Return a bound as what compares with another of its name, however it was written."""
+    value = getattr(field, name)
+    if name in ("min", "max") and value is not None:
+        return Decimal(str(value))
+    return None if name == "min_length" and value == 0 else value
 
 
 def constraint_of(field: Field) -> Check | None:
@@ -44,7 +70,7 @@ def _range_check(field: Field) -> Check | None:
     low, high = field.min, field.max
     if low is None and high is None:
         return None
-    low_value, high_value = _bound(field, low), _bound(field, high)
+    low_value, high_value = bound_value(field, low), bound_value(field, high)
 
     def check(value: Value) -> None:
         if low_value is not None and value < low_value:
@@ -55,7 +81,8 @@ def _range_check(field: Field) -> Check | None:
     return check
 
 
-def _bound(field: Field, bound: Any) -> Any:
+def bound_value(field: Field, bound: Any) -> Any:
+    """Return `min` or `max` as what it is compared with: a Decimal's in its smallest unit."""
     if bound is None or field.kind is not FieldKind.DECIMAL:
         return bound
     return units_of(Decimal(str(bound)), field.scale)

@@ -7,8 +7,10 @@ rows and carrying the steps out (`storage.migrate`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
+from pylon.schema.constraints import changed_bounds
 from pylon.schema.fieldtypes import FIELD_TYPES
 from pylon.schema.model import DefaultKind, Entity, Field, FieldKind, Index, Schema
 
@@ -32,7 +34,7 @@ class Safety(StrEnum):
     """What a step can do to the rows that are there."""
 
     ADDITIVE = "additive"
-    #: Additive if the live rows satisfy it.
+    #: Additive if the live rows satisfy it; a bound that some break needs consent.
     CHECKED = "checked"
     #: Loses or may change data; needs consent.
     LOSSY = "lossy"
@@ -49,14 +51,12 @@ class SchemaStep:
     old: Field | None = None
     new: Field | None = None
     index: Index | None = None
+    #: The one of `constraints.BOUNDS` that changes, where the step is about one.
+    bound: str | None = None
 
 
 def diff(old: Schema, new: Schema) -> tuple[SchemaStep, ...]:
-    """Return the steps from `old` to `new`; tables are dropped last, after a look at their rows.
-
-    Bounds (min, max, lengths, pattern) are no part of it: they are asked of what comes in, and
-    rows that were accepted under other bounds stay.
-    """
+    """Return the steps from `old` to `new`; tables are dropped last, after a look at their rows."""
     steps: list[SchemaStep] = []
     for name, entity in new.entities.items():
         before = old.entities.get(name)
@@ -123,7 +123,7 @@ def _added(entity: Entity, field: Field) -> SchemaStep:
 def _changed(entity: Entity, old: Field, new: Field) -> list[SchemaStep]:
     where = f"{entity.name}.{new.name}"
     found: list[tuple[StepKind, Safety, str]] = []
-    if not _is_same_form(old, new):
+    if not is_same_form(old, new):
         text = f"{where} becomes {_form(new)} (was {_form(old)})"
         found.append((StepKind.CHANGE_FIELD, Safety.LOSSY, text))
     elif old.kind is not new.kind:
@@ -138,10 +138,30 @@ def _changed(entity: Entity, old: Field, new: Field) -> list[SchemaStep]:
         word = "private" if new.private else "readable"
         found.append((StepKind.CHANGE_FIELD, Safety.ADDITIVE, f"{where} becomes {word}"))
     found += _changed_rules(where, old, new)
-    return [
+    steps = [
         SchemaStep(kind=kind, safety=safety, entity=entity.name, description=text, old=old, new=new)
         for kind, safety, text in found
     ]
+    # Values that get another form are asked by it: those that break a bound have none.
+    return steps + _changed_bounds(entity, old, new) if is_same_form(old, new) else steps
+
+
+def _changed_bounds(entity: Entity, old: Field, new: Field) -> list[SchemaStep]:
+    """Return a step for each bound: also for a wider one, or a later return could go unnoticed."""
+    steps = []
+    for name, is_tighter in changed_bounds(old, new):
+        before, after = getattr(old, name), getattr(new, name)
+        was = "had none" if before is None else f"was {shown(before)}"
+        now = f"has no {name} any more" if after is None else f"has {name}={shown(after)}"
+        steps.append(
+            SchemaStep(
+                kind=StepKind.CHANGE_RULE,
+                safety=Safety.CHECKED if is_tighter else Safety.ADDITIVE,
+                entity=entity.name, description=f"{entity.name}.{new.name} {now} ({was})",
+                old=old, new=new, bound=name,
+            )
+        )  # fmt: skip
+    return steps
 
 
 def _changed_rules(where: str, old: Field, new: Field) -> list[tuple[StepKind, Safety, str]]:
@@ -165,6 +185,11 @@ def _changed_rules(where: str, old: Field, new: Field) -> list[tuple[StepKind, S
     return found
 
 
+def shown(bound: int | float | Decimal | str) -> str:
+    """Return a bound as a line has it: a pattern quoted, because it may hold anything."""
+    return repr(bound) if isinstance(bound, str) else str(bound)
+
+
 def _chooses(field: Field) -> bool:
     return FieldKind.ENUM in (field.kind, field.item)
 
@@ -181,7 +206,7 @@ def _form(field: Field) -> str:
 _TEXT_KINDS = (FieldKind.STR, FieldKind.TEXT, FieldKind.ENUM, FieldKind.REF)
 
 
-def _is_same_form(old: Field, new: Field) -> bool:
+def is_same_form(old: Field, new: Field) -> bool:
     """Tell whether stored values of the old kind are stored values of the new one."""
     if old.kind is new.kind:
         same_item = old.item is new.item or new.item is None

@@ -242,6 +242,32 @@ async def test_a_lossy_save_waits_for_consent(live: Start) -> None:
     assert list((one.project / ".pylon" / "backups").iterdir())
 
 
+async def test_a_tighter_bound_waits_where_rows_break_it(live: Start) -> None:
+    """Refused with counts; agreed to, the rows stay, and are held to it when they are written."""
+    bounded = APP.replace(
+        "    name: str\n", "    name: str = field(max_length=3)\n    n: int = 0\n"
+    )
+    one = await live(APP.replace("    name: str\n", "    name: str\n    n: int = 0\n"))
+    ada = await _login(one)
+    row = await ada.insert("Thing", name="long")
+    report = await one.save(bounded)
+    assert not report.ok
+    assert "Thing: 1 row has a name longer than 3 characters; it stays as it is" in report.plan
+    assert (await ada.insert("Thing", name="longer"))["name"] == "longer"
+    answer: dict[str, Any] = await one.supervisor.reload(consent=True)
+    assert answer["ok"], answer
+    assert list((one.project / ".pylon" / "backups").iterdir())
+    path = f"/api/entities/Thing/{row['id']}"
+    assert (await ada.get(path)).body["name"] == "long"
+    assert (await ada.ask("PATCH", path, {"n": 1})).body["name"] == "long"
+    refused = await ada.ask("PATCH", path, {"name": "short"})
+    assert (refused.status, refused.code) == (400, "INVALID_ARGUMENT")
+    report = await one.save(bounded.replace("max_length=3", "max_length=9"))
+    assert report.ok, report.mistakes
+    report = await one.save(bounded.replace("max_length=3", "max_length=7"))
+    assert report.ok, report.mistakes
+
+
 async def test_generated_types_follow_a_save(live: Start) -> None:
     """What `pylon codegen` once wrote is written again, at the start and with each good save."""
     one = await live()

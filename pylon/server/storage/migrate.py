@@ -3,7 +3,7 @@
 A table whose fields change is written anew, row by row, `_wire` included, and so are its images in
 the log. `_seq` stays, so that additive changes resync nobody; where copies of rows that clients
 hold would be wrong, the migration takes a seq of its own that no older cursor gets past. Before
-anything lossy a copy of the file is made.
+anything that needs consent a copy of the file is made.
 
 What does not live here: the plan (`migration_plan`), what becomes of a row (`refill`).
 """
@@ -50,7 +50,7 @@ _NO_REWRITE = (
 
 
 class MigrationRefused(PylonError):
-    """The migration would lose data, or the live rows do not allow it."""
+    """The migration would lose data, or the live rows do not fit it."""
 
     code = "MIGRATION_REFUSED"
     http_status = 409
@@ -60,15 +60,16 @@ async def migrate(database: Database, schema: Schema, *, consent: bool = False) 
     """Bring the database to `schema` in one transaction and use it from then on.
 
     Raises MigrationRefused, with the plan in its details, where live rows stand against it or
-    where data would be lost without consent. Returns the plan that was carried out.
+    where data would be lost or a bound is broken, without consent. Returns the plan that was
+    carried out.
     """
     async with database.writer.pause():
         raw = database.new_transaction().connection
         plan = make_plan(raw, schema)
-        if plan.blockers or (plan.losses and not consent):
+        if plan.blockers or (plan.needs_consent and not consent):
             raise _refused(plan, "the migration needs a decision")
         if not plan.is_empty:
-            if plan.losses:
+            if plan.needs_consent:
                 _copy_file(raw, database.folder / "backups", database.clock.now_ms())
             now = iso_ms(database.clock.now_ms())
             raw.execute("BEGIN IMMEDIATE")
@@ -91,7 +92,7 @@ def _refused(plan: MigrationPlan, message: str) -> MigrationRefused:
     return MigrationRefused(
         f"{message}:\n{plan.render()}",
         hint="`pylon migrate` shows the plan, `pylon migrate --apply` consents"
-        if plan.losses and not plan.blockers
+        if plan.needs_consent and not plan.blockers
         else "mend the rows that stand against it, or change the schema",
         plan=plan.render(),
     )

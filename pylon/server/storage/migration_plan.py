@@ -1,6 +1,7 @@
 """The plan of a migration: its steps, and what the live rows say of each, in numbers.
 
-What does not live here: the steps themselves (`schema.diff`), carrying them out (`migrate`).
+What does not live here: the steps themselves (`schema.diff`), rows that break a bound (`breaches`),
+carrying them out (`migrate`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pylon.schema.diff import Safety, SchemaStep, StepKind, diff, is_same_wire
 from pylon.schema.fieldtypes import from_stored
 from pylon.schema.fingerprint import schema_from_json
 from pylon.schema.model import DefaultKind, Entity, FieldKind, Index, Schema
+from pylon.server.storage.breaches import breach
 from pylon.server.storage.lineage import meta
 from pylon.server.storage.refill import carried, default_of
 from pylon.sqlite import RawConnection
@@ -31,6 +33,8 @@ class MigrationPlan:
     blockers: tuple[str, ...]
     #: What would be lost: needs consent.
     losses: tuple[str, ...]
+    #: Live rows that break a tighter bound, and stay: needs consent.
+    breaches: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -40,13 +44,19 @@ class MigrationPlan:
     @property
     def is_additive(self) -> bool:
         """Tell whether the plan can be applied without asking."""
-        return not self.blockers and not self.losses
+        return not self.blockers and not self.needs_consent
+
+    @property
+    def needs_consent(self) -> bool:
+        """Tell whether somebody must have agreed to what the plan says of live rows."""
+        return bool(self.losses or self.breaches)
 
     def render(self) -> str:
-        """Return the plan in lines: steps, then what stands in the way, then what is lost."""
+        """Return the plan in lines: steps, what stands in the way, what is lost, what stays."""
         lines = [f"  {step.description} ({step.safety})" for step in self.steps]
         lines += [f"  BLOCKED: {blocker}" for blocker in self.blockers]
         lines += [f"  LOSES DATA: {loss}" for loss in self.losses]
+        lines += [f"  NEEDS CONSENT: {one}" for one in self.breaches]
         return "\n".join(lines)
 
 
@@ -62,13 +72,16 @@ def make_plan(connection: RawConnection, new: Schema) -> MigrationPlan:
     steps = diff(old, new)
     blockers: list[str] = []
     losses: list[str] = []
+    breaches: list[str] = []
     for step in steps:
         if step.safety is Safety.LOSSY:
             losses += _losses(connection, step)
             blockers += _unfilled(connection, step)
+        elif step.bound is not None and step.safety is Safety.CHECKED:
+            breaches += breach(connection, step)
         elif step.safety is Safety.CHECKED:
             blockers += _blockers(connection, step, old, new)
-    return MigrationPlan(steps, tuple(blockers), tuple(losses))
+    return MigrationPlan(steps, tuple(blockers), tuple(losses), tuple(breaches))
 
 
 def plan_from_nothing(new: Schema) -> MigrationPlan:

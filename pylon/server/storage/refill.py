@@ -10,10 +10,13 @@ from typing import Any
 
 from pylon import jsonvalue
 from pylon.errors import PylonError
+from pylon.schema.diff import is_same_form
 from pylon.schema.fieldtypes import from_app, to_app, to_wire
 from pylon.schema.model import DefaultKind, Entity, Field, FieldKind, Row
 
 Fill = Callable[[Row], Row]
+#: Kinds that hold every value of another kind with the same stored form.
+_AS_IT_IS = (FieldKind.STR, FieldKind.TEXT, FieldKind.BIGINT)
 
 
 def filler(old: Entity, new: Entity, now: str) -> Fill:
@@ -55,9 +58,11 @@ def carried(old: Field, new: Field, value: Any) -> Any:
     """Return a value in a field's new form; raises PylonError where it has none."""
     if value is None or (old.kind is new.kind and old.scale == new.scale):
         return value
+    if new.kind in _AS_IT_IS and is_same_form(old, new):
+        return value  # also one that breaks a bound: the plan says that it stays
     if new.kind in (FieldKind.STR, FieldKind.TEXT):
         wire = to_wire(old, value)
-        return wire if isinstance(wire, str) else jsonvalue.encode_text(wire)
+        return from_app(new, wire if isinstance(wire, str) else jsonvalue.encode_text(wire))
     return from_app(new, to_app(old, value))
 
 

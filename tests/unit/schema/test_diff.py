@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_an_old_renamed_from_does_nothing() -> None:
         (_field(nullable=True), _field(), [Safety.CHECKED]),
         (_field(), _field(nullable=True), [Safety.ADDITIVE]),
         (_field(), _field(private=True), [Safety.ADDITIVE]),
-        (_field(max_length=10), _field(max_length=5), []),
+        (_field(kind=FieldKind.INT, max=9), _field(max_length=5), [Safety.LOSSY]),
     ],
 )
 def test_a_changed_field_is_as_safe_as_what_it_does_to_values(
@@ -110,6 +111,54 @@ def test_a_changed_field_is_as_safe_as_what_it_does_to_values(
 ) -> None:
     """Other forms lose data, narrower rules are checked, wider ones are additive."""
     assert [step.safety for step in diff(_schema(old), _schema(new))] == expected
+
+
+BOUNDS = [
+    # kind, narrow, wide: also as another way to write the same
+    (FieldKind.INT, {"min": 2}, {"min": 1}),
+    (FieldKind.FLOAT, {"max": 0.5}, {"max": 1}),
+    (FieldKind.BIGINT, {"max": 2**70}, {"max": 2**70 + 1}),
+    (FieldKind.DECIMAL, {"min": Decimal("-0.10")}, {"min": Decimal("-0.2")}),
+    (FieldKind.STR, {"min_length": 1}, {"min_length": 0}),
+    (FieldKind.LIST, {"max_length": 0}, {"max_length": 3}),
+    (FieldKind.BYTES, {"max_length": 2}, {}),
+    (FieldKind.TEXT, {"pattern": "x*"}, {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "narrow", "wide"), BOUNDS)
+def test_a_tighter_bound_is_checked_and_a_wider_one_remembered(
+    kind: FieldKind, narrow: dict[str, Any], wide: dict[str, Any]
+) -> None:
+    """Rows were accepted under other bounds; a wider one is a step, or its return were none."""
+    small, large = _schema(_field(kind=kind, **narrow)), _schema(_field(kind=kind, **wide))
+    assert _steps(large, small) == [(StepKind.CHANGE_RULE, Safety.CHECKED)]
+    assert _steps(small, large) == [(StepKind.CHANGE_RULE, Safety.ADDITIVE)]
+    for schema in (small, large):
+        assert diff(schema_from_json(schema_to_json(schema)), schema) == ()
+    renamed = _schema(Field(name="b", kind=kind, renamed_from="a", **narrow))
+    assert [step.bound for step in diff(large, renamed)] == [None, *narrow]
+
+
+def test_a_bound_may_be_written_in_another_way() -> None:
+    """What refuses the same values is no change; another pattern may refuse any."""
+    for kind, one, other in (
+        (FieldKind.INT, {"min": 1}, {"min": 1.0}),
+        (FieldKind.DECIMAL, {"max": Decimal("1.50")}, {"max": 1.5}),
+        (FieldKind.STR, {}, {"min_length": 0}),
+    ):
+        assert diff(_schema(_field(kind=kind, **one)), _schema(_field(kind=kind, **other))) == ()
+    steps = _steps(_schema(_field(pattern="a+")), _schema(_field(pattern="a*")))
+    assert steps == [(StepKind.CHANGE_RULE, Safety.CHECKED)]
+
+
+def test_a_bound_that_was_never_remembered_is_a_new_one() -> None:
+    """A database of before bounds were remembered: its rows are looked at once."""
+    stored = schema_to_json(_schema(_field(max_length=3)))
+    del stored["E"]["fields"][0]["bounds"]
+    (step,) = diff(schema_from_json(stored), _schema(_field(max_length=3)))
+    assert step.safety is Safety.CHECKED
+    assert step.description == "E.a has max_length=3 (had none)"
 
 
 def test_choices_are_remembered_when_they_grow() -> None:
@@ -161,7 +210,8 @@ def test_the_remembered_schema_is_the_schema() -> None:
 
 
 def test_the_fingerprint_moves_with_the_form_and_not_with_the_words() -> None:
-    """Documentation and bounds are no part of how rows are stored."""
+    """Documentation is no part of it; bounds are, because rows are held to changed ones."""
     plain = _schema(_field())
-    assert fingerprint(plain) == fingerprint(_schema(_field(doc="words", max_length=3)))
+    assert fingerprint(plain) == fingerprint(_schema(_field(doc="words")))
+    assert fingerprint(plain) != fingerprint(_schema(_field(max_length=3)))
     assert fingerprint(plain) != fingerprint(_schema(_field(nullable=True)))
