@@ -221,7 +221,7 @@ def is_same_form(old: Field, new: Field) -> bool:
 def is_same_wire(old: Field, new: Field) -> bool:
     """Tell whether clients read the same of a value in both forms of a field."""
     both_text = old.kind in _TEXT_KINDS and new.kind in _TEXT_KINDS
-    return both_text or (old.kind is new.kind and old.scale == new.scale)
+    return both_text or (old.kind is new.kind and is_same_form(old, new))
 
 
 def _index_steps(old: Entity, new: Entity) -> list[SchemaStep]:

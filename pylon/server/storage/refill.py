@@ -56,9 +56,8 @@ def filler(old: Entity, new: Entity, now: str) -> Fill:
 
 def carried(old: Field, new: Field, value: Any) -> Any:
     """Return a value in a field's new form; raises PylonError where it has none."""
-    if value is None or (old.kind is new.kind and old.scale == new.scale):
-        return value
-    if new.kind in _AS_IT_IS and is_same_form(old, new):
+    is_kept = old.kind is new.kind or new.kind in _AS_IT_IS
+    if value is None or (is_kept and is_same_form(old, new)):
         return value  # also one that breaks a bound: the plan says that it stays
     if new.kind in (FieldKind.STR, FieldKind.TEXT):
         wire = to_wire(old, value)

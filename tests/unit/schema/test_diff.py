@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pylon.schema.diff import Safety, StepKind, diff
+from pylon.schema.diff import Safety, StepKind, diff, is_same_wire
 from pylon.schema.fingerprint import fingerprint, schema_from_json, schema_to_json
 from pylon.schema.model import (
     Default,
@@ -159,6 +159,18 @@ def test_a_bound_that_was_never_remembered_is_a_new_one() -> None:
     (step,) = diff(schema_from_json(stored), _schema(_field(max_length=3)))
     assert step.safety is Safety.CHECKED
     assert step.description == "E.a has max_length=3 (had none)"
+
+
+def test_clients_read_other_items_in_a_list_of_another_kind() -> None:
+    """What became of an item they cannot work out, so their copies are wrong."""
+    texts, more, numbers = (
+        _field(kind=FieldKind.LIST, item=item, nullable=nullable)
+        for item, nullable in (
+            (FieldKind.STR, False), (FieldKind.STR, True), (FieldKind.INT, False)
+        )
+    )  # fmt: skip
+    assert is_same_wire(texts, more)
+    assert not is_same_wire(texts, numbers)
 
 
 def test_choices_are_remembered_when_they_grow() -> None:
