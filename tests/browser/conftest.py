@@ -57,7 +57,7 @@ STORED = """async () => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-  const name = `pylon:${location.origin}`;
+  const name = `pylon:${location.origin}:tiny`;
   const isThere = (await indexedDB.databases()).some((one) => one.name === name);
   if (!isThere) return { head: null, rows: [], pending: [] };
   const database = await wait(indexedDB.open(name));
@@ -201,8 +201,11 @@ class BrokenServer:
     async def _empty(self, _: web.Request) -> web.Response:
         return web.Response(text="<!doctype html>", content_type="text/html")
 
-    async def _client(self, _: web.Request) -> web.FileResponse:
-        return web.FileResponse(ROOT / "pylon/client/browser/dist/client.js")
+    async def _client(self, _: web.Request) -> web.Response:
+        script = (ROOT / "pylon/client/browser/dist/client.js").read_text(encoding="utf-8")
+        # As the runtime serves it: with the name of the app whose rows the browser keeps.
+        text = script.replace("__PYLON_APP__", "tiny")
+        return web.Response(text=text, content_type="text/javascript")
 
     async def _refuse(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)

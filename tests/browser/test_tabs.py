@@ -127,7 +127,7 @@ FULL = """IDBObjectStore.prototype.put = new Proxy(IDBObjectStore.prototype.put,
         (BLOCKED, ""),
         (HANGING, ""),
         (FULL, "window.isFull = true"),
-        ("", "indexedDB.deleteDatabase(`pylon:${location.origin}`)"),
+        ("", "indexedDB.deleteDatabase(`pylon:${location.origin}:tiny`)"),
     ],
     ids=["blocked", "hanging", "full", "deleted"],
 )

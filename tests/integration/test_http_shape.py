@@ -7,6 +7,7 @@ import gzip
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
 from pylon.testing.served import Caller, DidNotStart, ServedProject
@@ -131,6 +132,19 @@ async def test_a_refused_method_names_those_that_are_taken(serve: Serve) -> None
         assert (head.status, head.body) == (200, "")
         for name in ("Content-Length", "Content-Type", "ETag"):
             assert head.headers.get(name) == got.headers.get(name), (path, name)
+
+
+async def test_the_client_knows_whose_rows_it_keeps(serve: Serve) -> None:
+    """The runtime puts its app's name into the script, so that its quotes stay quotes."""
+    served = await serve('from pylon import App\n\napp = App("it\'s `mine`")\n')
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{served.url}/_pylon/client.js") as answer,
+    ):
+        text = await answer.text()
+        assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert "it%27s%20%60mine%60" in text
+    assert "__PYLON_APP__" not in text
 
 
 async def test_a_socket_path_without_an_upgrade_is_a_bad_request(serve: Serve) -> None:

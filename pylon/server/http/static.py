@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 from pathlib import Path
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -29,6 +30,8 @@ for _suffix, _kind in (
 ):  # fmt: skip
     _TYPES.add_type(_kind, _suffix)
 _FILE_BYTES_INLINE = 1_048_576
+#: In client.js: where the name of the app stands that it keeps rows for.
+_APP_MARK = b"__PYLON_APP__"
 
 
 def resolve(folder: Path, path: str) -> Path | None:
@@ -53,7 +56,14 @@ async def client_file(exchange: Exchange) -> web.StreamResponse:
     if found is None:
         hint = None if CLIENT_FOLDER.is_dir() else "build it: make client"
         raise NotFound(f"the browser client has no {exchange.parts[0][:100]}", hint=hint)
-    return _file_answer(found, is_dev=False)
+    if found.name != "client.js":
+        return _file_answer(found, is_dev=False)
+    # Percent-encoded, a name is a name between quotes of any kind.
+    name = quote(exchange.services.definitions.current.name, safe="").encode()
+    data = found.read_bytes().replace(_APP_MARK, name, 1)
+    return web.Response(
+        body=data, headers={**_HEADERS, "Content-Type": content_type_of(found.name)}
+    )
 
 
 async def app_file(exchange: Exchange) -> web.StreamResponse:

@@ -38,9 +38,15 @@ export interface ConnectOptions {
   readonly token?: string;
   /** `indexeddb` where there is one, `memory`, or a store of your own. */
   readonly store?: "indexeddb" | "memory" | Store;
+  /** Whose rows these are: apps that share an origin, such as localhost, one day after the other,
+   * must not share a store. By default the app whose runtime served this script. */
+  readonly app?: string;
   /** @internal */
   readonly surroundings?: Surroundings;
 }
+
+/** The runtime that serves this script puts its app's name in the place of the mark. */
+const SERVED_BY = "__PYLON_APP__";
 
 const MANIFEST_MS_MAX = 3_000;
 /** Room in a frame for what stands around one operation. */
@@ -49,8 +55,8 @@ const OPERATION_SIZE_MAX = WS_MESSAGE_BYTES_MAX - 4_096;
 /** Connects to the runtime: rows of an earlier visit are there at once, the rest follows. */
 export async function connect<A extends AppTypes = AnyApp>(options: ConnectOptions = {}): Promise<Database<A>> {
   const ids = new IdSource(() => Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
-  const { url = location.origin, token, store = "indexeddb" } = options;
-  const name = `pylon:${new URL(url).origin}`;
+  const { url = location.origin, token, store = "indexeddb", app = SERVED_BY } = options;
+  const name = `pylon:${new URL(url).origin}:${encodeURIComponent(app)}`;
   const tab = new Tab({
     id: ids.uuid7(),
     url,

@@ -8,7 +8,7 @@ import { connect, type Database } from "../src/index.ts";
 import { FakeNetwork } from "./fake-network.ts";
 import { ModelServer } from "./model-server.ts";
 
-const NAME = "pylon:http://localhost:4321";
+const NAME = "pylon:http://localhost:4321:__PYLON_APP__";
 let server: ModelServer;
 let network: FakeNetwork;
 let open: Database[] = [];
@@ -55,6 +55,23 @@ beforeEach(() => {
 afterEach(() => {
   for (const db of open) db.close();
   open = [];
+});
+
+test("apps that share an origin share no rows and no pending mutations", async () => {
+  const db = await visit();
+  db.query("Note");
+  await rest();
+  network.isUp = false;
+  network.cut();
+  db.insert("Note", { text: "of one app" }).catch(() => undefined);
+  await rest();
+  await leave(db);
+  const other = await connect({ url: "http://localhost:4321", app: "other/app", surroundings: network.surroundings });
+  open.push(other);
+  const query = other.query("Note");
+  await rest();
+  expect(other.pending).toEqual([]);
+  expect(query.rows).toEqual([]);
 });
 
 describe("pending mutations", () => {
