@@ -21,7 +21,7 @@ class World:
     """A log of 100 entries and the pages that were read of it."""
 
     def __init__(self) -> None:
-        self.database = SimpleNamespace(head=100, readers=SimpleNamespace(has_free=True))
+        self.database = SimpleNamespace(head=100, horizon=0, readers=SimpleNamespace(has_free=True))
         self.seconds = 0.0
         clock: Any = SimpleNamespace(monotonic=lambda: self.seconds)
         self.ahead = ReadAhead(cast(Database, self.database), clock)
@@ -66,6 +66,16 @@ async def test_a_commit_makes_it_stale() -> None:
     world.seconds = 2.0
     await world.page(30)
     assert world.reads == [0, 10, 10, 20, 30, 40]
+
+
+async def test_a_trim_makes_it_stale() -> None:
+    """A cursor below the horizon is judged by a page read now, however whole the kept one is."""
+    world = World()
+    await world.page(0)
+    world.database.horizon = 11
+    await world.page(10)
+    assert world.reads[:3] == [0, 10, 10]
+    assert world.ahead.hits == 0
 
 
 @pytest.mark.parametrize(
