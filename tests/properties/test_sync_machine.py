@@ -161,6 +161,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.heads: dict[str, int] = {}
         self.void: set[tuple[str, int]] = set()
         self.saved: tuple[dict[str, dict[str, Any]], dict[str, frozenset[str]]] | None = None
+        self.saved_epoch = ""
         self.followers = [
             Follower(name, where) for name in NAMES[:2] for where in WHERES[:2]
         ]  # fmt: skip
@@ -461,6 +462,7 @@ class SyncMachine(RuleBasedStateMachine):
         self._stop_and_start(lambda: shutil.copytree(self.root / ".pylon", self.root / "saved"))
         rows = {row_id: dict(row) for row_id, row in self.rows.items()}
         self.saved = rows, dict(self.roles)
+        self.saved_epoch = self.database.epoch
 
     @rule()
     @precondition(lambda self: self.saved is not None)
@@ -479,6 +481,12 @@ class SyncMachine(RuleBasedStateMachine):
             if roles[one.name] != self.roles[one.name]:
                 one.start_over(str(self.database.cursor()))
         assert self.database.epoch != epoch
+        # The copy's history is the new epoch's, with the numbers that changes of roles took in it.
+        self.void |= {
+            (self.database.epoch, seq)
+            for one, seq in self.void
+            if one == self.saved_epoch and seq <= self.database.head
+        }
 
     # --- what always holds
 
