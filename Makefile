@@ -54,7 +54,7 @@ generate: $(VENV)/.installed-dev ## Write the generated files anew
 screens: $(VENV)/.installed-dev ## Draw the README's picture of the dashboard
 	@$(BIN)/python -m pylon.tui.screenshot docs/dashboard.svg
 
-bench: $(VENV)/.installed-bench $(CLIENT)/dist/client.js ## Measure, beside PocketBase in the same run (about 5 minutes)
+bench: $(VENV)/.installed-bench $(CLIENT)/dist/client.js ## Measure, beside PocketBase in the same run (about 8 minutes)
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.browser
 

@@ -1,6 +1,6 @@
 """Runs the works on both sides in turn, prints the table and writes the JSON.
 
-    python -m benchmarks [--only WORD] [--rounds N] [--write-docs]
+    python -m benchmarks [--only WORD] [--rounds N]
 
 Each work runs on PocketBase and on Pylon alternately, so that a machine that drifts drifts for
 both; of several rounds the median stands in the table.
