@@ -106,14 +106,25 @@ class DevSession:
         await self._check.start()
         keeper = asyncio.get_running_loop().create_task(self._types.run(), name="pylon-types")
         self._types.ask()
+        # It runs when the loop first waits for events, so when no save can be missed any more.
+        missed = asyncio.get_running_loop().create_task(self._see_missed(), name="pylon-missed")
         self.is_watching.set()
         try:
             async for changed in watch(self._root, stop=self._stop):
                 await self.act_on(changed)
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            for task in (keeper, missed):
+                task.cancel()
+            await asyncio.gather(keeper, missed, return_exceptions=True)
             await self._check.stop()
+
+    async def _see_missed(self) -> None:
+        """See through what was saved before the watching began: its events went to nobody."""
+        now = await asyncio.to_thread(_hash_tree, self._root)
+        paths = {*now, *self._hashes}
+        changed = {path for path in paths if now.get(path) != self._hashes.get(path)}
+        if changed:
+            await self.act_on(frozenset(changed))
 
     def stop(self) -> None:
         """End `run()` soon."""

@@ -67,7 +67,6 @@ class Live:
         self._task = asyncio.create_task(self.session.run())
         async with asyncio.timeout(20):
             await self.session.is_watching.wait()
-        await asyncio.sleep(0.6)  # the watch is set up
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -75,6 +74,20 @@ class Live:
             await asyncio.gather(self._task, return_exceptions=True)
         await self.supervisor.stop()
         await self.served.close()
+
+    async def watch_again(self, *, saying: str) -> None:
+        """Begin a session anew, with a save between its look at the files and its watching."""
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self.session = DevSession(
+            self.project, self.supervisor, self.reports.put_nowait, SystemClock()
+        )
+        self._task = asyncio.create_task(self.session.run())
+        while not self.session._hashes:
+            await asyncio.sleep(0)
+        assert not self.session.is_watching.is_set()
+        self.app.write_text(saying)
 
     async def save(self, text: str) -> ReloadReport:
         """Save the app and return what that led to."""
@@ -145,6 +158,16 @@ async def test_a_save_is_live_and_sockets_stay(live: Start) -> None:
         batch = await socket.until("changes")
     assert batch["changes"][0]["row"]["name"] == "after"
     await socket.close()
+
+
+async def test_a_save_before_the_watching_began_is_live(live: Start) -> None:
+    """Who saves while the checker is still starting is not forgotten until the next save."""
+    one = await live()
+    await one.watch_again(saying=APP.replace("return 1", "return 2"))
+    async with asyncio.timeout(15):
+        report = await one.reports.get()
+    assert report.ok
+    assert await one.version() == 2
 
 
 async def test_a_call_in_flight_finishes_on_its_version(live: Start) -> None:
