@@ -129,6 +129,16 @@ async def write_in_page(page: Page, name: str, *, is_offline: bool) -> list[str]
     return written
 
 
+async def _shown(page: Page, *, of: ServedProject) -> dict[str, Any]:
+    """Return the rows of the page once they are the server's: its last commits may be under way."""
+    for _ in range(100):
+        shown = {row["id"]: row for row in await page.evaluate("notes.rows")}
+        if shown == (truth := rows_at(of, 2**53 - 1)):
+            return shown
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"ten seconds later still {len(shown)} rows that are not these: {truth}")
+
+
 async def test_replicas_survive_kills_of_the_browser(
     mortal: MortalBrowser, tiny: ServedProject
 ) -> None:
@@ -166,8 +176,7 @@ async def test_replicas_survive_kills_of_the_browser(
     await page.wait_for_function(
         "db.status.state === 'live' && notes.ready && db.status.pending === 0", timeout=20_000
     )
-    shown = {row["id"]: row for row in await page.evaluate("notes.rows")}
-    assert shown == rows_at(tiny, 2**53 - 1)
+    shown = await _shown(page, of=tiny)
     bodies = Counter(row["body"] for row in shown.values())
     assert promised
     assert [one for one in promised if bodies[one] != 1] == []
