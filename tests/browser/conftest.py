@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
@@ -123,6 +124,13 @@ async def visit(context: BrowserContext, served: ServedProject) -> Page:
     return page
 
 
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 class MortalBrowser:
     """A Chromium with a profile on disk and a process group of its own, to be killed."""
 
@@ -153,8 +161,13 @@ class MortalBrowser:
     async def kill(self) -> None:
         """End it and all its processes at once."""
         assert self._process is not None
+        family = psutil.Process(self._process.pid).children(recursive=True)
         os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+        # One that is still dying holds the lock of the stored data; the next browser can't open it.
+        async with asyncio.timeout(10):
+            while any(map(_is_alive, family)):
+                await asyncio.sleep(0.01)
         if self._browser is not None:
             await self._browser.close()
         self._process = self._browser = None
