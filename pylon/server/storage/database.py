@@ -127,7 +127,7 @@ class Database:
         self._place = _place_of(self.path)
         try:
             raw = self._connection.raw
-            _create_system_tables(raw)
+            _bring_up_system_tables(raw)
             self._read_bounds(raw)
             self._lineage, self._witness = settle_lineage(raw, self.ids, witness, self.head)
             await self.readers.open(self.schema, self._tables)
@@ -287,18 +287,23 @@ class Database:
         return True
 
 
-def _create_system_tables(raw: Any) -> None:
+def _bring_up_system_tables(raw: Any) -> None:
+    """Make our own tables, or what an older release did not have of them."""
     found = raw.execute("SELECT 1 FROM sqlite_master WHERE name = '_pylon_meta'").fetchone()
-    if found is not None:
-        stored = int(meta(raw, "format") or 0)
-        if stored > system_tables.FORMAT:
-            raise Unavailable(
-                f"the database has format {stored}; this Pylon knows {system_tables.FORMAT}",
-                hint="install a newer Pylon",
-                reason="newer_format",
-            )
+    stored = int(meta(raw, "format") or 0) if found is not None else 0
+    if stored > system_tables.FORMAT:
+        raise Unavailable(
+            f"the database has format {stored}; this Pylon knows {system_tables.FORMAT}",
+            hint="install a newer Pylon",
+            reason="newer_format",
+        )
+    if stored == system_tables.FORMAT:
         return
     raw.execute("BEGIN IMMEDIATE")
+    for table, column, declaration in system_tables.ADDED_COLUMNS:
+        names = raw.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+        if names and (column,) not in names:
+            raw.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declaration}")
     for statement in system_tables.STATEMENTS:
         raw.execute(statement)
     set_meta(raw, "format", system_tables.FORMAT)

@@ -1,53 +1,58 @@
-"""The tables of our own, column by column. Created in one transaction at the first start.
+"""The tables of our own, column by column. Created, or brought up to this, in one transaction.
 
 `_pylon_log` is the change log, `_pylon_ops` the memory of operations; the rest belongs to accounts
-and to what the dashboard knows. `FORMAT` rises when a statement here changes.
+and to what the dashboard knows. A release that adds tables, indexes or columns raises `FORMAT`:
+tables and indexes are made where they are missing, and a column that joins a table of an older
+release stands in its statement and in `ADDED_COLUMNS`, nullable or with a default.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 STATEMENTS: Final = (
     # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor, rewritten, for
     # each entity whose table was dropped the head of then (dropped:ENTITY), and for each user whose
     # roles changed the number that this took (identity USER).
-    "CREATE TABLE _pylon_meta (key TEXT PRIMARY KEY NOT NULL, value) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS _pylon_meta (key TEXT PRIMARY KEY NOT NULL, value) WITHOUT ROWID",
     # seq: position; tx: equal for the changes of one transaction; at: Unix ms, informative;
     # before, after: images (JSON with private fields), null where there was or is no row;
     # actor: user id, null for anonymous and system; cause: what asked for it.
-    """CREATE TABLE _pylon_log (
+    """CREATE TABLE IF NOT EXISTS _pylon_log (
         seq INTEGER PRIMARY KEY NOT NULL, tx INTEGER NOT NULL, at INTEGER NOT NULL,
         entity TEXT NOT NULL, row_id TEXT NOT NULL,
         kind TEXT NOT NULL CHECK (kind IN ('insert', 'update', 'delete', 'slice')),
         before TEXT, after TEXT, actor TEXT, cause TEXT, operation_id TEXT)""",
-    "CREATE INDEX _pylon_log_row ON _pylon_log (entity, row_id, seq)",
+    "CREATE INDEX IF NOT EXISTS _pylon_log_row ON _pylon_log (entity, row_id, seq)",
     # content: hash of function and arguments; outcome: the answer as it was given.
-    """CREATE TABLE _pylon_ops (
+    """CREATE TABLE IF NOT EXISTS _pylon_ops (
         principal TEXT NOT NULL, op_id TEXT NOT NULL, at INTEGER NOT NULL,
         content BLOB NOT NULL, outcome TEXT NOT NULL,
         PRIMARY KEY (principal, op_id)) WITHOUT ROWID""",
     # roles: JSON list; auth_version rises with every change of roles, claims or disabled.
-    """CREATE TABLE _pylon_accounts (
+    """CREATE TABLE IF NOT EXISTS _pylon_accounts (
         id TEXT PRIMARY KEY NOT NULL, email TEXT NOT NULL UNIQUE, roles TEXT NOT NULL,
         disabled INTEGER NOT NULL DEFAULT 0, auth_version INTEGER NOT NULL DEFAULT 0,
         created_at INTEGER NOT NULL)""",
     # hash: of the token, which is never stored; kind: session (cookie), token (API) or link.
-    """CREATE TABLE _pylon_sessions (
+    """CREATE TABLE IF NOT EXISTS _pylon_sessions (
         id TEXT PRIMARY KEY NOT NULL, hash BLOB NOT NULL UNIQUE, user_id TEXT NOT NULL,
         kind TEXT NOT NULL, name TEXT, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL)""",
-    "CREATE INDEX _pylon_sessions_user ON _pylon_sessions (user_id)",
+    "CREATE INDEX IF NOT EXISTS _pylon_sessions_user ON _pylon_sessions (user_id)",
     # One row per code sent; hash: of code and address; tries: wrong ones so far.
-    """CREATE TABLE _pylon_codes (
+    """CREATE TABLE IF NOT EXISTS _pylon_codes (
         id TEXT PRIMARY KEY NOT NULL, email TEXT NOT NULL, hash BLOB NOT NULL,
         created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
         tries INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0)""",
-    "CREATE INDEX _pylon_codes_email ON _pylon_codes (email, created_at)",
+    "CREATE INDEX IF NOT EXISTS _pylon_codes_email ON _pylon_codes (email, created_at)",
     # What each replica said it has stored; for the dashboard, never for the cursor's promise.
-    """CREATE TABLE _pylon_clients (
+    """CREATE TABLE IF NOT EXISTS _pylon_clients (
         client_id TEXT NOT NULL, principal TEXT NOT NULL, email TEXT, epoch TEXT NOT NULL,
         seq INTEGER NOT NULL, pending INTEGER, last_seen INTEGER NOT NULL, user_agent TEXT,
         PRIMARY KEY (client_id, principal)) WITHOUT ROWID""",
 )  # fmt: skip
+
+#: (table, column, declaration) of columns that joined a table after its first release.
+ADDED_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = ()
