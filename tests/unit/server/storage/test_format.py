@@ -1,4 +1,4 @@
-"""A database of an older release gets the tables and columns that came after it, and keeps its own."""
+"""A database of an older release gets what came after it, and keeps its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pylon.server.storage import system_tables
 from pylon.server.storage.database import DATABASE_NAME
 
-from .conftest import open_database
+from tests.unit.server.storage.conftest import open_database
 
 
 async def test_an_older_format_is_brought_up(
