@@ -9,7 +9,6 @@ import pytest
 
 from pylon.server.storage import system_tables
 from pylon.server.storage.database import DATABASE_NAME
-
 from tests.unit.server.storage.conftest import open_database
 
 
