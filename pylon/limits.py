@@ -48,6 +48,17 @@ FILTER_TERMS_MAX: Final = 100
 FILTER_DEPTH_MAX: Final = 8
 #: Items of one `in` list. Above: 400.
 FILTER_LIST_MAX: Final = 1_000
+#: One question for aggregates: how many, over how many fields of a group. Above: 400.
+AGGREGATES_MAX: Final = 20
+AGGREGATE_GROUP_FIELDS_MAX: Final = 8
+#: Groups of one answer, which is never cut short. Above: 400, ask for less by `where`.
+AGGREGATE_GROUPS_MAX: Final = 1_000
+#: One `include`: hops of a path, and relations in all, each a statement. Above: 400.
+INCLUDE_HOPS_MAX: Final = 6
+INCLUDE_RELATIONS_MAX: Final = 20
+#: Included rows of one answer, and all text that is put together for it. Above: 413.
+INCLUDE_ROWS_MAX: Final = 10_000
+INCLUDE_BYTES_MAX: Final = 16 * MIB
 #: One policy expression. Above: the app does not load.
 POLICY_BYTES_MAX: Final = 8 * KIB
 POLICY_DEPTH_MAX: Final = 64

@@ -33,7 +33,8 @@ _ROWS = 12
 _MEMBERS = 6
 
 
-def _sized(policy_count: int) -> settings:
+def sized(policy_count: int) -> settings:
+    """Return the settings of a test over so many policies, times the factor of long runs."""
     return settings(
         max_examples=policy_count * _FACTOR, deadline=None, derandomize=_FACTOR == 1,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -137,7 +138,7 @@ def test_five_readings_agree(store: Store) -> None:
     """Predicate, clause over columns, clause over images, interpreter and rules answer alike."""
     asked = images = 0
 
-    @_sized(500)
+    @sized(500)
     @given(said=policies.expressions(), seed=st.integers(0, 2**32))
     def agree(said: policies.Said, seed: int) -> None:
         nonlocal asked, images
@@ -172,7 +173,7 @@ def test_policies_over_both_images_agree(store: Store) -> None:
         ' JOIN "Note" AS "old" ON "old".id = i.old_id'
     )
 
-    @_sized(120)
+    @sized(120)
     @given(
         said=policies.expressions(("old", "new", "data")),
         seed=st.integers(0, 2**32),
@@ -202,7 +203,7 @@ def test_policies_over_both_images_agree(store: Store) -> None:
 def test_equal_class_keys_give_equal_answers(store: Store) -> None:
     """Callers of one class get one answer for every row; that is what fan-out stands on."""
 
-    @_sized(120)
+    @sized(120)
     @given(said=policies.expressions(), seed=st.integers(0, 2**32))
     def agree(said: policies.Said, seed: int) -> None:
         policy = compile_policy(said.text, entity=NOTE, access=Access.READ, schema=SCHEMA)
@@ -243,7 +244,7 @@ def test_the_audience_is_who_would_be_allowed(store: Store) -> None:
     """All classes at once are answered as each of them alone: true, false and unknown."""
     asked = 0
 
-    @_sized(300)
+    @sized(300)
     @given(said=policies.expressions(), seed=st.integers(0, 2**32), at_most=st.sampled_from([0, 9]))
     def agree(said: policies.Said, seed: int, at_most: int) -> None:
         nonlocal asked
@@ -288,7 +289,7 @@ def _is_gone(node: Any, values: tuple[Any, ...]) -> bool:
 
 
 @pytest.mark.usefixtures("_quiet")
-@_sized(150)
+@sized(150)
 @given(said=policies.expressions(), seed=st.integers(0, 2**32))
 def test_an_error_never_allows(said: policies.Said, seed: int) -> None:
     """A lookup that fails, a row that is missing or broken: denied, or of no matter."""

@@ -18,10 +18,11 @@ from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter
 from pylon.policy.mistakes import nearest
 from pylon.policy.sqlclause import SqlClause
-from pylon.schema.model import Access, Entity, FieldKind
+from pylon.schema.model import Access, Entity, Field, FieldKind
 from pylon.server.storage.select import NO_CLAUSE, OrderTerm
 
 _UNORDERED = (FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES)
+_ID = Field(name="id", kind=FieldKind.STR)
 
 
 def entity_of(definition: AppDefinition, name: str) -> Entity:
@@ -67,6 +68,30 @@ def filter_of(entity: Entity, where: Any) -> CompiledFilter:
     return _filter(jsonvalue.canonical_json(where).decode(), _EntityKey(entity))
 
 
+def field_of(entity: Entity, name: str) -> Field:
+    """Return a field that a question may name, `id` among them.
+
+    Raises InvalidArgument, in the same words, for one that there is not and one that is private.
+    """
+    if name == "id":
+        return _ID
+    field = entity.by_name.get(name)
+    if field is None or field.private:
+        known = [one.name for one in entity.public_fields]
+        raise InvalidArgument(
+            f"{entity.name} has no field {name}", field=name, hint=nearest(name, known)
+        )
+    return field
+
+
+def ordered_field_of(entity: Entity, name: str) -> Field:
+    """Return a field whose values have an order; raises InvalidArgument."""
+    field = field_of(entity, name)
+    if field.kind in _UNORDERED:
+        raise InvalidArgument(f"{name} has no order", field=name)
+    return field
+
+
 def order_of(entity: Entity, order: Any) -> tuple[OrderTerm, ...]:
     """Return the order's terms, `id` last; raises InvalidArgument for unknown fields.
 
@@ -81,14 +106,7 @@ def order_of(entity: Entity, order: Any) -> tuple[OrderTerm, ...]:
     terms: list[OrderTerm] = []
     for one in order:
         name = one.removeprefix("-")
-        field = entity.by_name.get(name)
-        if name != "id" and (field is None or field.private):
-            known = [one.name for one in entity.fields if not one.private]
-            raise InvalidArgument(
-                f"{entity.name} has no field {name}", field=name, hint=nearest(name, known)
-            )
-        if field is not None and field.kind in _UNORDERED:
-            raise InvalidArgument(f"{name} has no order", field=name)
+        ordered_field_of(entity, name)
         if any(term.field == name for term in terms):
             raise InvalidArgument(f"{name} stands twice in the order", field="order")
         terms.append(OrderTerm(name, descending=one.startswith("-")))

@@ -1,4 +1,4 @@
-"""Reads for the outside: one row, a page of rows, a count; always behind the read policy."""
+"""Reads for the outside: rows, pages, counts, aggregates; always behind the read policy."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.clock import Clock, iso_ms
-from pylon.errors import NotFound
+from pylon.errors import InvalidArgument, NotFound
 from pylon.identity import Identity
 from pylon.policy.filters import compile_filter_text
-from pylon.policy.sqlclause import both
+from pylon.policy.sqlclause import SqlClause, both
+from pylon.server.functions.aggregates import aggregates_of, answer_of, group_of
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.includes import hops_of
 from pylon.server.functions.queries import (
     decode_next,
     encode_next,
@@ -22,11 +24,15 @@ from pylon.server.functions.queries import (
     question_hash,
     read_clause,
 )  # fmt: skip
+from pylon.server.storage.aggregate import AggregateSpec, aggregate_rows
 from pylon.server.storage.database import Database
+from pylon.server.storage.expand import Expander, Hop, sources_of
+from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import (
     NO_CLAUSE,
     SelectSpec,
     count_rows,
+    list_page,
     list_wire,
     wire_of,
 )  # fmt: skip
@@ -54,9 +60,45 @@ class Reads:
             raise NotFound()
         return found
 
+    async def get_with(
+        self, identity: Identity, entity_name: str, row_id: str, include: Any
+    ) -> tuple[str, int]:
+        """Return (text, seq) of a readable row with what it includes; raises NotFound."""
+        definition = self._definitions.current
+        entity = entity_of(definition, entity_name)
+        now = iso_ms(self._clock.now_ms())
+        spec = SelectSpec(
+            entity=entity, policy=read_clause(definition, identity, entity, now), limit=1,
+            where=SqlClause('t."id" = ?', (row_id,)),
+        )  # fmt: skip
+        hops = self._hops_after(identity, entity_name, row_id, include, now)
+
+        def read(connection: ReadConnection) -> tuple[str, int] | None:
+            rows, _ = list_page(connection.raw, spec, (*sources_of(hops), "_seq"))
+            if not rows:
+                return None
+            (text,) = Expander(connection.raw).with_neighbours(rows, hops)
+            return text, rows[0][len(sources_of(hops)) + 1]
+
+        found = await self._database.readers.run(read)
+        if found is None:
+            raise NotFound()
+        return found
+
+    def _hops_after(
+        self, identity: Identity, entity_name: str, row_id: str, include: Any, now: str
+    ) -> tuple[Hop, ...]:
+        """Return the hops of one row; that it is not there is said before what is wrong."""
+        definition = self._definitions.current
+        try:
+            return hops_of(definition, identity, entity_of(definition, entity_name), include, now)
+        except InvalidArgument:
+            self.get_row(identity, entity_name, row_id)
+            raise
+
     async def list_rows(
         self, identity: Identity, entity_name: str, *, where: Any = None, order: Any = None,
-        limit: Any = None, after: Any = None, expression: str | None = None,
+        limit: Any = None, after: Any = None, include: Any = None, expression: str | None = None,
     ) -> str:  # fmt: skip
         """Return the JSON body of one page: {"rows": […], "next": …}.
 
@@ -72,16 +114,43 @@ class Reads:
             after,
             expression,
         )
+        now = iso_ms(self._clock.now_ms())
+        hops = hops_of(self._definitions.current, identity, spec.entity, include, now)
         is_short = spec.limit <= _INLINE_LIMIT and spec.policy is NO_CLAUSE
         # An order or a filter may have to look at every row: not on the loop.
-        if is_short and where is None and expression is None and order is None:
+        is_plain = where is None and expression is None and order is None and not hops
+        if is_short and is_plain:
             rows, key = list_wire(self._database.readers.inline.raw, spec)
         else:
             rows, key = await self._database.readers.run(
-                lambda connection: list_wire(connection.raw, spec), timeout_s=limits.READ_SECONDS
+                lambda connection: _page(connection, spec, hops), timeout_s=limits.READ_SECONDS
             )
         following = jsonvalue.encode_text(encode_next(key, question))
         return f'{{"rows":[{rows}],"next":{following}}}'
+
+    async def aggregate(
+        self, identity: Identity, entity_name: str, *, where: Any = None, group: Any = None,
+        aggregates: Any = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Return one row of JSON values per group, in the group's order."""
+        selected, _ = self._spec(
+            self._definitions.current, identity, entity_name, where, None, None, None
+        )
+        fields = group_of(selected.entity, group)
+        asked = aggregates_of(selected.entity, aggregates, fields)
+        spec = AggregateSpec(
+            entity=selected.entity, policy=selected.policy, where=selected.where, group=fields,
+            aggregates=asked,
+        )  # fmt: skip
+        found = await self._database.readers.run(
+            lambda connection: aggregate_rows(connection.raw, spec, limits.AGGREGATE_GROUPS_MAX)
+        )
+        if found is None:
+            raise InvalidArgument(
+                f"more than {limits.AGGREGATE_GROUPS_MAX} groups", field="group",
+                hint="ask for less by `where`",
+            )  # fmt: skip
+        return [answer_of(fields, asked, stored, values) for stored, values in found]
 
     async def count(self, identity: Identity, entity_name: str, where: Any = None) -> int:
         """Return how many rows the caller may read that a filter selects."""
@@ -113,3 +182,13 @@ class Reads:
             limit=limit_of(limit),
             after=decode_next(after, question, len(terms)),
         ), question
+
+
+def _page(
+    connection: ReadConnection, spec: SelectSpec, hops: tuple[Hop, ...]
+) -> tuple[str, tuple[Any, ...] | None]:
+    """Return the inside of a page's rows, and the key of the next."""
+    if not hops:
+        return list_wire(connection.raw, spec)
+    rows, key = list_page(connection.raw, spec, sources_of(hops))
+    return ",".join(Expander(connection.raw).with_neighbours(rows, hops)), key

@@ -242,6 +242,13 @@ def integer(text: str | None, name: str) -> int | None:
     return int(text)
 
 
+def listed(text: str | None) -> list[str] | None:
+    """Return a query parameter that is a comma list; an empty one has nothing in it."""
+    if text is None:
+        return None
+    return [one.strip() for one in text.split(",")] if text.strip() else []
+
+
 def json_parameter(text: str | None, name: str) -> Any:
     """Return a JSON query parameter; raises InvalidArgument."""
     if text is None:

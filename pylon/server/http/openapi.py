@@ -117,7 +117,8 @@ def _entity_paths(entity: EntityManifest) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "query", "schema": {"type": kind}}
         for name, kind in (
-            ("where", "string"), ("order", "string"), ("limit", "integer"), ("after", "string")
+            ("where", "string"), ("order", "string"), ("limit", "integer"), ("after", "string"),
+            ("include", "string"),
         )
     ]  # fmt: skip
     row_id = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
@@ -129,12 +130,48 @@ def _entity_paths(entity: EntityManifest) -> dict[str, Any]:
                      "responses": {"201": _answer(row), "default": _ERROR}},
         },
         f"/api/entities/{entity.name}/{{id}}": {
-            "get": {"operationId": f"get{entity.name}", "parameters": row_id,
+            "get": {"operationId": f"get{entity.name}", "parameters": [*row_id, parameters[-1]],
                     "responses": {"200": _answer(row), "default": _ERROR}},
             "patch": {"operationId": f"update{entity.name}", "parameters": row_id,
                       "requestBody": _body({"type": "object"}),
                       "responses": {"200": _answer(row), "default": _ERROR}},
             "delete": {"operationId": f"delete{entity.name}", "parameters": row_id,
                        "responses": {"204": {"description": "Done"}, "default": _ERROR}},
+        },
+        **_question_paths(entity.name, page),
+    }  # fmt: skip
+
+
+def _question_paths(name: str, page: dict[str, Any]) -> dict[str, Any]:
+    """Return the paths that ask about many rows of an entity by a body."""
+    names = {"type": "array", "items": {"type": "string"}}
+    query = {"where": {"type": "object"}, "order": names, "limit": {"type": "integer"},
+             "after": {"type": "string"}, "include": names}  # fmt: skip
+    one = {
+        "type": "object", "minProperties": 1, "maxProperties": 1,
+        "properties": {
+            function: {"type": "string"} for function in ("count", "sum", "min", "max", "avg")
+        },
+    }  # fmt: skip
+    asked = {
+        "type": "object", "required": ["aggregates"],
+        "properties": {
+            "where": {"type": "object"}, "group": names,
+            "aggregates": {"type": "object", "additionalProperties": one},
+        },
+    }  # fmt: skip
+    groups = {
+        "type": "object", "required": ["rows"],
+        "properties": {"rows": {"type": "array", "items": {"type": "object"}}},
+    }  # fmt: skip
+    return {
+        f"/api/query/{name}": {
+            "post": {"operationId": f"query{name}",
+                     "requestBody": _body({"type": "object", "properties": query}),
+                     "responses": {"200": _answer(page), "default": _ERROR}},
+        },
+        f"/api/aggregate/{name}": {
+            "post": {"operationId": f"aggregate{name}", "requestBody": _body(asked),
+                     "responses": {"200": _answer(groups), "default": _ERROR}},
         },
     }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from aiohttp import web
 
@@ -19,6 +18,7 @@ from pylon.server.http.exchange import (
     json_parameter,
     json_text,
     json_value,
+    listed,
     no_content,
 )  # fmt: skip
 
@@ -31,7 +31,6 @@ async def list_rows(exchange: Exchange) -> web.StreamResponse:
     identity = exchange.identity
     entity_of(exchange.services.definitions.current, exchange.parts[0])
     query = exchange.query(_LIST_NAMES)
-    _check_include(query)
     order = query.get("order")
     body = await exchange.services.reads.list_rows(
         identity,
@@ -40,6 +39,7 @@ async def list_rows(exchange: Exchange) -> web.StreamResponse:
         order=None if order is None else [one.strip() for one in order.split(",")],
         limit=integer(query.get("limit"), "limit"),
         after=query.get("after"),
+        include=listed(query.get("include")) or None,
     )
     return json_text(body)
 
@@ -52,23 +52,22 @@ async def query_rows(exchange: Exchange) -> web.StreamResponse:
     for name in body:
         if name not in _LIST_NAMES:
             raise InvalidArgument(f"a list has no {name[:64]}", field=name[:64])
-    _check_include(body)
     text = await exchange.services.reads.list_rows(
         identity, exchange.parts[0], where=body.get("where"), order=body.get("order"),
-        limit=body.get("limit"), after=body.get("after"),
+        limit=body.get("limit"), after=body.get("after"), include=body.get("include"),
     )  # fmt: skip
     return json_text(text)
-
-
-def _check_include(given: Any) -> None:
-    if given.get("include"):
-        raise InvalidArgument("include is not in this version", field="include")
 
 
 async def get_row(exchange: Exchange) -> web.StreamResponse:
     """GET /api/entities/{E}/{id}."""
     entity, row_id = exchange.parts
-    wire, seq = exchange.services.reads.get_row(exchange.identity, entity, row_id)
+    reads, identity = exchange.services.reads, exchange.identity
+    include = listed(exchange.query().get("include"))
+    if include:
+        wire, seq = await reads.get_with(identity, entity, row_id, include)
+    else:
+        wire, seq = reads.get_row(identity, entity, row_id)
     return json_text(wire, headers={"ETag": f'"{seq}"'})
 
 

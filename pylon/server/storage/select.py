@@ -78,27 +78,36 @@ def _order(order: tuple[OrderTerm, ...]) -> str:
     return ", ".join(f't."{term.field}"{" DESC" if term.descending else ""}' for term in order)
 
 
-def list_wire(connection: RawConnection, spec: SelectSpec) -> tuple[str, tuple[Any, ...] | None]:
-    """Return the page's rows as a JSON array's inside, and the key of the next page or None.
+def list_page(
+    connection: RawConnection, spec: SelectSpec, columns: tuple[str, ...] = ()
+) -> tuple[list[tuple[Any, ...]], tuple[Any, ...] | None]:
+    """Return the page's rows as (wire text, values of `columns`…), and the key of the next page.
 
-    A page has fewer rows than its limit where they are large: what is held of it has a bound.
+    The key is None on the last page. A page has fewer rows than its limit where they are large:
+    what is held of it has a bound.
     """
     where, params = _where(spec)
+    selected = "".join(f', t."{name}"' for name in columns)
     keys = ", ".join(f't."{term.field}"' for term in spec.order)
     rows = connection.execute(
-        f'SELECT t."_wire", {keys} FROM "{spec.entity.name}" AS t WHERE {where}'
+        f'SELECT t."_wire"{selected}, {keys} FROM "{spec.entity.name}" AS t WHERE {where}'
         f" ORDER BY {_order(spec.order)} LIMIT ?",
         (*params, spec.limit + 1),
     )
-    page: list[str] = []
-    size, last = 0, ()
-    for wire, *key in rows:
+    page: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
         if len(page) == spec.limit or size >= limits.LIST_BYTES_MAX:
-            return ",".join(page), tuple(last)
-        page.append(wire)
-        size += len(wire)
-        last = key
-    return ",".join(page), None
+            return page, page[-1][len(columns) + 1 :]
+        page.append(row)
+        size += len(row[0])
+    return page, None
+
+
+def list_wire(connection: RawConnection, spec: SelectSpec) -> tuple[str, tuple[Any, ...] | None]:
+    """Return the page's rows as a JSON array's inside, and the key of the next page or None."""
+    page, key = list_page(connection, spec)
+    return ",".join([row[0] for row in page]), key
 
 
 def list_rows(connection: ReadConnection, spec: SelectSpec) -> list[Row]:
