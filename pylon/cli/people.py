@@ -24,13 +24,11 @@ def token(
 
     Send it as `Authorization: Bearer TOKEN`. An unknown address gets an account.
     """
-    from pylon.server.auth import people
-
     project = find_project(project_path)
     made = ask_people(
         project,
         lambda admin: admin.post("admin/token", {"user": user, "days": days, "name": name}),
-        lambda sessions: people.make_token(sessions, user, days=days, name=name),
+        lambda people: people.make_token(user, days=days, name=name),
     )
     if as_json:
         print_json(made)
@@ -50,12 +48,10 @@ def roles() -> None:
 def _change_role(
     user: str, role: str, project_path: str | None, *, grant: bool, as_json: bool
 ) -> None:
-    from pylon.server.auth import people
-
     changed = ask_people(
         find_project(project_path),
         lambda admin: admin.post("admin/roles", {"user": user, "role": role, "grant": grant}),
-        lambda sessions: people.change_role(sessions, user, role, grant=grant),
+        lambda people: people.change_role(user, role, grant=grant),
     )
     if as_json:
         print_json(changed)
@@ -88,10 +84,10 @@ def revoke(user: str, role: str, project_path: str | None, as_json: bool) -> Non
 @json_option
 def users(project_path: str | None, as_json: bool) -> None:
     """List the accounts with their roles."""
-    from pylon.server.auth import people
 
-    async def offline(sessions: Any) -> dict[str, Any]:
-        return people.list_users(sessions)
+    async def offline(people: Any) -> dict[str, Any]:
+        listed: dict[str, Any] = people.list_users()
+        return listed
 
     listed = ask_people(
         find_project(project_path), lambda admin: admin.get("admin/users"), offline
@@ -119,13 +115,11 @@ def users(project_path: str | None, as_json: bool) -> None:
 @json_option
 def login_link(user: str, project_path: str | None, as_json: bool) -> None:
     """Make a one-time sign-in link for USER, for when mail does not work."""
-    from pylon.server.auth import people
-
     project = find_project(project_path)
     made = ask_people(
         project,
         lambda admin: admin.post("admin/login-link", {"user": user}),
-        lambda sessions: people.make_login_link(sessions, user, _origin(project)),
+        lambda people: people.make_login_link(user, _origin(project)),
     )
     if as_json:
         print_json(made)

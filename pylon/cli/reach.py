@@ -41,15 +41,15 @@ def ask_people(
     Args:
         project: the project's folder.
         ask: what to ask of the running runtime.
-        offline: the same with a session service over the database.
+        offline: the same with the accounts of the closed database.
     """
     if running_runtime(project) is not None:
         return ask_runtime(project, ask)
 
     async def opened() -> dict[str, Any]:
-        from pylon.server.offline import open_sessions
+        from pylon.server.offline import open_people
 
-        async with open_sessions(project) as sessions:
-            return await offline(sessions)
+        async with open_people(project) as people:
+            return await offline(people)
 
     return asyncio.run(opened())

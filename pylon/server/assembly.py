@@ -19,9 +19,13 @@ from pylon.app.loader import load_app
 from pylon.clock import Clock, SystemClock
 from pylon.errors import AddressInUse, PylonError
 from pylon.ids import IdSource
+from pylon.server.auth.accounts import AccountService
+from pylon.server.auth.codes import CodeService
 from pylon.server.auth.outbox import Outbox
+from pylon.server.auth.people import People
 from pylon.server.auth.rates import RateLimiter
 from pylon.server.auth.sessions import SessionService
+from pylon.server.auth.sign_in import SignIn
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -96,7 +100,7 @@ class Runtime:
             await self._migrate(database, definition.schema, may_migrate=may_migrate)
             self._build(database, DefinitionHolder(definition))
             if is_first:
-                await self.services.sessions.complete_users()
+                await self.services.accounts.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start, self.services.executor)
             port = await self._listen(listen_fd)
@@ -132,10 +136,11 @@ class Runtime:
 
     def _build(self, database: Database, definitions: DefinitionHolder) -> None:
         config = self.config
-        sessions = SessionService(
-            database, lambda: definitions.current.schema.entities.get("User"), self.clock, self.ids,
-            config["auth.session_days"],
-        )  # fmt: skip
+        accounts = AccountService(
+            database, lambda: definitions.current.schema.entities.get("User"), self.ids
+        )
+        sessions = SessionService(database, self.clock, self.ids, config["auth.session_days"])
+        codes = CodeService(database, sessions, self.ids)
         hub = Hub(
             database, definitions, sessions, self.clock,
             queue_bytes_max=config["limits.send_queue_bytes"],
@@ -155,7 +160,9 @@ class Runtime:
             config=config, clock=self.clock, ids=self.ids, database=database,
             trimmer=trimmer, definitions=definitions,
             executor=executor,
-            reads=Reads(database, definitions, self.clock), sessions=sessions,
+            reads=Reads(database, definitions, self.clock), accounts=accounts, sessions=sessions,
+            sign_in=SignIn(database, accounts, sessions), codes=codes,
+            people=People(accounts, sessions, codes),
             outbox=Outbox(
                 self._data_folder / "outbox", config["mail.from"], self.clock, self.ids,
                 self.observer,

@@ -16,6 +16,9 @@ from pylon import paths
 from pylon.clock import SystemClock
 from pylon.ids import IdSource
 from pylon.schema.model import Schema
+from pylon.server.auth.accounts import AccountService
+from pylon.server.auth.codes import CodeService
+from pylon.server.auth.people import People
 from pylon.server.auth.sessions import SessionService
 from pylon.server.config import load_config
 from pylon.server.storage import backup
@@ -54,12 +57,14 @@ async def open_database(project: Path) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def open_sessions(project: Path) -> AsyncIterator[SessionService]:
-    """Open the session service of a project that does not run."""
+async def open_people(project: Path) -> AsyncIterator[People]:
+    """Open the accounts of a project that does not run."""
     async with open_database(project) as database:
-        yield SessionService(
-            database, lambda: database.schema.entities.get("User"), database.clock, database.ids
+        accounts = AccountService(
+            database, lambda: database.schema.entities.get("User"), database.ids
         )
+        sessions = SessionService(database, database.clock, database.ids)
+        yield People(accounts, sessions, CodeService(database, sessions, database.ids))
 
 
 async def pending_migration(

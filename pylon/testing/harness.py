@@ -91,10 +91,9 @@ class Running:
             email: the address that he signs in with.
             roles: replace his roles; None leaves them.
         """
-        sessions = self.runtime.services.sessions
+        services = self.runtime.services
         given = None if roles is None else frozenset(roles)
-        account = await sessions.ensure_account(email, given)
-        issued = await sessions.issue(account)
+        issued = await services.sessions.issue(await services.accounts.ensure(email, given))
         return await self._join(email, issued.token)
 
     async def anonymous(self) -> Member:
@@ -118,7 +117,7 @@ class Running:
 
     async def set_roles(self, email: str, roles: Collection[str]) -> None:
         """Give a user these roles and no others; his open clients start over as who he is now."""
-        await self.runtime.services.sessions.ensure_account(email, frozenset(roles))
+        await self.runtime.services.accounts.ensure(email, frozenset(roles))
 
     async def system_insert(self, entity: str, **values: Any) -> ClientRow:
         """Insert a row as the system: no policy is asked. For what a test starts from."""

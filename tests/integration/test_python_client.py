@@ -51,8 +51,8 @@ async def rt(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 async def _token(rt: Running, email: str) -> str:
-    sessions = rt.runtime.services.sessions
-    return (await sessions.issue(await sessions.ensure_account(email))).token
+    services = rt.runtime.services
+    return (await services.sessions.issue(await services.accounts.ensure(email))).token
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ Asked by the admin surface of a running runtime and by the commands on a closed 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound
+from pylon.server.auth.accounts import AccountService
+from pylon.server.auth.codes import CodeService
 from pylon.server.auth.sessions import SessionService
 from pylon.server.storage.accounts import Account
 
@@ -17,32 +20,76 @@ _NAME_CHARACTERS_MAX = 100
 _ROLE_CHARACTERS_MAX = 64
 
 
-async def _account(sessions: SessionService, who: object) -> Account:
-    """Return the account of an address, made where it is new, or of a user id."""
-    if not isinstance(who, str) or not who:
-        raise InvalidArgument("user is an e-mail address or a user id", field="user")
-    account = await sessions.ensure_account(who) if "@" in who else sessions.account_of(who)
-    if account is None:
-        raise NotFound(
-            f"there is no account {who}", hint="an e-mail address that is new gets an account"
-        )
-    return account
+@dataclass(frozen=True, slots=True)
+class People:
+    """The owner's hand on accounts, over a running runtime's services or a closed database's."""
 
+    accounts: AccountService
+    sessions: SessionService
+    codes: CodeService
 
-async def make_token(
-    sessions: SessionService, who: object, *, days: object = None, name: object = None
-) -> dict[str, Any]:
-    """Make an API token for an account, by address or id; raises InvalidArgument and NotFound."""
-    days, name = _token_wish(days, name)
-    return await _token(sessions, await _account(sessions, who), days, name)
+    async def _account(self, who: object) -> Account:
+        """Return the account of an address, made where it is new, or of a user id."""
+        if not isinstance(who, str) or not who:
+            raise InvalidArgument("user is an e-mail address or a user id", field="user")
+        account = await self.accounts.ensure(who) if "@" in who else self.accounts.find(who)
+        if account is None:
+            raise NotFound(
+                f"there is no account {who}", hint="an e-mail address that is new gets an account"
+            )
+        return account
 
+    async def make_token(
+        self, who: object, *, days: object = None, name: object = None
+    ) -> dict[str, Any]:
+        """Make an API token for an account, by address or id.
 
-async def make_own_token(
-    sessions: SessionService, account: Account, *, days: object = None, name: object = None
-) -> dict[str, Any]:
-    """Make an API token for the account of the caller; raises InvalidArgument."""
-    days, name = _token_wish(days, name)
-    return await _token(sessions, account, days, name)
+        Raises InvalidArgument and NotFound.
+        """
+        days, name = _token_wish(days, name)
+        return await self._token(await self._account(who), days, name)
+
+    async def make_own_token(
+        self, account: Account, *, days: object = None, name: object = None
+    ) -> dict[str, Any]:
+        """Make an API token for the account of the caller; raises InvalidArgument."""
+        days, name = _token_wish(days, name)
+        return await self._token(account, days, name)
+
+    async def _token(self, account: Account, days: float, name: str | None) -> dict[str, Any]:
+        issued = await self.sessions.issue(account, kind="token", name=name, days=days)
+        return {
+            "token": issued.token, "id": issued.session.id, "user_id": account.id,
+            "email": account.email, "expires_at": iso_ms(issued.session.expires_at_ms),
+        }  # fmt: skip
+
+    async def change_role(self, who: object, role: object, *, grant: bool) -> dict[str, Any]:
+        """Grant a role or take it back; raises InvalidArgument and NotFound."""
+        if not isinstance(role, str) or not role.strip() or len(role) > _ROLE_CHARACTERS_MAX:
+            raise InvalidArgument("role is a short name", field="role")
+        if not grant and isinstance(who, str) and self.accounts.find(who) is None:
+            raise NotFound(f"there is no account {who}")
+        account = await self._account(who)
+        account = await self.accounts.change_role(account.id, role, grant=grant)
+        return {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
+
+    async def make_login_link(self, who: object, origin: str) -> dict[str, Any]:
+        """Make a one-time sign-in link; raises InvalidArgument and NotFound."""
+        account = await self._account(who)
+        return {
+            "url": f"{origin}/auth/link?t={await self.codes.make_link(account)}",
+            "email": account.email,
+        }
+
+    def list_users(self) -> dict[str, Any]:
+        """Return the accounts by address."""
+        return {
+            "users": [
+                {"id": one.id, "email": one.email, "roles": sorted(one.roles),
+                 "disabled": one.disabled}
+                for one in self.accounts.listed()
+            ]
+        }  # fmt: skip
 
 
 def _token_wish(days: object, name: object) -> tuple[float, str | None]:
@@ -55,45 +102,3 @@ def _token_wish(days: object, name: object) -> tuple[float, str | None]:
             f"name is a text of at most {_NAME_CHARACTERS_MAX} characters", field="name"
         )
     return days, name
-
-
-async def _token(
-    sessions: SessionService, account: Account, days: float, name: str | None
-) -> dict[str, Any]:
-    issued = await sessions.issue(account, kind="token", name=name, days=days)
-    return {
-        "token": issued.token, "id": issued.session.id, "user_id": account.id,
-        "email": account.email, "expires_at": iso_ms(issued.session.expires_at_ms),
-    }  # fmt: skip
-
-
-async def change_role(
-    sessions: SessionService, who: object, role: object, *, grant: bool
-) -> dict[str, Any]:
-    """Grant a role or take it back; raises InvalidArgument and NotFound."""
-    if not isinstance(role, str) or not role.strip() or len(role) > _ROLE_CHARACTERS_MAX:
-        raise InvalidArgument("role is a short name", field="role")
-    if not grant and isinstance(who, str) and sessions.account_of(who) is None:
-        raise NotFound(f"there is no account {who}")
-    account = await _account(sessions, who)
-    account = await sessions.change_role(account.id, role, grant=grant)
-    return {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
-
-
-async def make_login_link(sessions: SessionService, who: object, origin: str) -> dict[str, Any]:
-    """Make a one-time sign-in link; raises InvalidArgument and NotFound."""
-    account = await _account(sessions, who)
-    return {
-        "url": f"{origin}/auth/link?t={await sessions.make_link(account)}", "email": account.email
-    }  # fmt: skip
-
-
-def list_users(sessions: SessionService) -> dict[str, Any]:
-    """Return the accounts by address."""
-    return {
-        "users": [
-            {"id": one.id, "email": one.email, "roles": sorted(one.roles),
-             "disabled": one.disabled}
-            for one in sessions.accounts()
-        ]
-    }  # fmt: skip

@@ -13,7 +13,7 @@ from pylon.errors import PolicyDenied, Unauthenticated
 from pylon.identity import Identity, IdentityKind
 from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Access, Entity, Row, Value
-from pylon.server.storage import accounts
+from pylon.server.storage import accounts, login_sessions
 from pylon.server.storage.transaction import Transaction
 
 
@@ -83,7 +83,7 @@ def fresh_identity(transaction: Transaction, identity: Identity) -> Identity:
         if account is None or account.disabled:
             raise Unauthenticated("this account can't be used any more")
         if identity.session_id is not None:
-            session = accounts.session_by_id(transaction.select, identity.session_id)
+            session = login_sessions.session_by_id(transaction.select, identity.session_id)
             if session is None or session.expires_at_ms <= transaction.now_ms:
                 raise Unauthenticated("the session has ended")
         found = (

@@ -16,10 +16,10 @@ from aiohttp import web
 from pylon import jsonvalue
 from pylon.clock import iso_ms
 from pylon.errors import ForbiddenOrigin, InvalidArgument, NotFound, Unauthenticated
-from pylon.identity import SYSTEM, Identity, IdentityKind
+from pylon.identity import SYSTEM, Identity
 from pylon.schema.model import Schema
 from pylon.schema.wire import image_text
-from pylon.server.auth import people
+from pylon.server.auth.sessions import identity_of
 from pylon.server.config import origin_of
 from pylon.server.http.effect import effect_words
 from pylon.server.http.exchange import Exchange, integer, json_text, json_value, token_of
@@ -120,7 +120,7 @@ def change_of(record: LogRecord, emails: dict[str, str], schema: Schema) -> dict
 
 def emails_of(services: Services) -> dict[str, str]:
     """Return the addresses of accounts by user id, for showing."""
-    return {one.id: one.email for one in services.sessions.accounts()}
+    return {one.id: one.label for one in services.accounts.listed()}
 
 
 # --- handlers ----------------------------------------------------------------------------
@@ -202,20 +202,18 @@ async def shutdown(exchange: Exchange) -> web.StreamResponse:
 async def token(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/token {user, days?, name?}: an API token for a user."""
     body = await exchange.json_object()
-    made = await people.make_token(
-        exchange.services.sessions, body.get("user"), days=body.get("days"),
-        name=body.get("name"),
-    )  # fmt: skip
+    made = await exchange.services.people.make_token(
+        body.get("user"), days=body.get("days"), name=body.get("name")
+    )
     return json_value(made)
 
 
 async def roles(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/roles {user, role, grant}."""
     body = await exchange.json_object()
-    changed = await people.change_role(
-        exchange.services.sessions, body.get("user"), body.get("role"),
-        grant=bool(body.get("grant", True)),
-    )  # fmt: skip
+    changed = await exchange.services.people.change_role(
+        body.get("user"), body.get("role"), grant=bool(body.get("grant", True))
+    )
     return json_value(changed)
 
 
@@ -224,12 +222,12 @@ async def login_link(exchange: Exchange) -> web.StreamResponse:
     body = await exchange.json_object()
     services = exchange.services
     origin = origin_of(services.config, services.bound_port)
-    return json_value(await people.make_login_link(services.sessions, body.get("user"), origin))
+    return json_value(await services.people.make_login_link(body.get("user"), origin))
 
 
 async def users(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/users."""
-    return json_value(people.list_users(exchange.services.sessions))
+    return json_value(exchange.services.people.list_users())
 
 
 async def call(exchange: Exchange) -> web.StreamResponse:
@@ -264,10 +262,7 @@ def acting(exchange: Exchange, who: Any) -> Identity:
     """
     if who is None:
         return SYSTEM
-    account = exchange.services.sessions.account_of(str(who))
+    account = exchange.services.accounts.find(str(who))
     if account is None:
         raise NotFound(f"there is no account {who}")
-    return Identity(
-        kind=IdentityKind.USER, user_id=account.id, email=account.email, roles=account.roles,
-        auth_version=account.auth_version,
-    )  # fmt: skip
+    return identity_of(account)

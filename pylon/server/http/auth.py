@@ -10,13 +10,17 @@ from aiohttp import web
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound, Unauthenticated
 from pylon.identity import IdentityKind
-from pylon.server.auth import people
-from pylon.server.auth.sessions import Issued, normalise_email
+from pylon.server.auth.addresses import normalise_email
+from pylon.server.auth.sessions import Issued
+from pylon.server.auth.sign_in import Proof, Prover, Visitor
 from pylon.server.http.exchange import Exchange, json_value, no_content
 from pylon.server.http.routes import Handler
-from pylon.server.storage.accounts import Account, LoginSession
+from pylon.server.storage.accounts import Account
+from pylon.server.storage.login_sessions import LoginSession
+from pylon.server.storage.transaction import Transaction
 
 _log = logging.getLogger("pylon.auth")
+_DEVICE_CHARACTERS = 200
 
 
 def _limit(exchange: Exchange) -> None:
@@ -53,7 +57,7 @@ async def magic_send(exchange: Exchange) -> web.StreamResponse:
     services = exchange.services
     email = normalise_email(body.get("email"))
     services.code_rates.demand(exchange.address)
-    code = await services.sessions.send_code(email)
+    code = await services.codes.send(email)
     services.outbox.send(
         email,
         f"Your code: {code}",
@@ -68,8 +72,8 @@ async def magic_verify(exchange: Exchange) -> web.StreamResponse:
     """POST /api/auth/magic/verify: a code for a session."""
     _limit(exchange)
     body = await exchange.json_object()
-    account = await exchange.services.sessions.verify_code(body.get("email"), body.get("code"))  # type: ignore[arg-type]
-    return await _signed_in(exchange, account)
+    prove = exchange.services.codes.proof_of_code(body.get("email"), body.get("code"))
+    return await sign_in(exchange, prove)
 
 
 async def dev_login(exchange: Exchange) -> web.StreamResponse:
@@ -81,10 +85,14 @@ async def dev_login(exchange: Exchange) -> web.StreamResponse:
         not isinstance(roles, list) or not all(isinstance(one, str) for one in roles)
     ):
         raise InvalidArgument("roles is a list of names", field="roles")
-    account = await exchange.services.sessions.ensure_account(
-        normalise_email(body.get("email")), None if roles is None else frozenset(roles)
-    )
-    return await _signed_in(exchange, account)
+    email, accounts = normalise_email(body.get("email")), exchange.services.accounts
+
+    def settle(transaction: Transaction, account: Account) -> None:
+        if roles is not None:
+            accounts.set_roles_in(transaction, account, frozenset(roles))
+
+    proof = Proof(method="dev", email=email, is_address_proven=True, settle=settle)
+    return await sign_in(exchange, lambda _: proof)
 
 
 async def use_link(exchange: Exchange) -> web.StreamResponse:
@@ -97,37 +105,35 @@ async def use_link(exchange: Exchange) -> web.StreamResponse:
     token = body.get("t")
     if not isinstance(token, str):
         raise InvalidArgument("t is what stands in the link", field="t")
-    account = await exchange.services.sessions.use_link(token)
-    return await _signed_in(exchange, account)
+    return await sign_in(exchange, exchange.services.codes.proof_of_link(token))
 
 
-async def _new_session(exchange: Exchange, account: Account) -> Issued:
-    """Return a new session; the token used before is dead: no session survives a sign-in (I65)."""
-    services = exchange.services
+def visitor_of(exchange: Exchange) -> Visitor:
+    """Return who signs in, as far as the request says."""
     try:
         before = exchange.identity
     except Unauthenticated:
         before = None
-    issued = await services.sessions.issue(account)
-    if before is not None and before.session_id is not None and before.user_id is not None:
-        await services.sessions.end(before.session_id, before.user_id, "signed_in_again")
-    return issued
+    return Visitor(before, exchange.request.headers.get("User-Agent", "")[:_DEVICE_CHARACTERS])
 
 
-async def _signed_in(exchange: Exchange, account: Account) -> web.Response:
-    issued = await _new_session(exchange, account)
+async def sign_in(exchange: Exchange, prove: Prover) -> web.Response:
+    """Answer a proof with a session: its token and its cookie; raises Unauthenticated."""
+    signed_in = await exchange.services.sign_in.enter(prove, visitor_of(exchange))
+    issued = signed_in.issued
     answer = json_value(
         {
             "token": issued.token,
-            "user_id": account.id,
+            "user_id": signed_in.account.id,
             "expires_at": iso_ms(issued.session.expires_at_ms),
         }
     )
-    _set_cookie(exchange, answer, issued)
+    set_session_cookie(exchange, answer, issued)
     return answer
 
 
-def _set_cookie(exchange: Exchange, answer: web.Response, issued: Issued) -> None:
+def set_session_cookie(exchange: Exchange, answer: web.Response, issued: Issued) -> None:
+    """Put the token of a session into the browser's cookie (I75)."""
     is_https = exchange.services.config.is_https
     seconds = (issued.session.expires_at_ms - issued.session.created_at_ms) // 1000
     answer.set_cookie(
@@ -191,12 +197,12 @@ async def end_session(exchange: Exchange) -> web.StreamResponse:
 async def make_token(exchange: Exchange) -> web.StreamResponse:
     """POST /api/auth/tokens: an API token, shown once."""
     _limit(exchange)
-    account = exchange.services.sessions.account_of(_user(exchange))
+    account = exchange.services.accounts.find(_user(exchange))
     if account is None:
         raise Unauthenticated()
     body = await exchange.json_object()
-    made = await people.make_own_token(
-        exchange.services.sessions, account, days=body.get("days"), name=body.get("name")
+    made = await exchange.services.people.make_own_token(
+        account, days=body.get("days"), name=body.get("name")
     )
     return json_value(made, 201)
 

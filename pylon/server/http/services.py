@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pylon.clock import Clock
     from pylon.ids import IdSource
+    from pylon.server.auth.accounts import AccountService
+    from pylon.server.auth.codes import CodeService
     from pylon.server.auth.outbox import Outbox
+    from pylon.server.auth.people import People
     from pylon.server.auth.rates import RateLimiter
     from pylon.server.auth.sessions import SessionService
+    from pylon.server.auth.sign_in import SignIn
     from pylon.server.config import ServerConfig
     from pylon.server.functions.definitions import DefinitionHolder
     from pylon.server.functions.executor import Executor
@@ -34,7 +38,11 @@ class Services:
     definitions: DefinitionHolder
     executor: Executor
     reads: Reads
+    accounts: AccountService
     sessions: SessionService
+    sign_in: SignIn
+    codes: CodeService
+    people: People
     outbox: Outbox
     observer: Observer
     hub: Hub

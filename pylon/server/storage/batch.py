@@ -84,6 +84,8 @@ class Batch:
         self.seq = seq
         self.operations = 0
         self.records: list[LogRecord] = []
+        #: What listeners are told after the commit.
+        self.notices: list[object] = []
         self._log_rows: list[tuple[Any, ...]] = []
         self._remembered: list[tuple[Any, ...]] = []
 
@@ -147,6 +149,7 @@ class Batch:
         transaction = self._transaction
         self.seq = transaction.seq
         self.records += transaction.records
+        self.notices += transaction.notices
         self._log_rows += transaction.log_rows
         self._remembered += transaction.remembered
 

@@ -31,22 +31,48 @@ STATEMENTS: Final = (
         principal TEXT NOT NULL, op_id TEXT NOT NULL, at INTEGER NOT NULL,
         content BLOB NOT NULL, outcome TEXT NOT NULL,
         PRIMARY KEY (principal, op_id)) WITHOUT ROWID""",
-    # roles: JSON list; auth_version rises with every change of roles, claims or disabled.
+    # email: normalised; `none:ID` where there is none. roles: JSON list; auth_version rises with
+    # every change of roles, claims or disabled. proven: 0 while nobody showed that the address is
+    # his; guest: 1 until somebody did.
     """CREATE TABLE IF NOT EXISTS _pylon_accounts (
         id TEXT PRIMARY KEY NOT NULL, email TEXT NOT NULL UNIQUE, roles TEXT NOT NULL,
         disabled INTEGER NOT NULL DEFAULT 0, auth_version INTEGER NOT NULL DEFAULT 0,
-        created_at INTEGER NOT NULL)""",
-    # hash: of the token, which is never stored; kind: session (cookie), token (API) or link.
+        created_at INTEGER NOT NULL, proven INTEGER NOT NULL DEFAULT 1,
+        guest INTEGER NOT NULL DEFAULT 0)""",
+    # hash: of the token, which is never stored; kind: session (cookie), token (API), link, or
+    # ticket (a sign-in that waits for its second factor). seen_at: when it was last used, to the
+    # minute; device: the browser as it called itself; scope: JSON of what a token may, null: all;
+    # tries: wrong second factors so far.
     """CREATE TABLE IF NOT EXISTS _pylon_sessions (
         id TEXT PRIMARY KEY NOT NULL, hash BLOB NOT NULL UNIQUE, user_id TEXT NOT NULL,
-        kind TEXT NOT NULL, name TEXT, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL)""",
+        kind TEXT NOT NULL, name TEXT, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+        seen_at INTEGER, device TEXT, scope TEXT, tries INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_user ON _pylon_sessions (user_id)",
-    # One row per code sent; hash: of code and address; tries: wrong ones so far.
+    # One row per code sent; hash: of code and address; tries: wrong ones so far; browser: hash of
+    # the secret that the asking browser got, null for programs; link: hash of the link's token;
+    # network: whence it was asked.
     """CREATE TABLE IF NOT EXISTS _pylon_codes (
         id TEXT PRIMARY KEY NOT NULL, email TEXT NOT NULL, hash BLOB NOT NULL,
         created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
-        tries INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0)""",
+        tries INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0,
+        browser BLOB, link BLOB, network TEXT)""",
     "CREATE INDEX IF NOT EXISTS _pylon_codes_email ON _pylon_codes (email, created_at)",
+    # What else signs somebody in. hash: argon2id with its parameters and salt.
+    """CREATE TABLE IF NOT EXISTS _pylon_passwords (
+        user_id TEXT PRIMARY KEY NOT NULL, hash TEXT NOT NULL, changed_at INTEGER NOT NULL)""",
+    # secret: of RFC 6238; confirmed: 0 until a first code was shown; step: of the last code used.
+    """CREATE TABLE IF NOT EXISTS _pylon_totp (
+        user_id TEXT PRIMARY KEY NOT NULL, secret BLOB NOT NULL,
+        confirmed INTEGER NOT NULL DEFAULT 0, step INTEGER NOT NULL DEFAULT 0,
+        created_at INTEGER NOT NULL)""",
+    # The codes for a lost phone, each usable once.
+    """CREATE TABLE IF NOT EXISTS _pylon_recovery (
+        user_id TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (user_id, hash)) WITHOUT ROWID""",
+    # Who somebody is at a provider: (issuer, subject) never changes, an address may.
+    """CREATE TABLE IF NOT EXISTS _pylon_identities (
+        issuer TEXT NOT NULL, subject TEXT NOT NULL, user_id TEXT NOT NULL, email TEXT,
+        created_at INTEGER NOT NULL, PRIMARY KEY (issuer, subject)) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS _pylon_identities_user ON _pylon_identities (user_id)",
     # What each replica said it has stored; for the dashboard, never for the cursor's promise.
     """CREATE TABLE IF NOT EXISTS _pylon_clients (
         client_id TEXT NOT NULL, principal TEXT NOT NULL, email TEXT, epoch TEXT NOT NULL,
@@ -55,4 +81,14 @@ STATEMENTS: Final = (
 )  # fmt: skip
 
 #: (table, column, declaration) of columns that joined a table after its first release.
-ADDED_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = ()
+ADDED_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("_pylon_accounts", "proven", "INTEGER NOT NULL DEFAULT 1"),
+    ("_pylon_accounts", "guest", "INTEGER NOT NULL DEFAULT 0"),
+    ("_pylon_sessions", "seen_at", "INTEGER"),
+    ("_pylon_sessions", "device", "TEXT"),
+    ("_pylon_sessions", "scope", "TEXT"),
+    ("_pylon_sessions", "tries", "INTEGER NOT NULL DEFAULT 0"),
+    ("_pylon_codes", "browser", "BLOB"),
+    ("_pylon_codes", "link", "BLOB"),
+    ("_pylon_codes", "network", "TEXT"),
+)

@@ -77,6 +77,8 @@ class Transaction:
         self.log_rows: list[tuple[Any, ...]] = []
         #: Outcomes of operations to be stored: (principal, op id, at, content, outcome).
         self.remembered: list[tuple[str, str, int, bytes, str]] = []
+        #: What listeners are told once this is committed (`tell`).
+        self.notices: list[object] = []
         #: Operations looked up or remembered in this batch: (content, outcome), None for new ones.
         self.known_operations: dict[tuple[str, str], tuple[bytes, str] | None] = {}
         self._bytes = 0
@@ -93,6 +95,7 @@ class Transaction:
         self.records = []
         self.log_rows = []
         self.remembered = []
+        self.notices = []
         self._bytes = 0
         self._has_executed = False
 
@@ -106,6 +109,10 @@ class Transaction:
         for principal, op_id, *_ in self.remembered:
             self.known_operations.pop((principal, op_id), None)
         self.remembered = []
+
+    def tell(self, notice: object) -> None:
+        """Have the writer's notice listeners told, after the commit and before the answer."""
+        self.notices.append(notice)
 
     # --- reads
 

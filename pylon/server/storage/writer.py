@@ -25,6 +25,7 @@ from pylon.server.storage.units import FunctionWork, Refusal, Unit
 from pylon.sqlite import SQLITE_FULL, Connection, Error, RawConnection
 
 CommitListener = Callable[[list[LogRecord], int], None]
+NoticeListener = Callable[[object], None]
 
 _log = logging.getLogger("pylon.storage")
 #: Records after which the WAL is copied back when nothing else waits, and when much does.
@@ -73,6 +74,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._pause = asyncio.Lock()
         self._listeners: list[CommitListener] = []
+        self._notice_listeners: list[NoticeListener] = []
         self._records_since_checkpoint = 0
         self._is_closing = False
         self._is_abandoned = False
@@ -140,6 +142,10 @@ class Writer:
     def off_commit(self, listener: CommitListener) -> None:
         """Stop calling a listener."""
         self._listeners.remove(listener)
+
+    def on_notice(self, listener: NoticeListener) -> None:
+        """Call `listener(notice)` for what operations tell, after their commit, before its rows."""
+        self._notice_listeners.append(listener)
 
     def pause(self) -> asyncio.Lock:
         """Return the lock that keeps batches from running, for migrations and backups."""
@@ -214,12 +220,13 @@ class Writer:
 
     def _publish(self, units: list[Unit], batch: Batch) -> None:
         self._storage.head = batch.seq
+        # Notices first: who lost a right with this commit must not be sent its rows.
+        for notice in batch.notices:
+            for told in self._notice_listeners:
+                _call(told, notice)
         if batch.records:
             for listener in self._listeners:
-                try:
-                    listener(batch.records, batch.seq)
-                except Exception:  # noqa: BLE001 -- it is committed, whatever a listener makes of it
-                    _log.exception("storage.listener_failed")
+                _call(listener, batch.records, batch.seq)
         for unit in units:
             unit.answer()
 
@@ -368,6 +375,13 @@ class Writer:
                 await self._connection.run(_checkpoint)
             except Error as error:
                 _log.warning("storage.checkpoint_failed %s", error)
+
+
+def _call(listener: Callable[..., None], *args: Any) -> None:
+    try:
+        listener(*args)
+    except Exception:  # noqa: BLE001 -- it is committed, whatever a listener makes of it
+        _log.exception("storage.listener_failed")
 
 
 def _is_full(error: BaseException) -> bool:

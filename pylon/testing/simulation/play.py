@@ -194,8 +194,8 @@ class _Play(World):
             return
         email, roles = step.more["email"], frozenset(step.more["roles"])
         self._callers.know(email, self._callers.ids[email], roles)
-        sessions = self._server.running.services.sessions
-        task = self._in_server(sessions.ensure_account(email, roles))
+        accounts = self._server.running.services.accounts
+        task = self._in_server(accounts.ensure(email, roles))
         await asyncio.wait([task])
         if task.cancelled() or task.exception() is not None:
             return

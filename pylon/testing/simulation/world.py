@@ -163,10 +163,9 @@ class World:
         while True:
             runtime = self._server.runtime
             if runtime is not None:
-                sessions = runtime.services.sessions
-                account = sessions.account_of(email)
+                account = runtime.services.accounts.find(email)
                 assert account is not None
-                issuing = self._in_server(sessions.issue(account))
+                issuing = self._in_server(runtime.services.sessions.issue(account))
                 await asyncio.wait([issuing])
                 if not issuing.cancelled() and issuing.exception() is None:
                     return str(issuing.result().token)
@@ -178,8 +177,8 @@ class World:
         return self._loop.create_task(work, context=context)
 
     async def _ensure(self, email: str, roles: frozenset[str]) -> None:
-        sessions = self._server.running.services.sessions
-        account = await self._in_server(sessions.ensure_account(email, roles))
+        accounts = self._server.running.services.accounts
+        account = await self._in_server(accounts.ensure(email, roles))
         self._callers.know(email, account.id, account.roles)
 
     # --- the server
@@ -199,7 +198,7 @@ class World:
                 f"the database's head is {database.head}, {self._oracle.head} was committed",
             )
         for email in list(self._callers.ids):
-            account = runtime.services.sessions.account_of(email)
+            account = runtime.services.accounts.find(email)
             if account is None:
                 raise Finding("a restart finds what was committed", f"{email} is gone")
             self._callers.know(email, account.id, account.roles)

@@ -102,7 +102,7 @@ class Sessions(SessionService):
 
     def __init__(self, database: Database) -> None:
         clock = SystemClock()
-        super().__init__(database, lambda: None, clock, IdSource(clock, bytes))
+        super().__init__(database, clock, IdSource(clock, bytes))
         self.now: dict[str, Identity] = {}
 
     def end(self, session_id: str | None, user_id: str, reason: str) -> None:
