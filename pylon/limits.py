@@ -65,6 +65,10 @@ POLICY_DEPTH_MAX: Final = 64
 POLICY_EXISTS_MAX: Final = 8
 #: One duration: a hundred years, beyond which times leave the calendar. Above: a load mistake.
 POLICY_DURATION_MS_MAX: Final = 36_525 * 86_400_000
+#: Steps of a proof about policies, and worlds made up in search of a proof that there is one.
+#: Above: `not decided`.
+POLICY_WORLDS_MAX: Final = 5_000
+POLICY_WITNESS_TRIES: Final = 400
 
 # --- change log --------------------------------------------------------------------------
 #: The log keeps what is inside either bound; older cursors get resync. (setting)

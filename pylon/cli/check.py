@@ -1,4 +1,4 @@
-"""`pylon check` and `pylon policies`: load the app; report mistakes, or who may do what."""
+"""`pylon check`: load the app and report every mistake."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import click
 from pylon.cli.output import CommandFailed, print_json, print_line
 from pylon.cli.project import find_project, json_option, project_argument
 from pylon.errors import LoadFailed
-from pylon.schema.model import Access
 
 
 @click.command(short_help="Load the app and report every mistake.")
@@ -54,42 +53,3 @@ def check(path: str | None, as_json: bool) -> None:
         )
     else:
         print_line(f"{definition.name}: {entities} entities, {functions} functions, no mistakes")
-
-
-@click.command(short_help="Print who may do what, in words.")
-@project_argument
-@json_option
-def policies(path: str | None, as_json: bool) -> None:
-    """Print the matrix of entity and access with each policy in words."""
-    from pylon.app.loader import load_app
-
-    definition = load_app(find_project(path), generation=0)
-    rows = [
-        {
-            "entity": entity.name,
-            "access": access.value,
-            "policy": entity.policies.get(access),
-            "in_words": definition.policies.get(entity.name, access).sentence
-            if access in entity.policies
-            else "nobody (no policy)",
-        }
-        for entity in definition.schema.entities.values()
-        for access in Access
-    ]
-    rows += [
-        {
-            "entity": f"{name}()",
-            "access": "call",
-            "policy": None if one.allow is None else one.allow.text,
-            "in_words": "every signed-in caller (no allow=)"
-            if one.allow is None
-            else one.allow.sentence,
-        }
-        for name, one in definition.functions.items()
-        if not one.is_internal
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        print_line(f"{row['entity']:<16} {row['access']:<7} {row['in_words']}")

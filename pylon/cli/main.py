@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "call": ("pylon.cli.data", "call", "Call a function of the running app."),
     "query": ("pylon.cli.data", "query", "List rows of an entity."),
     "check": ("pylon.cli.check", "check", "Load the app and report every mistake."),
-    "policies": ("pylon.cli.check", "policies", "Print who may do what, in words."),
+    "policies": ("pylon.cli.policies", "policies", "Print who may do what, in words."),
     "simulate": ("pylon.cli.simulate", "simulate", "Run the app with random users, badly."),
     "codegen": ("pylon.cli.codegen", "codegen", "Write the app's types for TypeScript."),
     "migrate": ("pylon.cli.migrate", "migrate", "Show or apply the pending migration."),

@@ -21,7 +21,7 @@ from pylon.server.auth.codes import CodeService
 from pylon.server.auth.people import People
 from pylon.server.auth.sessions import SessionService
 from pylon.server.config import load_config
-from pylon.server.storage import backup
+from pylon.server.storage import accounts, backup
 from pylon.server.storage.backup import DatabaseUnusable
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import DATABASE_NAME, FolderInUse, demand_free
@@ -107,6 +107,22 @@ async def read_log_stats(project: Path) -> dict[str, Any]:
     now_ms = SystemClock().now_ms()
     async with backup.opened(database_path(project), is_live=True) as reader:
         return await reader.run(lambda raw: log_stats(raw, now_ms))
+
+
+async def granted_roles(project: Path) -> frozenset[str] | None:
+    """Return the roles that accounts of a project have; None where there is no account yet.
+
+    Read over a read-only connection, whether the project runs or not.
+    """
+    path = project / ".pylon" / DATABASE_NAME
+    if not path.is_file():
+        return None
+    async with backup.opened(path, is_live=True) as reader:
+        return await reader.run(
+            lambda raw: accounts.granted_roles(
+                lambda sql, params: raw.execute(sql, params).fetchall()
+            )
+        )
 
 
 def database_path(project: Path) -> Path:

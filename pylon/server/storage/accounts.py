@@ -99,6 +99,15 @@ def insert_account(
     )  # fmt: skip
 
 
+def granted_roles(rows: Rows) -> frozenset[str] | None:
+    """Return the roles that accounts have; None where there is no account to have one."""
+    ((count,),) = rows("SELECT count(*) FROM _pylon_accounts", ())
+    if not count:
+        return None
+    found = rows("SELECT DISTINCT j.value FROM _pylon_accounts a, json_each(a.roles) j", ())
+    return frozenset(str(name) for (name,) in found)
+
+
 def set_roles(transaction: Transaction, user_id: str, roles: frozenset[str]) -> None:
     """Replace an account's roles; its auth_version rises, and its replicas start over."""
     transaction.execute(

@@ -1,0 +1,63 @@
+"""`pylon policies`: who may do what, in words, and what there is to notice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from pylon.cli.output import print_json, print_line
+from pylon.cli.project import find_project, json_option, project_argument
+
+if TYPE_CHECKING:
+    from pylon.app.matrix import Matrix, MatrixRow
+
+_WIDTH = 16
+
+
+@click.command(short_help="Print who may do what, in words.")
+@project_argument
+@json_option
+def policies(path: str | None, as_json: bool) -> None:
+    """Print the matrix of entity and access with each policy in words, and flags.
+
+    `!` is worth a look, `·` is good to know, `?` could be neither proved nor disproved. Roles in
+    use are read from the database, where there is one; nothing is written.
+    """
+    from pylon.app.loader import load_app
+    from pylon.app.matrix import build_matrix
+    from pylon.server.offline import granted_roles
+
+    project = find_project(path)
+    definition = load_app(project, generation=0)
+    matrix = build_matrix(definition, asyncio.run(granted_roles(project)))
+    if as_json:
+        print_json(matrix.to_json())
+        return
+    _print(matrix)
+
+
+def _print(matrix: Matrix) -> None:
+    width = max([_WIDTH, *(len(row.subject) for row in matrix.rows)])
+    for row in matrix.rows:
+        print_line(f"{row.subject:<{width}} {row.access:<7} {row.in_words}")
+        for line in flag_lines(row):
+            print_line(f"{'':<{width + 8}} {line}")
+    if matrix.roles_without_policy:
+        roles = ", ".join(matrix.roles_without_policy)
+        print_line(f"! roles that accounts have and no policy names: {roles}")
+
+
+def flag_lines(row: MatrixRow) -> list[str]:
+    """Return a line for each flag of a row, with its sign."""
+    from pylon.app.matrix import CLOSED, NOTES
+
+    lines = [
+        f"{'·' if one.name in NOTES else '!'} {one.name}{f': {one.detail}' if one.detail else ''}"
+        for one in row.flags
+        if one.name != CLOSED  # its sentence says so
+    ]
+    if row.not_decided:
+        lines.append(f"? not decided: {', '.join(row.not_decided)}")
+    return lines
