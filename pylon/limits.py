@@ -70,6 +70,11 @@ POLICY_DURATION_MS_MAX: Final = 36_525 * 86_400_000
 POLICY_WORLDS_MAX: Final = 5_000
 POLICY_WITNESS_TRIES: Final = 400
 
+#: Changes that are tried for the nearest flip of a denial. Above: the rest is not tried.
+EXPLAIN_CHANGES_MAX: Final = 256
+#: Rows that the nearest one to an `exists` is looked for among, by each of its keys.
+EXPLAIN_ROWS_MAX: Final = 100
+
 # --- change log --------------------------------------------------------------------------
 #: The log keeps what is inside either bound; older cursors get resync. (setting)
 RETAIN_CHANGES: Final = 1_000_000

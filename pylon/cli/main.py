@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "query": ("pylon.cli.data", "query", "List rows of an entity."),
     "check": ("pylon.cli.check", "check", "Load the app and report every mistake."),
     "policies": ("pylon.cli.policies", "policies", "Print who may do what, in words."),
+    "explain": ("pylon.cli.explain", "explain", "Say why a user may do something, or not."),
     "simulate": ("pylon.cli.simulate", "simulate", "Run the app with random users, badly."),
     "codegen": ("pylon.cli.codegen", "codegen", "Write the app's types for TypeScript."),
     "migrate": ("pylon.cli.migrate", "migrate", "Show or apply the pending migration."),

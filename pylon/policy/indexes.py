@@ -9,14 +9,15 @@ from pylon.policy.slots import walk
 from pylon.schema.model import Entity
 
 
-def _first_fields(entity: Entity) -> set[str]:
+def first_fields(entity: Entity) -> set[str]:
+    """Return the fields by which an index finds rows."""
     return {index.fields[0] for index in entity.indexes} | {"id"}
 
 
 def missing_for_lookup(entity: Entity, filters: Iterable[ir.ExistsFilter]) -> str | None:
     """Return what to add to the looked-at entity; None where an index finds its rows."""
     keys = list(dict.fromkeys(one.field for one in filters if one.op in ("==", "in")))
-    if _first_fields(entity) & set(keys):
+    if first_fields(entity) & set(keys):
         return None
     if not keys:
         return f"compare an indexed field of {entity.name} with == or in"
@@ -38,5 +39,5 @@ def missing_for_slices(entity: Entity, condition: ir.Condition) -> tuple[str, ..
     }
     return tuple(
         f'{entity.name} has no index that begins with {name}: add by_{name} = index("{name}")'
-        for name in sorted(keys - _first_fields(entity))
+        for name in sorted(keys - first_fields(entity))
     )

@@ -1,6 +1,6 @@
 """Meaning by walking: the slow, plain reading that the others are held against.
 
-`explain` will stand on it too. What does not live here: anything fast.
+`explain` stands on it too. What does not live here: anything fast.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ def evaluate(node: ir.Condition, world: World) -> bool | None:
         case ir.Constant(value):
             return value
         case ir.Cmp(op, left, right):
-            a, b = _value(left, world), _value(right, world)
+            a, b = value_of(left, world), value_of(right, world)
             return None if a is None or b is None else _OPERATORS[op](a, b)
         case ir.Absent(value):
-            return _value(value, world) is None
+            return value_of(value, world) is None
         case ir.Member(value, items):
-            found = _value(value, world)
-            return None if found is None else member(found, [_value(one, world) for one in items])
+            found = value_of(value, world)
+            return None if found is None else member(found, [value_of(one, world) for one in items])
         case ir.MemberOf(value, of):
-            found, listed = _value(value, world), _value(of, world)
+            found, listed = value_of(value, world), value_of(of, world)
             return None if found is None or listed is None else member(found, listed)
         case ir.TextTest(is_prefix, text, part):
-            whole, piece = _value(text, world), _value(part, world)
+            whole, piece = value_of(text, world), value_of(part, world)
             if whole is None or piece is None:
                 return None
             return bool(whole.startswith(piece) if is_prefix else piece in whole)
         case ir.Holds(value):
-            held: bool | None = _value(value, world)
+            held: bool | None = value_of(value, world)
             return held
         case ir.FactHolds(slot):
             return bool(answer(slot, world.identity))
@@ -86,18 +86,25 @@ def _not(value: bool | None) -> bool | None:
 
 
 def _exists(node: ir.ExistsNode, world: World) -> bool | None:
+    values = lookup_values(node, world)
+    return None if values is None else world.lookup(node, values)
+
+
+def lookup_values(node: ir.ExistsNode, world: World) -> tuple[Any, ...] | None:
+    """Return the right-hand values of an exists for a lookup; None where one is absent."""
     values = []
     for one in node.filters:
         is_list = one.op in ("in", "not in") and not isinstance(one.value, tuple)
         for value in flat_values(one):
-            found = _value(value, world)
+            found = value_of(value, world)
             if found is None:
                 return None
             values.append(jsonvalue.encode_text(found) if is_list else found)
-    return world.lookup(node, tuple(values))
+    return tuple(values)
 
 
-def _value(node: ir.Value, world: World) -> Any:
+def value_of(node: ir.Value, world: World) -> Any:
+    """Return a value, None for absent."""
     match node:
         case ir.Const(value):
             return value
@@ -111,13 +118,13 @@ def _value(node: ir.Value, world: World) -> Any:
         case ir.Now(ms):
             return shifted_now(world.now, ms)
         case ir.Moved(value, ms):
-            moment = _value(value, world)
+            moment = value_of(value, world)
             return None if moment is None else moved(moment, ms)
         case ir.Lower(value):
-            text = _value(value, world)
+            text = value_of(value, world)
             return None if text is None else ascii_lower(text)
         case ir.Length(value):
-            whole = _value(value, world)
+            whole = value_of(value, world)
             return None if whole is None else len(whole)
         case ir.Judged(condition):
             return evaluate(condition, world)

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from pylon import paths
-from pylon.clock import SystemClock
+from pylon.app.definition import AppDefinition
+from pylon.clock import SystemClock, iso_ms
 from pylon.ids import IdSource
+from pylon.schema.diff import diff
 from pylon.schema.model import Schema
 from pylon.server.auth.accounts import AccountService
 from pylon.server.auth.codes import CodeService
 from pylon.server.auth.people import People
 from pylon.server.auth.sessions import SessionService
 from pylon.server.config import load_config
+from pylon.server.functions.why import asked_of, explain_row
 from pylon.server.storage import accounts, backup
 from pylon.server.storage.backup import DatabaseUnusable
 from pylon.server.storage.database import Database
@@ -33,8 +36,10 @@ from pylon.server.storage.migration_plan import (
     plan_from_nothing,
     stored_schema,
 )
+from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.tables import tables_of
 from pylon.server.storage.trimming import Trimmer
-from pylon.sqlite import open_reader
+from pylon.sqlite import RawConnection, open_reader
 
 _FREE_SECONDS = 0.1
 #: A runtime that still says where it listens after so long is not about to end.
@@ -86,6 +91,25 @@ async def pending_migration(
     async with open_database(project) as database:
         plan = await migrate(database, schema, consent=True)
         return plan, not plan.is_empty
+
+
+async def explain_offline(
+    project: Path, definition: AppDefinition, given: dict[str, Any]
+) -> dict[str, Any]:
+    """Explain an access by the app's policies over the rows of a project that does not run."""
+    now = iso_ms(SystemClock().now_ms())
+
+    def explained(raw: RawConnection) -> dict[str, Any]:
+        if diff(stored_schema(raw), definition.schema):
+            raise DatabaseUnusable(
+                "the database does not have the schema of this app yet",
+                hint="pylon migrate --apply, or start the app",
+            )
+        reader = ReadConnection(raw, definition.schema, tables_of(definition.schema))
+        return explain_row(definition, reader, asked_of(given), now).to_json()
+
+    async with backup.opened(database_path(project), is_live=True) as reader:
+        return await reader.run(explained)
 
 
 async def trim_log(

@@ -10,6 +10,7 @@ from pylon.errors import Unavailable
 from pylon.server.http import (
     admin,
     admin_clients,
+    admin_explain,
     admin_ghost,
     auth,
     events,
@@ -109,10 +110,12 @@ def make_router(*, is_dev: bool) -> Router:
         ("POST", "/api/admin/login-link", admin.login_link),
         ("POST", "/api/admin/call", admin.call),
         ("POST", "/api/admin/query", admin.query),
+        ("POST", "/api/admin/explain", admin_explain.explain),
     ]
     if is_dev:
         table.append(("POST", "/api/auth/dev/login", auth.dev_login))
         table.append(("GET", "/_pylon/dev/events", static.dev_events))
+        table.append(("GET", "/api/explain/{E}/{id}", admin_explain.explain_in_dev))
         guarded.append(("POST", "/api/admin/refresh-pages", admin.refresh_pages))
         guarded.append(("POST", "/api/admin/clients/{id}/network", admin_clients.network))
     routes = [Route(method, path, handler) for method, path, handler in table]

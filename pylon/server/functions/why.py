@@ -1,0 +1,127 @@
+"""Why a caller may, or may not: explanations of row accesses over one read connection.
+
+Asked by the owner for anybody, and in development on behalf of a caller who was refused. What the
+explanation says is `policy.explain`; here rows, accounts and images are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pylon.app.definition import AppDefinition
+from pylon.errors import InvalidArgument, NotFound
+from pylon.identity import ANONYMOUS, Identity
+from pylon.policy.explain import Explanation, Sight, explain
+from pylon.policy.mistakes import nearest
+from pylon.policy.scene import Question, Scene
+from pylon.schema.model import Access, Entity, Row
+from pylon.schema.validate import validate_patch
+from pylon.server.auth.addresses import normalise_email
+from pylon.server.auth.sessions import identity_of
+from pylon.server.functions.queries import entity_of
+from pylon.server.storage import accounts
+from pylon.server.storage.looked_at import LookedAtRows
+from pylon.server.storage.readers import ReadConnection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One question: whose access to which row, and for an update what it would set."""
+
+    entity: str
+    row_id: str
+    user: str
+    access: Access = Access.READ
+    values: Mapping[str, Any] | None = None
+
+
+def asked_of(given: Mapping[str, Any]) -> Asked:
+    """Return the question of a request's arguments; raises InvalidArgument."""
+    for name in ("entity", "id", "as"):
+        if not isinstance(given.get(name), str) or not given[name]:
+            raise InvalidArgument(f"{name} is a text", field=name)
+    access, values = given.get("access") or Access.READ, given.get("values")
+    if access not in list(Access):
+        raise InvalidArgument(f"access is one of {', '.join(Access)}", field="access")
+    if values is not None and not isinstance(values, dict):
+        raise InvalidArgument("values is an object of fields", field="values")
+    return Asked(
+        entity=given["entity"], row_id=given["id"], user=given["as"], access=Access(access),
+        values=values,
+    )  # fmt: skip
+
+
+def explain_row(
+    definition: AppDefinition, connection: ReadConnection, asked: Asked, now: str,
+    sight: Sight | None = None,
+) -> Explanation:  # fmt: skip
+    """Return why a user may do something with a row, or may not; raises NotFound.
+
+    An insert is judged as if the row that is there were to be inserted now.
+    """
+    entity = entity_of(definition, asked.entity)
+    identity, is_disabled = _who(connection, asked.user)
+    row = connection.get(entity, asked.row_id)
+    if row is None:
+        raise _no_row(connection, entity, asked.row_id)
+    after = None
+    if asked.access in (Access.UPDATE, Access.INSERT):
+        changed = {**row, **validate_patch(entity, asked.values or {})}
+        row, after = (row, changed) if asked.access is Access.UPDATE else (changed, None)
+    scene = Scene(
+        identity=identity, now=now, row=row, after=after, is_disabled=is_disabled,
+        rows=LookedAtRows(connection.raw, connection.tables),
+    )  # fmt: skip
+    return explain(question_of(definition, entity, asked.access), scene, sight)
+
+
+def question_of(definition: AppDefinition, entity: Entity, access: Access) -> Question:
+    """Return the question whether a row may be accessed."""
+    policies = definition.policies
+    return Question(
+        schema=definition.schema, policy=policies.get(entity.name, access),
+        read=policies.get(entity.name, Access.READ), entity=entity, access=access,
+    )  # fmt: skip
+
+
+def sight_of(
+    definition: AppDefinition, connection: ReadConnection, viewer: Identity, entity: Entity,
+    now: str,
+) -> Sight:  # fmt: skip
+    """Return what a caller may be shown: no private field, and of other rows what he may read."""
+
+    def may_see(name: str, row: Row) -> bool:
+        policy = definition.policies.get(name, Access.READ)
+        return policy.holds(viewer, row, now, connection.exists)
+
+    hidden = frozenset(one.name for one in entity.fields if one.private)
+    return Sight(hidden=hidden, hides_private=True, may_see=may_see)
+
+
+def _who(connection: ReadConnection, name: str) -> tuple[Identity, bool]:
+    """Return the identity of a user by e-mail or id, and whether the account is disabled."""
+    if name == "anonymous":
+        return ANONYMOUS, False
+    if "@" in name:
+        account = accounts.account_by_email(connection.rows, normalise_email(name))
+    else:
+        account = accounts.account_by_id(connection.rows, name)
+    if account is None:
+        listed = accounts.list_accounts(connection.rows)
+        emails = [one.email for one in listed if one.email is not None]
+        known = emails if "@" in name else [one.id for one in listed]
+        by_name = {one.partition("@")[0]: one for one in emails}
+        hint = nearest(name, known)
+        if hint is None and name in by_name:
+            hint = f"did you mean {by_name[name]}?"
+        raise NotFound(f"there is no account {name}", hint=hint or "pylon users lists them")
+    return identity_of(account), account.disabled
+
+
+def _no_row(connection: ReadConnection, entity: Entity, row_id: str) -> NotFound:
+    """Return what says that a row is not there, with the nearest id that is."""
+    near = LookedAtRows(connection.raw, connection.tables).ids_near(entity.name, row_id)
+    hint = nearest(row_id, near) or f"pylon query {entity.name} lists the rows"
+    return NotFound(f"there is no {entity.name} {row_id}", hint=hint)

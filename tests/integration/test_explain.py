@@ -1,0 +1,165 @@
+"""Why, asked of a running app and of a closed project: what is said, who may ask, what shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pylon import jsonvalue
+from pylon.client.admin import AdminClient, AdminError
+from pylon.testing.served import Caller, ServedProject
+from tests.conftest import Serve
+from tests.shell import Shell
+
+APP = """
+from pylon import App, Entity, Ref, actor, field, index
+
+app = App("docs")
+
+
+@app.entity
+class Team(Entity):
+    name: str
+
+
+@app.entity(read="hasRole('auditor')")
+class Member(Entity):
+    teamId: Ref[Team]
+    userId: Ref["User"]
+    role: str
+    by_team = index("teamId", "userId")
+
+
+@app.entity(
+    read="auth.isAdmin || data.isOpen"
+    " || exists Member(teamId == data.teamId, userId == auth.userId, role == 'editor')",
+    insert="isOwner() && data.pin != '0000'", update="isOwner() && data.secret != 'locked'",
+    delete="isOwner()",
+)
+class Doc(Entity):
+    teamId: Ref[Team]
+    title: str
+    isOpen: bool = False
+    ownerId: Ref["User"] = field(default=actor)
+    secret: str = field(default="hush-canary", private=True)
+    pin: str = field(default="1234", private=True)
+    by_team = index("teamId")
+"""
+
+
+def _admin(served: ServedProject) -> AdminClient:
+    token = next(Path(served.state).glob("run/*/token")).read_text().strip()
+    return AdminClient(served.url, token=token)
+
+
+async def _login(served: ServedProject, email: str, *roles: str) -> Caller:
+    answer = await served.anonymous().post(
+        "/api/auth/dev/login", {"email": email, "roles": list(roles)}
+    )
+    return Caller(served, answer.body["token"], answer.body["user_id"])
+
+
+async def _filled(served: ServedProject) -> tuple[str, str]:
+    """Fill the app; return the ids of ada, the owner, and of bob, a viewer."""
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    ids = [(await one.ask("GET", "/api/auth/me")).body["user_id"] for one in (ada, bob)]
+    rows = [
+        ("Team", "t_7", {"name": "Sevens"}),
+        ("Member", "m_1", {"teamId": "t_7", "userId": ids[1], "role": "viewer"}),
+        ("Doc", "d_1", {"teamId": "t_7", "title": "Plan \x1b[31m", "ownerId": ids[0]}),
+        ("Doc", "d_2", {"teamId": "t_7", "title": "Open", "isOpen": True, "ownerId": ids[0]}),
+    ]
+    admin = _admin(served)
+    for entity, row_id, values in rows:
+        insert = {"entity": entity, "id": row_id, "values": values}
+        await admin.post("admin/call", {"fn": "pylon.insert", "args": insert})
+    await admin.close()
+    return ids[0], ids[1]
+
+
+async def test_the_command_says_why(serve: Serve) -> None:
+    """Running and closed give one answer; exit 0 also when denied, 1 where nothing is there."""
+    served = await serve(APP)
+    _, bob = await _filled(served)
+    pylon = Shell(served)
+    text = await pylon("explain", "Doc", "d_1", "--as", "bob@example.com")
+    assert text.splitlines()[0] == "✗ denied  read Doc d_1  as bob@example.com"
+    assert text.splitlines()[1] == "→ would pass if role of the Member m_1 were 'editor'"
+    assert f'nearest m_1: teamId = "t_7", userId = "{bob}", role = "viewer"' in text
+    assert "\x1b" not in text
+    listed = await pylon("explain", "Doc", "d_1", "--as", bob, "--json")
+    found = jsonvalue.parse(listed.encode())
+    assert list(found) == [
+        "allowed", "entity", "id", "access", "policy", "tree", "decided_by", "flip"
+    ]  # fmt: skip
+    assert (found["allowed"], found["entity"], found["id"]) == (False, "Doc", "d_1")
+    assert "did you mean d_" in await pylon("explain", "Doc", "d_3", "--as", bob, code=1)
+    await served.stop()
+    assert await pylon("explain", "Doc", "d_1", "--as", bob, "--json") == listed
+
+
+async def test_the_owner_asks_about_anybody(serve: Serve) -> None:
+    """Allowed without a flip, updates with their values, slips with what is near."""
+    served = await serve(APP)
+    ada, bob = await _filled(served)
+    admin = _admin(served)
+
+    async def ask(row_id: str, who: str, **rest: Any) -> dict[str, Any]:
+        return await admin.post("admin/explain", {"entity": "Doc", "id": row_id, "as": who, **rest})
+
+    found = await ask("d_2", "anonymous")
+    assert (found["allowed"], found["decided_by"]) == (True, "data.isOpen")
+    assert "flip" not in found
+    found = await ask("d_2", ada, access="update", values={"ownerId": bob})
+    assert found["flip"] == f"would pass if new.ownerId were '{ada}'"
+    found = await ask("d_2", "ada@example.com", access="update")
+    assert found["allowed"] is True
+    assert found["tree"]["items"][1]["operands"] == {"data.secret": "hush-canary"}
+    for given, hint in (
+        ({"row_id": "d_3", "who": ada}, "did you mean d_"),
+        ({"row_id": "d_1", "who": ada, "entity": "Dok"}, "did you mean Doc?"),
+        ({"row_id": "d_1", "who": "bop@example.com"}, "did you mean bob@example.com?"),
+        ({"row_id": "d_1", "who": "bob"}, "did you mean bob@example.com?"),
+        ({"row_id": "d_1", "who": "nobody"}, "pylon users"),
+    ):
+        with pytest.raises(AdminError) as caught:
+            await ask(**given)
+        assert hint in str(caught.value.hint)
+    for wrong in ({"access": "reed"}, {"values": []}, {"values": {"nope": 1}, "access": "update"}):
+        with pytest.raises(AdminError) as caught:
+            await ask("d_1", ada, **wrong)
+        assert caught.value.code == "INVALID_ARGUMENT"
+    await admin.close()
+
+
+async def test_over_http_admins_ask_in_development_only(serve: Serve) -> None:
+    """401, 403, then answers without private values and rows that the admin may not read."""
+    served = await serve(APP)
+    _, bob = await _filled(served)
+    path = f"/api/explain/Doc/d_2?as={bob}&access=update"
+    assert (await served.anonymous().ask("GET", path)).status == 401
+    assert (await (await served.login("ada@example.com")).ask("GET", path)).status == 403
+    root = await _login(served, "root@example.com", "admin")
+    found = await root.ask("GET", path)
+    assert found.status == 200
+    assert found.body["allowed"] is False
+    assert "hush-canary" not in str(found.body)
+    assert "(hidden)" in str(found.body)
+    found = await root.ask("GET", f"/api/explain/Doc/d_1?as={bob}")
+    assert "m_1" not in str(found.body)
+    auditor = await _login(served, "root@example.com", "admin", "auditor")
+    found = await auditor.ask("GET", f"/api/explain/Doc/d_1?as={bob}")
+    assert found.body["flip"] == "would pass if role of the Member m_1 were 'editor'"
+    assert (await root.ask("GET", "/api/explain/Doc/d_9?as=anonymous")).status == 404
+    assert (await root.ask("GET", "/api/explain/Doc/d_1?access=reed")).status == 400
+
+
+def test_in_production_there_is_no_such_path() -> None:
+    """The route table differs; the owner's way stays."""
+    from pylon.server.http.table import make_router
+
+    paths = {one.path for one in make_router(is_dev=False).routes}
+    assert "/api/explain/{E}/{id}" not in paths
+    assert "/api/admin/explain" in paths
