@@ -148,7 +148,8 @@ class EntityBuilder:
             name=name, kind=shape.kind, nullable=shape.nullable, unique=spec.unique,
             index=spec.index, immutable=spec.immutable, private=spec.private, min=spec.min,
             max=spec.max, min_length=spec.min_length, max_length=spec.max_length,
-            pattern=spec.pattern, read=spec.read, renamed_from=spec.renamed_from,
+            pattern=spec.pattern, read=spec.read, read_position=self._read_position(name),
+            renamed_from=spec.renamed_from,
             search=spec.search, doc=spec.doc, choices=shape.choices, enum_class=shape.enum_class,
             ref=shape.ref, on_delete=self._on_delete(name, spec, shape), scale=spec.scale,
             item=shape.item, position=self._source.at(name) if self._source else None,
@@ -325,6 +326,9 @@ class EntityBuilder:
 
     def _keyword_at(self, name: str, keyword: str) -> Position | None:
         return self._source.at_keyword(name, keyword) if self._source else None
+
+    def _read_position(self, name: str) -> Position | None:
+        return self._source.at_keyword_text(name, "read") if self._source else None
 
     def _note(
         self, name: str, message: str, *, at: Position | None = None, hint: str | None = None

@@ -24,6 +24,7 @@ from pylon.app.signatures import FunctionBuilder
 from pylon.app.source import ClassSource, FunctionSource
 from pylon.errors import LoadFailed, Mistake
 from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, PolicySet, compile_policy
+from pylon.policy.fields import FieldPolicies
 from pylon.policy.mistakes import nearest
 from pylon.protocol.manifest import Manifest
 from pylon.schema.model import Access, Entity, Field, FieldKind, Position, Schema
@@ -193,19 +194,38 @@ class _Freezer:
 
     def policies(self, schema: Schema) -> PolicySet:
         compiled: dict[tuple[str, Access], CompiledPolicy] = {}
+        of_fields: dict[str, FieldPolicies] = {}
         for entity in (*schema.entities.values(), *self.doubles):
             for access, text in entity.policies.items():
-                try:
-                    policy = compile_policy(
-                        text, entity=entity, access=access, schema=schema,
-                        position=entity.policy_positions.get(access, entity.position),
-                    )  # fmt: skip
-                except PolicyMistakes as found:
-                    self.mistakes.add(one for one in found.mistakes if not self._follows(one))
-                    continue
-                compiled[entity.name, access] = policy
-                self.warnings += policy.warnings
-        return PolicySet(compiled)
+                at = entity.policy_positions.get(access, entity.position)
+                policy = self._policy(text, entity, access, schema, at)
+                if policy is not None:
+                    compiled[entity.name, access] = policy
+            found: dict[str, CompiledPolicy] = {}
+            for one in entity.fields:
+                if one.read is not None:
+                    at = one.read_position or one.position
+                    policy = self._policy(one.read, entity, Access.READ, schema, at, one.name)
+                    if policy is not None:
+                        found[one.name] = policy
+            if found:
+                of_fields[entity.name] = FieldPolicies(found)
+        return PolicySet(compiled, of_fields)
+
+    def _policy(
+        self, text: str, entity: Entity, access: Access, schema: Schema, at: Position | None,
+        field_name: str | None = None,
+    ) -> CompiledPolicy | None:  # fmt: skip
+        try:
+            policy = compile_policy(
+                text, entity=entity, access=access, schema=schema, position=at,
+                field_name=field_name,
+            )  # fmt: skip
+        except PolicyMistakes as found:
+            self.mistakes.add(one for one in found.mistakes if not self._follows(one))
+            return None
+        self.warnings += policy.warnings
+        return policy
 
     # --- functions
 

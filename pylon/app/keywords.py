@@ -71,9 +71,8 @@ def misfits(field: Field) -> Iterator[Wrong]:
     for name in ("index", "unique"):
         if getattr(field, name) and field.kind in _UNORDERED:
             yield name, f"a {field.kind} field can't have an index"
-    if field.read is not None:
-        # Not looking at it would show the field to all who may read the row.
-        yield "read", "policies of single fields are not available yet; make the field private"
+    if field.read is not None and field.private:
+        yield "read", "nobody reads a private field; take one of the two away"
 
 
 def _bound_misfits(field: Field) -> Iterator[Wrong]:

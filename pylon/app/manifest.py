@@ -46,6 +46,7 @@ def _field(field: Field) -> FieldManifest:
         nullable=field.nullable,
         required=field.is_required,
         immutable=field.immutable,
+        guarded=field.read is not None,
         ref=field.ref,
         choices=list(field.choices) or None,
         scale=field.scale if field.kind is FieldKind.DECIMAL else None,

@@ -63,7 +63,12 @@ class ClassSource:
 
     def at_policy(self, access: str) -> Position:
         """Return where the text of a policy begins."""
-        return _at_decorator_text(self.module, self.node.decorator_list, access) or self.position
+        return _at_call_text(self.module, self.node.decorator_list, access) or self.position
+
+    def at_keyword_text(self, name: str, keyword: str) -> Position:
+        """Return where the text of a keyword of `name = field(…)` begins."""
+        value = self.values.get(name)
+        return _at_call_text(self.module, [value] if value else [], keyword) or self.at(name)
 
 
 @dataclass(slots=True)
@@ -110,7 +115,7 @@ class FunctionSource:
 
     def at_keyword(self, keyword: str) -> Position:
         """Return where the value of a decorator's keyword begins."""
-        return _at_decorator_text(self.module, self.node.decorator_list, keyword) or self.position
+        return _at_call_text(self.module, self.node.decorator_list, keyword) or self.position
 
 
 @dataclass(slots=True)
@@ -212,12 +217,10 @@ def _inside(annotation: ast.expr | None) -> Iterator[ast.AST]:
         yield from ast.walk(annotation)
 
 
-def _at_decorator_text(
-    module: ModuleSource, decorators: list[ast.expr], keyword: str
-) -> Position | None:
-    """Return where the value of a decorator's keyword begins, behind the quotes of a text."""
-    for decorator in decorators:
-        for one in _keywords(decorator):
+def _at_call_text(module: ModuleSource, calls: list[ast.expr], keyword: str) -> Position | None:
+    """Return where the value of a call's keyword begins, behind the quotes of a text."""
+    for call in calls:
+        for one in _keywords(call):
             if one.arg != keyword:
                 continue
             at = module.at(one.value)

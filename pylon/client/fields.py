@@ -36,7 +36,7 @@ class Fields:
         missing = {
             name: _literal_default(field)
             for name, field in self._entities.get(entity, {}).items()
-            if name not in row
+            if name not in row and not field.guarded
         }
         return {**row, **missing} if missing else row
 

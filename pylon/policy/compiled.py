@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from pylon.identity import Identity
 from pylon.policy import grammar, ir
 from pylon.policy.audience import Audience
+from pylon.policy.fields import NO_FIELD_POLICIES, FieldPolicies
 from pylon.policy.indexes import missing_for_slices
 from pylon.policy.mistakes import PolicyMistakes, mistake_at
 from pylon.policy.names import Scope
@@ -81,6 +82,12 @@ class CompiledExpression:
     def uses_now(self) -> bool:
         """Tell whether the answer can change as time passes."""
         return any(isinstance(node, ir.Now) for node in walk(self.condition))
+
+    @cached_property
+    def is_about_callers(self) -> bool:
+        """Tell whether it asks of the caller alone: not of a row, the time, or other rows."""
+        others = ir.Column | ir.ExistsTest | ir.Now | ir.Argument
+        return not any(isinstance(node, others) for node in walk(self.condition))
 
     @cached_property
     def speaks_of_both_images(self) -> bool:
@@ -210,20 +217,36 @@ _DENY = CompiledPolicy("", ir.Constant(value=False), "no policy")
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies of an app by (entity, access)."""
+    """All policies of an app by (entity, access), and those of fields by entity."""
 
     policies: Mapping[tuple[str, Access], CompiledPolicy]
+    fields: Mapping[str, FieldPolicies] = field(default_factory=dict)
 
     def get(self, entity: str, access: Access) -> CompiledPolicy:
         """Return the policy, or one that denies everybody where there is none."""
         return self.policies.get((entity, access), _DENY)
 
+    def fields_of(self, entity: str) -> FieldPolicies:
+        """Return the read policies of an entity's fields; false where there are none."""
+        return self.fields.get(entity, NO_FIELD_POLICIES)
+
 
 def compile_policy(
-    text: str, *, entity: Entity, access: Access, schema: Schema, position: Position | None = None
-) -> CompiledPolicy:
-    """Return the compiled policy; raises PolicyMistakes with every mistake of the text."""
-    where = f"{entity.name}.{access}"
+    text: str, *, entity: Entity, access: Access, schema: Schema, position: Position | None = None,
+    field_name: str | None = None,
+) -> CompiledPolicy:  # fmt: skip
+    """Return the compiled policy; raises PolicyMistakes with every mistake of the text.
+
+    Args:
+        text: the policy.
+        entity: whose rows it judges.
+        access: what it allows.
+        schema: where the entities of `exists` are.
+        position: where the text stands, for messages.
+        field_name: the only field that it is about; None for the row.
+    """
+    place = access if field_name is None else f"{field_name}.{access}"
+    where = f"{entity.name}.{place}"
     scope = Scope(schema=schema, entity=entity, access=access, where=where, position=position)
     condition = _compile(text, scope)
     return CompiledPolicy(text, condition, where, missing_for_slices(entity, condition))

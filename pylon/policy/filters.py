@@ -42,7 +42,7 @@ def compile_filter(
 
 def compile_filter_text(
     text: str, *, entity: Entity, schema: Schema, args: Mapping[str, Any] | None = None,
-    hidden: frozenset[str] = frozenset(),
+    hidden: Mapping[str, frozenset[str]] | None = None,
 ) -> CompiledFilter:  # fmt: skip
     """Return the compiled filter expression; raises InvalidArgument with every mistake.
 
@@ -51,11 +51,11 @@ def compile_filter_text(
         entity: whose rows are filtered.
         schema: where the entities of `exists` are.
         args: JSON values by name; one that is null is absent, so what compares it is unknown.
-        hidden: names beside the private fields that the caller must not use.
+        hidden: by entity, names beside the private fields that the caller must not use.
     """
     _check_given(args or {})
     scope = Scope(
-        schema=schema, entity=entity, given=args or {}, hidden=hidden, hides_private=True,
+        schema=schema, entity=entity, given=args or {}, hidden=hidden or {}, hides_private=True,
         where="filter",
     )  # fmt: skip
     try:

@@ -40,8 +40,8 @@ class Scope:
     arguments: Mapping[str, FieldKind | None] | None = None
     #: Arguments that are known already and stand for themselves.
     given: Mapping[str, Any] | None = None
-    #: Fields of the entity that must not be used, answered as if they did not exist.
-    hidden: frozenset[str] = frozenset()
+    #: By entity, fields that must not be used, answered as if they did not exist.
+    hidden: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: Private fields, of any entity, are answered as if they did not exist.
     hides_private: bool = False
     where: str = "policy"
@@ -93,7 +93,7 @@ class Names:
     def _is_hidden(self, entity: Entity, found: Field) -> bool:
         if found.private and self.scope.hides_private:
             return True
-        return entity is self.scope.entity and found.name in self.scope.hidden
+        return found.name in self.scope.hidden.get(entity.name, ())
 
     def _auth(self, node: ast.Path, rest: list[str]) -> ir.Value:
         name = rest[0]

@@ -16,6 +16,8 @@ class FieldManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     nullable: bool = False
     required: bool = False
     immutable: bool = False
+    #: Rows come without it to callers whom its own read policy does not let see it.
+    guarded: bool = False
     ref: str | None = None
     choices: list[str] | None = None
     scale: int | None = None

@@ -52,7 +52,7 @@ def json_schema(entity: Entity) -> dict[str, Any]:
         "type": "object",
         "title": entity.name,
         "properties": {"id": dict(_ID), **properties, "_seq": dict(_SEQ)},
-        "required": ["id", *properties, "_seq"],
+        "required": ["id", *(one.name for one in entity.public_fields if one.read is None), "_seq"],
     }
     if entity.doc:
         schema["description"] = entity.doc

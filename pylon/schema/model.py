@@ -111,6 +111,8 @@ class Field:
     pattern: str | None = None
     #: Policy text for reading this field; None: the entity's own.
     read: str | None = None
+    #: Where that text stands, for messages.
+    read_position: Position | None = field(default=None, compare=False)
     renamed_from: str | None = None
     search: bool = False
     doc: str | None = None

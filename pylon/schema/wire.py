@@ -83,6 +83,12 @@ def wire_text(entity: Entity, row: Row) -> str:
     return jsonvalue.encode_text(row if is_ready else plan.row(row))
 
 
+def masked_text(entity: Entity, row: Row, hidden: frozenset[str]) -> str:
+    """Return the wire text of a row without the fields that its reader does not get."""
+    wire = _plan(entity).row(row)
+    return jsonvalue.encode_text({name: wire[name] for name in wire if name not in hidden})
+
+
 def is_wire_image(entity: Entity) -> bool:
     """Tell whether the wire text of a row is its image too."""
     return _plan(entity).is_image

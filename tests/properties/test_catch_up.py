@@ -219,7 +219,7 @@ async def _follow(steps: list[tuple[Any, ...]], where: dict[str, Any]) -> None:
             await migrate(database, definition.schema)
             subscriptions = [
                 make_subscription(
-                    SubscriptionSpec(id=name, entity=name, where=where), definition,
+                    SubscriptionSpec(id=name, entity=name, where=where), definition, ANN,
                     is_resuming=False,
                 )
                 for name in ("Plain", "Rough")

@@ -138,9 +138,9 @@ def test_aggregates_are_those_of_the_rows_that_the_policy_shows(
     connection.execute("BEGIN")
     try:
         rows = _visible(connection, policy, identity, _fill(connection, seed))
-        fields = group_of(NOTE, group)
+        fields = group_of(NOTE, group, frozenset())
         given_ = {f"a{at}": {function: name} for at, (function, name) in enumerate(asked)}
-        aggregates = aggregates_of(NOTE, given_, fields)
+        aggregates = aggregates_of(NOTE, given_, fields, frozenset())
         spec = AggregateSpec(
             entity=NOTE, policy=policy.clause(identity, alias="t", now=NOW), group=fields,
             aggregates=aggregates,
@@ -191,7 +191,7 @@ def test_pages_are_those_of_the_rows_that_the_policy_shows(
         while after is not None:
             page, after = list_page(connection, SelectSpec(
                 entity=NOTE, policy=policy.clause(identity, alias="t", now=NOW), limit=limit,
-                order=order_of(NOTE, order), after=after or None,
+                order=order_of(NOTE, order, frozenset()), after=after or None,
             ), ("id",))  # fmt: skip
             assert len(page) == limit or after is None
             found += [row_id for _, row_id, *_ in page]

@@ -239,8 +239,9 @@ class SyncMachine(RuleBasedStateMachine):
 
     def _view(self, one: Follower) -> View:
         spec = SubscriptionSpec(id="s", entity="Note", where=one.where)
-        made = make_subscription(spec, self.definitions.current, is_resuming=False)
-        return make_view(self.definitions.current, self._who(one.name), [made])
+        definition, caller = self.definitions.current, self._who(one.name)
+        made = make_subscription(spec, definition, caller, is_resuming=False)
+        return make_view(definition, caller, [made])
 
     # --- writes
 

@@ -43,7 +43,8 @@ def _row(entity: Entity) -> str:
     lines = [*_doc(entity.doc or f"A row of {entity.name}, as clients read it.", "")]
     lines += [f"export interface {ts_name(entity.name)} {{", "  readonly id: string;"]
     for one in entity.public_fields:
-        lines += [*_doc(one.doc, "  "), f"  readonly {one.name}: {_read_type(one)};"]
+        mark = "?" if one.read is not None else ""
+        lines += [*_doc(one.doc, "  "), f"  readonly {one.name}{mark}: {_read_type(one)};"]
     return "\n".join([*lines, "  readonly _seq: number;", "}", ""])
 
 

@@ -22,8 +22,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z", re.ASCII)
 _MEAN_DIGITS = 6
 
 
-def group_of(entity: Entity, group: Any) -> tuple[Field, ...]:
-    """Return the fields to group by; raises InvalidArgument."""
+def group_of(entity: Entity, group: Any, unusable: frozenset[str]) -> tuple[Field, ...]:
+    """Return the fields to group by; raises InvalidArgument, also for those of `unusable`."""
     if group is None:
         return ()
     if not isinstance(group, list) or not all(isinstance(one, str) for one in group):
@@ -35,10 +35,12 @@ def group_of(entity: Entity, group: Any) -> tuple[Field, ...]:
     for one in group:
         if group.count(one) > 1:
             raise InvalidArgument(f"{one} stands twice in the group", field="group")
-    return tuple(ordered_field_of(entity, one) for one in group)
+    return tuple(ordered_field_of(entity, one, unusable) for one in group)
 
 
-def aggregates_of(entity: Entity, given: Any, group: tuple[Field, ...]) -> tuple[Aggregate, ...]:
+def aggregates_of(
+    entity: Entity, given: Any, group: tuple[Field, ...], unusable: frozenset[str]
+) -> tuple[Aggregate, ...]:
     """Return the values asked for, by name; raises InvalidArgument naming what is wrong."""
     if not isinstance(given, dict) or not given:
         raise InvalidArgument(
@@ -50,10 +52,12 @@ def aggregates_of(entity: Entity, given: Any, group: tuple[Field, ...]) -> tuple
             f"at most {limits.AGGREGATES_MAX} aggregates at once", field="aggregates"
         )
     taken = {one.name for one in group}
-    return tuple(_aggregate(entity, name, asked, taken) for name, asked in given.items())
+    return tuple(_aggregate(entity, name, asked, taken, unusable) for name, asked in given.items())
 
 
-def _aggregate(entity: Entity, name: str, asked: Any, taken: set[str]) -> Aggregate:
+def _aggregate(
+    entity: Entity, name: str, asked: Any, taken: set[str], unusable: frozenset[str]
+) -> Aggregate:
     if not _NAME.match(name):
         raise InvalidArgument(
             "an aggregate's name is letters, digits and _, a letter first", field="aggregates"
@@ -76,13 +80,13 @@ def _aggregate(entity: Entity, name: str, asked: Any, taken: set[str]) -> Aggreg
     if of == "*" and function == "count":
         return Aggregate(name, function, None)
     if function == "count":
-        return Aggregate(name, function, field_of(entity, of))
+        return Aggregate(name, function, field_of(entity, of, unusable))
     if function in ("min", "max"):
-        field = ordered_field_of(entity, of)
+        field = ordered_field_of(entity, of, unusable)
         if field.kind is FieldKind.BOOL:
             raise InvalidArgument(f"{of}: true and false have no order", field=of)
         return Aggregate(name, function, field)
-    field = field_of(entity, of)
+    field = field_of(entity, of, unusable)
     if field.kind not in NUMBERS:
         raise InvalidArgument(f"{of} is no number, and has no {function}", field=of)
     return Aggregate(name, function, field)

@@ -12,6 +12,7 @@ from pylon.app.definition import AppDefinition
 from pylon.errors import PolicyDenied, Unauthenticated
 from pylon.identity import Identity, IdentityKind
 from pylon.policy.compiled import ExistsNode
+from pylon.policy.fields import NOTHING
 from pylon.schema.model import Access, Entity, Row, Value
 from pylon.server.storage import accounts, login_sessions
 from pylon.server.storage.transaction import Transaction
@@ -34,6 +35,15 @@ def may_read(
         return True
     policy = definition.policies.get(entity.name, Access.READ)
     return policy.holds(identity, row, now, reader.exists)
+
+
+def hidden_fields(
+    definition: AppDefinition, identity: Identity, entity: Entity, row: Row, now: str,
+    reader: Reader,
+) -> frozenset[str]:  # fmt: skip
+    """Return the fields of a readable row that the identity does not get."""
+    fields = definition.policies.fields_of(entity.name)
+    return fields.hidden_from(identity, row, now, reader.exists) if fields else NOTHING
 
 
 def demand_signed_in(identity: Identity) -> None:

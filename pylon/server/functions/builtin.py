@@ -1,7 +1,7 @@
 """pylon.insert, pylon.update, pylon.delete: mutations like the app's own.
 
 Their arguments are checked here; what they do is `rowwrites`. The value is the row's wire text,
-or `{"id","_seq"}` where the caller may not read what was stored.
+without the fields that the caller does not get, or `{"id","_seq"}` where he may not read the row.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 from pylon import jsonvalue
 from pylon.errors import InvalidArgument
 from pylon.schema.model import Entity, Row
+from pylon.schema.wire import masked_text
 from pylon.server.functions.rowwrites import RowWrites
 
 #: (writes, args) -> JSON text of the value.
@@ -64,6 +65,9 @@ BUILTINS: Final[Mapping[str, Builtin]] = {
 
 def _value_of(writes: RowWrites, entity: Entity, row: Row) -> str:
     if writes.may_read(entity, row):
+        hidden = writes.hidden_fields(entity, row)
+        if hidden:
+            return masked_text(entity, row, hidden)
         wire = writes.transaction.records[-1].wire
         assert wire is not None
         return wire

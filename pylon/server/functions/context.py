@@ -21,8 +21,15 @@ from pylon.identity import SYSTEM, Identity
 from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Entity, Row
-from pylon.server.functions.authorize import Reader, may_read
-from pylon.server.functions.queries import entity_of, filter_of, order_of, read_clause
+from pylon.server.functions.authorize import Reader, hidden_fields, may_read
+from pylon.server.functions.queries import (
+    entity_of,
+    filter_of,
+    order_of,
+    read_clause,
+    unusable_everywhere,
+    unusable_fields,
+)
 from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import NO_CLAUSE, SelectSpec, count_rows, list_rows
@@ -127,7 +134,7 @@ class ReadDatabase:
             self._reader,
         ):  # fmt: skip
             return None
-        return app_row(found, row)
+        return self._shown(found, row)
 
     def first(self, entity: Any, **equals: Any) -> AppRow | None:
         """Return the first readable row whose fields equal these, or None."""
@@ -146,12 +153,20 @@ class ReadDatabase:
         spec = self._spec(found, where, args, order=names, limit=limit)
         connection = ReadConnection(self._raw, self._facts.definition.schema, self._tables())
         rows = self._bounded(lambda: list_rows(connection, spec))
-        return [app_row(found, row) for row in rows]
+        return [self._shown(found, row) for row in rows]
 
     def count(self, entity: Any, where: Any = None, args: Mapping[str, Any] | None = None) -> int:
         """Return the number of readable rows that a filter selects."""
         spec = self._spec(self._entity(entity), where, args)
         return self._bounded(lambda: count_rows(self._raw, spec))
+
+    def _shown(self, entity: Entity, row: Row) -> AppRow:
+        """Return a row for the app's code, without the fields that the caller does not get."""
+        hidden = hidden_fields(
+            self._facts.definition, self._context.identity, entity, row, self._facts.now,
+            self._reader,
+        )  # fmt: skip
+        return app_row(entity, row, hidden)
 
     def _entity(self, entity: Any) -> Entity:
         name = entity if isinstance(entity, str) else getattr(entity, "__name__", str(entity))
@@ -169,20 +184,26 @@ class ReadDatabase:
         limit: int = 1,
     ) -> SelectSpec:  # fmt: skip
         now, identity = self._facts.now, self._context.identity
+        unusable = unusable_fields(self._facts.definition, identity, entity)
         clause = NO_CLAUSE
         if where is not None:
-            selected = self._filter(entity, where, args)
+            selected = self._filter(entity, where, args, unusable)
             clause = selected.clause(identity, alias="t", now=now, args=selected.args)
         return SelectSpec(
-            entity=entity, where=clause, order=order_of(entity, order), limit=limit,
+            entity=entity, where=clause, order=order_of(entity, order, unusable), limit=limit,
             policy=read_clause(self._facts.definition, identity, entity, now),
         )  # fmt: skip
 
-    def _filter(self, entity: Entity, where: Any, args: Mapping[str, Any] | None) -> CompiledFilter:
+    def _filter(
+        self, entity: Entity, where: Any, args: Mapping[str, Any] | None, unusable: frozenset[str]
+    ) -> CompiledFilter:
         if isinstance(where, str):
-            schema = self._facts.definition.schema
-            return compile_filter_text(where, entity=entity, schema=schema, args=to_json(args))
-        return filter_of(entity, to_json(where))
+            definition = self._facts.definition
+            return compile_filter_text(
+                where, entity=entity, schema=definition.schema, args=to_json(args),
+                hidden=unusable_everywhere(definition, self._context.identity),
+            )  # fmt: skip
+        return filter_of(entity, to_json(where), unusable)
 
     def _bounded(self, read: Callable[[], T]) -> T:
         """Run a SELECT of the app with an end: only SELECTs can be interrupted harmlessly."""
@@ -208,13 +229,13 @@ class WriteDatabase(ReadDatabase):
     def insert(self, entity: Any, **values: Any) -> AppRow:
         """Insert a row and return it."""
         found = self._entity(entity)
-        return app_row(found, self._writes().insert(found, values))
+        return self._shown(found, self._writes().insert(found, values))
 
     def update(self, entity: Any, row_id: str, **values: Any) -> AppRow:
         """Update a row and return it; a value may be `pylon.inc(n)`."""
         found = self._entity(entity)
         writes = self._writes()
-        return app_row(found, writes.update(found, writes.readable(found, row_id), values))
+        return self._shown(found, writes.update(found, writes.readable(found, row_id), values))
 
     def delete(self, entity: Any, row_id: str) -> None:
         """Delete a row."""

@@ -15,9 +15,11 @@ from pylon.app.definition import AppDefinition
 from pylon.identity import Identity, IdentityKind
 from pylon.ids import is_id
 from pylon.policy.compiled import CompiledPolicy, no_lookup
+from pylon.policy.fields import NOTHING, FieldPolicies
 from pylon.schema.model import Access, Entity, Row
 from pylon.schema.quick_insert import QuickInsert
 from pylon.schema.validate import quick_of
+from pylon.server.functions.rowwrites import secret_fields
 
 _ONLY_VALUES = {"entity", "values"}
 _WITH_ID = {"entity", "values", "id"}
@@ -25,11 +27,12 @@ _WITH_ID = {"entity", "values", "id"}
 
 @dataclass(frozen=True, slots=True)
 class InsertDraft:
-    """A row that its caller may insert, and whether he may read it then."""
+    """A row that its caller may insert, whether he may read it then, and all but which fields."""
 
     entity: Entity
     row: Row
     may_read: bool
+    hidden: frozenset[str] = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class _Rules:
     quick: QuickInsert
     insert: CompiledPolicy
     read: CompiledPolicy
+    fields: FieldPolicies
 
 
 class Drafter:
@@ -73,7 +77,8 @@ class Drafter:
         if not rules.insert.holds(identity, row, now, no_lookup):
             return None
         may_read = rules.read.holds(identity, row, now, no_lookup)
-        return InsertDraft(rules.entity, row, may_read)
+        hidden = rules.fields.hidden_from(identity, row, now, no_lookup) if may_read else NOTHING
+        return InsertDraft(rules.entity, row, may_read, hidden)
 
     def _find(self, name: str) -> _Rules | None:
         entity = self.definition.schema.entities.get(name)
@@ -81,8 +86,14 @@ class Drafter:
             return None  # not remembered: names from outside are without number
         policies = self.definition.policies
         insert, read = policies.get(name, Access.INSERT), policies.get(name, Access.READ)
-        is_steady = not any(one.exists or one.uses_now for one in (insert, read))
+        fields = policies.fields_of(name)
+        is_steady = not any(one.exists or one.uses_now for one in (insert, read, fields))
+        # A conflict over a field that not all know of is told in the transaction's words.
+        secret = secret_fields(self.definition, entity)
+        is_steady &= not any(one.unique and secret & {*one.fields} for one in entity.indexes)
         is_known = self.identity.kind is not IdentityKind.ANONYMOUS
-        found = _Rules(entity, quick_of(entity), insert, read) if is_steady and is_known else None
+        found = None
+        if is_steady and is_known:
+            found = _Rules(entity, quick_of(entity), insert, read, fields)
         self._rules[name] = found
         return found

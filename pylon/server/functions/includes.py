@@ -12,7 +12,7 @@ from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
 from pylon.schema.model import Entity
 from pylon.schema.relations import Relation, relations_of
-from pylon.server.functions.queries import read_clause
+from pylon.server.functions.queries import read_clause, unusable_fields, wire_clause
 from pylon.server.storage.expand import Hop
 
 
@@ -50,7 +50,7 @@ def hops_of(
             )
         at, nodes = entity, root
         for place in range(len(parts)):
-            relation = _relation(definition, at, parts, place)
+            relation = _relation(definition, identity, at, parts, place)
             if relation.name not in nodes:
                 nodes[relation.name] = _Node(relation)
                 counted += 1
@@ -64,8 +64,14 @@ def hops_of(
     return _hops(definition, identity, entity, root, now)
 
 
-def _relation(definition: AppDefinition, at: Entity, parts: list[str], place: int) -> Relation:
-    known = relations_of(definition.schema, at)
+def _relation(
+    definition: AppDefinition, identity: Identity, at: Entity, parts: list[str], place: int
+) -> Relation:
+    known = {
+        name: one
+        for name, one in relations_of(definition.schema, at).items()
+        if not _is_unusable(definition, identity, at, one)
+    }
     found = known.get(parts[place])
     if found is not None:
         return found
@@ -77,6 +83,14 @@ def _relation(definition: AppDefinition, at: Entity, parts: list[str], place: in
     raise InvalidArgument(
         f"{at.name} has no relation {parts[place][:64]}", field="include", hint=hint
     )
+
+
+def _is_unusable(
+    definition: AppDefinition, identity: Identity, at: Entity, relation: Relation
+) -> bool:
+    """Tell whether following a relation would say what a field holds that the caller can't name."""
+    holder = definition.schema.entities[relation.entity] if relation.is_back else at
+    return relation.field.name in unusable_fields(definition, identity, holder)
 
 
 def _hops(
@@ -91,6 +105,7 @@ def _hops(
                 name=name, entity=target, source=relation.source, target=relation.target,
                 is_list=relation.is_back, replaces=name in at.by_name,
                 policy=read_clause(definition, identity, target, now),
+                wire=wire_clause(definition, identity, target, now),
                 children=_hops(definition, identity, target, node.children, now),
             )
         )  # fmt: skip

@@ -24,6 +24,7 @@ from pylon.errors import (
 )
 from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource, is_operation_id, uuid7_time_ms
+from pylon.schema.wire import masked_text
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.builtin import BUILTINS
@@ -214,6 +215,8 @@ def _no_mutation(definition: AppDefinition, fn: str) -> PylonError | None:
 def _insert_draft(draft: InsertDraft, transaction: Transaction) -> str:
     row = transaction.insert(draft.entity, draft.row)
     if draft.may_read:
+        if draft.hidden:
+            return masked_text(draft.entity, row, draft.hidden)
         wire = transaction.records[-1].wire
         assert wire is not None
         return wire

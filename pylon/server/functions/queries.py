@@ -19,7 +19,7 @@ from pylon.policy.filters import compile_filter
 from pylon.policy.mistakes import nearest
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Access, Entity, Field, FieldKind
-from pylon.server.storage.select import NO_CLAUSE, OrderTerm
+from pylon.server.storage.select import NO_CLAUSE, WHOLE_WIRE, OrderTerm
 
 _UNORDERED = (FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES)
 _ID = Field(name="id", kind=FieldKind.STR)
@@ -43,9 +43,34 @@ def read_clause(
     return policy.clause(identity, alias="t", now=now)
 
 
+def wire_clause(
+    definition: AppDefinition, identity: Identity, entity: Entity, now: str
+) -> SqlClause:
+    """Return the SQL of a row's wire text over `t`: the fields that the caller gets."""
+    fields = definition.policies.fields_of(entity.name)
+    return fields.wire(identity, alias="t", now=now) if fields else WHOLE_WIRE
+
+
+def unusable_fields(
+    definition: AppDefinition, identity: Identity, entity: Entity
+) -> frozenset[str]:
+    """Return the fields, beside private ones, that the caller can't name in a question.
+
+    Filters, orders, groups, sums and searches refuse them as if they did not exist: what they
+    answered would tell values that he does not get.
+    """
+    return definition.policies.fields_of(entity.name).unusable(identity)
+
+
+def unusable_everywhere(definition: AppDefinition, identity: Identity) -> dict[str, frozenset[str]]:
+    """Return the same by entity: an expression may look at others by `exists`."""
+    return {name: one.unusable(identity) for name, one in definition.policies.fields.items()}
+
+
 @lru_cache(maxsize=2048)
-def _filter(where_text: str, key: _EntityKey) -> CompiledFilter:
-    return compile_filter(jsonvalue.decode_trusted(where_text), entity=key.entity)
+def _filter(where_text: str, key: _EntityKey, hidden: frozenset[str]) -> CompiledFilter:
+    where = jsonvalue.decode_trusted(where_text)
+    return compile_filter(where, entity=key.entity, hidden=hidden)
 
 
 class _EntityKey:
@@ -63,41 +88,49 @@ class _EntityKey:
         return isinstance(other, _EntityKey) and other.entity is self.entity
 
 
-def filter_of(entity: Entity, where: Any) -> CompiledFilter:
-    """Return the compiled filter of a JSON object; equal ones are compiled once."""
-    return _filter(jsonvalue.canonical_json(where).decode(), _EntityKey(entity))
+def filter_of(entity: Entity, where: Any, unusable: frozenset[str]) -> CompiledFilter:
+    """Return the compiled filter of a JSON object; equal ones are compiled once.
+
+    Args:
+        entity: whose rows are filtered.
+        where: the JSON object; None or {} selects all.
+        unusable: fields that the caller can't name (`unusable_fields`).
+    """
+    return _filter(jsonvalue.canonical_json(where).decode(), _EntityKey(entity), unusable)
 
 
-def field_of(entity: Entity, name: str) -> Field:
+def field_of(entity: Entity, name: str, unusable: frozenset[str]) -> Field:
     """Return a field that a question may name, `id` among them.
 
-    Raises InvalidArgument, in the same words, for one that there is not and one that is private.
+    Raises InvalidArgument, in the same words, for one that there is not, one that is private, and
+    one of those that the caller can't name (`unusable_fields`).
     """
     if name == "id":
         return _ID
     field = entity.by_name.get(name)
-    if field is None or field.private:
-        known = [one.name for one in entity.public_fields]
+    if field is None or field.private or name in unusable:
+        known = [one.name for one in entity.public_fields if one.name not in unusable]
         raise InvalidArgument(
             f"{entity.name} has no field {name}", field=name, hint=nearest(name, known)
         )
     return field
 
 
-def ordered_field_of(entity: Entity, name: str) -> Field:
+def ordered_field_of(entity: Entity, name: str, unusable: frozenset[str]) -> Field:
     """Return a field whose values have an order; raises InvalidArgument."""
-    field = field_of(entity, name)
+    field = field_of(entity, name, unusable)
     if field.kind in _UNORDERED:
         raise InvalidArgument(f"{name} has no order", field=name)
     return field
 
 
-def order_of(entity: Entity, order: Any) -> tuple[OrderTerm, ...]:
+def order_of(entity: Entity, order: Any, unusable: frozenset[str]) -> tuple[OrderTerm, ...]:
     """Return the order's terms, `id` last; raises InvalidArgument for unknown fields.
 
     Args:
         entity: whose rows are ordered.
         order: names, `-` before one that descends; None for `id`.
+        unusable: fields that the caller can't name (`unusable_fields`).
     """
     if order is None:
         return (OrderTerm("id"),)
@@ -106,7 +139,7 @@ def order_of(entity: Entity, order: Any) -> tuple[OrderTerm, ...]:
     terms: list[OrderTerm] = []
     for one in order:
         name = one.removeprefix("-")
-        ordered_field_of(entity, name)
+        ordered_field_of(entity, name, unusable)
         if any(term.field == name for term in terms):
             raise InvalidArgument(f"{name} stands twice in the order", field="order")
         terms.append(OrderTerm(name, descending=one.startswith("-")))

@@ -23,6 +23,9 @@ from pylon.server.functions.queries import (
     order_of,
     question_hash,
     read_clause,
+    unusable_everywhere,
+    unusable_fields,
+    wire_clause,
 )  # fmt: skip
 from pylon.server.storage.aggregate import AggregateSpec, aggregate_rows
 from pylon.server.storage.database import Database
@@ -55,7 +58,8 @@ class Reads:
         entity = entity_of(definition, entity_name)
         now = iso_ms(self._clock.now_ms())
         policy = read_clause(definition, identity, entity, now)
-        found = wire_of(self._database.readers.inline.raw, entity, row_id, policy)
+        wire = wire_clause(definition, identity, entity, now)
+        found = wire_of(self._database.readers.inline.raw, entity, row_id, policy, wire)
         if found is None:
             raise NotFound()
         return found
@@ -70,6 +74,7 @@ class Reads:
         spec = SelectSpec(
             entity=entity, policy=read_clause(definition, identity, entity, now), limit=1,
             where=SqlClause('t."id" = ?', (row_id,)),
+            wire=wire_clause(definition, identity, entity, now),
         )  # fmt: skip
         hops = self._hops_after(identity, entity_name, row_id, include, now)
 
@@ -133,11 +138,11 @@ class Reads:
         aggregates: Any = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Return one row of JSON values per group, in the group's order."""
-        selected, _ = self._spec(
-            self._definitions.current, identity, entity_name, where, None, None, None
-        )
-        fields = group_of(selected.entity, group)
-        asked = aggregates_of(selected.entity, aggregates, fields)
+        definition = self._definitions.current
+        selected, _ = self._spec(definition, identity, entity_name, where, None, None, None)
+        unusable = unusable_fields(definition, identity, selected.entity)
+        fields = group_of(selected.entity, group, unusable)
+        asked = aggregates_of(selected.entity, aggregates, fields, unusable)
         spec = AggregateSpec(
             entity=selected.entity, policy=selected.policy, where=selected.where, group=fields,
             aggregates=asked,
@@ -165,17 +170,22 @@ class Reads:
     ) -> tuple[SelectSpec, str]:  # fmt: skip
         entity = entity_of(definition, entity_name)
         now = iso_ms(self._clock.now_ms())
-        terms = order_of(entity, order)
+        unusable = unusable_fields(definition, identity, entity)
+        terms = order_of(entity, order, unusable)
         question = question_hash(entity, [where, expression], terms)
         selected = NO_CLAUSE
         if where is not None:
-            selected = filter_of(entity, where).clause(identity, alias="t", now=now)
+            selected = filter_of(entity, where, unusable).clause(identity, alias="t", now=now)
         if expression is not None:
-            compiled = compile_filter_text(expression, entity=entity, schema=definition.schema)
+            compiled = compile_filter_text(
+                expression, entity=entity, schema=definition.schema,
+                hidden=unusable_everywhere(definition, identity),
+            )  # fmt: skip
             selected = both(selected, compiled.clause(identity, alias="t", now=now))
         policy = read_clause(definition, identity, entity, now)
         return SelectSpec(
             entity=entity,
+            wire=wire_clause(definition, identity, entity, now),
             policy=policy,
             where=selected,
             order=terms,

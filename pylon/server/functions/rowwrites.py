@@ -6,7 +6,8 @@ mutations and `ctx.db` both come here, so that there is one way to write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,8 @@ from pylon.policy.mistakes import nearest
 from pylon.schema.fieldtypes import incremented
 from pylon.schema.model import Access, Entity, FieldKind, Row
 from pylon.schema.validate import validate_insert, validate_patch
-from pylon.server.functions.authorize import demand, demand_signed_in, may_read
-from pylon.server.storage.transaction import Transaction
+from pylon.server.functions.authorize import demand, demand_signed_in, hidden_fields, may_read
+from pylon.server.storage.transaction import Transaction, unique_conflict
 
 _COUNTABLE = (FieldKind.INT, FieldKind.BIGINT, FieldKind.FLOAT, FieldKind.DECIMAL)
 
@@ -53,7 +54,8 @@ class RowWrites:
             self.definition, self.identity, entity, Access.INSERT, row, self.transaction.now,
             self.transaction,
         )  # fmt: skip
-        return self.transaction.insert(entity, row)
+        with self._telling_conflicts(entity, values):
+            return self.transaction.insert(entity, row)
 
     def update(
         self, entity: Entity, before: Row, values: Mapping[str, Any], if_seq: int | None = None
@@ -69,7 +71,8 @@ class RowWrites:
             self.transaction, after=after,
         )  # fmt: skip
         _demand_seq(before, if_seq)
-        return self.transaction.update(entity, before, after)
+        with self._telling_conflicts(entity, {*patch, *increments}):
+            return self.transaction.update(entity, before, after)
 
     def delete(self, entity: Entity, before: Row, if_seq: int | None = None) -> None:
         """Delete a `readable` row."""
@@ -80,9 +83,33 @@ class RowWrites:
         _demand_seq(before, if_seq)
         self.transaction.delete(entity, before)
 
+    @contextmanager
+    def _telling_conflicts(self, entity: Entity, given: Container[str]) -> Iterator[None]:
+        """Have a conflict name the caller's own fields, and none that he is not to know of."""
+        try:
+            yield
+        except Conflict as conflict:
+            fields = conflict.details.get("fields")
+            if fields is None or self.identity.is_system or fields == ["id"]:
+                raise
+            secret = secret_fields(self.definition, entity)
+            told = [one for one in fields if one in given or one not in secret]
+            if told == fields:
+                raise
+            if not told:
+                raise Conflict(f"the write conflicts with another {entity.name}") from conflict
+            index = conflict.details["index"]
+            raise unique_conflict(entity, index, told) from conflict
+
     def may_read(self, entity: Entity, row: Row) -> bool:
         """Tell whether the caller may read a row."""
         return may_read(
+            self.definition, self.identity, entity, row, self.transaction.now, self.transaction
+        )
+
+    def hidden_fields(self, entity: Entity, row: Row) -> frozenset[str]:
+        """Return the fields of a readable row that the caller does not get."""
+        return hidden_fields(
             self.definition, self.identity, entity, row, self.transaction.now, self.transaction
         )
 
@@ -111,6 +138,12 @@ class RowWrites:
                 raise InvalidArgument(f"{name} can't be incremented", field=name)
         rest = {name: value for name, value in values.items() if name not in increments}
         return rest, {name: value.amount for name, value in increments.items()}
+
+
+def secret_fields(definition: AppDefinition, entity: Entity) -> frozenset[str]:
+    """Return the fields that some callers are not to know of, or not to read."""
+    guarded = definition.policies.fields_of(entity.name).policies
+    return frozenset([one.name for one in entity.fields if one.private or one.name in guarded])
 
 
 def _demand_seq(row: Row, if_seq: int | None) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from pylon import jsonvalue, limits
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound, ResyncRequired
-from pylon.identity import ANONYMOUS, Identity
+from pylon.identity import ANONYMOUS, SYSTEM, Identity
 from pylon.protocol.change import Cursor, parse_cursor
 from pylon.server.http.admin import acting
 from pylon.server.http.exchange import Exchange, integer, json_body, json_value
@@ -56,7 +56,8 @@ def _away(services: Services, known: KnownClient) -> dict[str, Any]:
         "lag_changes": max(0, database.head - known.seq) if is_same else None,
         "lag_s": _behind_s(services, known.seq) if is_same
         else round((services.clock.now_ms() - known.last_seen_ms) / 1000, 1),
-        "queued_bytes": 0, "subscriptions": described(services.hub.wants_of(known) or ()),
+        "queued_bytes": 0,
+        "subscriptions": described(services.hub.wants_of(known, SYSTEM) or ()),
         "connected_at": None,
         "last_seen": iso_ms(known.last_seen_ms), "pending": known.pending,
         "round_trip_ms": None, "is_ghost": False, "network": _network_of(services, known.client_id),
@@ -141,7 +142,7 @@ def _view_of(exchange: Exchange, found: Connection | KnownClient) -> View:
     definition, caller = exchange.services.definitions.current, _caller_of(exchange, found)
     if isinstance(found, Connection):
         return found.view or whole_view(definition, caller)
-    wanted = exchange.services.hub.wants_of(found)
+    wanted = exchange.services.hub.wants_of(found, caller)
     return whole_view(definition, caller) if wanted is None else make_view(
         definition, caller, wanted
     )  # fmt: skip

@@ -91,7 +91,7 @@ def _row_schema(entity: EntityManifest, *, is_input: bool) -> dict[str, Any]:
         required = [one.name for one in entity.fields if one.required]
         properties = {"id": {"type": "string"}, **fields}
     else:
-        required = ["id", *fields, "_seq"]
+        required = ["id", *(one.name for one in entity.fields if not one.guarded), "_seq"]
         properties = {"id": {"type": "string"}, **fields, "_seq": {"type": "integer"}}
     return {"type": "object", "properties": properties, "required": required}
 

@@ -17,7 +17,13 @@ from pylon.identity import Identity
 from pylon.policy.sqlclause import both
 from pylon.protocol.change import Cursor, parse_cursor
 from pylon.protocol.messages import Operation, SubscriptionSpec
-from pylon.server.functions.queries import entity_of, filter_of, read_clause
+from pylon.server.functions.queries import (
+    entity_of,
+    filter_of,
+    read_clause,
+    unusable_fields,
+    wire_clause,
+)
 from pylon.server.http.exchange import (
     Exchange,
     integer,
@@ -57,7 +63,7 @@ def view_of(exchange: Exchange, identity: Identity, subscriptions: str | None) -
     most = exchange.services.hub.quotas.subscriptions_per_socket
     if len(specs) > most:
         raise InvalidArgument(f"at most {most} subscriptions", field="subscriptions")
-    made = [make_subscription(spec, definition, is_resuming=True) for spec in specs]
+    made = [make_subscription(spec, definition, identity, is_resuming=True) for spec in specs]
     return make_view(definition, identity, made)
 
 
@@ -146,17 +152,20 @@ async def snapshot(exchange: Exchange) -> web.StreamResponse:
         raise InvalidArgument(f"{entity.name} is kept off the live path", field="entity")
     now = iso_ms(services.clock.now_ms())
     where = json_parameter(query.get("where"), "where")
+    unusable = unusable_fields(definition, identity, entity)
     clause = both(
         read_clause(definition, identity, entity, now),
-        filter_of(entity, where).clause(identity, alias="t", now=now),
+        filter_of(entity, where, unusable).clause(identity, alias="t", now=now),
     )
+    wire = wire_clause(definition, identity, entity, now)
     after = query.get("after", "")
 
     def read(reader: ReadConnection) -> tuple[bytes, str | None, int]:
         head, _ = read_head(reader.raw)
         rows, last = snapshot_page(
-            reader.raw, entity, clause, after, limits.SNAPSHOT_PAGE_ROWS, limits.FRAME_BYTES_MAX
-        )
+            reader.raw, entity, clause, after, limits.SNAPSHOT_PAGE_ROWS, limits.FRAME_BYTES_MAX,
+            wire,
+        )  # fmt: skip
         return rows, last, head
 
     quota, user = services.hub.quotas.snapshots, principal_of(identity)

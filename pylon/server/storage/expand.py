@@ -14,6 +14,7 @@ from pylon import jsonvalue, limits
 from pylon.errors import PayloadTooLarge
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity
+from pylon.server.storage.select import WHOLE_WIRE
 from pylon.sqlite import RawConnection
 
 
@@ -33,6 +34,8 @@ class Hop:
     #: The member is one of the row's own fields, in whose place the neighbour stands.
     replaces: bool
     policy: SqlClause
+    #: The neighbours' text as the caller gets it.
+    wire: SqlClause = WHOLE_WIRE
     children: tuple[Hop, ...] = ()
 
 
@@ -95,10 +98,15 @@ class Expander:
             return {}
         columns = "".join(f', t."{name}"' for name in sources_of(hop.children))
         rows = self._connection.execute(
-            f'SELECT t."_wire"{columns}, t."{hop.target}" FROM "{hop.entity.name}" AS t'
+            f'SELECT {hop.wire.text}{columns}, t."{hop.target}" FROM "{hop.entity.name}" AS t'
             f' WHERE t."{hop.target}" IN (SELECT value FROM json_each(?)) AND {hop.policy.text}'
             ' ORDER BY t."id" LIMIT ?',
-            (jsonvalue.encode_text(wanted), *hop.policy.params, self._rows_left + 1),
+            (
+                *hop.wire.params,
+                jsonvalue.encode_text(wanted),
+                *hop.policy.params,
+                self._rows_left + 1,
+            ),
         ).fetchall()
         self._rows_left -= len(rows)
         if self._rows_left < 0:

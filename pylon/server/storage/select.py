@@ -16,6 +16,8 @@ from pylon.server.storage.readers import ReadConnection
 from pylon.sqlite import RawConnection
 
 NO_CLAUSE = SqlClause("1", ())
+#: The wire text of a row for those who get all its fields.
+WHOLE_WIRE = SqlClause('t."_wire"', ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,13 @@ class OrderTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectSpec:
-    """One page of a list. `order` ends with id; `after` holds the last row's values of it."""
+    """One page of a list. `order` ends with id; `after` holds the last row's values of it.
+
+    `wire` is the rows' text as the caller gets it.
+    """
 
     entity: Entity
+    wire: SqlClause = WHOLE_WIRE
     policy: SqlClause = NO_CLAUSE
     where: SqlClause = NO_CLAUSE
     order: tuple[OrderTerm, ...] = (OrderTerm("id"),)
@@ -90,9 +96,9 @@ def list_page(
     selected = "".join(f', t."{name}"' for name in columns)
     keys = ", ".join(f't."{term.field}"' for term in spec.order)
     rows = connection.execute(
-        f'SELECT t."_wire"{selected}, {keys} FROM "{spec.entity.name}" AS t WHERE {where}'
+        f'SELECT {spec.wire.text}{selected}, {keys} FROM "{spec.entity.name}" AS t WHERE {where}'
         f" ORDER BY {_order(spec.order)} LIMIT ?",
-        (*params, spec.limit + 1),
+        (*spec.wire.params, *params, spec.limit + 1),
     )
     page: list[tuple[Any, ...]] = []
     size = 0
@@ -133,11 +139,13 @@ def count_rows(connection: RawConnection, spec: SelectSpec) -> int:
 
 
 def wire_of(
-    connection: RawConnection, entity: Entity, row_id: str, policy: SqlClause
-) -> tuple[str, int] | None:
+    connection: RawConnection, entity: Entity, row_id: str, policy: SqlClause,
+    wire: SqlClause = WHOLE_WIRE,
+) -> tuple[str, int] | None:  # fmt: skip
     """Return (wire text, seq) of a row that the policy lets the caller read, or None."""
     row = connection.execute(
-        f'SELECT t."_wire", t."_seq" FROM "{entity.name}" AS t WHERE t."id" = ? AND {policy.text}',
-        (row_id, *policy.params),
+        f'SELECT {wire.text}, t."_seq" FROM "{entity.name}" AS t'
+        f' WHERE t."id" = ? AND {policy.text}',
+        (*wire.params, row_id, *policy.params),
     ).fetchone()
     return None if row is None else (row[0], row[1])

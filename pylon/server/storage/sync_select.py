@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from pylon.clock import iso_ms
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity
+from pylon.server.storage.select import WHOLE_WIRE
 from pylon.sqlite import RawConnection
 
 
@@ -76,7 +77,7 @@ class CaughtUpRows(Protocol):
 
 def catch_up(
     connection: RawConnection, entity: Entity, after: int, through: int, policy: SqlClause,
-    matches: SqlClause, was_visible: SqlClause,
+    matches: SqlClause, was_visible: SqlClause, wire: SqlClause = WHOLE_WIRE,
 ) -> CaughtUpRows:  # fmt: skip
     """Return a cursor with one row per entry, in order.
 
@@ -88,12 +89,13 @@ def catch_up(
         policy: the read policy over the columns of `t`, asked of the state now.
         matches: any of the subscriptions, likewise.
         was_visible: both over the JSON image `l.before`.
+        wire: the row's text as the caller gets it, over `t`.
     """
     # `+` keeps the scan on the log's own order: an index on the entity would sort every page.
     return connection.execute(
         f"""SELECT l.seq, l.tx, l.at, CAST(l.row_id AS BLOB),
           CASE WHEN t."_seq" = l.seq AND {policy.text} AND {matches.text}
-            THEN CAST(t."_wire" AS BLOB) END,
+            THEN CAST({wire.text} AS BLOB) END,
           CASE WHEN l.before IS NULL THEN {WasVisible.NO:d} WHEN {was_visible.text} THEN CASE
             WHEN t."_seq" IS NOT l.seq THEN {WasVisible.YES:d}
             WHEN {policy.text} THEN {WasVisible.FILTERED:d} ELSE {WasVisible.HIDDEN:d} END
@@ -101,7 +103,7 @@ def catch_up(
         FROM _pylon_log AS l LEFT JOIN "{entity.name}" AS t ON t."id" = l.row_id
         WHERE l.seq > ? AND l.seq <= ? AND +l.entity = ? ORDER BY l.seq""",
         (
-            *policy.params, *matches.params, *was_visible.params, *policy.params,
+            *policy.params, *matches.params, *wire.params, *was_visible.params, *policy.params,
             after, through, entity.name,
         ),
     )  # fmt: skip
@@ -117,7 +119,7 @@ _AT: Final = (
 
 def catch_up_text(
     connection: RawConnection, entity: Entity, after: int, through: int, policy: SqlClause,
-    matches: SqlClause, was_visible: SqlClause,
+    matches: SqlClause, was_visible: SqlClause, wire: SqlClause = WHOLE_WIRE,
 ) -> bytes:  # fmt: skip
     """Return the changes of a stretch of entries, ready and joined by commas.
 
@@ -135,7 +137,7 @@ def catch_up_text(
         f"""SELECT CAST(group_concat(text, ',') AS BLOB) FROM (SELECT CASE
           WHEN t."_seq" = l.seq AND {policy.text} AND {matches.text} THEN
             printf('{start}"%s","row":%s,"tx":%d,"at":"%s"}}', l.seq, l.row_id,
-              CASE WHEN {was} THEN 'update' ELSE 'insert' END, t."_wire", l.tx, {_AT})
+              CASE WHEN {was} THEN 'update' ELSE 'insert' END, {wire.text}, l.tx, {_AT})
           WHEN {was} THEN
             printf('{start}"delete","tx":%d,"at":"%s"%s}}', l.seq, l.row_id, l.tx, {_AT},
               CASE WHEN t."_seq" IS NOT l.seq THEN ''
@@ -144,8 +146,8 @@ def catch_up_text(
         FROM _pylon_log AS l NOT INDEXED LEFT JOIN "{entity.name}" AS t ON t."id" = l.row_id
         WHERE l.seq > ? AND l.seq <= ? AND l.entity = ? ORDER BY l.seq)""",
         (
-            *policy.params, *matches.params, *was_visible.params, *at, *was_visible.params, *at,
-            *policy.params, after, through, entity.name,
+            *policy.params, *matches.params, *was_visible.params, *wire.params, *at,
+            *was_visible.params, *at, *policy.params, after, through, entity.name,
         ),
     ).fetchone()  # fmt: skip
     return text or b""
@@ -161,7 +163,7 @@ def wire_text_of(connection: RawConnection, entity: Entity, row_id: str) -> str 
 
 def snapshot_page(
     connection: RawConnection, entity: Entity, visible: SqlClause, after: str, limit: int,
-    bytes_max: int,
+    bytes_max: int, wire: SqlClause = WHOLE_WIRE,
 ) -> tuple[bytes, str | None]:  # fmt: skip
     """Return (rows joined by commas, id of the last row or None where done).
 
@@ -169,27 +171,28 @@ def snapshot_page(
     that nobody waits for Python meanwhile.
     """
     text, count, size, last = connection.execute(
-        f"""SELECT CAST(group_concat("_wire", ',') AS BLOB), count(*), max(size), max("id")
-        FROM (SELECT "_wire", "id", size FROM (
-          SELECT "_wire", "id", sum(length(CAST("_wire" AS BLOB))) OVER (ORDER BY "id") AS size,
-            length(CAST("_wire" AS BLOB)) AS own
-          FROM (SELECT t."_wire", t."id" FROM "{entity.name}" AS t
+        f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max("id")
+        FROM (SELECT wire, "id", size FROM (
+          SELECT wire, "id", sum(length(CAST(wire AS BLOB))) OVER (ORDER BY "id") AS size,
+            length(CAST(wire AS BLOB)) AS own
+          FROM (SELECT {wire.text} AS wire, t."id" FROM "{entity.name}" AS t
             WHERE t."id" > ? AND {visible.text} ORDER BY t."id" LIMIT ?))
           WHERE size - own < ? ORDER BY "id")""",
-        (after, *visible.params, limit, bytes_max),
+        (*wire.params, after, *visible.params, limit, bytes_max),
     ).fetchone()  # fmt: skip
     is_done = count < limit and (size or 0) < bytes_max
     return text or b"", None if is_done else last
 
 
 def window_page(
-    connection: RawConnection, entity: Entity, visible: SqlClause, order: str, limit: int
-) -> list[tuple[str, str, int]]:
+    connection: RawConnection, entity: Entity, visible: SqlClause, order: str, limit: int,
+    wire: SqlClause = WHOLE_WIRE,
+) -> list[tuple[str, str, int]]:  # fmt: skip
     """Return (id, wire, seq) of a window's rows; `order` is made of names from the schema."""
     return connection.execute(
-        f'SELECT t."id", t."_wire", t."_seq" FROM "{entity.name}" AS t WHERE {visible.text}'
+        f'SELECT t."id", {wire.text}, t."_seq" FROM "{entity.name}" AS t WHERE {visible.text}'
         f" ORDER BY {order} LIMIT ?",
-        (*visible.params, limit),
+        (*wire.params, *visible.params, limit),
     ).fetchall()
 
 

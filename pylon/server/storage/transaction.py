@@ -285,6 +285,12 @@ class Transaction:
         )  # fmt: skip
 
 
+def unique_conflict(entity: Entity, index: str, fields: list[str]) -> Conflict:
+    """Return the conflict that names a unique index and these of its fields."""
+    message = f"another {entity.name} has the same {', '.join(fields)}"
+    return Conflict(message, index=index, fields=fields)
+
+
 def _conflict(entity: Entity, error: IntegrityError) -> Conflict:
     """Return the conflict of a broken unique index: its name and fields, never a value."""
     message = str(error)
@@ -293,9 +299,5 @@ def _conflict(entity: Entity, error: IntegrityError) -> Conflict:
         return Conflict("this id is taken", index="id", fields=["id"])
     for index in entity.indexes:
         if index.unique and list(index.fields) == columns:
-            return Conflict(
-                f"another {entity.name} has the same {', '.join(index.fields)}",
-                index=index.name,
-                fields=list(index.fields),
-            )
+            return unique_conflict(entity, index.name, list(index.fields))
     return Conflict(f"the write conflicts with another {entity.name}")

@@ -93,12 +93,13 @@ def _one_entity(
     if image is None:
         return _several(connection, [seen], after, through, now)
     policy, matches = seen.clauses(now)
+    wire = seen.wire_clause(now)
     parts: list[bytes] = []
     size, start = 0, after
     while start < through:
         end = min(start + _ROWS_AT_ONCE, through)
         text = sync_select.catch_up_text(
-            connection.raw, seen.entity, start, end, policy, matches, image
+            connection.raw, seen.entity, start, end, policy, matches, image, wire
         )
         if size + len(text) > limits.FRAME_BYTES_MAX:
             # The page ends in this stretch: entry by entry, at the end of a transaction.
@@ -138,7 +139,9 @@ def _entity_changes(
     if image is None:
         return _by_predicate(connection, seen, after, through, now)
     policy, matches = seen.clauses(now)
-    rows = sync_select.catch_up(connection.raw, seen.entity, after, through, policy, matches, image)
+    rows = sync_select.catch_up(
+        connection.raw, seen.entity, after, through, policy, matches, image, seen.wire_clause(now)
+    )
     return _collected(connection, _texts(seen.entity.name.encode(), rows), through, size)
 
 
@@ -205,7 +208,7 @@ def _judged(
     connection: ReadConnection, seen: EntityView, records: list[LogRecord], now: str
 ) -> Iterator[list[Found]]:
     name = seen.entity.name
-    judge = seen.judge(now, connection)
+    judge, wire = seen.judge(now, connection), seen.wire(now, connection.exists)
     newest = newest_seqs(records)
     for record in records:
         current = connection.get(seen.entity, record.row_id)
@@ -216,6 +219,6 @@ def _judged(
         if is_newest and current is not None:
             record.after = current
             record.wire = sync_select.wire_text_of(connection.raw, seen.entity, record.row_id)
-        text = project(record, is_newest=is_newest, judge=judge)
+        text = project(record, is_newest=is_newest, judge=judge, wire=wire)
         if text is not None:
             yield [(record.seq, text.encode())]

@@ -39,7 +39,12 @@ from pylon.server.sync.quota import Quotas
 from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
 from pylon.server.sync.subscriber import Phase
-from pylon.server.sync.subscription import Subscription, make_subscription, still_compiles
+from pylon.server.sync.subscription import (
+    Subscription,
+    make_subscription,
+    recompiled,
+    still_compiles,
+)
 
 _log = logging.getLogger("pylon.sync")
 _TICK_SECONDS = 0.25
@@ -193,7 +198,9 @@ class Hub:
         self, connection: Connection, spec: SubscriptionSpec | Subscribe, *, is_resuming: bool
     ) -> None:
         try:
-            made = make_subscription(spec, self._definitions.current, is_resuming=is_resuming)
+            made = make_subscription(
+                spec, self._definitions.current, connection.identity, is_resuming=is_resuming
+            )
             machine = connection.subscriber
             if made.id not in machine.subscriptions:
                 more = len(machine.subscriptions) + 1 - connection.counted
@@ -243,12 +250,12 @@ class Hub:
         """Return the newest clients that are, or were, connected."""
         return self._known.newest(limit)
 
-    def wants_of(self, known: KnownClient) -> list[Subscription] | None:
+    def wants_of(self, known: KnownClient, caller: Identity) -> list[Subscription] | None:
         """Return what a client that left wanted, as far as it compiles; None if unknown."""
         wanted = self._known.wants(known.client_id, known.principal)
         if wanted is None:
             return None
-        compiled = [still_compiles(one, self._definitions.current) for one in wanted]
+        compiled = [still_compiles(one, self._definitions.current, caller) for one in wanted]
         return [one for one in compiled if one is not None]
 
     def describe(self) -> list[dict[str, Any]]:
@@ -329,9 +336,20 @@ class Hub:
         connection.identity = now
         if connection.subscriber.phase is Phase.GREETING:
             return  # its welcome will say who it is
+        self._drop_what_he_may_not_ask(connection)
         # In this order: nothing is told of who he is now on top of what he held as who he was.
         self.resync(connection, "identity_changed")
         self.subscriptions_changed(connection)
+
+    def _drop_what_he_may_not_ask(self, connection: Connection) -> None:
+        """End the subscriptions that name a field which their caller can't name any more."""
+        machine, definition = connection.subscriber, self._definitions.current
+        for one in list(machine.subscriptions.values()):
+            try:
+                recompiled(one, definition, connection.identity)
+            except PylonError as error:
+                machine.remove(one.id)
+                connection.send(ErrorMessage(error=error.to_wire(), subscription=one.id))
 
     def app_reloaded(self) -> None:
         """Tell everybody of a new manifest; resync those who can't go on from where they are.
@@ -343,7 +361,7 @@ class Hub:
             if connection.subscriber.phase is Phase.GREETING:
                 continue
             machine = connection.subscriber
-            kept = {key: still_compiles(one, definition) for key, one in
+            kept = {key: still_compiles(one, definition, connection.identity) for key, one in
                     machine.subscriptions.items()}  # fmt: skip
             machine.subscriptions = {key: one for key, one in kept.items() if one is not None}
             self.subscriptions_changed(connection)

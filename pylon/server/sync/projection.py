@@ -16,6 +16,8 @@ from pylon.server.storage.change_log import LogRecord
 _moment = lru_cache(maxsize=1024)(iso_ms)  # commits come in batches: few moments, many changes
 #: Answers of a class of callers for one image: may the policy show it, does a subscription match.
 Judge = Callable[[Row], tuple[bool, bool]]
+#: The wire text of a record's row as a class of callers gets it.
+Wire = Callable[[LogRecord], str | None]
 
 
 def change_text(
@@ -30,20 +32,28 @@ def change_text(
     return f'{text},"cause":"{cause}"}}' if cause is not None else f"{text}}}"
 
 
-def project(record: LogRecord, *, is_newest: bool, judge: Judge) -> str | None:
+def whole_wire(record: LogRecord) -> str | None:
+    """Return the wire text for those who get all fields of a row."""
+    return record.wire
+
+
+def project(
+    record: LogRecord, *, is_newest: bool, judge: Judge, wire: Wire = whole_wire
+) -> str | None:
     """Return the change text that a class of callers gets for a record, or None.
 
     Args:
         record: the record with its images.
         is_newest: no later record of the same row exists at the moment of asking.
         judge: what the class may see, asked of the state now.
+        wire: the row's text as the class gets it.
     """
     before = record.before
     was_visible = before is not None and all(judge(before))
     if is_newest and record.after is not None:
         is_allowed, is_matched = judge(record.after)
         if is_allowed and is_matched:
-            return text_of(record, "update" if was_visible else "insert", wire=record.wire)
+            return text_of(record, "update" if was_visible else "insert", wire=wire(record))
         if was_visible:
             return text_of(record, "delete", cause="filtered" if is_allowed else "hidden")
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from pylon import limits
 from pylon.clock import Clock, iso_ms
@@ -119,7 +119,9 @@ class Reading:
         wanted, starts = machine.subscriptions[subscription_id], machine.starts
         identity = connection.identity
         now = iso_ms(self._clock.now_ms())
-        policy, _ = view.entities[wanted.entity.name].clauses(now)
+        seen = view.entities[wanted.entity.name]
+        policy, _ = seen.clauses(now)
+        wire = seen.wire_clause(now)
         clause = both(policy, wanted.filter.clause(identity, alias="t", now=now))
 
         def read(reader: ReadConnection) -> tuple[bytes, str | None, int, int | None]:
@@ -129,7 +131,7 @@ class Reading:
                 total = count_visible(reader.raw, wanted.entity, clause)
             rows, last = snapshot_page(
                 reader.raw, wanted.entity, clause, after, limits.SNAPSHOT_PAGE_ROWS,
-                limits.FRAME_BYTES_MAX,
+                limits.FRAME_BYTES_MAX, wire,
             )  # fmt: skip
             return rows, last, head, total
 
@@ -163,11 +165,14 @@ class Reading:
         if connection.windows.get(subscription_id) is not window:
             machine.mark_window(subscription_id)
             return
-        listed = {row_id: seq for row_id, _, seq in rows}
+        # Where fields have policies of their own, a row may change for a caller at the same seq.
+        listed: dict[str, Hashable] = {
+            row_id: (seq, wire) if window.seen.fields else seq for row_id, wire, seq in rows
+        }
         before = wanted.listed
         if before is not None and list(before.items()) == list(listed.items()):
             return
-        fresh = [wire for row_id, wire, seq in rows if (before or {}).get(row_id) != seq]
+        fresh = [wire for row_id, wire, _ in rows if (before or {}).get(row_id) != listed[row_id]]
         ids = ",".join(f'"{row_id}"' for row_id in listed)
         connection.send_text(
             f'{{"type":"window","subscription":"{subscription_id}","ids":[{ids}],'

@@ -5,16 +5,18 @@ Pure. What does not live here: which rows the policy lets through (`view`).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.errors import InvalidArgument, PylonError
+from pylon.identity import Identity
 from pylon.ids import is_id
 from pylon.policy.compiled import CompiledFilter
 from pylon.protocol.messages import HaveAfter, Subscribe, SubscriptionSpec
 from pylon.schema.model import Entity
-from pylon.server.functions.queries import entity_of, filter_of, order_of
+from pylon.server.functions.queries import entity_of, filter_of, order_of, unusable_fields
 from pylon.server.storage.select import OrderTerm
 
 
@@ -34,8 +36,8 @@ class Subscription:
     after: str | None = ""
     #: Number of rows expected, once counted.
     total: int | None = None
-    #: What a window last listed: id to seq.
-    listed: dict[str, int] | None = None
+    #: What a window last listed: id to what tells that the row was sent as it is.
+    listed: dict[str, Hashable] | None = None
 
     @property
     def is_window(self) -> bool:
@@ -49,13 +51,15 @@ class Subscription:
 
 
 def make_subscription(
-    spec: SubscriptionSpec | Subscribe, definition: AppDefinition, *, is_resuming: bool
-) -> Subscription:
+    spec: SubscriptionSpec | Subscribe, definition: AppDefinition, identity: Identity, *,
+    is_resuming: bool,
+) -> Subscription:  # fmt: skip
     """Return the checked subscription; raises InvalidArgument or NotFound.
 
     Args:
         spec: what the client asks for.
         definition: the app.
+        identity: who asks.
         is_resuming: the connection continues a cursor, so that `have` counts.
     """
     if not is_id(spec.id):
@@ -71,12 +75,13 @@ def make_subscription(
         raise InvalidArgument(f"{entity.name} is kept off the live path", field="entity")
     if spec.limit is not None and not 1 <= spec.limit <= limits.WINDOW_ROWS_MAX:
         raise InvalidArgument(f"limit is 1 to {limits.WINDOW_ROWS_MAX}", field="limit")
+    unusable = unusable_fields(definition, identity, entity)
     made = Subscription(
         id=spec.id,
         entity=entity,
-        filter=filter_of(entity, spec.where),
+        filter=filter_of(entity, spec.where, unusable),
         filter_key=jsonvalue.canonical_json(spec.where or {}).decode(),
-        order=order_of(entity, spec.order),
+        order=order_of(entity, spec.order, unusable),
         limit=spec.limit,
         version=spec.version or 0,
     )
@@ -87,17 +92,27 @@ def make_subscription(
     return made
 
 
-def still_compiles(subscription: Subscription, definition: AppDefinition) -> Subscription | None:
+def still_compiles(
+    subscription: Subscription, definition: AppDefinition, identity: Identity
+) -> Subscription | None:
     """Return the subscription over a new definition, or None where it no longer compiles."""
     try:
-        entity = entity_of(definition, subscription.entity.name)
-        where = jsonvalue.decode_trusted(subscription.filter_key)
-        names = [f"{'-' if one.descending else ''}{one.field}" for one in subscription.order]
-        return Subscription(
-            id=subscription.id, entity=entity, filter=filter_of(entity, where or None),
-            filter_key=subscription.filter_key, order=order_of(entity, names),
-            limit=subscription.limit, version=subscription.version, after=subscription.after,
-            total=subscription.total, listed=subscription.listed,
-        )  # fmt: skip
+        return recompiled(subscription, definition, identity)
     except PylonError:
         return None
+
+
+def recompiled(
+    subscription: Subscription, definition: AppDefinition, identity: Identity
+) -> Subscription:
+    """Return the subscription over another definition or caller; raises as `make_subscription`."""
+    entity = entity_of(definition, subscription.entity.name)
+    where = jsonvalue.decode_trusted(subscription.filter_key)
+    unusable = unusable_fields(definition, identity, entity)
+    names = [f"{'-' if one.descending else ''}{one.field}" for one in subscription.order]
+    return Subscription(
+        id=subscription.id, entity=entity, filter=filter_of(entity, where or None, unusable),
+        filter_key=subscription.filter_key, order=order_of(entity, names, unusable),
+        limit=subscription.limit, version=subscription.version, after=subscription.after,
+        total=subscription.total, listed=subscription.listed,
+    )  # fmt: skip

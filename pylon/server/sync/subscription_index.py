@@ -15,7 +15,9 @@ from typing import Any
 from pylon.policy import ir
 from pylon.policy.audience import ALL, NONE, Classes, Facts, Moment, Some
 from pylon.policy.compiled import CompiledFilter, CompiledPolicy
+from pylon.policy.fields import NOTHING, FieldFacts, FieldPolicies
 from pylon.schema.model import Row
+from pylon.schema.wire import masked_text
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.sync.frames import Told
 from pylon.server.sync.projection import text_of
@@ -206,18 +208,22 @@ class EntityIndex:
         is_in = after.views() if after is not None and is_newest else {}
         if not was_in and not is_in:
             return
-        texts: dict[tuple[str, str | None], Told] = {}
+        texts: dict[tuple[str, str | None, frozenset[str]], Told] = {}
 
-        def note(view: View, kind: str, cause: str | None = None) -> None:
-            one = texts.get((kind, cause))
+        def note(
+            view: View, kind: str, cause: str | None = None, hidden: frozenset[str] = NOTHING
+        ) -> None:
+            one = texts.get((kind, cause, hidden))
             if one is None:
-                wire = None if kind == "delete" else record.wire
+                wire = None if kind == "delete" else _wire_without(record, hidden, view)
                 text = text_of(record, kind, wire=wire, cause=cause).encode()
-                one = texts[kind, cause] = (record.seq, record.tx, text)
+                one = texts[kind, cause, hidden] = (record.seq, record.tx, text)
             told.setdefault(view, []).append(one)
 
+        hidden_from = _Hidden(record, moment)
         for view in is_in:
-            note(view, "update" if view in was_in else "insert")
+            hidden = hidden_from.view(view.entities[record.entity])
+            note(view, "update" if view in was_in else "insert", hidden=hidden)
         allowed = NONE
         if record.after is not None and is_newest and len(was_in) > len(is_in.keys() & was_in):
             allowed = after.audience if after is not None else self._audience(record.after, moment)
@@ -230,6 +236,34 @@ class EntityIndex:
                 facts = _class_of(view.entities[record.entity])
                 is_allowed = facts is None or facts in allowed
                 note(view, "delete", "filtered" if is_allowed else "hidden")
+
+
+class _Hidden:
+    """Which fields of a record's row callers do not get: asked once for each class of them."""
+
+    def __init__(self, record: LogRecord, moment: Moment) -> None:
+        self._record = record
+        self._moment = moment
+        self._known: dict[tuple[FieldPolicies, FieldFacts], frozenset[str]] = {}
+
+    def view(self, seen: EntityView) -> frozenset[str]:
+        """Return the fields that a view does not get."""
+        if not seen.fields or seen.identity.is_system or self._record.after is None:
+            return NOTHING
+        key = (seen.fields, seen.field_facts)
+        hidden = self._known.get(key)
+        if hidden is None:
+            moment = self._moment
+            hidden = self._known[key] = seen.fields.hidden(
+                seen.field_facts, self._record.after, moment.now, moment.exists
+            )
+        return hidden
+
+
+def _wire_without(record: LogRecord, hidden: frozenset[str], view: View) -> str | None:
+    if not hidden or record.after is None:
+        return record.wire
+    return masked_text(view.entities[record.entity].entity, record.after, hidden)
 
 
 def _class_of(seen: EntityView) -> Facts | None:

@@ -11,29 +11,36 @@ from typing import Any
 
 from pylon.app.definition import AppDefinition
 from pylon.identity import Identity
-from pylon.policy.compiled import CompiledFilter, CompiledPolicy
+from pylon.policy.compiled import CompiledFilter, ExistsLookup, PolicySet
 from pylon.policy.sqlclause import SqlClause, both
 from pylon.schema.model import Access, Entity, Row
+from pylon.schema.wire import masked_text
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.readers import ReadConnection
-from pylon.server.storage.select import NO_CLAUSE
-from pylon.server.sync.projection import Judge, project
+from pylon.server.storage.select import NO_CLAUSE, WHOLE_WIRE
+from pylon.server.sync.projection import Judge, Wire, project, whole_wire
 from pylon.server.sync.subscription import Subscription
 
 
 class EntityView:
-    """How one view sees one entity: the policy's facts and the filters."""
+    """How one view sees one entity: the policies' facts and the filters."""
 
-    __slots__ = ("entity", "facts", "filters", "identity", "policy")
+    __slots__ = (
+        "entity", "facts", "field_facts", "fields", "filters", "identity", "policy"
+    )  # fmt: skip
 
     def __init__(
-        self, entity: Entity, policy: CompiledPolicy, identity: Identity,
+        self, entity: Entity, policies: PolicySet, identity: Identity,
         filters: Mapping[str, CompiledFilter],
     ) -> None:  # fmt: skip
+        policy = policies.get(entity.name, Access.READ)
         self.entity = entity
         self.policy = policy
         self.identity = identity
         self.facts = policy.facts(identity)
+        #: What some of the fields ask beside it.
+        self.fields = policies.fields_of(entity.name)
+        self.field_facts = self.fields.facts(identity)
         #: By canonical text; none where only windows look at the entity.
         self.filters = filters
 
@@ -49,6 +56,35 @@ class EntityView:
             return is_allowed, any(one.matches(row, now) for one in filters)
 
         return ask
+
+    def wire(self, now: str, lookup: ExistsLookup) -> Wire:
+        """Return what gives the text of a record's row, without the fields that are not shown."""
+        fields = self.fields
+        if self.identity.is_system or not fields:
+            return whole_wire
+
+        def wire(record: LogRecord) -> str | None:
+            if record.after is None:
+                return record.wire
+            hidden = fields.hidden(self.field_facts, record.after, now, lookup)
+            return masked_text(self.entity, record.after, hidden) if hidden else record.wire
+
+        return wire
+
+    def wire_clause(self, now: str) -> SqlClause:
+        """Return the same as SQL over the columns of `t`."""
+        return self.fields.wire(self.identity, alias="t", now=now) if self.fields else WHOLE_WIRE
+
+    @property
+    def class_key(self) -> Hashable:
+        """Return a key that is equal for callers who see the same of the entity."""
+        return (self.facts, self.field_facts)
+
+    @property
+    def is_steady(self) -> bool:
+        """Tell whether what it shows of a row depends on that row alone."""
+        asked = (self.policy, self.fields)
+        return not any(one.exists or one.uses_now for one in asked)
 
     def clauses(self, now: str) -> tuple[SqlClause, SqlClause]:
         """Return (policy, any filter) as SQL over the columns of `t`."""
@@ -92,7 +128,9 @@ class View:
         self.entities = entities
         #: What it shows does not change as time passes.
         self.is_timeless = not any(
-            one.policy.uses_now or any(each.uses_now for each in one.filters.values())
+            one.policy.uses_now
+            or one.fields.uses_now
+            or any(each.uses_now for each in one.filters.values())
             for one in entities.values()
         )
 
@@ -101,17 +139,19 @@ class View:
         reader: ReadConnection,
     ) -> list[tuple[int, int, bytes]]:  # fmt: skip
         """Return (seq, transaction, change text) of every record that this view sees."""
-        judges: dict[str, Judge] = {}
+        judges: dict[str, tuple[Judge, Wire]] = {}
         changes: list[tuple[int, int, bytes]] = []
         for record in records:
             seen = self.entities.get(record.entity)
             if seen is None or not seen.filters:
                 continue
-            judge = judges.get(record.entity)
-            if judge is None:
-                judge = judges[record.entity] = seen.judge(now, reader)
+            asked = judges.get(record.entity)
+            if asked is None:
+                asked = seen.judge(now, reader), seen.wire(now, reader.exists)
+                judges[record.entity] = asked
+            judge, wire = asked
             is_newest = newest[record.entity, record.row_id] == record.seq
-            text = project(record, is_newest=is_newest, judge=judge)
+            text = project(record, is_newest=is_newest, judge=judge, wire=wire)
             if text is not None:
                 changes.append((record.seq, record.tx, text.encode()))
         return changes
@@ -128,10 +168,10 @@ def make_view(
     key: list[Any] = [definition.generation, identity.is_system]
     for name in sorted(by_entity):
         wanted = by_entity[name]
-        policy = definition.policies.get(name, Access.READ)
         filters = {one.filter_key: one.filter for one in wanted if not one.is_window}
-        entities[name] = EntityView(wanted[0].entity, policy, identity, filters)
-        key.append((name, policy.class_key(identity), tuple(sorted(filters))))
+        seen = EntityView(wanted[0].entity, definition.policies, identity, filters)
+        entities[name] = seen
+        key.append((name, seen.class_key, tuple(sorted(filters))))
     return View(tuple(key), entities)
 
 
@@ -140,8 +180,9 @@ def whole_view(definition: AppDefinition, identity: Identity) -> View:
     entities = {}
     for entity in definition.schema.entities.values():
         if entity.sync:
-            policy = definition.policies.get(entity.name, Access.READ)
-            entities[entity.name] = EntityView(entity, policy, identity, {"": _EVERYTHING})
+            everything = {"": _EVERYTHING}
+            seen = EntityView(entity, definition.policies, identity, everything)
+            entities[entity.name] = seen
     return View("whole", entities)
 
 

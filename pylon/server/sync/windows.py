@@ -103,12 +103,12 @@ class Windows:
                 continue
             seen = view.entities[one.entity.name]
             key = (
-                seen.policy, None if seen.identity.is_system else seen.facts, one.entity.name,
+                seen.policy, None if seen.identity.is_system else seen.class_key, one.entity.name,
                 one.filter_key, one.order, one.limit,
             )  # fmt: skip
             window = self._by_key.get(key)
             if window is None:
-                is_steady = not (seen.policy.exists or seen.policy.uses_now or one.filter.uses_now)
+                is_steady = seen.is_steady and not one.filter.uses_now
                 window = self._by_key[key] = SharedWindow(
                     key, seen, one.filter, one.filter_key, one.order, one.limit, is_steady
                 )
@@ -154,6 +154,8 @@ class Windows:
             f't."{term.field}"{" DESC" if term.descending else ""}' for term in window.order
         )
         head, _ = read_head(reader.raw)
-        rows = window_page(reader.raw, seen.entity, clause, order, window.limit)
+        rows = window_page(
+            reader.raw, seen.entity, clause, order, window.limit, seen.wire_clause(now)
+        )
         last = reader.get(seen.entity, rows[-1][0]) if len(rows) == window.limit else None
         return rows, last, head

@@ -286,6 +286,7 @@ export interface FieldManifest {
   readonly nullable?: boolean;
   readonly required?: boolean;
   readonly immutable?: boolean;
+  readonly guarded?: boolean;
   readonly ref?: string;
   readonly choices?: readonly string[];
   readonly scale?: number;

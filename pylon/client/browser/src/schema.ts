@@ -38,7 +38,8 @@ export class Schema {
     if (fields === undefined) return row;
     let missing: [string, Json][] | undefined;
     for (const field of fields.values()) {
-      if (Object.hasOwn(row, field.name)) continue;
+      // A guarded field that is absent is not for this caller; its default would be a wrong answer.
+      if (Object.hasOwn(row, field.name) || field.guarded === true) continue;
       (missing ??= []).push([field.name, literalDefault(field)]);
     }
     return missing === undefined ? row : { ...row, ...Object.fromEntries(missing) };

@@ -66,3 +66,15 @@ test("inherited names are absent fields", () => {
     expect(schema.complete(name, row)).toBe(row);
   }
 });
+
+test("a guarded field that did not come is absent, and not its default", () => {
+  const field = { kind: "int", type: "number" };
+  const known = new Schema({
+    app: "a", version: "1", hash: "h", functions: [],
+    entities: [{ name: "Person", fields: [
+      { ...field, name: "rank", default: { value: 3 } },
+      { ...field, name: "pay", default: { value: 0 }, guarded: true },
+    ] }],
+  });
+  expect(known.complete("Person", { id: "a", _seq: 1 })).toEqual({ id: "a", _seq: 1, rank: 3 });
+});

@@ -107,7 +107,8 @@ async def world(tmp_path: Path) -> AsyncIterator[tuple[Database, View, View]]:
         make_view(
             definition, ANN,
             [make_subscription(
-                SubscriptionSpec(id="s", entity="Note", where=where), definition, is_resuming=False
+                SubscriptionSpec(id="s", entity="Note", where=where), definition, ANN,
+                is_resuming=False,
             )],
         )
         for where in ({}, {"rank": {">": 0}})
