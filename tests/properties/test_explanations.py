@@ -20,7 +20,7 @@ from pylon.server.storage.looked_at import LookedAtRows
 from pylon.server.storage.tables import tables_of
 from tests.properties import policies
 from tests.properties.policies import IDENTITIES, NOTE, NOW, SCHEMA
-from tests.properties.test_policy_agreement import Store, _sized, _stored, store
+from tests.properties.test_policy_agreement import Store, _stored, sized, store
 
 __all__ = ["store"]
 _NOTES = 3
@@ -51,7 +51,7 @@ def test_an_explanation_says_what_is_decided(store: Store) -> None:
     asked = flipped = 0
     tables = tables_of(SCHEMA)
 
-    @_sized(80)
+    @sized(80)
     @given(said=policies.expressions(), seed=st.integers(0, 2**32))
     def agree(said: policies.Said, seed: int) -> None:
         nonlocal asked, flipped
@@ -88,7 +88,7 @@ def test_an_explanation_says_what_is_decided(store: Store) -> None:
 def test_a_policy_spelled_and_read_again_means_the_same(store: Store) -> None:
     """What an explanation prints of a policy is the policy."""
 
-    @_sized(100)
+    @sized(100)
     @given(said=policies.expressions(), seed=st.integers(0, 2**32))
     def agree(said: policies.Said, seed: int) -> None:
         policy = compile_policy(said.text, entity=NOTE, access=Access.READ, schema=SCHEMA)
@@ -114,7 +114,7 @@ def test_filters_match_a_row_as_sqlite_matches_it(store: Store) -> None:
     """Which looked-at rows satisfy an exists is the same in memory and in SQL."""
     asked = 0
 
-    @_sized(80)
+    @sized(80)
     @given(said=policies.exists(policies.Budget()), seed=st.integers(0, 2**32))
     def agree(said: policies.Said, seed: int) -> None:
         nonlocal asked
