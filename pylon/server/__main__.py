@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     parser.add_argument("--migrate", action="store_true")
+    parser.add_argument("--accept-policy-change", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--listen-fd", type=int)
     return parser
@@ -128,6 +129,7 @@ class RuntimeProcess:
         try:
             port = await runtime.start(
                 may_migrate=self._given.mode == "dev" or self._given.migrate,
+                accepts_policies=self._given.accept_policy_change,
                 listen_fd=self._given.listen_fd,
             )
         except LoadFailed as failure:

@@ -43,6 +43,7 @@ from pylon.server.storage.database import Database
 from pylon.server.storage.folder import demand_free
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
+from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.storage.trimming import Trimmer
 from pylon.server.sync.hub import Hub
 from pylon.server.sync.quota import Quota, Quotas
@@ -79,7 +80,9 @@ class Runtime:
         self._stop_asked = asyncio.Event()
         self._servers: list[tuple[asyncio.Server, PatientServer]] = []
 
-    async def start(self, *, may_migrate: bool, listen_fd: int | None = None) -> int:
+    async def start(
+        self, *, may_migrate: bool, accepts_policies: bool = False, listen_fd: int | None = None
+    ) -> int:
         """Start everything and listen; returns the port.
 
         Raises LoadFailed, MigrationRefused, FolderInUse and ConfigError, all before listening.
@@ -97,13 +100,19 @@ class Runtime:
         backup.sweep(database.folder / "backups", self.clock)
         try:
             is_first = database.head == 0
+            policies = None
+            if not config.is_dev:
+                policies = ServedPolicies(database, accepts=accepts_policies)
+                await policies.demand(definition)
             await self._migrate(database, definition.schema, may_migrate=may_migrate)
-            self._build(database, DefinitionHolder(definition))
+            self._build(database, DefinitionHolder(definition), policies)
             if is_first:
                 await self.services.accounts.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start, self.services.executor)
             port = await self._listen(listen_fd)
+            if policies is not None:
+                await policies.remember(definition)
         except BaseException:
             await self._stopper.stop(limits.DRAIN_SECONDS)
             raise
@@ -134,7 +143,9 @@ class Runtime:
             )
         await migrate(database, schema)
 
-    def _build(self, database: Database, definitions: DefinitionHolder) -> None:
+    def _build(
+        self, database: Database, definitions: DefinitionHolder, policies: ServedPolicies | None
+    ) -> None:
         config = self.config
         accounts = AccountService(
             database, lambda: definitions.current.schema.entities.get("User"), self.ids
@@ -179,7 +190,9 @@ class Runtime:
             ),
             data_rates=RateLimiter(self.clock, per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
-            reload=Reloader(database, definitions, hub, executor, self.clock).reload,
+            reload=Reloader(
+                database, definitions, hub, executor, self.clock, policies
+            ).reload,
             stop=lambda reason: self.ask_to_stop(reason),
             started_ms=self.clock.now_ms(),
             switchboard=Switchboard(self.clock, self._chance) if config.is_dev else None,

@@ -17,6 +17,7 @@ from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import MigrationRefused, migrate
+from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.sync.hub import Hub
 
 _log = logging.getLogger("pylon.reload")
@@ -28,13 +29,15 @@ class Reloader:
 
     def __init__(
         self, database: Database, definitions: DefinitionHolder, hub: Hub, executor: Executor,
-        clock: Clock,
+        clock: Clock, policies: ServedPolicies | None = None,
     ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions
         self._hub = hub
         self._executor = executor
         self._clock = clock
+        #: In production: what was served before, and may not be widened unsaid.
+        self._policies = policies
         #: Two at once would take each other's generation for the one before theirs.
         self._is_reloading = asyncio.Lock()
 
@@ -51,6 +54,8 @@ class Reloader:
         old = self._definitions.current
         try:
             new = load_app(old.root, generation=old.generation + 1)
+            if self._policies is not None:
+                await self._policies.demand(new)
             plan = await migrate(self._database, new.schema, consent=consent)
         except LoadFailed as failure:
             return self._failed(old, [one.render() for one in failure.mistakes], started)
@@ -60,6 +65,8 @@ class Reloader:
         except PylonError as error:
             return self._failed(old, [error.message], started)
         self._definitions.current = new
+        if self._policies is not None:
+            await self._policies.remember(new)
         self._hub.app_reloaded()
         await run_hooks(old, old.on_stop, self._executor)
         await run_hooks(new, new.on_start, self._executor)

@@ -33,6 +33,8 @@ _PORTS_TRIED = 20
 _START_SECONDS = 30.0
 #: How a runtime begins the line that says why it can't start.
 _COMPLAINT = "pylon: "
+#: What a person said for one start: a runtime that comes up again later is not told it anew.
+_ONCE = ("--accept-policy-change",)
 _BACKLOG = 1024
 
 
@@ -226,6 +228,8 @@ class Supervisor:
         self.lines.append(text)
         if text.startswith(_COMPLAINT):
             self._said = text.removeprefix(_COMPLAINT)
+        elif text.startswith("listening on "):
+            self._extra = tuple(one for one in self._extra if one not in _ONCE)
         self._tell("line", text)
 
     def _exited(self, code: int) -> None:

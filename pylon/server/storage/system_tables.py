@@ -13,9 +13,10 @@ from typing import Final
 FORMAT: Final = 2
 
 STATEMENTS: Final = (
-    # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor, rewritten, for
-    # each entity whose table was dropped the head of then (dropped:ENTITY), and for each user whose
-    # roles changed the number that this took (identity USER).
+    # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor, rewritten, the
+    # policies served last, for each entity whose table was dropped the head of then
+    # (dropped:ENTITY), and for each user whose roles changed the number that this took
+    # (identity USER).
     "CREATE TABLE IF NOT EXISTS _pylon_meta (key TEXT PRIMARY KEY NOT NULL, value) WITHOUT ROWID",
     # seq: position; tx: equal for the changes of one transaction; at: Unix ms, informative;
     # before, after: images (JSON with private fields), null where there was or is no row;
