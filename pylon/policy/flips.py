@@ -22,7 +22,7 @@ from pylon.policy.rowflips import row_proposals
 from pylon.policy.scene import Part, Question, Scene, with_row
 from pylon.policy.slots import walk
 from pylon.policy.spelled import literal, spelled_value
-from pylon.policy.sqlclause import flat_values, moved
+from pylon.policy.sqlclause import AFTER_ALL, BEFORE_ALL, flat_values, moved
 from pylon.schema.model import Access
 
 _DAY_MS = 86_400_000
@@ -204,7 +204,9 @@ class _Proposer:
         if self._names_hidden(other):
             return
         found = value_of(other, self._world)
-        if found is None:
+        if found is None or (
+            found in (BEFORE_ALL, AFTER_ALL) and other.type.kind is TypeKind.DATETIME
+        ):
             return
         if isinstance(_base(value), ir.Now):
             yield from self._times(value, found)
@@ -214,12 +216,12 @@ class _Proposer:
 
     def _times(self, value: ir.Value, bound: str) -> Iterator[Proposal]:
         ms = value.ms if isinstance(value, ir.Now) else 0
-        after, before = moved(bound, 1 - ms), moved(bound, -1 - ms)
         shown = moved(bound, -ms)
-        for word, near, far in (
-            ("after", after, moved(after, _DAY_MS)), ("before", before, moved(before, -_DAY_MS))
-        ):  # fmt: skip
-            if len(near) == len(far) == len(bound):
+        if shown in (BEFORE_ALL, AFTER_ALL):
+            return
+        for word, step in (("after", 1), ("before", -1)):
+            near, far = moved(shown, step), moved(shown, step + step * _DAY_MS)
+            if not {near, far} & {BEFORE_ALL, AFTER_ALL}:
                 yield Proposal(
                     Rank.TIME, f"now were {word} {shown}", replace(self._scene, now=near),
                     replace(self._scene, now=far), f"now were {near}",
@@ -232,7 +234,7 @@ class _Proposer:
                 yield from self._columns(value, wanted, literal(wanted, value.type))
             case ir.Moved(inner, ms) if isinstance(wanted, str):
                 there = moved(wanted, -ms)
-                if len(there) == len(wanted):
+                if there not in (BEFORE_ALL, AFTER_ALL):
                     yield from self._set(inner, there)
             case ir.Lower(inner):
                 yield from self._set(inner, wanted)

@@ -14,7 +14,7 @@ from typing import Any
 from pylon.policy import ir
 from pylon.policy.ir import TypeKind
 from pylon.policy.scene import Scene
-from pylon.policy.sqlclause import moved
+from pylon.policy.sqlclause import AFTER_ALL, BEFORE_ALL, moved
 from pylon.schema.model import FieldKind
 
 #: A user or a row that is nobody's in particular.
@@ -128,9 +128,9 @@ def _moved(value: Any, kind: FieldKind, step: int) -> Iterator[Any]:
             there = value + step
             if there != value and abs(there) < 2**63:
                 yield there
-        case FieldKind.DATETIME:
+        case FieldKind.DATETIME if value not in (BEFORE_ALL, AFTER_ALL):
             moment = moved(value, step)
-            if len(moment) == len(value):
+            if moment not in (BEFORE_ALL, AFTER_ALL):
                 yield moment
         case FieldKind.DATE if value != (_LAST_DAY if step > 0 else _FIRST_DAY):
             yield (dt.date.fromisoformat(value) + dt.timedelta(days=step)).isoformat()

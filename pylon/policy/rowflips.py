@@ -13,8 +13,9 @@ from pylon.policy.proposals import SOMEBODY, Proposal, Rank, above, below, besid
 from pylon.policy.scene import Altered, Question, Scene
 from pylon.policy.slots import walk
 from pylon.policy.spelled import literal
+from pylon.policy.sqlclause import AFTER_ALL, BEFORE_ALL
 from pylon.policy.types import type_of_field
-from pylon.schema.model import Entity, Row
+from pylon.schema.model import Entity, FieldKind, Row
 
 
 def row_proposals(
@@ -121,6 +122,8 @@ def _is_storable(entity: Entity, name: str, value: Any) -> bool:
         return name == "id"
     if value is None:
         return field.nullable
+    if field.kind is FieldKind.DATETIME and value in (BEFORE_ALL, AFTER_ALL):
+        return False
     return not field.choices or value in field.choices
 
 

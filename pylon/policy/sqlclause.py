@@ -90,15 +90,15 @@ def shifted_now(now: str, ms: int) -> str:
 _FIRST_MS = datetime_ms("0001-01-01T00:00:00.000Z")
 _LAST_MS = datetime_ms("9999-12-31T23:59:59.999Z")
 #: Texts that stand before and after every time.
-_BEFORE_ALL, _AFTER_ALL = "", "~"
+BEFORE_ALL, AFTER_ALL = "", "~"
 
 
 def moved(moment: str, ms: int) -> str:
     """Return the canonical text of a time plus `ms`, or what stands beyond the calendar's end."""
     there = datetime_ms(moment) + ms
     if there < _FIRST_MS:
-        return _BEFORE_ALL
-    return iso_ms(there) if there <= _LAST_MS else _AFTER_ALL
+        return BEFORE_ALL
+    return iso_ms(there) if there <= _LAST_MS else AFTER_ALL
 
 
 class SqlWriter:
@@ -241,9 +241,9 @@ class SqlWriter:
         """
         seconds, rest = divmod(ms, 1000)
         if ms < 0:
-            end, sign, beyond = iso_ms(_FIRST_MS - ms), "<", _BEFORE_ALL
+            end, sign, beyond = iso_ms(_FIRST_MS - ms), "<", BEFORE_ALL
         else:
-            end, sign, beyond = iso_ms(_LAST_MS - ms), ">", _AFTER_ALL
+            end, sign, beyond = iso_ms(_LAST_MS - ms), ">", AFTER_ALL
         past = f"{self._value(value)} {sign} '{end}' THEN '{beyond}'"
         whole = f"substr({self._value(value)}, 1, 19)"
 

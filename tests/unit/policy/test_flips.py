@@ -126,6 +126,23 @@ def test_gates_count_too() -> None:
     assert flip("true", U1, MESSAGE, is_disabled=True) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("!(now != data.sentAt)", "0001-01-01T00:00:00.000Z"),
+        ("now < data.sentAt - days(1)", "0001-01-01T00:00:00.000Z"),
+        ("data.sentAt + days(1) < data.sentAt - days(9)", "9999-12-31T23:59:59.999Z"),
+        ("exists Membership(channelId == data.channelId, until > data.sentAt + days(1))",
+         "9999-12-31T23:59:59.999Z"),
+    ],
+)  # fmt: skip
+def test_the_calendar_has_two_ends(text: str, at: str) -> None:
+    """No change leads past the first or the last day."""
+    found = why(text, U1, row(channelId="c1", sentAt=at))
+    assert not found.is_allowed
+    assert not any("~" in one.text or "''" in one.text for one in found.flips)
+
+
 def test_hidden_values_are_not_named() -> None:
     """A flip names no value of a field that may not be shown, and does not change one."""
     sight = Sight(hidden=frozenset({"secret"}))
