@@ -172,10 +172,16 @@ ORPHAN_SECONDS: Final = 3.0
 #: A magic code lives so long, dies after so many wrong tries.
 CODE_SECONDS: Final = 600.0
 CODE_TRIES_MAX: Final = 5
-#: Codes sent per account and per address. Above: 429.
+#: Codes sent to one e-mail address: in all, and for one network that asks. Above: the same answer
+#: and no mail.
 CODES_PER_ACCOUNT_HOUR: Final = 10
-CODES_PER_ACCOUNT_DAY: Final = 30
+CODES_PER_ACCOUNT_NETWORK_HOUR: Final = 5
+CODES_PER_ACCOUNT_NETWORK_DAY: Final = 20
+#: Codes asked for by one network. Above: 429.
 CODES_PER_ADDRESS_HOUR: Final = 60
+#: Slow hashes of codes and passwords at once, and waiting. Above: 503 UNAVAILABLE, reason `busy`.
+HASHES_AT_ONCE: Final = 2
+HASHES_WAITING_MAX: Final = 100
 #: Requests to sign in, and to any other auth route, per address: on average and at once. The
 #: development login has none. Above: 429.
 SIGN_INS_PER_SECOND: Final = 0.5

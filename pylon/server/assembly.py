@@ -21,6 +21,7 @@ from pylon.errors import AddressInUse, PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.accounts import AccountService
 from pylon.server.auth.codes import CodeService
+from pylon.server.auth.hashing import Hasher
 from pylon.server.auth.outbox import Outbox
 from pylon.server.auth.people import People
 from pylon.server.auth.rates import RateLimiter
@@ -32,6 +33,7 @@ from pylon.server.functions.executor import Executor
 from pylon.server.functions.reads import Reads
 from pylon.server.http.connections import PatientServer
 from pylon.server.http.gate import Gate, known_names
+from pylon.server.http.peers import networks_of
 from pylon.server.http.services import Services
 from pylon.server.http.static import wake_pages
 from pylon.server.http.table import make_router
@@ -151,7 +153,9 @@ class Runtime:
             database, lambda: definitions.current.schema.entities.get("User"), self.ids
         )
         sessions = SessionService(database, self.clock, self.ids, config["auth.session_days"])
-        codes = CodeService(database, sessions, self.ids)
+        hasher = Hasher()
+        self._stopper.add("hasher", hasher.close)
+        codes = CodeService(database, sessions, self.ids, hasher)
         hub = Hub(
             database, definitions, sessions, self.clock,
             queue_bytes_max=config["limits.send_queue_bytes"],
@@ -194,6 +198,7 @@ class Runtime:
                 database, definitions, hub, executor, self.clock, policies
             ).reload,
             stop=lambda reason: self.ask_to_stop(reason),
+            proxies=networks_of(config["server.trusted_proxies"]),
             started_ms=self.clock.now_ms(),
             switchboard=Switchboard(self.clock, self._chance) if config.is_dev else None,
         )  # fmt: skip

@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "server.host": Setting(str, "127.0.0.1", "Address to listen on."),
     "server.port": Setting(int, 4321, "Port to listen on."),
     "server.origins": Setting(list, [], "Origins of your own pages, such as https://chat.example."),
+    "server.trusted_proxies": Setting(
+        list, [], "Proxies of yours whose X-Forwarded-For counts: addresses or networks."
+    ),
     "server.durability": Setting(str, "full", "full: survives power loss. normal: faster."),
     "log.retain_changes": Setting(int, limits.RETAIN_CHANGES, "Changes the log keeps at least."),
     "log.retain_days": Setting(int, limits.RETAIN_DAYS, "Days the log keeps at least."),
@@ -76,6 +80,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     ),
     "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of sign-in mails."),
 }
+#: How people can sign in: what `auth.methods` may name.
+AUTH_METHODS: Final = ("magic", "link", "password", "oauth", "guest")
 _KINDS: Final[Mapping[type, str]] = {
     str: "a text", int: "an integer", float: "a number", list: "a list of texts"
 }  # fmt: skip
@@ -98,6 +104,15 @@ class ServerConfig:
     def __getitem__(self, key: str) -> Any:
         """Return a setting by `section.key`."""
         return self.values[key]
+
+    def cookie(self, name: str) -> str:
+        """Return a cookie's name; under https one that no other origin can set (I75)."""
+        return f"__Host-{name}" if self.is_https else name
+
+    @property
+    def session_cookie(self) -> str:
+        """Return the name of the cookie that carries a session's token."""
+        return self.cookie("pylon_session")
 
     @property
     def is_https(self) -> bool:
@@ -131,6 +146,17 @@ def load_config(
             raise ConfigError(f"{key} is at least {setting.least:g}, not {values[key]}")
     if values["server.port"] > _PORT_MAX:
         raise ConfigError(f"server.port is 0 to {_PORT_MAX}")
+    for proxy in values["server.trusted_proxies"]:
+        if not _is_network(proxy):
+            raise ConfigError(
+                f"server.trusted_proxies: {proxy!r} is no address or network",
+                hint="such as 127.0.0.1 or 10.0.0.0/8",
+            )
+    for method in values["auth.methods"]:
+        if method not in AUTH_METHODS:
+            raise ConfigError(
+                f"auth.methods: there is no {method!r}", hint=f"there is {', '.join(AUTH_METHODS)}"
+            )
     for origin in values["server.origins"]:
         if not _ORIGIN.fullmatch(origin):
             raise ConfigError(
@@ -138,6 +164,14 @@ def load_config(
                 hint="scheme and name, and the port where it is unusual: https://chat.example",
             )
     return ServerConfig(project, is_dev, values)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_toml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:

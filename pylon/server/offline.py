@@ -20,6 +20,7 @@ from pylon.schema.diff import diff
 from pylon.schema.model import Schema
 from pylon.server.auth.accounts import AccountService
 from pylon.server.auth.codes import CodeService
+from pylon.server.auth.hashing import Hasher
 from pylon.server.auth.people import People
 from pylon.server.auth.sessions import SessionService
 from pylon.server.config import load_config
@@ -69,7 +70,7 @@ async def open_people(project: Path) -> AsyncIterator[People]:
             database, lambda: database.schema.entities.get("User"), database.ids
         )
         sessions = SessionService(database, database.clock, database.ids)
-        yield People(accounts, sessions, CodeService(database, sessions, database.ids))
+        yield People(accounts, sessions, CodeService(database, sessions, database.ids, Hasher()))
 
 
 async def pending_migration(

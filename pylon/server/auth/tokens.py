@@ -34,10 +34,9 @@ def new_code(random_bytes: Callable[[int], bytes]) -> str:
     return code
 
 
-def code_hash(email: str, code: str) -> bytes:
-    """Return what is stored of a code; codes are compared without case and spaces."""
-    plain = "".join(code.split()).upper().replace("-", "")
-    return hashlib.sha256(f"{email}\0{plain}".encode("utf-8", "replace")).digest()
+def plain_code(code: str) -> str:
+    """Return a code as it is compared: without case, spaces and dashes."""
+    return "".join(code.split()).upper().replace("-", "")
 
 
 def is_equal(left: bytes, right: bytes) -> bool:

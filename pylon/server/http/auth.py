@@ -7,12 +7,16 @@ from typing import Any
 
 from aiohttp import web
 
+from pylon import limits
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound, Unauthenticated
 from pylon.identity import IdentityKind
 from pylon.server.auth.addresses import normalise_email
+from pylon.server.auth.codes import SentCode
+from pylon.server.auth.people import link_url
 from pylon.server.auth.sessions import Issued
 from pylon.server.auth.sign_in import Proof, Prover, Visitor
+from pylon.server.config import origin_of
 from pylon.server.http.exchange import Exchange, json_value, no_content
 from pylon.server.http.routes import Handler
 from pylon.server.storage.accounts import Account
@@ -21,6 +25,9 @@ from pylon.server.storage.transaction import Transaction
 
 _log = logging.getLogger("pylon.auth")
 _DEVICE_CHARACTERS = 200
+#: The cookie that binds a code to the browser that asked for it, and how long its value is.
+_BROWSER_COOKIE = "pylon_signin"
+_SECRET_CHARACTERS = 43
 
 
 def _limit(exchange: Exchange) -> None:
@@ -57,22 +64,56 @@ async def magic_send(exchange: Exchange) -> web.StreamResponse:
     services = exchange.services
     email = normalise_email(body.get("email"))
     services.code_rates.demand(exchange.address)
-    code = await services.codes.send(email)
-    services.outbox.send(
-        email,
-        f"Your code: {code}",
-        f"Your sign-in code for {services.definitions.current.name} is\n\n    {code}\n\n"
-        "It works once, for ten minutes. If you did not ask for it, ignore this mail.\n",
-        code=code if services.config.is_dev else None,
+    browser = None
+    if exchange.is_browser:
+        browser = browser_secret(exchange) or services.codes.new_browser_secret()
+    sent: list[SentCode] = []
+    await services.codes.send(
+        email, network=exchange.address, browser=browser, post=lambda _, mail: sent.append(mail)
     )
-    return json_value({"sent": True})
+    for mail in sent[-1:]:
+        _post(exchange, mail)
+    answer = json_value({"sent": True})
+    if browser is not None:
+        set_cookie(exchange, answer, _BROWSER_COOKIE, browser, int(limits.CODE_SECONDS))
+    return answer
+
+
+def _post(exchange: Exchange, mail: SentCode) -> None:
+    services = exchange.services
+    has_link = "link" in services.config["auth.methods"]
+    link = f"Or open {link_url(_origin(exchange), mail.link)}\n\n" if has_link else ""
+    services.outbox.send(
+        mail.email,
+        f"Your code: {mail.code}",
+        f"Your sign-in code for {services.definitions.current.name} is\n\n    {mail.code}\n\n{link}"
+        "It works once, for ten minutes. If you did not ask for it, ignore this mail.\n",
+        code=mail.code if services.config.is_dev else None,
+    )
+
+
+def _origin(exchange: Exchange) -> str:
+    """Return where the person is who asks: a page of ours, which the gate knows, or the first."""
+    services = exchange.services
+    given = exchange.request.headers.get("Origin")
+    return given or origin_of(services.config, services.bound_port)
+
+
+def browser_secret(exchange: Exchange) -> str | None:
+    """Return the secret that this browser got when it asked for a code."""
+    if "Cookie" not in exchange.request.headers:
+        return None
+    found = exchange.request.cookies.get(exchange.services.config.cookie(_BROWSER_COOKIE))
+    return found if found and len(found) == _SECRET_CHARACTERS else None
 
 
 async def magic_verify(exchange: Exchange) -> web.StreamResponse:
     """POST /api/auth/magic/verify: a code for a session."""
     _limit(exchange)
     body = await exchange.json_object()
-    prove = exchange.services.codes.proof_of_code(body.get("email"), body.get("code"))
+    prove = await exchange.services.codes.proof_of_code(
+        body.get("email"), body.get("code"), browser_secret(exchange)
+    )
     return await sign_in(exchange, prove)
 
 
@@ -102,10 +143,10 @@ async def use_link(exchange: Exchange) -> web.StreamResponse:
     """
     _limit(exchange)
     body = await exchange.json_object()
-    token = body.get("t")
-    if not isinstance(token, str):
-        raise InvalidArgument("t is what stands in the link", field="t")
-    return await sign_in(exchange, exchange.services.codes.proof_of_link(token))
+    prove = exchange.services.codes.proof_of_link(
+        body.get("t"), body.get("email"), browser_secret(exchange)
+    )
+    return await sign_in(exchange, prove)
 
 
 def visitor_of(exchange: Exchange) -> Visitor:
@@ -133,12 +174,19 @@ async def sign_in(exchange: Exchange, prove: Prover) -> web.Response:
 
 
 def set_session_cookie(exchange: Exchange, answer: web.Response, issued: Issued) -> None:
-    """Put the token of a session into the browser's cookie (I75)."""
-    is_https = exchange.services.config.is_https
+    """Put the token of a session into the browser's cookie."""
     seconds = (issued.session.expires_at_ms - issued.session.created_at_ms) // 1000
+    set_cookie(exchange, answer, "pylon_session", issued.token, seconds)
+
+
+def set_cookie(
+    exchange: Exchange, answer: web.Response, name: str, value: str, seconds: int
+) -> None:
+    """Set a cookie that no script reads and no other site sends (I75)."""
+    config = exchange.services.config
     answer.set_cookie(
-        "__Host-pylon_session" if is_https else "pylon_session", issued.token, path="/",
-        max_age=seconds, httponly=True, samesite="Lax", secure=is_https,
+        config.cookie(name), value, path="/", max_age=seconds, httponly=True, samesite="Lax",
+        secure=config.is_https,
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,6 +30,7 @@ from pylon.errors import (
 from pylon.identity import Identity
 from pylon.ids import is_operation_id
 from pylon.policy.mistakes import nearest
+from pylon.server.http.peers import client_of, is_loopback, network_of
 
 if TYPE_CHECKING:
     from pylon.server.http.services import Services
@@ -64,24 +64,31 @@ class Exchange:
 
     @property
     def address(self) -> str:
-        """Return the peer's address, which the caller cannot choose."""
-        return self.request.remote or "local"
+        """Return what the caller is counted by: a network that he cannot choose (I72)."""
+        return address_of(self.request, self.services)
+
+    @property
+    def is_browser(self) -> bool:
+        """Tell whether a web page asks: only browsers send these headers by themselves."""
+        headers = self.request.headers
+        return "Origin" in headers or "Sec-Fetch-Site" in headers
 
     @property
     def is_of_this_machine(self) -> bool:
         """Tell whether the caller is on this machine, names it so, and is no proxy."""
-        headers = self.request.headers
+        headers, peer = self.request.headers, self.request.remote or ""
         name = urlsplit(f"//{self.request.host}").hostname or ""
-        proxied_for = headers.get("X-Forwarded-For", self.address).partition(",")[0].strip()
-        is_here = _is_loopback(self.address) and _is_loopback(proxied_for)
-        names_us = name == "localhost" or _is_loopback(name)
+        proxied_for = headers.get("X-Forwarded-For", peer).partition(",")[0].strip()
+        is_here = is_loopback(peer) and is_loopback(proxied_for)
+        names_us = name == "localhost" or is_loopback(name)
         return is_here and names_us and "Forwarded" not in headers
 
     @property
     def identity(self) -> Identity:
         """Return the caller; raises Unauthenticated for a bad token."""
         if self._identity is None:
-            self._identity = self.services.sessions.resolve(token_of(self.request))
+            token = token_of(self.request, self.services.config.session_cookie)
+            self._identity = self.services.sessions.resolve(token)
         return self._identity
 
     @property
@@ -168,19 +175,16 @@ def _is_json_type(text: str) -> bool:
     return kind == "application/json" and all(one in ("utf-8", "utf8") for one in charsets)
 
 
-@lru_cache(maxsize=64)
-def _is_loopback(text: str) -> bool:
-    """Tell whether a text is an address of this machine's own, such as 127.0.0.1 or ::1."""
-    try:
-        found = ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return bool((mapped or found).is_loopback)
+def address_of(request: web.BaseRequest, services: Services) -> str:
+    """Return the network that a request is counted by."""
+    peer = request.remote or "local"
+    if services.proxies:
+        peer = client_of(peer, request.headers.getall("X-Forwarded-For", ()), services.proxies)
+    return network_of(peer)
 
 
-def token_of(request: web.BaseRequest) -> str | None:
-    """Return the token of a request: Authorization, cookie, or subprotocol; never the URL."""
+def token_of(request: web.BaseRequest, cookie: str) -> str | None:
+    """Return the token of a request: Authorization, subprotocol, or `cookie`; never the URL."""
     header = request.headers.get("Authorization")
     if header is not None:
         scheme, _, token = header.partition(" ")
@@ -191,7 +195,7 @@ def token_of(request: web.BaseRequest) -> str | None:
             if one.strip().startswith("bearer."):
                 return one.strip().removeprefix("bearer.")
     if "Cookie" in request.headers:
-        return request.cookies.get("__Host-pylon_session") or request.cookies.get("pylon_session")
+        return request.cookies.get(cookie)
     return None
 
 

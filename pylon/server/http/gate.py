@@ -22,7 +22,7 @@ from pylon.errors import (
     PayloadTooLarge,
     PylonError,
 )
-from pylon.server.http.exchange import Exchange, error_answer
+from pylon.server.http.exchange import Exchange, address_of, error_answer
 from pylon.server.http.routes import Router
 from pylon.server.http.services import Services
 
@@ -106,7 +106,7 @@ class Gate:
     def _check_rate(self, request: web.BaseRequest) -> None:
         rates = self._services.data_rates
         if rates is not None and request.path.startswith(_DATA_PATHS):
-            rates.demand(request.remote or "")
+            rates.demand(address_of(request, self._services))
 
     def _check_host(self, request: web.BaseRequest) -> None:
         host = request.headers.get("Host", "").lower()

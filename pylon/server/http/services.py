@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pylon.server.functions.definitions import DefinitionHolder
     from pylon.server.functions.executor import Executor
     from pylon.server.functions.reads import Reads
+    from pylon.server.http.peers import Network
     from pylon.server.observe import Observer
     from pylon.server.storage.database import Database
     from pylon.server.storage.trimming import Trimmer
@@ -57,6 +58,8 @@ class Services:
     reload: Any
     #: Asks the runtime to stop.
     stop: Any
+    #: Networks of the proxies that are ours.
+    proxies: tuple[Network, ...] = ()
     known_hosts: frozenset[str] = frozenset()
     known_origins: frozenset[str] = frozenset()
     bound_port: int = 0

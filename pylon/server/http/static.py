@@ -182,7 +182,7 @@ _LINK = """<main><h1>Sign in to {app}</h1>
 <p><button id="b">Sign in</button></p><p class="error" role="alert" id="e"></p></main>
 <script type="module">
 document.querySelector("#b").addEventListener("click", async () => {
-  const t = new URLSearchParams(location.search).get("t") ?? "";
+  const t = new URLSearchParams(location.hash.slice(1) || location.search).get("t") ?? "";
   const answer = await fetch("/api/auth/link", {method: "POST",
     headers: {"Content-Type": "application/json"}, body: JSON.stringify({t})});
   if (answer.ok) location.replace("/");

@@ -6,7 +6,7 @@ import itertools
 import secrets
 from collections import Counter
 
-from pylon.server.auth.tokens import code_hash, new_code, new_token, token_hash
+from pylon.server.auth.tokens import new_code, new_token, plain_code, token_hash
 
 
 def test_a_token_has_256_bits_and_travels_in_a_header() -> None:
@@ -34,10 +34,6 @@ def test_a_source_that_repeats_a_rejected_byte_is_asked_again() -> None:
 
 
 def test_a_code_is_what_people_type() -> None:
-    """Case, spaces and dashes do not matter; another address does."""
-    stored = code_hash("ada@example.com", "GVSMX5Y5")
+    """Case, spaces and dashes do not matter."""
     for typed in ("gvsmx5y5", " GVSM X5Y5 ", "gvsm-x5y5", "GVSM\tX5Y5\n"):
-        assert code_hash("ada@example.com", typed) == stored
-    assert code_hash("bob@example.com", "GVSMX5Y5") != stored
-    assert code_hash("ada@example.com", "GVSMX5Y6") != stored
-    assert code_hash("ada@example.com", "\ud800") != stored  # no code, and no crash either
+        assert plain_code(typed) == "GVSMX5Y5"

@@ -1,0 +1,70 @@
+"""Slow hashes, off the loop and few at a time: what a stolen file must not give away by guessing.
+
+A magic code has 39 bits, which a plain hash gives away in a minute, well within its ten. So it goes
+through scrypt, and what a browser asked for is keyed with that browser's secret besides, which no
+file holds. Passwords go through argon2id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from pylon import limits
+from pylon.errors import Unavailable
+from pylon.server.auth.tokens import plain_code
+
+T = TypeVar("T")
+#: 8 MiB and about 20 ms each.
+_SCRYPT_N, _SCRYPT_R = 2**13, 8
+_SCRYPT_BYTES: Final = 2 * 128 * _SCRYPT_N * _SCRYPT_R
+
+
+class Hasher:
+    """Runs slow hashes on its own threads; one per runtime."""
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._waiting = 0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run a slow hash; raises Unavailable where too many wait already."""
+        if self._waiting >= limits.HASHES_WAITING_MAX:
+            raise Unavailable("too many sign-ins at once", reason="busy")
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(
+                limits.HASHES_AT_ONCE, thread_name_prefix="pylon-hash"
+            )
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+    async def code(self, email: str, code: str) -> bytes:
+        """Return the slow hash of a code for an address; `keyed` makes of it what is stored."""
+        return await self.run(lambda: slow_code_hash(email, code))
+
+    async def close(self) -> None:
+        """End the threads; what they work on they finish."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=True)
+            self._threads = None
+
+
+def slow_code_hash(email: str, code: str) -> bytes:
+    """Return the slow hash of a code; it is compared without case, spaces and dashes."""
+    return hashlib.scrypt(
+        plain_code(code).encode("utf-8", "replace"), salt=b"pylon code " + email.encode(),
+        n=_SCRYPT_N, r=_SCRYPT_R, p=1, maxmem=_SCRYPT_BYTES, dklen=32,
+    )  # fmt: skip
+
+
+def keyed(slow_hash: bytes, browser_secret: str | None) -> bytes:
+    """Return what is stored of a code: keyed with the secret of the browser that asked for it."""
+    key = (browser_secret or "").encode("utf-8", "replace")
+    return hmac.digest(key or b"program", slow_hash, "sha256")
