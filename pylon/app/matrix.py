@@ -16,7 +16,7 @@ from pylon.app.functions import Function
 from pylon.policy import ir
 from pylon.policy.abstract import TRUE, Who
 from pylon.policy.claims import Judge, Verdict, roles_named, with_image
-from pylon.policy.compiled import CompiledPolicy, compile_policy
+from pylon.policy.compiled import CompiledPolicy
 from pylon.policy.worlds import NOT_TRUE
 from pylon.schema.model import Access, Entity, Field, Position
 
@@ -96,12 +96,7 @@ class Matrix:
 
 def field_policy(definition: AppDefinition, entity: Entity, one: Field) -> CompiledPolicy | None:
     """Return the compiled `field(read=…)`; None where the entity's own policy is all."""
-    if one.read is None:
-        return None
-    return compile_policy(
-        one.read, entity=entity, access=Access.READ, schema=definition.schema,
-        position=one.position,
-    )  # fmt: skip
+    return definition.policies.fields_of(entity.name).policies.get(one.name)
 
 
 def build_matrix(definition: AppDefinition, granted: Iterable[str] | None = None) -> Matrix:
@@ -150,8 +145,8 @@ class _Builder:
         for one in entity.fields:
             policy = field_policy(self._definition, entity, one)
             if policy is not None:
-                subject = f"{entity.name}.{one.name}"
-                row = MatrixRow(subject, "read", policy.text, policy.sentence, one.position)
+                subject, at = f"{entity.name}.{one.name}", one.read_position or one.position
+                row = MatrixRow(subject, "read", policy.text, policy.sentence, at)
                 self._judge(row, policy, judge)
                 yield row
 

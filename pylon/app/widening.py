@@ -108,7 +108,10 @@ def _of_field(
     """Yield the field where it may now be read in rows that anonymous callers may read."""
 
     def compiled(text: str) -> CompiledPolicy:
-        return compile_policy(text, entity=entity, access=Access.READ, schema=definition.schema)
+        return compile_policy(
+            text, entity=entity, access=Access.READ, schema=definition.schema,
+            field_name=one.name,
+        )  # fmt: skip
 
     new = field_policy(definition, entity, one)
     if before["private"]:
@@ -122,7 +125,9 @@ def _of_field(
     now = row if new is None else ir.Conjunction((row, new.condition))
     if _may_gain(now, old_condition):
         said = "whoever reads the row" if new is None else new.sentence
-        yield Widening(f"{entity.name}.{one.name}", "read", words, said, one.position)
+        yield Widening(
+            f"{entity.name}.{one.name}", "read", words, said, one.read_position or one.position
+        )
 
 
 def _of_function(

@@ -30,6 +30,7 @@ from pylon.server.auth.sign_in import SignIn
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
+from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.functions.reads import Reads
 from pylon.server.http.connections import PatientServer
 from pylon.server.http.gate import Gate, known_names
@@ -167,6 +168,8 @@ class Runtime:
             retain_days=config["log.retain_days"],
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
+        effects = PolicyEffects(database, self.observer, self.clock, self.ids.random_bytes)
+        self._stopper.add("policy effects", effects.stop)
         trimmer = Trimmer(
             database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
         )
@@ -195,7 +198,7 @@ class Runtime:
             data_rates=RateLimiter(self.clock, per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
             reload=Reloader(
-                database, definitions, hub, executor, self.clock, policies
+                database, definitions, hub, executor, self.clock, policies, effects
             ).reload,
             stop=lambda reason: self.ask_to_stop(reason),
             proxies=networks_of(config["server.trusted_proxies"]),

@@ -44,6 +44,8 @@ class Observer:
         self.lines: deque[dict[str, str]] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
         self.mails: deque[dict[str, Any]] = deque(maxlen=limits.OUTBOX_MAILS_MAX)
         self.counters: dict[str, int] = {"errors": 0, "calls": 0, "writes": 0, "refused": 0}
+        #: What the last reload that changed a policy changed for whom.
+        self.policy_change: dict[str, Any] | None = None
         self._listeners: list[Callable[[str, Any], None]] = []
         self._call_id = 0
 
@@ -75,6 +77,11 @@ class Observer:
         """Keep one mail that was sent."""
         self.mails.append(mail)
         self._tell("mail", mail)
+
+    def note_policy_change(self, change: dict[str, Any]) -> None:
+        """Keep what a reload changed for whom."""
+        self.policy_change = change
+        self._tell("policy_change", change)
 
     def note_line(self, level: str, event: str, message: str) -> None:
         """Keep one line of the log."""

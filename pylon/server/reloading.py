@@ -15,6 +15,7 @@ from pylon.clock import Clock
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
+from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import MigrationRefused, migrate
 from pylon.server.storage.served_policies import ServedPolicies
@@ -30,6 +31,7 @@ class Reloader:
     def __init__(
         self, database: Database, definitions: DefinitionHolder, hub: Hub, executor: Executor,
         clock: Clock, policies: ServedPolicies | None = None,
+        effects: PolicyEffects | None = None,
     ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions
@@ -38,6 +40,7 @@ class Reloader:
         self._clock = clock
         #: In production: what was served before, and may not be widened unsaid.
         self._policies = policies
+        self._effects = effects
         #: Two at once would take each other's generation for the one before theirs.
         self._is_reloading = asyncio.Lock()
 
@@ -70,6 +73,8 @@ class Reloader:
         self._hub.app_reloaded()
         await run_hooks(old, old.on_stop, self._executor)
         await run_hooks(new, new.on_start, self._executor)
+        if self._effects is not None:
+            self._effects.after_reload(old, new)
         ms = (self._clock.monotonic() - started) * 1000
         _log.info("app.reloaded generation %d in %.0f ms", new.generation, ms)
         return {

@@ -51,7 +51,8 @@ class _Feed:
         self._changes: deque[LogRecord] = deque(maxlen=_BATCH_MAX)
         self._dropped = 0
         self._others: dict[str, deque[Any]] = {
-            name: deque(maxlen=_BATCH_MAX) for name in ("calls", "mail", "logs", "reload")
+            name: deque(maxlen=_BATCH_MAX)
+            for name in ("calls", "mail", "logs", "reload", "policy_change")
         }
         self._task: asyncio.Task[None] | None = None
         self._emails: dict[str, str] = {}
@@ -94,6 +95,9 @@ class _Feed:
             ("logs", list(services.observer.lines)),
         ):
             await self._send_others(name, values)
+        if services.observer.policy_change is not None:
+            change = {"type": "policy_change", **services.observer.policy_change, "is_news": False}
+            await self._send(change)
         next_status = next_clients = 0.0
         while not self._socket.closed:
             if services.is_stopping:
@@ -135,11 +139,11 @@ class _Feed:
         await self._send({"type": "changes", "changes": changes, "dropped": dropped})
 
     async def _send_others(self, name: str, values: list[Any]) -> None:
-        member = {"calls": "calls", "mail": "mails", "logs": "lines", "reload": "reloads"}[name]
-        if name == "reload":
+        if name in ("reload", "policy_change"):
             for one in values:
-                await self._send({"type": "reload", **one})
+                await self._send({"type": name, **one})
         elif values:
+            member = {"calls": "calls", "mail": "mails", "logs": "lines"}[name]
             await self._send({"type": name, member: values})
 
     async def _send(self, message: dict[str, Any]) -> None:

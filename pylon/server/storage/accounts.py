@@ -99,6 +99,17 @@ def insert_account(
     )  # fmt: skip
 
 
+def sample_by_roles(rows: Rows, each: int, at_most: int) -> list[Account]:
+    """Return at most `each` accounts of every distinct set of roles, the newest first."""
+    found = rows(
+        "SELECT id, email, roles, disabled, auth_version, proven, guest, created_at FROM"
+        " (SELECT *, row_number() OVER (PARTITION BY roles ORDER BY created_at DESC) AS place"
+        " FROM _pylon_accounts WHERE disabled = 0) WHERE place <= ? ORDER BY place LIMIT ?",
+        (each, at_most),
+    )
+    return [_account(row) for row in found]
+
+
 def granted_roles(rows: Rows) -> frozenset[str] | None:
     """Return the roles that accounts have; None where there is no account to have one."""
     ((count,),) = rows("SELECT count(*) FROM _pylon_accounts", ())

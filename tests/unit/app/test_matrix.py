@@ -16,6 +16,7 @@ APP = """
 class Order(Entity):
     owner: Ref["User"] = field(default=actor)
     state: Literal["new", "paid"] = "new"
+    note: str | None = field(default=None, read="hasRole('clerk') || isOwner()")
     at: datetime = field(default=now)
 
 @app.entity(
@@ -61,9 +62,9 @@ def _flags(row: MatrixRow) -> set[str]:
 
 
 def test_every_access_and_function_has_its_row(load: Load) -> None:
-    """Entities with four accesses each, and functions that can be called."""
+    """Entities with four accesses each, fields with a policy, functions that can be called."""
     rows = _rows(load)
-    assert {"Order.read", "User.delete", "plain().call"} <= set(rows)
+    assert {"Order.read", "Order.note.read", "User.delete", "plain().call"} <= set(rows)
     assert "hidden().call" not in rows
     assert rows["Order.update"].in_words == "its owner is the caller"
     assert rows["Grant.insert"].in_words == "nobody (no policy)"

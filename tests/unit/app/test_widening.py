@@ -47,6 +47,8 @@ def _gained(load: Load, **changes: str) -> list[str]:
         ({"query": "(allow='isOwner()')".replace("isOwner()", "auth.userId != null")}, []),
         ({"secret": " = ''; other: str"}, ["Note.secret.read"]),
         ({"secret": " = ''; other: str", "read": "isOwner()"}, []),
+        ({"secret": " = field(read='true', default=''); other: str"}, ["Note.secret.read"]),
+        ({"secret": " = field(read='isOwner()', default=''); other: str"}, []),
     ],
 )
 def test_only_what_anonymous_callers_may_gain_is_told(
@@ -75,3 +77,14 @@ def test_a_new_entity_that_is_open_is_a_widening(load: Load) -> None:
         "Note read  app.py:9\n  before: nobody\n"
         "  now:    its owner is the caller or its is_public is true"
     ]
+
+
+def test_a_field_policy_that_is_taken_away_is_a_widening(load: Load) -> None:
+    """Where the rows are open, what guarded a field of theirs is compared, too."""
+    guarded = {**BEFORE, "secret": " = field(read='hasRole(\\'a\\')', default=''); other: str"}
+    before = policy_texts(load(APP.format(**guarded)))
+    plain = load(APP.format(**{**BEFORE, "secret": " = ''; other: str"}), generation=2)
+    (found,) = widenings(before, plain)
+    assert (found.subject, found.before) == ("Note.secret", "the caller has the role a")
+    assert found.now == "whoever reads the row"
+    assert widenings(before, load(APP.format(**guarded), generation=3)) == []
