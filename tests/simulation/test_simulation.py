@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pylon.client.replica import Replica
+from pylon.policy.fields import FieldPolicies
 from pylon.server.sync import projection
 from pylon.server.sync.hub import Hub
 from pylon.testing.simulation.campaign import Bench, run_seeds
@@ -108,12 +109,24 @@ def test_rows_sent_without_asking_the_policy_are_seen(
 ) -> None:
     """Live events that everybody gets are found on the wire."""
 
-    def blind(record: Any, *, is_newest: bool, judge: Any) -> str | None:
-        return real(record, is_newest=is_newest, judge=lambda row: (True, True))
+    def blind(record: Any, *, is_newest: bool, judge: Any, wire: Any) -> str | None:
+        return real(record, is_newest=is_newest, judge=lambda row: (True, True), wire=wire)
 
     real = projection.project
     monkeypatch.setattr("pylon.server.sync.view.project", blind)
-    assert _finds(bench, "no row on the wire that the policy denies")
+    assert _finds(bench, "no row or field on the wire that a policy denies")
+
+
+def test_fields_sent_without_asking_their_policy_are_seen(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live change that tells everybody a guarded field is found on the wire."""
+
+    def open_to_all(*asked: Any) -> frozenset[str]:
+        return frozenset()
+
+    monkeypatch.setattr(FieldPolicies, "hidden", open_to_all)
+    assert _finds(bench, "no row or field on the wire that a policy denies")
 
 
 def _tell(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any, str], str]) -> None:

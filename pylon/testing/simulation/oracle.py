@@ -85,6 +85,10 @@ class Oracle:
         self._policies = {
             name: definition.policies.get(name, Access.READ) for name in definition.schema.entities
         }
+        self._fields = {
+            name: definition.policies.fields_of(name).policies
+            for name in definition.schema.entities
+        }
         #: Seqs at which an entity changed: what a verdict over other entities depends on.
         self._changed: dict[str, list[int]] = {one: [] for one in definition.schema.entities}
         self._verdicts: dict[tuple[Any, ...], bool] = {}
@@ -120,8 +124,9 @@ class Oracle:
         self.head = seq
 
     def _note_turned(self, before: int, entities: set[str]) -> None:
-        for name, policy in self._policies.items():
-            if not entities & {one.entity for one in policy.exists}:
+        for name in self._policies:
+            looked = {one.entity for each in self._all(name) for one in each.exists}
+            if not entities & looked:
                 continue
             for identity, turned in self._turned.items():
                 for row_id, history in self._rows[name].items():
@@ -133,8 +138,15 @@ class Oracle:
                         turned.add((name, row_id))
 
     def _turns(self, identity: Identity, entity: str, image: Row, before: int) -> bool:
-        then = self.may_read(identity, entity, image, before)
-        return then != self.may_read(identity, entity, image, self.head)
+        return any(
+            self._holds(one, identity, entity, image, before)
+            != self._holds(one, identity, entity, image, self.head)
+            for one in self._all(entity)
+        )
+
+    def _all(self, entity: str) -> tuple[CompiledPolicy, ...]:
+        """Return an entity's read policy and those of its fields."""
+        return (self._policies[entity], *self._fields[entity].values())
 
     # --- what is asked
 
@@ -144,7 +156,7 @@ class Oracle:
 
     def asks_time(self, entity: str) -> bool:
         """Tell whether an entity's policy changes its mind as time passes."""
-        return self._policies[entity].uses_now
+        return any(one.uses_now for one in self._all(entity))
 
     def is_excused(self, identity: Identity, entity: str, row_id: str) -> bool:
         """Tell whether the present promise says nothing about a row for a caller."""
@@ -152,8 +164,7 @@ class Oracle:
 
     def is_conditional(self, entity: str) -> bool:
         """Tell whether an entity's policy looks at other rows, or at the time."""
-        policy = self._policies[entity]
-        return bool(policy.exists) or policy.uses_now
+        return any(one.exists or one.uses_now for one in self._all(entity))
 
     def version(self, entity: str, row_id: str, seq: int) -> Row | None:
         """Return the row as written at a seq."""
@@ -179,11 +190,24 @@ class Oracle:
 
     def may_read(self, identity: Identity, entity: str, row: Row, seq: int) -> bool:
         """Tell whether the read policy allows a row, other rows being as they stood at a seq."""
-        policy = self._policies[entity]
+        return self._holds(self._policies[entity], identity, entity, row, seq)
+
+    def wire_of(self, identity: Identity, entity: str, row: Row, seq: int) -> dict[str, Any]:
+        """Return a row as a caller who may read it gets it, as of a seq."""
+        fields = self._fields[entity]
+        return {
+            name: value
+            for name, value in wire_row(self.definition.schema.entities[entity], row).items()
+            if name not in fields or self._holds(fields[name], identity, entity, row, seq)
+        }
+
+    def _holds(
+        self, policy: CompiledPolicy, identity: Identity, entity: str, row: Row, seq: int
+    ) -> bool:
         depends = tuple(
             bisect.bisect_right(self._changed[one.entity], seq) for one in policy.exists
         )
-        key = (entity, row["id"], row["_seq"], identity, depends)
+        key = (policy.where, row["id"], row["_seq"], identity, depends)
         if policy.uses_now:
             return self._judge(policy, identity, row, seq)
         if key not in self._verdicts:
@@ -206,11 +230,11 @@ class Oracle:
         """Return the wire rows that a caller may see and that match, as of a seq."""
         at = self.head if seq is None else seq
         found: dict[str, dict[str, Any]] = {}
-        model = self.definition.schema.entities[entity]
         for row in self.rows(entity, at):
-            wire = wire_row(model, row)
-            if matches(wire, where) and self.may_read(identity, entity, row, at):
-                found[row["id"]] = wire
+            if self.may_read(identity, entity, row, at):
+                wire = self.wire_of(identity, entity, row, at)
+                if matches(wire, where):
+                    found[row["id"]] = wire
         return found
 
 

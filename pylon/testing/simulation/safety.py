@@ -125,25 +125,29 @@ class WireWatch:
             image = self._oracle.version(name, row["id"], row["_seq"])
             if image is None:
                 continue
-            model = self._oracle.definition.schema.entities[name]
-            if wire_row(model, image) != row:
+            whole = wire_row(self._oracle.definition.schema.entities[name], image)
+            if whole != row and whole != {**whole, **row}:
                 self._find("a row on the wire is the row", f"{email} was sent {row}, not {image}")
-            self._check_policy(email, name, image, is_answer=is_answer)
+            self._check_policy(email, name, image, row, is_answer=is_answer)
             return
         self._find("a row on the wire is the row", f"{email} was sent {row}, which never was")
 
     def _check_policy(
-        self, email: str | None, entity: str, image: dict[str, Any], *, is_answer: bool
-    ) -> None:
+        self, email: str | None, entity: str, image: dict[str, Any], row: dict[str, Any], *,
+        is_answer: bool,
+    ) -> None:  # fmt: skip
         identities = self._callers.lately(email, _GRACE_SECONDS)
         # The answer of a write shows the row as it was then, whatever came behind it in the commit.
         then = [image["_seq"]] if is_answer else []
         for seq in (*then, *self._states()):
             for identity in identities:
-                if self._oracle.may_read(identity, entity, image, seq):
+                if (
+                    self._oracle.may_read(identity, entity, image, seq)
+                    and self._oracle.wire_of(identity, entity, image, seq) == row
+                ):
                     return
         self._find(
-            "no row on the wire that the policy denies", f"{email} was sent {entity} {image}"
+            "no row or field on the wire that a policy denies", f"{email} was sent {entity} {row}"
         )
 
 

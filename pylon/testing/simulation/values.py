@@ -139,7 +139,11 @@ class Values:
     def where(self, entity: Entity) -> dict[str, Any]:
         """Return a simple filter over a public field, or none."""
         kinds = (FieldKind.BOOL, FieldKind.INT, FieldKind.ENUM, FieldKind.STR)
-        fields = [one for one in entity.public_fields if one.kind in kinds and not one.pattern]
+        fields = [
+            one
+            for one in entity.public_fields
+            if one.kind in kinds and not one.pattern and one.read is None
+        ]
         if not fields or self._chance.random() < 0.5:
             return {}
         field = self._chance.choice(fields)

@@ -23,6 +23,7 @@ class Note(Entity):
     isOpen: bool = False
     state: Literal["draft", "done"] = "draft"
     secret: str | None = field(default=None, private=True)
+    memo: str = field(default="", read="auth.userId == data.ownerId || hasRole('auditor')")
     writtenAt: datetime = field(default=now)
 
 
