@@ -35,9 +35,9 @@ def simulate(
     """Run the app at PATH with random users, in virtual time, over a bad network.
 
     They write rows that fit the schema, call the app's mutations, change roles, lose connections,
-    are killed and come back; the server crashes too. Every replica must be what its user may see,
-    no private field may leave, nothing acknowledged may be lost. What fails is shrunk to a short
-    script. The project's own data is not touched.
+    are killed and come back; policies are edited, users disabled, the server crashes. Every
+    replica must be what its user may see, no private field may leave, nothing acknowledged may be
+    lost. What fails is shrunk to a short script. The project's own data is not touched.
     """
     from pylon.testing.simulation.campaign import Bench
     from pylon.testing.simulation.maker import EVERYDAY, Plan

@@ -40,7 +40,7 @@ from pylon.server.http.static import wake_pages
 from pylon.server.http.table import make_router
 from pylon.server.lifecycle import Stopper
 from pylon.server.observe import Observer, set_up_logging
-from pylon.server.reloading import Reloader, run_hooks
+from pylon.server.reloading import Reloader, load_next, run_hooks
 from pylon.server.storage import backup
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import demand_free
@@ -129,6 +129,9 @@ class Runtime:
     def _load(self) -> AppDefinition:
         return load_app(self.config.project, generation=1)
 
+    def _load_anew(self, before: AppDefinition) -> AppDefinition:
+        return load_next(before)
+
     @property
     def _data_folder(self) -> Path:
         return self.config.project / ".pylon"
@@ -198,7 +201,8 @@ class Runtime:
             data_rates=RateLimiter(self.clock, per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
             reload=Reloader(
-                database, definitions, hub, executor, self.clock, policies, effects
+                database, definitions, hub, executor, self.clock, policies, effects,
+                self._load_anew,
             ).reload,
             stop=lambda reason: self.ask_to_stop(reason),
             proxies=networks_of(config["server.trusted_proxies"]),

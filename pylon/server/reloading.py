@@ -25,6 +25,11 @@ _log = logging.getLogger("pylon.reload")
 Hook = Callable[..., Awaitable[Any]]
 
 
+def load_next(old: AppDefinition) -> AppDefinition:
+    """Return the app as its files say now; raises LoadFailed with every mistake."""
+    return load_app(old.root, generation=old.generation + 1)
+
+
 class Reloader:
     """Swaps generations; a failed one changes nothing."""
 
@@ -32,7 +37,20 @@ class Reloader:
         self, database: Database, definitions: DefinitionHolder, hub: Hub, executor: Executor,
         clock: Clock, policies: ServedPolicies | None = None,
         effects: PolicyEffects | None = None,
+        load: Callable[[AppDefinition], AppDefinition] = load_next,
     ) -> None:  # fmt: skip
+        """Make a reloader.
+
+        Args:
+            database: is migrated.
+            definitions: hold the generation that serves.
+            hub: tells those who are connected.
+            executor: runs hooks.
+            clock: measures.
+            policies: in production, what was served before.
+            effects: in development, what an edit of a policy changes for whom.
+            load: returns the generation after one; raises LoadFailed.
+        """
         self._database = database
         self._definitions = definitions
         self._hub = hub
@@ -41,6 +59,7 @@ class Reloader:
         #: In production: what was served before, and may not be widened unsaid.
         self._policies = policies
         self._effects = effects
+        self._load = load
         #: Two at once would take each other's generation for the one before theirs.
         self._is_reloading = asyncio.Lock()
 
@@ -56,7 +75,7 @@ class Reloader:
         started = self._clock.monotonic()
         old = self._definitions.current
         try:
-            new = load_app(old.root, generation=old.generation + 1)
+            new = self._load(old)
             if self._policies is not None:
                 await self._policies.demand(new)
             plan = await migrate(self._database, new.schema, consent=consent)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pylon.app.definition import AppDefinition
-from pylon.app.loader import load_app
 from pylon.clock import Clock
 from pylon.ids import IdSource
 from pylon.server.assembly import Runtime
@@ -49,7 +48,8 @@ class InProcessRuntime(Runtime):
         super().__init__(config, clock=clock, ids=ids, engine=engine)
         self._network = network
         self._data = data
-        self._definition = definition
+        #: The app, where it was loaded before; a reload takes what stands here then.
+        self.definition = definition
         self._witness = witness
 
     def _set_up_logging(self) -> None:
@@ -59,7 +59,10 @@ class InProcessRuntime(Runtime):
         """Watch nothing: a clock that is moved by hand knows no lag."""
 
     def _load(self) -> AppDefinition:
-        return self._definition or load_app(self.config.project, generation=1)
+        return self.definition or super()._load()
+
+    def _load_anew(self, before: AppDefinition) -> AppDefinition:
+        return self.definition or super()._load_anew(before)
 
     @property
     def _data_folder(self) -> Path:

@@ -140,7 +140,9 @@ class MemoryTransport(asyncio.Transport):
             data = self._unread.popleft()
             if data is None:
                 self._protocol.eof_received()
-                self.lose(None)
+                self._is_closing = True
+                # As with a socket: who waits for what came just before is woken first.
+                self._link.soon(self, self.lose, None)
             else:
                 self._protocol.data_received(data)
 

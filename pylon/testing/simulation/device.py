@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 
 from pylon import jsonvalue
@@ -78,6 +79,18 @@ class _Engine(InlineEngine):
         return connection
 
 
+class _Connection(Connection):
+    """A connection whose caller can be another one from now on, as a browser's by its cookie."""
+
+    def call_as(self, token: str | None, connector: aiohttp.BaseConnector) -> None:
+        """Leave what is open; what is asked from now on is asked by somebody else."""
+        assert self._session is not None
+        self.disconnect()
+        self._keep(asyncio.create_task(self._session.close()))
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._session = aiohttp.ClientSession(headers=headers, connector=connector)
+
+
 class Device:
     """One device over its lives."""
 
@@ -97,9 +110,10 @@ class Device:
         self._chance = random.Random(f"device {seed} {name}")  # noqa: S311 -- repeatable
         self._ids = IdSource(clock, self._chance.randbytes)
         self._engine = _Engine(self._chance)
-        self._lives = 0
+        self._lives = self._swaps = 0
+        self._connection: _Connection | None = None
         self.email: str | None = None
-        self.token: str | None = None
+        self.session_id: str | None = None
         self.machine: MachineUnderTest | None = None
         self.shell: Shell | None = None
         self.operations: dict[str, Operation] = {}
@@ -124,17 +138,24 @@ class Device:
         return f"{self.name}#{self._lives + 1}"
 
     @property
+    def swapped_link_name(self) -> str:
+        """Return the name under which the network will know it after the next swap."""
+        return f"{self.link_name}~{self._swaps + 1}"
+
+    @property
     def is_up(self) -> bool:
         """Tell whether it runs."""
         return self.shell is not None
 
     # --- life
 
-    async def start(self, email: str | None, token: str | None) -> None:
+    async def start(
+        self, email: str | None, token: str | None, session_id: str | None = None
+    ) -> None:
         """Begin a life as somebody, on whatever the store holds."""
         assert self.shell is None
         self._lives += 1
-        self.email, self.token = email, token
+        self.email, self.session_id = email, session_id
         self.caller, self._last_batch = msgspec.UNSET, None
         self._is_open = False
         self._subscriptions.clear()
@@ -148,7 +169,8 @@ class Device:
                     self._last_batch = event
                 dispatch(event)
 
-            return Connection(URL, token, heard, lambda: self._network.connector(name))
+            self._connection = _Connection(URL, token, heard, lambda: self._network.connector(name))
+            return self._connection
 
         self._engine = _Engine(self._chance)
         store = _WatchedStore(self._path, self._engine, self.operations)
@@ -182,14 +204,28 @@ class Device:
 
         await self._loop.create_task(run(), context=context)
 
+    async def swap(self, email: str, token: str, session_id: str) -> None:
+        """Go on as somebody else, without an end."""
+        name = self.swapped_link_name
+        self._swaps += 1
+        self.email, self.session_id = email, session_id
+        self.caller, self._last_batch = msgspec.UNSET, None
+
+        def work() -> None:
+            if self._connection is not None and self._is_open:
+                self._connection.call_as(token, self._network.connector(name))
+                self._dispatch(ev.IdentityChanged())
+
+        await self._in_context(work)
+
     async def kill(self) -> None:
         """End as by `kill -9`: what was not written never will be."""
         if self.shell is None:
             return
         name = self.link_name
-        shell, self.shell, self.machine = self.shell, None, None
+        shell, self.shell, self.machine, self._connection = self.shell, None, None, None
         for link in list(self._network.links):
-            if link.client == name:
+            if link.client.partition("~")[0] == name:
                 link.reset(is_noticed=self._chance.random() < 0.7)
         await self._loop.end_owner(name)
         await shell.connection.stop()

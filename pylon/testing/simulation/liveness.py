@@ -9,7 +9,7 @@ from typing import Any, Final
 from pylon.client.subscription import read_cursor
 from pylon.testing.simulation.device import Device
 from pylon.testing.simulation.findings import Finding
-from pylon.testing.simulation.oracle import Oracle, matches
+from pylon.testing.simulation.oracle import HAS_SLICES, Oracle, matches
 from pylon.testing.simulation.safety import Callers, compare
 
 #: Virtual seconds from the end of the faults within which all have converged.
@@ -67,13 +67,18 @@ def what_is_missing(
     cursor = read_cursor(seen.cursor)
     if cursor is None or cursor.epoch != epoch or cursor.seq < oracle.head:
         return f"it is at {seen.cursor}, the head is {epoch}:{oracle.head}"
-    identity = callers.lately(device.email, 0.0)[0]
+    found = callers.lately(device.email, 0.0)
+    if not found:
+        return "its user is disabled"
+    identity, moments = found[0], [oracle.moment()]
     for slot, definition in device.open.items():
         if not seen.ready.get(device.subscription_id(slot)):
             return f"{definition.entity} {definition.where} is not complete"
         has = machine.view(definition.entity)
         if definition.limit is None:
-            difference = compare(oracle, identity, definition, has, oracle.head, is_new=is_new)
+            difference = compare(
+                oracle, identity, definition, has, oracle.head, moments, is_new=is_new
+            )
         else:
             difference = _window_difference(oracle, identity, definition, has)
         if difference is not None:
@@ -86,7 +91,7 @@ def _window_difference(
 ) -> str | None:
     """Compare a window: the first rows by id, which is the order of all windows here."""
     entity = definition.entity
-    if oracle.is_conditional(entity):
+    if oracle.is_conditional(entity) and not HAS_SLICES:
         return None  # a window is run again when its own entity changes
     should = oracle.visible(identity, entity, definition.where)
     wanted = sorted(should)[: definition.limit]

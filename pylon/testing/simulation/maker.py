@@ -12,6 +12,7 @@ from pylon.app.functions import FunctionKind
 from pylon.schema.model import Entity
 from pylon.testing.simulation.script import Actor, Script, Step
 from pylon.testing.simulation.values import Values, roles_of
+from pylon.testing.simulation.visibility import carriers, looked_at, other_policies, uses_now
 
 _NAMES: Final = (
     "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim",
@@ -20,9 +21,14 @@ _NAMES: Final = (
 #: How often each kind of step is drawn, for the simulator of Pylon itself.
 TORMENT: Final[Mapping[str, float]] = {
     "insert": 30, "update": 22, "delete": 14, "call": 8, "system_insert": 6, "system_update": 6,
-    "system_delete": 3, "roles": 3, "sign_in": 2, "sign_out": 1, "kill": 4, "cut": 4, "hold": 3,
-    "open": 5, "close": 3, "crash": 1.2, "restart": 0.7, "backup": 1, "restore": 0.5, "trim": 1,
-    "clock": 0.5, "echo": 1, "discard": 1,
+    "system_delete": 3, "look": 24, "roles": 3, "policy": 1.5, "disable": 1, "revoke": 1,
+    "swap": 1.5, "sign_in": 2, "sign_out": 1, "kill": 4, "cut": 4, "hold": 3, "open": 5, "close": 3,
+    "wait": 5, "crash": 1.2, "restart": 0.7, "backup": 1, "restore": 0.5, "trim": 1, "clock": 0.5,
+    "echo": 1, "discard": 1,
+}  # fmt: skip
+#: The same where rows come into view and leave it all the time because of others.
+TURNING: Final[Mapping[str, float]] = {
+    **TORMENT, "look": 60, "update": 12, "delete": 6, "policy": 3, "roles": 4, "swap": 2, "wait": 8,
 }  # fmt: skip
 #: The same for an app's own simulation: nobody puts an older copy of its data in place.
 EVERYDAY: Final[Mapping[str, float]] = {
@@ -30,7 +36,10 @@ EVERYDAY: Final[Mapping[str, float]] = {
                                                                         "trim", "clock")},
     "call": 16, "crash": 0.7,
 }  # fmt: skip
-_FAULTS_OF_SERVER: Final = ("crash", "restart", "backup", "restore", "trim", "clock")
+_FAULTS_OF_SERVER: Final = (
+    "crash", "restart", "backup", "restore", "trim", "clock", "policy", "disable", "swap",
+)  # fmt: skip
+_ROWS_AT_START: Final = 8
 _PAUSES_MS: Final = (0, 0, 0, 1, 5, 20, 100, 400, 1_500)
 
 
@@ -82,6 +91,10 @@ class _Maker:
             for one in definition.functions.values()
             if one.kind is FunctionKind.MUTATION and not one.is_internal
         ]
+        #: Entities whose rows decide about others, those first that others decide with most.
+        named = [*looked_at(definition), *looked_at(definition), *carriers(definition)]
+        self._looked_at = [one for one in named if definition.schema.entities[one] in
+                           self._insertable]  # fmt: skip
         self._backups = 0
         self._slots = 0
 
@@ -91,6 +104,9 @@ class _Maker:
             for actor in self._actors
             for one in self._synced
         ]
+        # Where rows decide about others there must be some of both before anything is decided.
+        count = _ROWS_AT_START if self._looked_at else 0
+        first += [self._insert("system_insert", self._actors[0].name) for _ in range(count)]
         kinds, weights = self._kinds()
         count = max(1, int(self._plan.steps * self._chance.uniform(0.5, 1.5)))
         steps = [self._step(kind) for kind in self._chance.choices(kinds, weights, k=count)]
@@ -102,6 +118,10 @@ class _Maker:
             given.pop("call", None)
         if not self._roles:
             given.pop("roles", None)
+        if not self._looked_at:
+            given.pop("look", None)
+        if not uses_now(self._definition):
+            given.pop("wait", None)
         if not self._insertable:
             for kind in ("insert", "system_insert"):
                 given.pop(kind, None)
@@ -144,10 +164,7 @@ class _Maker:
         chance = self._chance
         match kind:
             case "insert" | "system_insert":
-                entity = self._values.first_needed(chance.choice(self._insertable))
-                values = self._values.insert(entity)
-                row_id = self._values.new_id(entity.name)
-                return Step(kind=kind, actor=actor, entity=entity.name, id=row_id, values=values)
+                return self._insert(kind, actor)
             case "update" | "system_update":
                 entity = self._any_entity()
                 return Step(
@@ -159,6 +176,17 @@ class _Maker:
                 row = self._values.row_id(entity.name)
                 self._values.forget(entity.name, row)
                 return Step(kind=kind, actor=actor, entity=entity.name, more={"row": row})
+            case "look":
+                return self._look(actor)
+            case "policy":
+                entity = chance.choice(self._synced)
+                texts = other_policies(self._definition, entity.name, self._roles)
+                return Step(kind=kind, entity=entity.name, more={"read": chance.choice(texts)})
+            case "disable":
+                ms = chance.choice((50, 2_000, 20_000))
+                return Step(kind=kind, more={"email": chance.choice(self._emails), "ms": ms})
+            case "wait":
+                return Step(kind=kind, more={"ms": chance.choice((1_000, 5_000, 20_000, 120_000))})
             case "call":
                 function = chance.choice(self._mutations)
                 args = self._values.arguments(function)
@@ -167,7 +195,7 @@ class _Maker:
                 roles = [one for one in self._roles if chance.random() < 0.4]
                 email = chance.choice(self._emails)
                 return Step(kind=kind, more={"email": email, "roles": roles})
-            case "sign_in":
+            case "sign_in" | "swap":
                 return Step(kind=kind, actor=actor, more={"email": chance.choice(self._emails)})
             case "open":
                 return self._open(actor, chance.choice(self._synced), is_narrow=True)
@@ -191,6 +219,30 @@ class _Maker:
                 return Step(kind=kind, more={"ms": chance.choice((-3_600_000, -1_000, 1_000))})
             case _:
                 return Step(kind=kind, actor=actor)
+
+    def _insert(self, kind: str, actor: str, wanted: Entity | None = None) -> Step:
+        entity = self._values.first_needed(wanted or self._chance.choice(self._insertable))
+        values = self._values.insert(entity)
+        row_id = self._values.new_id(entity.name)
+        return Step(kind=kind, actor=actor, entity=entity.name, id=row_id, values=values)
+
+    def _look(self, actor: str) -> Step:
+        """Return a write to a row that decides who sees others."""
+        chance = self._chance
+        entity = self._definition.schema.entities[chance.choice(self._looked_at)]
+        writer = chance.choice(("", "system_", "system_"))
+        made = self._values.made(entity.name)
+        drawn = chance.random() if made else 0.0
+        if drawn < 0.45:
+            return self._insert(f"{writer}insert", actor, entity)
+        row = chance.choice(made)
+        if drawn < 0.75 and (values := self._values.update(entity)):
+            return Step(
+                kind=f"{writer}update", actor=actor, entity=entity.name, values=values,
+                more={"row": row},
+            )  # fmt: skip
+        self._values.forget(entity.name, row)
+        return Step(kind=f"{writer}delete", actor=actor, entity=entity.name, more={"row": row})
 
     def _any_entity(self) -> Entity:
         users = self._definition.schema.entities["User"]

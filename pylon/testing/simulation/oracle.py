@@ -7,9 +7,12 @@ walking (`policy.reference`), over the rows as they stood at any moment.
 from __future__ import annotations
 
 import bisect
+import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Final
 
 from pylon import jsonvalue
@@ -19,9 +22,11 @@ from pylon.policy import ir
 from pylon.policy.compiled import CompiledPolicy
 from pylon.policy.reference import World, evaluate
 from pylon.policy.sqlclause import flat_values
-from pylon.schema.model import Access, Row
+from pylon.schema.model import Row
 from pylon.schema.wire import wire_row
 from pylon.server.storage.change_log import LogRecord
+from pylon.testing.simulation.values import MARK
+from pylon.testing.simulation.visibility import read_policies
 
 #: Rows that a policy shows or hides because another entity's row changed are sent by the server
 #: with their own next change only. Once it sends them at once, this is True and nothing is excused.
@@ -32,14 +37,45 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 Key = tuple[str, str]
+_MARK: Final = re.compile(f"{MARK}[0-9]+;")
 
 
 def conditional_entities(definition: AppDefinition) -> list[str]:
     """Return the entities whose read policy looks at other rows, or at the time."""
-    policies = {
-        name: definition.policies.get(name, Access.READ) for name in definition.schema.entities
-    }
+    policies = read_policies(definition)
     return [name for name, one in policies.items() if one.exists or one.uses_now]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that a verdict depends on besides the row and the caller."""
+
+    #: Rows that policies look at are as they stood then.
+    seq: int
+    #: Which of the apps that there were has the say.
+    generation: int
+    now: str
+
+
+@dataclass(slots=True)
+class Generation:
+    """An app, and from when until when (in virtual seconds) it may have had the say."""
+
+    policies: Mapping[str, CompiledPolicy]
+    #: By entity, the policies of its guarded fields by name.
+    fields: Mapping[str, Mapping[str, CompiledPolicy]]
+    until: float = math.inf
+
+    def asked(self, entity: str) -> tuple[CompiledPolicy, ...]:
+        """Return all policies that decide what is seen of an entity."""
+        return (self.policies[entity], *self.fields[entity].values())
+
+
+def _generation(definition: AppDefinition) -> Generation:
+    fields = {
+        name: definition.policies.fields_of(name).policies for name in definition.schema.entities
+    }
+    return Generation(read_policies(definition), fields)
 
 
 @dataclass(slots=True)
@@ -74,24 +110,33 @@ class History:
 class Oracle:
     """The truth about one app's rows."""
 
-    def __init__(self, definition: AppDefinition) -> None:
+    def __init__(
+        self, definition: AppDefinition, seconds: Callable[[], float],
+        times: Callable[[float], list[str]],
+    ) -> None:  # fmt: skip
+        """Make an oracle.
+
+        Args:
+            definition: the app as the run begins.
+            seconds: tells virtual seconds.
+            times: returns what policies may have read as `now` in the last so many seconds,
+                newest first.
+        """
         self.definition = definition
         self.head = 0
-        #: Tells the time as policies read it.
-        self.now: Callable[[], str] = lambda: ""
+        self._seconds = seconds
+        self._times = times
+        self._generations = [_generation(definition)]
         self._rows: dict[str, dict[str, History]] = {one: {} for one in definition.schema.entities}
         #: Transactions by operation id: more than one would be a double application.
         self.applied: dict[str, set[int]] = {}
-        self._policies = {
-            name: definition.policies.get(name, Access.READ) for name in definition.schema.entities
-        }
-        self._fields = {
-            name: definition.policies.fields_of(name).policies
-            for name in definition.schema.entities
-        }
+        #: Entities whose policy was another one before.
+        self._edited: set[str] = set()
         #: Seqs at which an entity changed: what a verdict over other entities depends on.
         self._changed: dict[str, list[int]] = {one: [] for one in definition.schema.entities}
         self._verdicts: dict[tuple[Any, ...], bool] = {}
+        #: By text that no two rows were given: the images that have it.
+        self._having: dict[str, list[tuple[str, Row]]] = {}
         #: By caller, rows whose judgement another entity's change has turned.
         self._turned: dict[Identity, set[Key]] = {}
 
@@ -106,6 +151,9 @@ class Oracle:
             found.seqs.append(record.seq)
             found.images.append(record.after)
             self._changed[record.entity].append(record.seq)
+            if record.after is not None:
+                for mark in set(_MARK.findall(str(record.after))):
+                    self._having.setdefault(mark, []).append((record.entity, record.after))
             if record.operation_id is not None:
                 self.applied.setdefault(record.operation_id, set()).add(record.tx)
             self.head = record.seq
@@ -119,34 +167,49 @@ class Oracle:
                 history.forget_after(seq)
         for seqs in self._changed.values():
             del seqs[bisect.bisect_right(seqs, seq) :]
+        for mark, images in self._having.items():
+            self._having[mark] = [one for one in images if one[1]["_seq"] <= seq]
         self.applied.clear()
         self._verdicts.clear()
         self.head = seq
 
+    def edit(self, definition: AppDefinition) -> None:
+        """Have another app begin to take the say; until `settle` an older one may still have it."""
+        before, after = self._generations[-1], _generation(definition)
+        self._edited |= {
+            name
+            for name in after.policies
+            if after.policies[name].text != before.policies[name].text
+        }
+        self._generations.append(after)
+
+    def settle(self) -> None:
+        """Note that the newest app alone has the say from now on."""
+        for one in self._generations[:-1]:
+            one.until = min(one.until, self._seconds())
+
     def _note_turned(self, before: int, entities: set[str]) -> None:
-        for name in self._policies:
-            looked = {one.entity for each in self._all(name) for one in each.exists}
-            if not entities & looked:
+        then, now = self.moment(before), self.moment()
+        for name in self._rows:
+            if not entities & self._looked_at(name):
                 continue
             for identity, turned in self._turned.items():
                 for row_id, history in self._rows[name].items():
-                    if (name, row_id) in turned:
-                        continue
                     # Also what it was before: the change from that is judged by what is so now.
-                    if any(self._turns(identity, name, one, before) for one in
-                           history.versions(before)):  # fmt: skip
+                    if (name, row_id) not in turned and any(
+                        self.seen(identity, name, one, then) != self.seen(identity, name, one, now)
+                        for one in history.versions(before)
+                    ):
                         turned.add((name, row_id))
 
-    def _turns(self, identity: Identity, entity: str, image: Row, before: int) -> bool:
-        return any(
-            self._holds(one, identity, entity, image, before)
-            != self._holds(one, identity, entity, image, self.head)
-            for one in self._all(entity)
-        )
-
-    def _all(self, entity: str) -> tuple[CompiledPolicy, ...]:
-        """Return an entity's read policy and those of its fields."""
-        return (self._policies[entity], *self._fields[entity].values())
+    def _looked_at(self, entity: str) -> set[str]:
+        """Return the entities that the policies of one look at, or did."""
+        return {
+            node.entity
+            for generation in self._generations
+            for policy in generation.asked(entity)
+            for node in policy.exists
+        }
 
     # --- what is asked
 
@@ -154,17 +217,50 @@ class Oracle:
         """Keep account of rows that turn for a caller from now on."""
         self._turned.setdefault(identity, set())
 
-    def asks_time(self, entity: str) -> bool:
-        """Tell whether an entity's policy changes its mind as time passes."""
-        return any(one.uses_now for one in self._all(entity))
+    def moment(self, seq: int | None = None) -> Moment:
+        """Return this moment, or one with other rows as they stood at a seq."""
+        at = self.head if seq is None else seq
+        return Moment(at, len(self._generations) - 1, self._times(0.0)[0])
 
-    def is_excused(self, identity: Identity, entity: str, row_id: str) -> bool:
+    def moments(self, entity: str, seqs: Iterable[int], seconds: float) -> list[Moment]:
+        """Return the moments of the last seconds that may judge an entity's rows differently.
+
+        Args:
+            entity: whose rows.
+            seqs: states of other rows, those first that are likeliest.
+            seconds: how long ago a moment may be.
+        """
+        since = self._seconds() - seconds
+        names = [
+            place for place, one in enumerate(self._generations) if one.until >= since
+        ][::-1]  # fmt: skip
+        policies = [one for place in names for one in self._generations[place].asked(entity)]
+        times = self._times(seconds) if any(one.uses_now for one in policies) else self._times(0.0)
+        states = [*seqs] if any(one.exists for one in policies) else [self.head]
+        return [Moment(*one) for one in product(states, names, times)]
+
+    def states_since(self, entity: str, seq: int) -> list[int]:
+        """Return the seqs from one on at which rows that an entity's policies look at changed."""
+        found = {seq}
+        for name in self._looked_at(entity):
+            seqs = self._changed[name]
+            found.update(seqs[bisect.bisect_right(seqs, seq) :])
+        return sorted(found)
+
+    def is_excused(self, identity: Identity, entity: str, row_id: str, *, is_new: bool) -> bool:
         """Tell whether the present promise says nothing about a row for a caller."""
-        return self.asks_time(entity) or (entity, row_id) in self._turned.get(identity, ())
+        if HAS_SLICES:
+            return False
+        if any(one.uses_now for one in self._generations[-1].asked(entity)):
+            return True
+        if is_new:
+            return False
+        return entity in self._edited or (entity, row_id) in self._turned.get(identity, ())
 
     def is_conditional(self, entity: str) -> bool:
         """Tell whether an entity's policy looks at other rows, or at the time."""
-        return any(one.exists or one.uses_now for one in self._all(entity))
+        asked = self._generations[-1].asked(entity)
+        return entity in self._edited or any(one.exists or one.uses_now for one in asked)
 
     def version(self, entity: str, row_id: str, seq: int) -> Row | None:
         """Return the row as written at a seq."""
@@ -184,57 +280,62 @@ class Oracle:
             if row is not None:
                 yield row
 
+    def having(self, mark: str) -> list[tuple[str, Row]]:
+        """Return the images, with their entities, that have a text."""
+        return self._having.get(mark, [])
+
     def entity_of(self, row_id: str) -> list[str]:
         """Return the entities that have or had a row of this id."""
         return [name for name, rows in self._rows.items() if row_id in rows]
 
-    def may_read(self, identity: Identity, entity: str, row: Row, seq: int) -> bool:
-        """Tell whether the read policy allows a row, other rows being as they stood at a seq."""
-        return self._holds(self._policies[entity], identity, entity, row, seq)
+    def may_read(
+        self, identity: Identity, entity: str, row: Row, moment: Moment | None = None
+    ) -> bool:
+        """Tell whether the read policy allows a row, by default now."""
+        at = moment or self.moment()
+        policy = self._generations[at.generation].policies[entity]
+        return self._holds(policy, identity, row, at)
 
-    def wire_of(self, identity: Identity, entity: str, row: Row, seq: int) -> dict[str, Any]:
-        """Return a row as a caller who may read it gets it, as of a seq."""
-        fields = self._fields[entity]
+    def seen(
+        self, identity: Identity, entity: str, row: Row, moment: Moment | None = None
+    ) -> dict[str, Any] | None:
+        """Return a row as a caller gets it, by default now; None where he may not read it."""
+        at = moment or self.moment()
+        if not self.may_read(identity, entity, row, at):
+            return None
+        fields = self._generations[at.generation].fields[entity]
         return {
             name: value
             for name, value in wire_row(self.definition.schema.entities[entity], row).items()
-            if name not in fields or self._holds(fields[name], identity, entity, row, seq)
+            if name not in fields or self._holds(fields[name], identity, row, at)
         }
 
-    def _holds(
-        self, policy: CompiledPolicy, identity: Identity, entity: str, row: Row, seq: int
-    ) -> bool:
+    def _holds(self, policy: CompiledPolicy, identity: Identity, row: Row, at: Moment) -> bool:
         depends = tuple(
-            bisect.bisect_right(self._changed[one.entity], seq) for one in policy.exists
+            bisect.bisect_right(self._changed[one.entity], at.seq) for one in policy.exists
         )
-        key = (policy.where, row["id"], row["_seq"], identity, depends)
-        if policy.uses_now:
-            return self._judge(policy, identity, row, seq)
+        now = at.now if policy.uses_now else ""
+        key = (policy.where, row["id"], row["_seq"], identity, at.generation, now, depends)
         if key not in self._verdicts:
-            self._verdicts[key] = self._judge(policy, identity, row, seq)
+            world = World(
+                identity=identity, data=row, now=at.now,
+                lookup=lambda node, values: self._exists(node, values, at.seq),
+            )  # fmt: skip
+            self._verdicts[key] = evaluate(policy.condition, world) is True
         return self._verdicts[key]
-
-    def _judge(self, policy: CompiledPolicy, identity: Identity, row: Row, seq: int) -> bool:
-        world = World(
-            identity=identity, data=row, now=self.now(),
-            lookup=lambda node, values: self._exists(node, values, seq),
-        )  # fmt: skip
-        return evaluate(policy.condition, world) is True
 
     def _exists(self, node: ir.ExistsNode, values: tuple[Any, ...], seq: int) -> bool:
         return any(_matches(node, values, row) for row in self.rows(node.entity, seq))
 
     def visible(
-        self, identity: Identity, entity: str, where: Mapping[str, Any], seq: int | None = None
+        self, identity: Identity, entity: str, where: Mapping[str, Any]
     ) -> dict[str, dict[str, Any]]:
-        """Return the wire rows that a caller may see and that match, as of a seq."""
-        at = self.head if seq is None else seq
+        """Return the wire rows that a caller may see now and that match."""
         found: dict[str, dict[str, Any]] = {}
-        for row in self.rows(entity, at):
-            if self.may_read(identity, entity, row, at):
-                wire = self.wire_of(identity, entity, row, at)
-                if matches(wire, where):
-                    found[row["id"]] = wire
+        for row in self.rows(entity):
+            wire = self.seen(identity, entity, row)
+            if wire is not None and matches(wire, where):
+                found[row["id"]] = wire
         return found
 
 

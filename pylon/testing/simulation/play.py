@@ -12,6 +12,7 @@ from typing import Any, Final
 from pylon import jsonvalue
 from pylon.app.definition import AppDefinition
 from pylon.client.subscription import Definition
+from pylon.clock import iso_ms
 from pylon.identity import SYSTEM
 from pylon.server.config import ServerConfig
 from pylon.server.storage.trimming import Trimmer
@@ -25,6 +26,7 @@ from pylon.testing.simulation.virtual_time import (
     VirtualLoop,
     run_virtually,
 )
+from pylon.testing.simulation.visibility import with_read_policy
 from pylon.testing.simulation.world import Outcome, World
 
 
@@ -148,10 +150,12 @@ class _Play(World):
         return self._devices[step.actor]
 
     def _plain(self, value: Any) -> Any:
-        """Return a value with ids in place of the users that it names."""
+        """Return a value with ids in place of the users that it names, and moments of times."""
         if isinstance(value, dict):
             if value.keys() == {"$user"}:
                 return self._callers.ids[value["$user"]]
+            if value.keys() == {"$time"}:
+                return iso_ms(self._clock.now_ms() + int(value["$time"] * 1000))
             return {name: self._plain(one) for name, one in value.items()}
         return [self._plain(one) for one in value] if isinstance(value, list) else value
 
@@ -193,6 +197,8 @@ class _Play(World):
         if self._server.runtime is None:
             return
         email, roles = step.more["email"], frozenset(step.more["roles"])
+        if not self._callers.lately(email, 0.0):
+            return  # he is disabled
         self._callers.know(email, self._callers.ids[email], roles)
         accounts = self._server.running.services.accounts
         task = self._in_server(accounts.ensure(email, roles))
@@ -200,6 +206,51 @@ class _Play(World):
         if task.cancelled() or task.exception() is not None:
             return
         self._callers.know(email, task.result().id, task.result().roles)
+
+    async def _do_policy(self, step: Step) -> None:
+        """Reload the app with another read policy of one entity."""
+        definition = with_read_policy(self._server.definition, step.entity, step.more["read"])
+        self._oracle.edit(definition)
+        if self._server.runtime is not None:
+            await asyncio.wait([self._in_server(self._server.edit(definition))])
+            self._oracle.settle()
+        else:
+            await self._server.edit(definition)
+
+    async def _do_disable(self, step: Step) -> None:
+        """Disable a user, for a while."""
+        email = step.more["email"]
+        if self._server.runtime is None or not self._callers.lately(email, 0.0):
+            return
+        await self._set_disabled(email, disabled=True)
+
+        self._spawn(self._enable(email, step.more["ms"] / 1000))
+
+    async def _do_revoke(self, step: Step) -> None:
+        """End the session of a device, as its user may from another one."""
+        device = self._device(step)
+        if self._server.runtime is None or device.email is None or device.session_id is None:
+            return
+        ending = self._server.running.services.sessions.end(
+            device.session_id, self._callers.ids[device.email], "revoked"
+        )
+        await asyncio.wait([self._in_server(ending)])
+
+    async def _do_swap(self, step: Step) -> None:
+        """Sign somebody in on a device that runs and goes on running."""
+        device, email = self._device(step), step.more["email"]
+        life = device.link_name
+
+        async def swap() -> None:
+            issued = await self._session(email)
+            if device.link_name == life and device.is_up:
+                self._wire.email_of[device.swapped_link_name] = email
+                await device.swap(email, *issued)
+
+        self._spawn(swap())
+
+    async def _do_wait(self, step: Step) -> None:
+        await asyncio.sleep(step.more["ms"] / 1000)
 
     async def _do_sign_in(self, step: Step) -> None:
         device = self._device(step)
@@ -289,4 +340,4 @@ class _Play(World):
         self._spawn(trim(), in_server=True)
 
     async def _do_clock(self, step: Step) -> None:
-        self._clock.skew_ms += step.more["ms"]
+        self._clock.set_wrong(step.more["ms"])

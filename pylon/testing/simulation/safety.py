@@ -5,6 +5,7 @@ Apart from what drives the run: nothing in here makes anything happen.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,8 +21,8 @@ from pylon.schema.wire import wire_row
 from pylon.testing.network import Link
 from pylon.testing.simulation.device import Device
 from pylon.testing.simulation.findings import Finding
-from pylon.testing.simulation.oracle import Oracle
-from pylon.testing.simulation.values import CANARY
+from pylon.testing.simulation.oracle import Moment, Oracle, matches
+from pylon.testing.simulation.values import CANARY, MARK
 from pylon.testing.simulation.wire import Stream
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 #: How long what was read under one state may take to the wire, and old roles may be spoken for.
 _GRACE_SECONDS: Final = 1.0
+#: How long a client that is cut off may go on for who its caller was, and for how things were.
+_UNAWARE_SECONDS: Final = 60.0
+_MARK: Final = re.compile(f"{MARK}[0-9]+;")
 
 
 class Callers:
@@ -38,14 +42,22 @@ class Callers:
         self._loop = loop
         self._oracle = oracle
         self.ids: dict[str, str] = {}
-        #: By address: since when, which roles.
-        self._roles: dict[str, list[tuple[float, frozenset[str]]]] = {}
+        #: By address: since when, which roles; None: disabled.
+        self._roles: dict[str, list[tuple[float, frozenset[str] | None]]] = {}
 
     def know(self, email: str, user_id: str, roles: frozenset[str]) -> None:
         """Note who somebody is from now on."""
         self.ids[email] = user_id
         self._roles.setdefault(email, []).append((self._loop.time(), roles))
         self._oracle.follow(self.identity(email, roles))
+
+    def disable(self, email: str) -> None:
+        """Note that somebody is nobody from now on, until he is known again."""
+        self._roles[email].append((self._loop.time(), None))
+
+    def roles_of(self, email: str) -> frozenset[str]:
+        """Return the roles that somebody has, or last had."""
+        return next(roles for _, roles in reversed(self._roles[email]) if roles is not None)
 
     def identity(self, email: str | None, roles: frozenset[str]) -> Identity:
         """Return a caller as policies see him."""
@@ -54,16 +66,20 @@ class Callers:
         return Identity(kind=IdentityKind.USER, user_id=self.ids[email], email=email, roles=roles)
 
     def lately(self, email: str | None, seconds: float) -> list[Identity]:
-        """Return who somebody may be to the server: now, and up to so long ago; newest first."""
+        """Return who somebody may be to the server: now, and up to so long ago; newest first.
+
+        Nobody, where he was disabled all the time.
+        """
         if email is None:
             return [ANONYMOUS]
         since = self._loop.time() - seconds
-        found: list[frozenset[str]] = []
+        found: list[frozenset[str] | None] = []
         for begun, roles in reversed(self._roles[email]):
             found.append(roles)
             if begun <= since:
                 break
-        return [self.identity(email, roles) for roles in dict.fromkeys(found)]
+        known = [roles for roles in dict.fromkeys(found) if roles is not None]
+        return [self.identity(email, roles) for roles in known]
 
 
 class WireWatch:
@@ -97,6 +113,8 @@ class WireWatch:
             self.trace = zlib.crc32(said, self.trace)
             self.told(link.client, message)
             is_answer = isinstance(message, dict) and message.get("type") == "results"
+            if not is_answer:
+                self._check_marks(email, said.decode())
             for entity, row in _rows_of(message):
                 self.rows += 1
                 self._check(email, entity, row, is_answer=is_answer)
@@ -128,27 +146,37 @@ class WireWatch:
             whole = wire_row(self._oracle.definition.schema.entities[name], image)
             if whole != row and whole != {**whole, **row}:
                 self._find("a row on the wire is the row", f"{email} was sent {row}, not {image}")
-            self._check_policy(email, name, image, row, is_answer=is_answer)
+            # The answer of a write shows the row as it was then, whatever came behind it.
+            then = [image["_seq"]] if is_answer else []
+            if not any(one == row for one in self._as_seen(email, name, image, then)):
+                self._find(
+                    "no row or field on the wire that a policy denies",
+                    f"{email} was sent {name} {row}",
+                )
             return
         self._find("a row on the wire is the row", f"{email} was sent {row}, which never was")
 
-    def _check_policy(
-        self, email: str | None, entity: str, image: dict[str, Any], row: dict[str, Any], *,
-        is_answer: bool,
-    ) -> None:  # fmt: skip
-        identities = self._callers.lately(email, _GRACE_SECONDS)
-        # The answer of a write shows the row as it was then, whatever came behind it in the commit.
-        then = [image["_seq"]] if is_answer else []
-        for seq in (*then, *self._states()):
-            for identity in identities:
-                if (
-                    self._oracle.may_read(identity, entity, image, seq)
-                    and self._oracle.wire_of(identity, entity, image, seq) == row
-                ):
-                    return
-        self._find(
-            "no row or field on the wire that a policy denies", f"{email} was sent {entity} {row}"
-        )
+    def _as_seen(
+        self, email: str | None, entity: str, image: dict[str, Any], then: list[int]
+    ) -> Iterator[dict[str, Any]]:
+        """Visit what a caller might get of an image, as of moments ago."""
+        moments = self._oracle.moments(entity, [*then, *self._states()], _GRACE_SECONDS)
+        for identity in self._callers.lately(email, _GRACE_SECONDS):
+            for one in moments:
+                seen = self._oracle.seen(identity, entity, image, one)
+                if seen is not None:
+                    yield seen
+
+    def _check_marks(self, email: str | None, text: str) -> None:
+        """Look for texts that only rows have which the caller may not read, wherever they stand."""
+        for mark in dict.fromkeys(_MARK.findall(text)):
+            having = self._oracle.having(mark)
+            if having and not any(
+                mark in str(seen)
+                for entity, image in having
+                for seen in self._as_seen(email, entity, image, [])
+            ):
+                self._find("no text of a hidden row on the wire", f"{email} was sent {text[:600]}")
 
 
 def _rows_of(message: Any) -> Iterator[tuple[str | None, dict[str, Any]]]:
@@ -210,12 +238,17 @@ class ReplicaWatch:
     def _compare(self, device: Device, definition: Any, seq: int) -> Finding | None:
         assert device.machine is not None
         has = device.machine.base(definition.entity)
+        # What it was told up to its cursor was judged by what was so then, or later.
+        states = self._oracle.states_since(definition.entity, seq)
+        moments = self._oracle.moments(definition.entity, states, _UNAWARE_SECONDS)
         message = ""
-        for identity in self._callers.lately(device.email, 60.0):
-            difference = compare(self._oracle, identity, definition, has, seq)
+        for identity in self._callers.lately(device.email, _UNAWARE_SECONDS):
+            difference = compare(self._oracle, identity, definition, has, seq, moments)
             if difference is None:
                 return None
             message = message or difference
+        if not message:
+            return None  # he was disabled all the time, and does not know it
         return Finding(
             "a replica is what its caller sees at its cursor",
             f"{device.name} ({device.email}) at {seq}: {message}",
@@ -224,23 +257,36 @@ class ReplicaWatch:
 
 def compare(
     oracle: Oracle, identity: Identity, definition: Any, has: dict[str, dict[str, Any]], seq: int,
-    *, is_new: bool = False,
+    moments: list[Moment], *, is_new: bool = False,
 ) -> str | None:  # fmt: skip
-    """Say how rows differ from what a caller may see as of a seq; None where they do not."""
-    from pylon.testing.simulation.oracle import matches
+    """Say how rows differ from what a caller may see; None where they do not.
 
-    entity = definition.entity
-    should = oracle.visible(identity, entity, definition.where, seq)
-    for row_id in sorted(has.keys() | should.keys()):
-        mine, true = has.get(row_id), should.get(row_id)
+    Args:
+        oracle: knows the rows.
+        identity: who the caller is.
+        definition: what is asked for.
+        has: the rows that are there.
+        seq: the rows must be as they stood then.
+        moments: each row must be there, or not, as it was right at one of these.
+        is_new: the replica is of now alone.
+    """
+    entity, where = definition.entity, definition.where
+    stored = {row["id"]: row for row in oracle.rows(entity, seq)}
+    for row_id in sorted(has.keys() | stored.keys()):
+        mine, row = has.get(row_id), stored.get(row_id)
         if mine is not None and mine["_seq"] > seq:
             continue  # a window brought it, or a page of another query: ahead of the cursor
-        if mine is not None and not matches(mine, definition.where):
+        if mine is not None and not matches(mine, where):
             mine = None
-        excuses = (
-            oracle.asks_time(entity) if is_new else oracle.is_excused(identity, entity, row_id)
-        )
-        if mine == true or excuses:
-            continue
-        return f"{entity} {row_id} is {mine}, should be {true}"
+        wanted: list[dict[str, Any] | None] = []
+        for one in moments:
+            seen = None if row is None else oracle.seen(identity, entity, row, one)
+            if seen is not None and not matches(seen, where):
+                seen = None
+            if seen == mine:
+                break
+            wanted.append(seen)
+        else:
+            if not oracle.is_excused(identity, entity, row_id, is_new=is_new):
+                return f"{entity} {row_id} is {mine}, should be {wanted[0]}"
     return None

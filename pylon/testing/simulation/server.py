@@ -68,7 +68,7 @@ class SimulatedServer:
         self, definition: AppDefinition, config: ServerConfig, root: Path, network: MemoryNetwork,
         clock: VirtualClock, loop: VirtualLoop, oracle: Oracle, seed: int,
     ) -> None:  # fmt: skip
-        self._definition = definition
+        self.definition = definition
         self._config = config
         self._root = root
         self._network = network
@@ -107,10 +107,22 @@ class SimulatedServer:
         runtime = InProcessRuntime(
             self._config, self._folder, self._network, clock=self._clock,
             ids=IdSource(self._clock, self._chance.randbytes), engine=self._engine,
-            definition=self._definition, witness=self._witness,
+            definition=self.definition, witness=self._witness,
         )  # fmt: skip
         await runtime.start(may_migrate=True)
         return runtime
+
+    async def edit(self, definition: AppDefinition) -> None:
+        """Have the app reloaded as this one; a server that is down starts with it."""
+        self.definition = definition
+        if self.runtime is not None:
+            self.runtime.definition = definition
+            answer = await self.runtime.services.reload()
+            assert answer["ok"], answer["mistakes"]
+
+    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
+        """Disable an account, or end that."""
+        await self.running.services.accounts.set_disabled(user_id, disabled=disabled)
 
     @property
     def owner(self) -> str:
@@ -120,7 +132,7 @@ class SimulatedServer:
     def _committed(self, raw: RawConnection) -> None:
         if raw.in_transaction:
             return
-        schema = self._definition.schema
+        schema = self.definition.schema
         with suppress(Error):  # before the first start there is no log
             self._oracle.take(read_after(raw, self._oracle.head, _RECORDS_MAX, schema))
             self._oracle.head = max(self._oracle.head, read_head(raw)[0])

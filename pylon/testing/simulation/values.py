@@ -17,10 +17,17 @@ from pylon.policy import ir
 from pylon.policy.compiled import CompiledPolicy
 from pylon.policy.slots import walk
 from pylon.schema.model import Access, DefaultKind, Entity, Field, FieldKind
+from pylon.testing.simulation.visibility import guards, looked_at
 
 #: Begins every text of a private field: never to be seen outside of the server.
 CANARY: Final = "canary-"
-_IDS_EACH = 5
+#: Begins texts of public fields, no two alike: seen by nobody who may not read their row.
+MARK: Final = "mark-"
+#: Values that decide about other rows are of few, so that they meet.
+_TEAMS: Final = ("red", "blue", "green")
+#: Seconds from now, for what a policy compares with the time; nothing flips back at once.
+_SOON: Final = (-60, -5, 3, 10, 30, 90)
+_IDS_EACH, _IDS_LOOKED_AT = 5, 3
 _TEXTS = ("a", "b", "c", "ä", "two words", "0", "__proto__", "x" * 40)
 _PATTERN_TRIES = ("a", "A", "a1", "abc", "ABC", "123", "#a1b2c3", "a@b.ch", "a-b", "https://a.ch")
 
@@ -32,38 +39,68 @@ class Values:
         self.definition = definition
         self.emails = emails
         self._chance = chance
-        self._canaries = 0
+        self._canaries = self._marks = 0
         #: By entity, the fields that its read policy looks at: changing them moves rows.
-        self._judged: dict[str, set[str]] = {}
+        self._judged: dict[str, set[str]] = {one: set() for one in definition.schema.entities}
+        self._looked_at = set(looked_at(definition))
         #: Ids that may be there by now: what was inserted and not deleted.
         self._made: dict[str, list[str]] = {}
         #: (entity, field) → entity whose ids it holds.
         self._links: dict[tuple[str, str], str] = {}
+        #: (entity, field) → texts that policies tell apart.
+        self._pools: dict[tuple[str, str], set[str]] = {}
+        #: (entity, field) that a policy compares with the time.
+        self._timed: set[tuple[str, str]] = set()
         for entity in definition.schema.entities.values():
             read = definition.policies.get(entity.name, Access.READ)
             columns = (one for one in walk(read.condition) if isinstance(one, ir.Column))
-            self._judged[entity.name] = {one.name for one in columns}
+            self._judged[entity.name] |= {one.name for one in columns}
             for access in Access:
                 self._learn(entity, definition.policies.get(entity.name, access))
+            for policy in guards(definition, entity.name):
+                self._learn(entity, policy)
 
     def _learn(self, entity: Entity, policy: CompiledPolicy) -> None:
         for node in walk(policy.condition):
             if isinstance(node, ir.Cmp):
                 for column, other in ((node.left, node.right), (node.right, node.left)):
-                    if isinstance(column, ir.Column) and _is_user(other):
-                        self._links[entity.name, column.name] = "User"
+                    if isinstance(column, ir.Column):
+                        self._learn_comparison(entity.name, column.name, other)
             if isinstance(node, ir.ExistsTest):
                 for one in node.node.filters:
                     self._learn_filter(entity.name, node.node.entity, one)
 
+    def _learn_comparison(self, entity: str, field: str, other: ir.Value) -> None:
+        if _is_user(other):
+            self._links[entity, field] = "User"
+        elif any(isinstance(one, ir.Now) for one in walk(other)):
+            self._timed.add((entity, field))
+        elif isinstance(other, ir.Const) and isinstance(other.value, str):
+            self._pools.setdefault((entity, field), {"other"}).add(other.value)
+
     def _learn_filter(self, entity: str, other: str, one: ir.ExistsFilter) -> None:
         value = one.value
+        self._judged[other].add(one.field)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, ir.Const) and isinstance(item.value, str):
+                self._pools.setdefault((other, one.field), {"other"}).add(item.value)
         if _is_user(value):
             self._links[other, one.field] = "User"
         elif isinstance(value, ir.Column) and one.field == "id":
             self._links[entity, value.name] = other
         elif isinstance(value, ir.Column) and value.name == "id":
             self._links[other, one.field] = entity
+        elif isinstance(value, ir.Column) and (link := self._ref(entity, value.name)):
+            self._links[other, one.field] = link
+        elif isinstance(value, ir.Column) and (link := self._ref(other, one.field)):
+            self._links[entity, value.name] = link
+        elif isinstance(value, ir.Column):
+            for name, field in ((entity, value.name), (other, one.field)):
+                self._pools.setdefault((name, field), set()).update(_TEAMS)
+
+    def _ref(self, entity: str, field: str) -> str | None:
+        found = self.definition.schema.entities[entity].by_name.get(field)
+        return None if found is None else found.ref
 
     # --- what can be written
 
@@ -81,6 +118,10 @@ class Values:
         return (
             self._chance.choice(made) if made and self._chance.random() < 0.9 else self._any(entity)
         )
+
+    def made(self, entity: str) -> list[str]:
+        """Return the ids of rows that are mostly there."""
+        return self._made.get(entity, [])
 
     def new_id(self, entity: str) -> str:
         """Return an id for a new row: one of few, so that some come again after a delete."""
@@ -108,14 +149,16 @@ class Values:
         return entity
 
     def _any(self, entity: str) -> str:
-        return f"{entity.lower()[:20]}{self._chance.randint(1, _IDS_EACH)}"
+        count = _IDS_LOOKED_AT if entity in self._looked_at else _IDS_EACH
+        return f"{entity.lower()[:20]}{self._chance.randint(1, count)}"
 
     def insert(self, entity: Entity) -> dict[str, Any]:
         """Return values for a new row."""
         values: dict[str, Any] = {}
         for one in entity.fields:
             is_actor = one.default is not None and one.default.kind is DefaultKind.ACTOR
-            is_given = one.is_required or self._chance.random() < (0.1 if is_actor else 0.5)
+            share = 0.1 if is_actor else 0.85 if one.name in self._judged[entity.name] else 0.5
+            is_given = one.is_required or self._chance.random() < share
             if is_given and self._pattern_text(one) is not None:
                 values[one.name] = self.value(entity.name, one)
         return values
@@ -131,7 +174,7 @@ class Values:
         if not fields:
             return {}
         judged = [one for one in fields if one.name in self._judged[entity.name]]
-        if judged and self._chance.random() < 0.5:
+        if judged and self._chance.random() < 0.6:
             fields = judged
         chosen = self._chance.sample(fields, min(len(fields), self._chance.choice((1, 1, 2))))
         return {one.name: self.value(entity.name, one) for one in chosen}
@@ -171,6 +214,11 @@ class Values:
         link = field.ref or self._links.get((entity, field.name))
         if link is not None and field.kind in (FieldKind.REF, FieldKind.STR):
             return self.row_id(link)
+        if (entity, field.name) in self._timed and field.kind is FieldKind.DATETIME:
+            return {"$time": self._chance.choice(_SOON)}
+        pool = self._pools.get((entity, field.name))
+        if pool and field.kind in (FieldKind.STR, FieldKind.TEXT):
+            return self._chance.choice(sorted(pool))
         return self._plain(field)
 
     def _plain(self, field: Field) -> Any:  # noqa: C901 -- one line for each kind
@@ -213,9 +261,15 @@ class Values:
         if field.pattern is not None:
             return self._pattern_text(field) or ""
         self._canaries += 1
-        text = f"{CANARY}{self._canaries}" if field.private else self._chance.choice(_TEXTS)
+        text = f"{CANARY}{self._canaries}" if field.private else self._public_text()
         text = text.ljust(field.min_length or 0, ".")
         return text if field.max_length is None else text[: field.max_length]
+
+    def _public_text(self) -> str:
+        if self._chance.random() < 0.5:
+            return self._chance.choice(_TEXTS)
+        self._marks += 1
+        return f"{MARK}{self._marks};"
 
     def _pattern_text(self, field: Field) -> str | None:
         """Return a text that a field's pattern takes; None where no such is known."""

@@ -113,12 +113,22 @@ class VirtualClock:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
-        #: Added to the wall time, in milliseconds.
-        self.skew_ms = 0
+        #: (since when, milliseconds that are added to the wall time)
+        self._skews: list[tuple[float, int]] = [(0.0, 0)]
 
     def now_ms(self) -> int:
         """Return the wall time as Unix milliseconds."""
-        return START_MS + self.skew_ms + int(self._loop.time() * 1000)
+        return self.shown_ms(0.0)
+
+    def shown_ms(self, ago: float) -> int:
+        """Return what the wall time was so many seconds ago, as Unix milliseconds."""
+        then = max(0.0, self._loop.time() - ago)
+        skew_ms = next(ms for since, ms in reversed(self._skews) if since <= then)
+        return START_MS + skew_ms + int(then * 1000)
+
+    def set_wrong(self, ms: int) -> None:
+        """Have the wall time jump."""
+        self._skews.append((self._loop.time(), self._skews[-1][1] + ms))
 
     def monotonic(self) -> float:
         """Return virtual seconds."""

@@ -33,6 +33,9 @@ from pylon.testing.simulation.virtual_time import (
 )
 from pylon.testing.simulation.weather import BadWeather
 
+#: Moments of the past that are looked at where a policy asks the time.
+_AGO_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 45.0, 60.0)
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -66,8 +69,7 @@ class World:
         self._weather = BadWeather(script.seed)
         self._weather.is_fair = not script.is_stormy
         self._network = MemoryNetwork(self._weather)
-        self._oracle = Oracle(definition)
-        self._oracle.now = lambda: iso_ms(self._clock.now_ms())
+        self._oracle = Oracle(definition, loop.time, self._times)
         self._callers = Callers(loop, self._oracle)
         self._wire = WireWatch(self._oracle, self._callers, loop)
         self._network.tap = self._wire.tap
@@ -100,6 +102,11 @@ class World:
         self._wire.told = lambda client, message: self._say(
             f"{client} < {jsonvalue.encode_text(message)[:1500]}"
         )
+
+    def _times(self, seconds: float) -> list[str]:
+        """Return what the wall clock showed in the last seconds, newest first."""
+        ago = [one for one in _AGO_SECONDS if one <= seconds]
+        return [iso_ms(self._clock.shown_ms(one)) for one in ago]
 
     def _report(self) -> None:
         outcome = self._outcome
@@ -152,14 +159,15 @@ class World:
 
     async def _enter(self, device: Device, email: str | None) -> None:
         """Sign somebody in on a device, and start it."""
-        token = None if email is None else await self._token(email)
+        token, session_id = (None, None) if email is None else await self._session(email)
         if device.is_up:
             return
         device.email = email
         self._wire.email_of[device.next_link_name] = email
-        await device.start(email, token)
+        await device.start(email, token, session_id)
 
-    async def _token(self, email: str) -> str:
+    async def _session(self, email: str) -> tuple[str, str]:
+        """Return token and id of a new session; waits for a server that is down."""
         while True:
             runtime = self._server.runtime
             if runtime is not None:
@@ -168,7 +176,8 @@ class World:
                 issuing = self._in_server(runtime.services.sessions.issue(account))
                 await asyncio.wait([issuing])
                 if not issuing.cancelled() and issuing.exception() is None:
-                    return str(issuing.result().token)
+                    issued = issuing.result()
+                    return issued.token, issued.session.id
             await asyncio.sleep(0.25)
 
     def _in_server(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -181,11 +190,30 @@ class World:
         account = await self._in_server(accounts.ensure(email, roles))
         self._callers.know(email, account.id, account.roles)
 
+    async def _set_disabled(self, email: str, *, disabled: bool) -> None:
+        user_id = self._callers.ids[email]
+        task = self._in_server(self._server.set_disabled(user_id, disabled=disabled))
+        await asyncio.wait([task])
+        is_done = not task.cancelled() and task.exception() is None
+        if is_done and disabled:
+            self._callers.disable(email)
+        elif is_done:
+            self._callers.know(email, user_id, self._callers.roles_of(email))
+
+    async def _enable(self, email: str, seconds: float) -> None:
+        """End that somebody is disabled, after a while."""
+        await asyncio.sleep(seconds)
+        while not self._callers.lately(email, 0.0):
+            if self._server.runtime is not None:
+                await self._set_disabled(email, disabled=False)
+            await asyncio.sleep(0.25)
+
     # --- the server
 
     async def _restart(self) -> None:
         self._say("the server starts")
         await self._server.start()
+        self._oracle.settle()
         await self._open_epoch()
 
     async def _open_epoch(self) -> None:
@@ -201,4 +229,8 @@ class World:
             account = runtime.services.accounts.find(email)
             if account is None:
                 raise Finding("a restart finds what was committed", f"{email} is gone")
-            self._callers.know(email, account.id, account.roles)
+            if account.disabled:
+                self._callers.disable(email)
+                self._spawn(self._enable(email, 1.0))
+            else:
+                self._callers.know(email, account.id, account.roles)
