@@ -31,6 +31,7 @@ from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.policy_effect import PolicyEffects
+from pylon.server.functions.policy_matrix import PolicyMatrix
 from pylon.server.functions.reads import Reads
 from pylon.server.http.connections import PatientServer
 from pylon.server.http.gate import Gate, known_names
@@ -188,6 +189,7 @@ class Runtime:
                 self._data_folder / "outbox", config["mail.from"], self.clock, self.ids,
                 self.observer,
             ),
+            policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub,
             sign_in_rates=RateLimiter(
                 self.clock, limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE

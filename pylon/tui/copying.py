@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pylon import jsonvalue
+from pylon.tui.policies_text import details_of
 
 
 def pretty(value: Any) -> str:
@@ -51,6 +52,8 @@ def copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
         return [("code", str(row["code"] or row["text"]))]
     if pane == "runtime":
         return [("line", row[1])]
+    if pane == "policies":
+        return _policy_copies(row)
     whole = jsonvalue.encode_text(row)
     if pane == "log":
         path = f"{url}/api/entities/{row['entity']}/{row['row_id']}"
@@ -61,3 +64,10 @@ def copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
     name = {"clients": "client_id", "functions": "name"}.get(pane)
     first = [(name, str(row[name]))] if name else []
     return [*first, ("JSON", whole)]
+
+
+def _policy_copies(row: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [("in words", row["in_words"])]
+    if row.get("policy") is not None:
+        found.append(("policy", row["policy"]))
+    return [*found, ("all of it", details_of(row)), ("JSON", jsonvalue.encode_text(row))]

@@ -35,8 +35,11 @@ from pylon.tui.panes import (
     LogPane,
     MailPane,
     Pane,
+    PoliciesPane,
     RuntimePane,
 )
+from pylon.tui.policies import Policies
+from pylon.tui.policies_text import details_of, title_of
 from pylon.tui.preferences import keep_theme
 from pylon.tui.projects import project_rows
 from pylon.tui.reloading import Reloading
@@ -75,6 +78,7 @@ class Dashboard(App[int]):
         #: The project that was chosen instead of this one.
         self.next_project: Path | None = None
         self.reloading = Reloading(self, admin)
+        self.policies = Policies(self, admin)
         self._admin = admin
         self._supervisor = supervisor
         self._is_paused = False
@@ -91,7 +95,14 @@ class Dashboard(App[int]):
         """Lay out header, panes, filter line and footer."""
         yield HeaderLine(markup=False)
         with ContentSwitcher(initial="log"):
-            for kind in (LogPane, ClientsPane, FunctionsPane, MailPane, RuntimePane):
+            for kind in (
+                LogPane,
+                ClientsPane,
+                FunctionsPane,
+                PoliciesPane,
+                MailPane,
+                RuntimePane,
+            ):
                 yield kind(self.state)
             yield AppsPane(self.state, lambda: project_rows(self.clock.now_ms()))
         yield Input(placeholder="filter: words, entity:Message, user:ada, !not", id="filter")
@@ -119,6 +130,8 @@ class Dashboard(App[int]):
     def _fold(self, message: dict[str, Any]) -> None:
         try:
             self.state.fold(message, self.clock.monotonic())
+            if message.get("type") == "policy_change":
+                self.policies.take_change(message)
         except (KeyError, TypeError, ValueError) as error:
             # A runtime of another version: what it says is left out, the rest goes on.
             kind = message.get("type")
@@ -146,6 +159,8 @@ class Dashboard(App[int]):
             return
         pane = self.pane
         self.state.note_silence(self.clock.monotonic())
+        if pane.id == "policies":
+            self.policies.keep_current()
         self.show_header(self.query_one(HeaderLine), place=pane.title_text)
         if not self._is_paused or pane.id == "runtime":
             pane.refresh_from()
@@ -173,6 +188,7 @@ class Dashboard(App[int]):
     def action_pane(self, name: str) -> None:
         """Show a pane."""
         self.query_one(ContentSwitcher).current = name
+        self.policies.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()
         self.draw()
@@ -305,6 +321,9 @@ class Dashboard(App[int]):
             return
         elif pane == "runtime":
             self.push_screen(Details("line", row[1]))
+            return
+        elif pane == "policies":
+            self.push_screen(Details(title_of(row), details_of(row)))
             return
         else:
             self.push_screen(Details(str(pane), readable(row)))

@@ -14,6 +14,7 @@ PANES: Final = (
     ("log", "2", "Log: every committed change"),
     ("clients", "4", "Clients: who is connected, and how far they have come"),
     ("functions", "5", "Functions: recent calls"),
+    ("policies", "9", "Policies: who may do what, in words, and what deserves a look"),
     ("mail", "m", "Mail: what was sent, with its codes"),
     ("runtime", "0", "Runtime: process, health, reload errors, log"),
 )
@@ -22,6 +23,7 @@ BINDINGS: Final = [
     Binding("2", "pane('log')", "Log", id="pane.log"),
     Binding("4", "pane('clients')", "Clients", id="pane.clients"),
     Binding("5", "pane('functions')", "Calls", id="pane.functions"),
+    Binding("9", "pane('policies')", "Policies", show=False, id="pane.policies"),
     Binding("m", "pane('mail')", "Mail", id="pane.mail"),
     Binding("0", "pane('runtime')", "Runtime", id="pane.runtime"),
     Binding("slash", "filter", "Filter", key_display="/", id="filter"),

@@ -30,6 +30,8 @@ class DashboardState:
     lines: deque[tuple[str, str, str]] = field(
         default_factory=lambda: deque(maxlen=limits.LOG_LINES_KEPT_MAX)
     )
+    #: The matrix of policies as it was asked for last, and what the last reload changed for whom.
+    policies: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
     dropped: int = 0
@@ -85,6 +87,8 @@ class DashboardState:
         elif kind == "mail":
             self._extend_new(self.mails, message["mails"])
             self._touch("mail")
+        elif kind == "policy_change":
+            self.note_policies({**self.policies, "change": message})
         elif kind == "logs" and self.is_attached:
             for line in message["lines"]:
                 for text in f"{line['level']:<7} {line['message']}".splitlines():
@@ -119,6 +123,11 @@ class DashboardState:
     def _extend_new(kept: deque[dict[str, Any]], coming: list[dict[str, Any]]) -> None:
         known = {one["id"] for one in kept}
         kept.extend(one for one in coming if one["id"] not in known)
+
+    def note_policies(self, found: dict[str, Any]) -> None:
+        """Take the matrix of policies, or what a reload changed for whom."""
+        self.policies = found
+        self._touch("policies")
 
     def add_line(self, level: str, text: str, at: str = "") -> None:
         """Take a line that the runtime printed at an ISO time."""

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from pylon.printable import clean_block
 from pylon.tui import tables
 from pylon.tui.model import DashboardState, matches_change
+from pylon.tui.policies_text import passes_policy, rows_of
 from pylon.tui.widgets.line_list import LineList
 
 #: States of the process in which what it said of itself still holds.
@@ -148,11 +149,32 @@ class MailPane(Pane):
         self.list.show(rows, key=lambda row: row["id"], total=len(self.state.mails))
 
 
+class PoliciesPane(Pane):
+    """Who may do what, in words."""
+
+    title_text = "Policies"
+    parts = ("policies",)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        yield LineList(
+            tables.policy_line, head=tables.HEADS["policies"],
+            empty="The policies are being worked out …",
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Show the policies that pass the filter."""
+        found = rows_of(self.state.policies)
+        rows = [one for one in found if passes_policy(one, self.terms)]
+        assert self.list is not None
+        self.list.show(rows, key=lambda row: (row["entity"], row["access"]), total=len(found))
+
+
 class RuntimePane(Pane):
     """Process, health, reload errors, hang stacks and the runtime's own log."""
 
     title_text = "Runtime"
-    parts = ("status", "lines", "reload")
+    parts = ("status", "lines", "reload", "policies")
 
     def compose(self) -> ComposeResult:
         """Lay out the facts and the log."""
@@ -191,6 +213,9 @@ class RuntimePane(Pane):
             ]
         if state.reload_note:
             lines.append(f" reload   {state.reload_note}")
+        change = state.policies.get("change")
+        if change is not None:
+            lines.append(f" policies {change['line']} (9)")
         return clean_block("\n".join(lines))
 
     @property

@@ -8,6 +8,7 @@ from pylon.client.frames_text import change_words, frame_words
 from pylon.client.ghost import Frame
 from pylon.printable import clean
 from pylon.tui.columns import Column, data_line, head_line
+from pylon.tui.policies_text import sign_of
 
 Line = list[tuple[str, str]]
 
@@ -43,6 +44,9 @@ UNSEEN = (
 FRAMES = (Column("TIME", 12, 72), Column("FRAME", 9), Column("WHAT", 40))
 HELD = (Column("ENTITY", 24), Column("ROWS", 10))
 MAILS = (Column("TIME", 12, 66), Column("TO", 26), Column("CODE", 10), Column("SUBJECT", 20))
+POLICIES = (
+    Column("ENTITY", 16), Column("ACCESS", 6), Column("FLAGS", 15), Column("IN WORDS", 30),
+)  # fmt: skip
 PROJECTS = (
     Column("STATE", 10), Column("NAME", 20), Column("PORT", 6, right=True),
     Column("LAST USE", 10, 66), Column("FOLDER", 30),
@@ -152,6 +156,18 @@ def mail_line(mail: dict[str, Any], width: int) -> Line:
     )  # fmt: skip
 
 
+def policy_line(row: dict[str, Any], width: int) -> Line:
+    """Return the line of a policy."""
+    return data_line(
+        POLICIES,
+        (
+            (row["entity"], "strong"), (row["access"], "plain"), sign_of(row),
+            (row["in_words"], "plain"),
+        ),
+        width,
+    )  # fmt: skip
+
+
 def project_line(project: dict[str, Any], width: int) -> Line:
     """Return the line of a project in the launcher."""
     is_running = project["port"] is not None
@@ -184,6 +200,7 @@ HEADS = {
     "held": lambda width: head_line(HELD, width),
     "calls": lambda width: head_line(CALLS, width),
     "mails": lambda width: head_line(MAILS, width),
+    "policies": lambda width: head_line(POLICIES, width),
     "projects": lambda width: head_line(PROJECTS, width),
 }
 

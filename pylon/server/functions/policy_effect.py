@@ -234,7 +234,8 @@ def effect_words(effect: dict[str, Any]) -> str:
     found = effect["effects"]
     if not found:
         return f"{name} changed: nothing for the {effect['users']} callers asked{of}"
-    unit = "" if effect["access"] == "call" else " rows"
+    first = found[0]["lost"] or found[0]["gained"]
+    unit = "" if effect["access"] == "call" else " row" if first == 1 else " rows"
     said = [
         f"{one['who']} {_amount(one, effect['access'])}{unit if at == 0 else ''}"
         for at, one in enumerate(found[:_NAMED])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pylon.server.config import ServerConfig
     from pylon.server.functions.definitions import DefinitionHolder
     from pylon.server.functions.executor import Executor
+    from pylon.server.functions.policy_matrix import PolicyMatrix
     from pylon.server.functions.reads import Reads
     from pylon.server.http.peers import Network
     from pylon.server.observe import Observer
@@ -39,6 +40,7 @@ class Services:
     definitions: DefinitionHolder
     executor: Executor
     reads: Reads
+    policies: PolicyMatrix
     accounts: AccountService
     sessions: SessionService
     sign_in: SignIn

@@ -12,6 +12,7 @@ from pylon.server.http import (
     admin_clients,
     admin_explain,
     admin_ghost,
+    admin_policies,
     auth,
     events,
     functions,
@@ -49,6 +50,17 @@ async def health(exchange: Exchange) -> web.StreamResponse:
         return json_value(answer)
     unwell = Unavailable("the runtime does not take writes at the moment", reason=status)
     return json_value({**answer, "error": unwell.to_wire()}, unwell.http_status)
+
+
+def _add_development(
+    table: list[tuple[str, str, Any]], guarded: list[tuple[str, str, Any]]
+) -> None:
+    """Add the routes that production does not have."""
+    table.append(("POST", "/api/auth/dev/login", auth.dev_login))
+    table.append(("GET", "/_pylon/dev/events", static.dev_events))
+    table.append(("GET", "/api/explain/{E}/{id}", admin_explain.explain_in_dev))
+    guarded.append(("POST", "/api/admin/refresh-pages", admin.refresh_pages))
+    guarded.append(("POST", "/api/admin/clients/{id}/network", admin_clients.network))
 
 
 def make_router(*, is_dev: bool) -> Router:
@@ -99,6 +111,7 @@ def make_router(*, is_dev: bool) -> Router:
         ("GET", "/api/admin/ghost/{user}/api/sync/pull", admin_ghost.pull),
         ("GET", "/api/admin/ghost/{user}/api/sync/ws", admin_ghost.socket),
         ("GET", "/api/admin/calls", admin.calls),
+        ("GET", "/api/admin/policies", admin_policies.policies),
         ("GET", "/api/admin/mail", admin.mail),
         ("GET", "/api/admin/logs", admin.logs),
         ("GET", "/api/admin/users", admin.users),
@@ -113,11 +126,7 @@ def make_router(*, is_dev: bool) -> Router:
         ("POST", "/api/admin/explain", admin_explain.explain),
     ]
     if is_dev:
-        table.append(("POST", "/api/auth/dev/login", auth.dev_login))
-        table.append(("GET", "/_pylon/dev/events", static.dev_events))
-        table.append(("GET", "/api/explain/{E}/{id}", admin_explain.explain_in_dev))
-        guarded.append(("POST", "/api/admin/refresh-pages", admin.refresh_pages))
-        guarded.append(("POST", "/api/admin/clients/{id}/network", admin_clients.network))
+        _add_development(table, guarded)
     routes = [Route(method, path, handler) for method, path, handler in table]
     routes += [Route(method, path, admin.admin(handler)) for method, path, handler in guarded]
     return Router(routes, static.app_file)

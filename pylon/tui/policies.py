@@ -1,0 +1,49 @@
+"""What the dashboard does about policies: asks for the matrix, and says what a reload changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pylon.client.admin import AdminClient, AdminError
+from pylon.tui.saying import say
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+_GROUP: Final = "policies"
+_SAID_SECONDS: Final = 8
+
+
+class Policies:
+    """The policies of one dashboard's app."""
+
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        self._app = app
+        self._admin = admin
+        #: The generation that was asked for last.
+        self._asked: Any = None
+
+    def keep_current(self) -> None:
+        """Ask for the matrix where the one that is shown is of another generation."""
+        generation = self._app.state.status.get("generation")
+        if generation is not None and generation != self._asked:
+            self._asked = generation
+            self._app.run_worker(self._ask(), name="policies", group=_GROUP, exclusive=True)
+
+    def ask_again(self) -> None:
+        """Have the matrix asked for the next time it is shown: roles may be granted meanwhile."""
+        self._asked = None
+
+    async def _ask(self) -> None:
+        try:
+            found = await self._admin.get("admin/policies")
+        except AdminError as error:
+            self._asked = None
+            say(self._app, error.message, is_bad=True)
+            return
+        self._app.state.note_policies(found)
+
+    def take_change(self, message: dict[str, Any]) -> None:
+        """Say in one line what a reload changed for whom."""
+        if message.get("is_news", True):
+            say(self._app, str(message.get("line")), title="policies (9)", seconds=_SAID_SECONDS)
