@@ -104,7 +104,7 @@ def test_equal_seeds_give_equal_runs(bench: Bench) -> None:
 
 def _finds(bench: Bench, promise: str = "") -> bool:
     """Tell whether one of the first seeds finds a promise broken: this one, or any."""
-    for seed in range(60):
+    for seed in range(120):
         finding = bench.play(bench.script(seed, PLAN)).finding
         if finding is not None and (not promise or finding.promise == promise):
             return True
