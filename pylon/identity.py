@@ -7,7 +7,7 @@ Policies see only what is here. What does not live here: accounts, sessions and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,16 @@ class IdentityKind(StrEnum):
     SYSTEM = "system"
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a token may do of what its user may; None: no bound of that kind."""
+
+    #: It writes nothing and calls queries only.
+    is_read_only: bool = False
+    entities: frozenset[str] | None = None
+    functions: frozenset[str] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """One caller. `principal` scopes operation ids and client stores; None for anonymous."""
@@ -37,11 +47,18 @@ class Identity:
     session_id: str | None = None
     #: Rises with every change of roles, claims or credentials; a stale one is read again.
     auth_version: int = 0
+    #: What the token behind it may do; None: all that the user may.
+    scope: Scope | None = None
 
     @property
     def is_system(self) -> bool:
         """Tell whether policies are lifted for this caller."""
         return self.kind is IdentityKind.SYSTEM
+
+    @property
+    def unscoped(self) -> Identity:
+        """Return the user himself: what a function works with that his token may call."""
+        return self if self.scope is None else replace(self, scope=None)
 
     @property
     def principal(self) -> str | None:

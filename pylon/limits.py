@@ -196,6 +196,9 @@ AUTH_CALLS_PER_SECOND: Final = 20
 AUTH_CALLS_AT_ONCE: Final = 200
 #: A login session. (setting)
 SESSION_DAYS: Final = 30
+#: Sessions of one account: the one that was unused for longest goes. Tokens: 409 above.
+SESSIONS_PER_USER_MAX: Final = 100
+TOKENS_PER_USER_MAX: Final = 100
 #: Mails kept in `.pylon/outbox/`; older ones are removed.
 OUTBOX_MAILS_MAX: Final = 1_000
 

@@ -15,20 +15,29 @@ from pylon.cli.reach import ask_people
 @click.argument("user")
 @click.option("--days", default=90.0, show_default=True, help="How long it is valid.")
 @click.option("--name", help="What it is for, shown in the list of sessions.")
+@click.option("--read-only", is_flag=True, help="It writes nothing and calls queries only.")
+@click.option("--entity", "entities", multiple=True, help="Only rows of this one; repeatable.")
+@click.option("--function", "functions", multiple=True, help="Only this one; repeatable.")
 @project_option
 @json_option
 def token(
-    user: str, days: float, name: str | None, project_path: str | None, as_json: bool
-) -> None:
+    user: str, days: float, name: str | None, read_only: bool, entities: tuple[str, ...],
+    functions: tuple[str, ...], project_path: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Make an API token for USER, an e-mail address or a user id, and print it once.
 
     Send it as `Authorization: Bearer TOKEN`. An unknown address gets an account.
     """
+    scope: dict[str, Any] = {"read_only": True} if read_only else {}
+    scope |= {"entities": list(entities)} if entities else {}
+    scope |= {"functions": list(functions)} if functions else {}
     project = find_project(project_path)
     made = ask_people(
         project,
-        lambda admin: admin.post("admin/token", {"user": user, "days": days, "name": name}),
-        lambda people: people.make_token(user, days=days, name=name),
+        lambda admin: admin.post(
+            "admin/token", {"user": user, "days": days, "name": name, "scope": scope or None}
+        ),
+        lambda people: people.make_token(user, days=days, name=name, scope=scope or None),
     )
     if as_json:
         print_json(made)

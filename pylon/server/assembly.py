@@ -184,7 +184,7 @@ class Runtime:
             executor=executor,
             reads=Reads(database, definitions, self.clock), accounts=accounts, sessions=sessions,
             sign_in=SignIn(database, accounts, sessions), codes=codes,
-            people=People(accounts, sessions, codes),
+            people=People(accounts, sessions, codes, lambda: definitions.current),
             outbox=Outbox(
                 self._data_folder / "outbox", config["mail.from"], self.clock, self.ids,
                 self.observer,

@@ -5,13 +5,18 @@ Asked by the admin surface of a running runtime and by the commands on a closed 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pylon import jsonvalue
+from pylon.app.definition import AppDefinition
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound
+from pylon.identity import Scope
 from pylon.server.auth.accounts import AccountService
 from pylon.server.auth.codes import CodeService
+from pylon.server.auth.scopes import scope_json, scope_of
 from pylon.server.auth.sessions import SessionService
 from pylon.server.storage.accounts import Account
 
@@ -27,6 +32,8 @@ class People:
     accounts: AccountService
     sessions: SessionService
     codes: CodeService
+    #: The app as it is now; None where it is not loaded: names in scopes are not checked then.
+    definition: Callable[[], AppDefinition | None] = lambda: None
 
     async def _account(self, who: object) -> Account:
         """Return the account of an address, made where it is new, or of a user id."""
@@ -40,27 +47,35 @@ class People:
         return account
 
     async def make_token(
-        self, who: object, *, days: object = None, name: object = None
+        self, who: object, *, days: object = None, name: object = None, scope: object = None
     ) -> dict[str, Any]:
         """Make an API token for an account, by address or id.
 
-        Raises InvalidArgument and NotFound.
+        Raises InvalidArgument, NotFound, and Conflict where it has too many.
         """
-        days, name = _token_wish(days, name)
-        return await self._token(await self._account(who), days, name)
+        wish = _token_wish(days, name)
+        checked = scope_of(scope, self.definition())
+        return await self._token(await self._account(who), *wish, checked)
 
     async def make_own_token(
-        self, account: Account, *, days: object = None, name: object = None
+        self, account: Account, *, days: object = None, name: object = None, scope: object = None
     ) -> dict[str, Any]:
-        """Make an API token for the account of the caller; raises InvalidArgument."""
-        days, name = _token_wish(days, name)
-        return await self._token(account, days, name)
+        """Make an API token for the account of the caller; raises as `make_token`."""
+        wish = _token_wish(days, name)
+        return await self._token(account, *wish, scope_of(scope, self.definition()))
 
-    async def _token(self, account: Account, days: float, name: str | None) -> dict[str, Any]:
-        issued = await self.sessions.issue(account, kind="token", name=name, days=days)
+    async def _token(
+        self, account: Account, days: float, name: str | None, scope: Scope | None
+    ) -> dict[str, Any]:
+        shown = scope_json(scope)
+        issued = await self.sessions.issue(
+            account, kind="token", name=name, days=days,
+            scope=None if shown is None else jsonvalue.encode_text(shown),
+        )  # fmt: skip
         return {
             "token": issued.token, "id": issued.session.id, "user_id": account.id,
             "email": account.email, "expires_at": iso_ms(issued.session.expires_at_ms),
+            **({} if shown is None else {"scope": shown}),
         }  # fmt: skip
 
     async def change_role(self, who: object, role: object, *, grant: bool) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from typing import Any
 
 from pylon import limits
 from pylon.clock import Clock
-from pylon.errors import Unauthenticated
+from pylon.errors import Conflict, Unauthenticated
 from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.ids import IdSource
+from pylon.server.auth.last_seen import LastSeen
+from pylon.server.auth.scopes import stored_scope
 from pylon.server.auth.tokens import new_token, token_hash
 from pylon.server.storage import accounts, login_sessions
 from pylon.server.storage.accounts import Account, AccountNotice
@@ -57,21 +59,26 @@ class SessionService:
         self._cache: OrderedDict[bytes, tuple[Identity, int]] = OrderedDict()
         self._listeners: list[EndListener] = []
         self._expiries: dict[str, tuple[int, str]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._seen = LastSeen(database)
         database.writer.on_notice(self._noticed)
 
     # --- life
 
     def start(self) -> None:
-        """Watch for sessions that expire."""
-        self._task = asyncio.get_running_loop().create_task(self._watch(), name="pylon-sessions")
+        """Watch for sessions that expire, and store when they were used."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._watch(), name="pylon-sessions"),
+            loop.create_task(self._seen.run(self._clock), name="pylon-last-seen"),
+        ]
 
     async def stop(self) -> None:
         """Stop watching."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
 
     def on_ended(self, listener: EndListener) -> None:
         """Call `listener(session_id, user_id, reason)` when sessions end; None: all of a user's."""
@@ -128,15 +135,18 @@ class SessionService:
             return ANONYMOUS
         hashed = token_hash(token)
         cached = self._cache.get(hashed)
-        if cached is not None and cached[1] > self._clock.now_ms():
+        now = self._clock.now_ms()
+        if cached is not None and cached[1] > now:
+            self._seen.note(cached[0], now)
             return cached[0]
         session = login_sessions.session_by_hash(self._rows, hashed)
-        if session is None or session.expires_at_ms <= self._clock.now_ms():
+        if session is None or session.expires_at_ms <= now:
             raise Unauthenticated("the session has ended; sign in again")
         account = accounts.account_by_id(self._rows, session.user_id)
         if account is None or account.disabled or session.kind not in _CALLING_KINDS:
             raise Unauthenticated("this token can't be used")
-        identity = identity_of(account, session.id)
+        identity = identity_of(account, session.id, session.scope)
+        self._seen.note(identity, now)
         self._cache[hashed] = (identity, session.expires_at_ms)
         if len(self._cache) > _CACHE_MAX:
             self._cache.popitem(last=False)
@@ -147,11 +157,12 @@ class SessionService:
         account = accounts.account_by_id(self._rows, user_id)
         if account is None or account.disabled:
             return None
-        if session_id is not None:
-            session = login_sessions.session_by_id(self._rows, session_id)
-            if session is None or session.expires_at_ms <= self._clock.now_ms():
-                return None
-        return identity_of(account, session_id)
+        if session_id is None:
+            return identity_of(account)
+        session = login_sessions.session_by_id(self._rows, session_id)
+        if session is None or session.expires_at_ms <= self._clock.now_ms():
+            return None
+        return identity_of(account, session_id, session.scope)
 
     def oldest_cursor(self, identity: Identity) -> int:
         """Return the seq below which a caller's cursors are of who he was before."""
@@ -186,24 +197,51 @@ class SessionService:
         )  # fmt: skip
         login_sessions.delete_expired_sessions(transaction)
         delete_expired_codes(transaction)
+        self._make_room(transaction, session)
         login_sessions.insert_session(transaction, session, token_hash(token))
         return Issued(token, session)
 
+    def _make_room(self, transaction: Transaction, new: LoginSession) -> None:
+        """Keep a user's sessions within their bound; raises Conflict where tokens must go first."""
+        same = [
+            one
+            for one in login_sessions.sessions_of(transaction.select, new.user_id)
+            if one.kind == new.kind
+        ]
+        if new.kind == "token" and len(same) >= limits.TOKENS_PER_USER_MAX:
+            raise Conflict(
+                f"an account has at most {limits.TOKENS_PER_USER_MAX} tokens",
+                hint="revoke one that is not used any more",
+            )
+        same.sort(key=lambda one: one.seen_at_ms or one.created_at_ms, reverse=True)
+        for one in same[limits.SESSIONS_PER_USER_MAX - 1 :]:
+            if one.kind != "token":
+                login_sessions.delete_session(transaction, one, "too_many")
+
     async def issue(
         self, account: Account, kind: str = "session", name: str | None = None,
-        days: float | None = None,
+        days: float | None = None, scope: str | None = None,
     ) -> Issued:  # fmt: skip
         """Create a session and its token for an account that nobody has to prove."""
 
         def work(transaction: Transaction) -> Issued:
-            return self.issue_in(transaction, account, kind, name=name, days=days)
+            return self.issue_in(transaction, account, kind, name=name, days=days, scope=scope)
 
         issued: Issued = (await self._database.writer.submit(work)).value
         return issued
 
     def sessions_of(self, user_id: str) -> list[LoginSession]:
-        """Return a user's sessions."""
-        return login_sessions.sessions_of(self._rows, user_id)
+        """Return a user's sessions and tokens, newest first."""
+        found = login_sessions.sessions_of(self._rows, user_id)
+        return [self._seen.updated(one) for one in found if one.kind in _CALLING_KINDS]
+
+    async def end_others(self, user_id: str, keep: str | None, reason: str) -> int:
+        """End all sessions and tokens of a user but one; returns how many."""
+
+        def work(transaction: Transaction) -> int:
+            return login_sessions.delete_sessions_of(transaction, user_id, reason, keep=keep)
+
+        return int((await self._database.writer.submit(work)).value)
 
     async def end(self, session_id: str, user_id: str, reason: str) -> bool:
         """End a session of a user; its token fails from now on. Tells whether it was there."""
@@ -217,9 +255,11 @@ class SessionService:
         return bool((await self._database.writer.submit(work)).value)
 
 
-def identity_of(account: Account, session_id: str | None = None) -> Identity:
-    """Return the caller that an account is."""
+def identity_of(
+    account: Account, session_id: str | None = None, scope: str | None = None
+) -> Identity:
+    """Return the caller that an account is, by a session with the stored `scope`."""
     return Identity(
         kind=IdentityKind.USER, user_id=account.id, email=account.email, roles=account.roles,
-        session_id=session_id, auth_version=account.auth_version,
+        session_id=session_id, auth_version=account.auth_version, scope=stored_scope(scope),
     )  # fmt: skip

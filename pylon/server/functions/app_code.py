@@ -87,7 +87,7 @@ class AppCode:
     ) -> CallFacts:
         """Return what is fixed for one call."""
         return CallFacts(
-            definition=definition, identity=identity, now=now, seed=seed,
+            definition=definition, identity=identity.unscoped, now=now, seed=seed,
             deadline=self._clock.monotonic() + seconds, monotonic=self._clock.monotonic,
         )  # fmt: skip
 

@@ -102,7 +102,7 @@ def fresh_identity(transaction: Transaction, identity: Identity) -> Identity:
             else Identity(
                 kind=IdentityKind.USER, user_id=account.id, email=account.email,
                 roles=account.roles, claims=identity.claims, session_id=identity.session_id,
-                auth_version=account.auth_version,
+                auth_version=account.auth_version, scope=identity.scope,
             )
         )  # fmt: skip
         transaction.batch_facts[key] = found

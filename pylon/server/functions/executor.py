@@ -21,6 +21,7 @@ from pylon.errors import FunctionTimeout, InvalidArgument, NotFound, PylonError
 from pylon.identity import SYSTEM, Identity
 from pylon.ids import IdSource
 from pylon.protocol.messages import Operation
+from pylon.server.auth.scopes import demand_call
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import demand_signed_in
 from pylon.server.functions.builtin import BUILTINS
@@ -115,7 +116,9 @@ class Executor:
             function = find_function(definition, fn)
             if function.kind is FunctionKind.MUTATION:
                 return await self.mutate(identity, fn, args, op_id=op_id, cause=cause)
-            if function.kind is FunctionKind.QUERY:
+            is_query = function.kind is FunctionKind.QUERY
+            demand_call(identity, fn, args, is_query=is_query)
+            if is_query:
                 value = self._query(definition, function, identity, args)
             else:
                 value = await self._action(definition, function, identity, args, cause)

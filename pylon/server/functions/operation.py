@@ -25,6 +25,7 @@ from pylon.errors import (
 from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource, is_operation_id, uuid7_time_ms
 from pylon.schema.wire import masked_text
+from pylon.server.auth.scopes import demand_call
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.builtin import BUILTINS
@@ -67,6 +68,7 @@ class Preparer:
         """Return a checked operation; raises what is refused and can't be remembered."""
         definition = self._definitions.current
         _demand_caller(definition, identity, fn)
+        demand_call(identity, fn, args)
         refusal = None if fn in BUILTINS else _no_mutation(definition, fn)
         if op_id is not None:
             if not is_operation_id(op_id):

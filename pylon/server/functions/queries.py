@@ -19,6 +19,7 @@ from pylon.policy.filters import compile_filter
 from pylon.policy.mistakes import nearest
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Access, Entity, Field, FieldKind
+from pylon.server.auth.scopes import demand_entity
 from pylon.server.storage.select import NO_CLAUSE, WHOLE_WIRE, OrderTerm
 
 _UNORDERED = (FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES)
@@ -36,7 +37,8 @@ def entity_of(definition: AppDefinition, name: str) -> Entity:
 def read_clause(
     definition: AppDefinition, identity: Identity, entity: Entity, now: str
 ) -> SqlClause:
-    """Return the read policy as SQL over `t`."""
+    """Return the read policy as SQL over `t`; raises PolicyDenied beyond a token's scope."""
+    demand_entity(identity, entity.name)
     if identity.is_system:
         return NO_CLAUSE
     policy = definition.policies.get(entity.name, Access.READ)

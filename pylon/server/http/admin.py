@@ -7,7 +7,6 @@ PYLON_ADMIN_TOKEN; never from a page of another origin (the gate).
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -23,12 +22,12 @@ from pylon.server.auth.sessions import identity_of
 from pylon.server.config import origin_of
 from pylon.server.http.effect import effect_words
 from pylon.server.http.exchange import Exchange, integer, json_text, json_value, token_of
+from pylon.server.http.routes import Handler
 from pylon.server.http.services import Services
 from pylon.server.http.static import tell_pages_to_reload
 from pylon.server.storage import change_log
 from pylon.server.storage.change_log import LogRecord
 
-Handler = Callable[[Exchange], Coroutine[Any, Any, web.StreamResponse]]
 _LOG_PAGE_MAX = 1_000
 
 
@@ -200,10 +199,10 @@ async def shutdown(exchange: Exchange) -> web.StreamResponse:
 
 
 async def token(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/token {user, days?, name?}: an API token for a user."""
+    """POST /api/admin/token {user, days?, name?, scope?}: an API token for a user."""
     body = await exchange.json_object()
     made = await exchange.services.people.make_token(
-        body.get("user"), days=body.get("days"), name=body.get("name")
+        body.get("user"), days=body.get("days"), name=body.get("name"), scope=body.get("scope")
     )
     return json_value(made)
 

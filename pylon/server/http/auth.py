@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from aiohttp import web
 
 from pylon import limits
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound, Unauthenticated
-from pylon.identity import IdentityKind
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.codes import SentCode
 from pylon.server.auth.people import link_url
 from pylon.server.auth.sessions import Issued
 from pylon.server.auth.sign_in import Proof, Prover, Visitor
 from pylon.server.config import origin_of
-from pylon.server.http.exchange import Exchange, json_value, no_content
+from pylon.server.http.exchange import Exchange, json_value
 from pylon.server.http.routes import Handler
 from pylon.server.storage.accounts import Account
-from pylon.server.storage.login_sessions import LoginSession
 from pylon.server.storage.transaction import Transaction
 
 _log = logging.getLogger("pylon.auth")
@@ -155,7 +152,8 @@ def visitor_of(exchange: Exchange) -> Visitor:
         before = exchange.identity
     except Unauthenticated:
         before = None
-    return Visitor(before, exchange.request.headers.get("User-Agent", "")[:_DEVICE_CHARACTERS])
+    device = exchange.request.headers.get("User-Agent", "")[:_DEVICE_CHARACTERS]
+    return Visitor(before, device.encode("utf-8", "replace").decode())
 
 
 async def sign_in(exchange: Exchange, prove: Prover) -> web.Response:
@@ -188,71 +186,6 @@ def set_cookie(
         config.cookie(name), value, path="/", max_age=seconds, httponly=True, samesite="Lax",
         secure=config.is_https,
     )  # fmt: skip
-
-
-async def me(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/auth/me: who am I; 401 for nobody."""
-    identity = exchange.identity
-    if identity.kind is IdentityKind.ANONYMOUS:
-        raise Unauthenticated()
-    return json_value(
-        {"user_id": identity.user_id, "email": identity.email, "roles": sorted(identity.roles)}
-    )
-
-
-async def logout(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/auth/logout: end this session."""
-    try:
-        identity = exchange.identity
-    except Unauthenticated:
-        identity = None
-    if identity is not None and identity.session_id is not None and identity.user_id is not None:
-        await exchange.services.sessions.end(identity.session_id, identity.user_id, "signed_out")
-    answer = no_content()
-    for name in ("pylon_session", "__Host-pylon_session"):
-        answer.del_cookie(name, path="/", secure=name.startswith("__"), httponly=True)
-    return answer
-
-
-def _user(exchange: Exchange) -> str:
-    identity = exchange.identity
-    if identity.user_id is None:
-        raise Unauthenticated()
-    return identity.user_id
-
-
-def _session(one: LoginSession, current: str | None) -> dict[str, Any]:
-    return {
-        "id": one.id, "kind": one.kind, "name": one.name, "current": one.id == current,
-        "created_at": iso_ms(one.created_at_ms), "expires_at": iso_ms(one.expires_at_ms),
-    }  # fmt: skip
-
-
-async def sessions(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/auth/sessions: my sessions and tokens."""
-    found = exchange.services.sessions.sessions_of(_user(exchange))
-    current = exchange.identity.session_id
-    return json_value({"sessions": [_session(one, current) for one in found]})
-
-
-async def end_session(exchange: Exchange) -> web.StreamResponse:
-    """DELETE /api/auth/sessions/{id}."""
-    if not await exchange.services.sessions.end(exchange.parts[0], _user(exchange), "revoked"):
-        raise NotFound()
-    return no_content()
-
-
-async def make_token(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/auth/tokens: an API token, shown once."""
-    _limit(exchange)
-    account = exchange.services.accounts.find(_user(exchange))
-    if account is None:
-        raise Unauthenticated()
-    body = await exchange.json_object()
-    made = await exchange.services.people.make_own_token(
-        account, days=body.get("days"), name=body.get("name")
-    )
-    return json_value(made, 201)
 
 
 async def providers(exchange: Exchange) -> web.StreamResponse:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from pylon.errors import Unavailable
 from pylon.server.http import (
+    account,
     admin,
     admin_clients,
     admin_explain,
@@ -27,7 +28,7 @@ from pylon.server.http import (
 )  # fmt: skip
 from pylon.server.http.admin import demand_owner, status_of
 from pylon.server.http.exchange import Exchange, flag, json_value
-from pylon.server.http.routes import Route, Router
+from pylon.server.http.routes import Handler, Route, Router
 
 
 async def health(exchange: Exchange) -> web.StreamResponse:
@@ -52,81 +53,90 @@ async def health(exchange: Exchange) -> web.StreamResponse:
     return json_value({**answer, "error": unwell.to_wire()}, unwell.http_status)
 
 
-def _add_development(
-    table: list[tuple[str, str, Any]], guarded: list[tuple[str, str, Any]]
-) -> None:
-    """Add the routes that production does not have."""
-    table.append(("POST", "/api/auth/dev/login", auth.dev_login))
-    table.append(("GET", "/_pylon/dev/events", static.dev_events))
-    table.append(("GET", "/api/explain/{E}/{id}", admin_explain.explain_in_dev))
-    guarded.append(("POST", "/api/admin/refresh-pages", admin.refresh_pages))
-    guarded.append(("POST", "/api/admin/clients/{id}/network", admin_clients.network))
+Line = tuple[str, str, Handler]
+
+#: What anybody reaches; the policies say what he gets.
+_OPEN: Final[tuple[Line, ...]] = (
+    ("GET", "/api/health", health),
+    ("GET", "/api/schema", openapi.schema),
+    ("GET", "/api/openapi.json", openapi.openapi),
+    ("GET", "/api/entities/{E}", rows.list_rows),
+    ("POST", "/api/entities/{E}", rows.insert_row),
+    ("GET", "/api/entities/{E}/{id}", rows.get_row),
+    ("PATCH", "/api/entities/{E}/{id}", rows.patch_row),
+    ("DELETE", "/api/entities/{E}/{id}", rows.delete_row),
+    ("POST", "/api/query/{E}", rows.query_rows),
+    ("POST", "/api/aggregate/{E}", questions.aggregate),
+    ("POST", "/api/fn/{name}", functions.call_function),
+    ("GET", "/api/sync/ws", sync.sync_socket),
+    ("GET", "/api/sync/pull", pull.pull),
+    ("POST", "/api/sync/push", pull.push),
+    ("GET", "/api/sync/snapshot", pull.snapshot),
+    ("GET", "/api/sync/events", events.events),
+    ("GET", "/auth/", static.sign_in_page),
+    ("GET", "/auth/link", static.link_page),
+    ("GET", "/_pylon/{tail...}", static.client_file),
+)
+#: Signing in and one's own account: each has a rate of its own.
+_AUTH: Final[tuple[Line, ...]] = (
+    ("POST", "/api/auth/magic/send", auth.magic_send),
+    ("POST", "/api/auth/magic/verify", auth.magic_verify),
+    ("GET", "/api/auth/me", account.me),
+    ("POST", "/api/auth/logout", account.logout),
+    ("GET", "/api/auth/sessions", account.sessions),
+    ("DELETE", "/api/auth/sessions", account.end_other_sessions),
+    ("DELETE", "/api/auth/sessions/{id}", account.end_session),
+    ("POST", "/api/auth/tokens", account.make_token),
+    ("GET", "/api/auth/providers", auth.providers),
+    ("POST", "/api/auth/link", auth.use_link),
+)
+#: The owner's.
+_ADMIN: Final[tuple[Line, ...]] = (
+    ("GET", "/api/admin/status", admin.status),
+    ("GET", "/api/admin/log", admin.log),
+    ("GET", "/api/admin/log-stats", upkeep.log_stats),
+    ("POST", "/api/admin/log-trim", upkeep.log_trim),
+    ("GET", "/api/admin/backup", upkeep.backup),
+    ("GET", "/api/admin/log/{seq}", admin.log_entry),
+    ("GET", "/api/admin/clients", admin_clients.clients),
+    ("GET", "/api/admin/clients/{id}", admin_clients.client),
+    ("POST", "/api/admin/clients/{id}/disconnect", admin_clients.disconnect),
+    ("POST", "/api/admin/clients/{id}/resync", admin_clients.resync),
+    ("GET", "/api/admin/ghost/{user}", admin_ghost.about),
+    ("GET", "/api/admin/ghost/{user}/api/schema", admin_ghost.schema),
+    ("GET", "/api/admin/ghost/{user}/api/sync/pull", admin_ghost.pull),
+    ("GET", "/api/admin/ghost/{user}/api/sync/ws", admin_ghost.socket),
+    ("GET", "/api/admin/calls", admin.calls),
+    ("GET", "/api/admin/policies", admin_policies.policies),
+    ("GET", "/api/admin/mail", admin.mail),
+    ("GET", "/api/admin/logs", admin.logs),
+    ("GET", "/api/admin/users", admin.users),
+    ("GET", "/api/admin/stream", stream.stream),
+    ("POST", "/api/admin/reload", admin.reload),
+    ("POST", "/api/admin/shutdown", admin.shutdown),
+    ("POST", "/api/admin/token", admin.token),
+    ("POST", "/api/admin/roles", admin.roles),
+    ("POST", "/api/admin/login-link", admin.login_link),
+    ("POST", "/api/admin/call", admin.call),
+    ("POST", "/api/admin/query", admin.query),
+    ("POST", "/api/admin/explain", admin_explain.explain),
+)
+#: In development only, for anybody and for the owner.
+_DEV: Final[tuple[Line, ...]] = (
+    ("POST", "/api/auth/dev/login", auth.dev_login),
+    ("GET", "/_pylon/dev/events", static.dev_events),
+    ("GET", "/api/explain/{E}/{id}", admin_explain.explain_in_dev),
+)
+_ADMIN_DEV: Final[tuple[Line, ...]] = (
+    ("POST", "/api/admin/refresh-pages", admin.refresh_pages),
+    ("POST", "/api/admin/clients/{id}/network", admin_clients.network),
+)
 
 
 def make_router(*, is_dev: bool) -> Router:
     """Return the router of a runtime."""
-    table = [
-        ("GET", "/api/health", health),
-        ("GET", "/api/schema", openapi.schema),
-        ("GET", "/api/openapi.json", openapi.openapi),
-        ("GET", "/api/entities/{E}", rows.list_rows),
-        ("POST", "/api/entities/{E}", rows.insert_row),
-        ("GET", "/api/entities/{E}/{id}", rows.get_row),
-        ("PATCH", "/api/entities/{E}/{id}", rows.patch_row),
-        ("DELETE", "/api/entities/{E}/{id}", rows.delete_row),
-        ("POST", "/api/query/{E}", rows.query_rows),
-        ("POST", "/api/aggregate/{E}", questions.aggregate),
-        ("POST", "/api/fn/{name}", functions.call_function),
-        ("GET", "/api/sync/ws", sync.sync_socket),
-        ("GET", "/api/sync/pull", pull.pull),
-        ("POST", "/api/sync/push", pull.push),
-        ("GET", "/api/sync/snapshot", pull.snapshot),
-        ("GET", "/api/sync/events", events.events),
-        ("POST", "/api/auth/magic/send", auth.limited(auth.magic_send)),
-        ("POST", "/api/auth/magic/verify", auth.limited(auth.magic_verify)),
-        ("GET", "/api/auth/me", auth.limited(auth.me)),
-        ("POST", "/api/auth/logout", auth.limited(auth.logout)),
-        ("GET", "/api/auth/sessions", auth.limited(auth.sessions)),
-        ("DELETE", "/api/auth/sessions/{id}", auth.limited(auth.end_session)),
-        ("POST", "/api/auth/tokens", auth.limited(auth.make_token)),
-        ("GET", "/api/auth/providers", auth.limited(auth.providers)),
-        ("GET", "/auth/", static.sign_in_page),
-        ("POST", "/api/auth/link", auth.limited(auth.use_link)),
-        ("GET", "/auth/link", static.link_page),
-        ("GET", "/_pylon/{tail...}", static.client_file),
-    ]
-    guarded = [
-        ("GET", "/api/admin/status", admin.status),
-        ("GET", "/api/admin/log", admin.log),
-        ("GET", "/api/admin/log-stats", upkeep.log_stats),
-        ("POST", "/api/admin/log-trim", upkeep.log_trim),
-        ("GET", "/api/admin/backup", upkeep.backup),
-        ("GET", "/api/admin/log/{seq}", admin.log_entry),
-        ("GET", "/api/admin/clients", admin_clients.clients),
-        ("GET", "/api/admin/clients/{id}", admin_clients.client),
-        ("POST", "/api/admin/clients/{id}/disconnect", admin_clients.disconnect),
-        ("POST", "/api/admin/clients/{id}/resync", admin_clients.resync),
-        ("GET", "/api/admin/ghost/{user}", admin_ghost.about),
-        ("GET", "/api/admin/ghost/{user}/api/schema", admin_ghost.schema),
-        ("GET", "/api/admin/ghost/{user}/api/sync/pull", admin_ghost.pull),
-        ("GET", "/api/admin/ghost/{user}/api/sync/ws", admin_ghost.socket),
-        ("GET", "/api/admin/calls", admin.calls),
-        ("GET", "/api/admin/policies", admin_policies.policies),
-        ("GET", "/api/admin/mail", admin.mail),
-        ("GET", "/api/admin/logs", admin.logs),
-        ("GET", "/api/admin/users", admin.users),
-        ("GET", "/api/admin/stream", stream.stream),
-        ("POST", "/api/admin/reload", admin.reload),
-        ("POST", "/api/admin/shutdown", admin.shutdown),
-        ("POST", "/api/admin/token", admin.token),
-        ("POST", "/api/admin/roles", admin.roles),
-        ("POST", "/api/admin/login-link", admin.login_link),
-        ("POST", "/api/admin/call", admin.call),
-        ("POST", "/api/admin/query", admin.query),
-        ("POST", "/api/admin/explain", admin_explain.explain),
-    ]
-    if is_dev:
-        _add_development(table, guarded)
-    routes = [Route(method, path, handler) for method, path, handler in table]
+    routes = [Route(*line) for line in (*_OPEN, *(_DEV if is_dev else ()))]
+    routes += [Route(method, path, auth.limited(handler)) for method, path, handler in _AUTH]
+    guarded = (*_ADMIN, *(_ADMIN_DEV if is_dev else ()))
     routes += [Route(method, path, admin.admin(handler)) for method, path, handler in guarded]
     return Router(routes, static.app_file)

@@ -16,6 +16,7 @@ from pylon.ids import is_id
 from pylon.policy.compiled import CompiledFilter
 from pylon.protocol.messages import HaveAfter, Subscribe, SubscriptionSpec
 from pylon.schema.model import Entity
+from pylon.server.auth.scopes import demand_entity
 from pylon.server.functions.queries import entity_of, filter_of, order_of, unusable_fields
 from pylon.server.storage.select import OrderTerm
 
@@ -71,6 +72,7 @@ def make_subscription(
     if spec.include:
         raise InvalidArgument("include is not in this version", field="include")
     entity = entity_of(definition, spec.entity)
+    demand_entity(identity, entity.name)
     if not entity.sync:
         raise InvalidArgument(f"{entity.name} is kept off the live path", field="entity")
     if spec.limit is not None and not 1 <= spec.limit <= limits.WINDOW_ROWS_MAX:

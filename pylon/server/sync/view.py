@@ -15,6 +15,7 @@ from pylon.policy.compiled import CompiledFilter, ExistsLookup, PolicySet
 from pylon.policy.sqlclause import SqlClause, both
 from pylon.schema.model import Access, Entity, Row
 from pylon.schema.wire import masked_text
+from pylon.server.auth.scopes import may_entity
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import NO_CLAUSE, WHOLE_WIRE
@@ -179,7 +180,7 @@ def whole_view(definition: AppDefinition, identity: Identity) -> View:
     """Return the view of all that a caller may see: pull and SSE without subscriptions."""
     entities = {}
     for entity in definition.schema.entities.values():
-        if entity.sync:
+        if entity.sync and may_entity(identity, entity.name):
             everything = {"": _EVERYTHING}
             seen = EntityView(entity, definition.policies, identity, everything)
             entities[entity.name] = seen

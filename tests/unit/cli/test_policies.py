@@ -10,8 +10,7 @@ from click.testing import CliRunner
 
 from pylon import jsonvalue
 from pylon.cli.main import cli
-from pylon.server.auth import people
-from pylon.server.offline import open_sessions
+from pylon.server.offline import open_people
 
 APP = r"""
 from __future__ import annotations
@@ -62,9 +61,9 @@ def test_roles_are_held_against_the_accounts(project: Path) -> None:
     """Roles that nobody has, and those that no policy names, are told once there are accounts."""
 
     async def grant() -> None:
-        async with open_sessions(project) as sessions:
-            await people.change_role(sessions, "ada@example.com", "clerk", grant=True)
-            await people.change_role(sessions, "ada@example.com", "boss", grant=True)
+        async with open_people(project) as people:
+            await people.change_role("ada@example.com", "clerk", grant=True)
+            await people.change_role("ada@example.com", "boss", grant=True)
 
     asyncio.run(grant())
     said = _said(str(project))
