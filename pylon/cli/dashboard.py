@@ -70,21 +70,24 @@ def _launch() -> int:
 
 def open_project(
     project: Path, *, host: str | None = None, port: int | None = None, detach: bool = False,
-    is_opening: bool = False,
+    is_opening: bool = False, extra: tuple[str, ...] = (),
 ) -> int:  # fmt: skip
     """Open a project's dashboard; attaches where its runtime already runs."""
     demand_terminal()
     following: Path | None = project
     code = 0
     while following is not None:
-        code, following = _open_one(following, host, port, detach=detach, is_opening=is_opening)
-        host, port = None, None
+        code, following = _open_one(
+            following, host, port, detach=detach, is_opening=is_opening, extra=extra
+        )
+        host, port, extra = None, None, ()
     return code
 
 
 def _open_one(
-    project: Path, host: str | None, port: int | None, *, detach: bool, is_opening: bool
-) -> tuple[int, Path | None]:
+    project: Path, host: str | None, port: int | None, *, detach: bool, is_opening: bool,
+    extra: tuple[str, ...],
+) -> tuple[int, Path | None]:  # fmt: skip
     """Open one dashboard; returns its code and the project to go on with, if any."""
     registry.remember_project(project, SystemClock().now_ms())
     running = registry.running_runtime(project)
@@ -93,12 +96,15 @@ def _open_one(
             asyncio.run(open_page(running.url))
         return asyncio.run(_attached(project, running.url, is_dev=running.mode == "dev"))
     address = address_of(project, host, port, is_dev=True)
-    return asyncio.run(_supervised(project, address, detach=detach, is_opening=is_opening))
+    return asyncio.run(
+        _supervised(project, address, detach=detach, is_opening=is_opening, extra=extra)
+    )
 
 
 async def _supervised(
-    project: Path, address: tuple[str, int, bool], *, detach: bool, is_opening: bool
-) -> tuple[int, Path | None]:
+    project: Path, address: tuple[str, int, bool], *, detach: bool, is_opening: bool,
+    extra: tuple[str, ...],
+) -> tuple[int, Path | None]:  # fmt: skip
     from pylon.devtools.session import DevSession
     from pylon.server.offline import until_free
     from pylon.supervisor.lifecycle import ProcessState
@@ -109,8 +115,9 @@ async def _supervised(
     clock = SystemClock()
     await until_free(project, within_s=limits.ORPHAN_SECONDS)
     supervisor = Supervisor(
-        project, clock, mode="dev", host=host, port=port, may_move=may_move, detach=detach
-    )
+        project, clock, mode="dev", host=host, port=port, may_move=may_move, detach=detach,
+        extra=extra,
+    )  # fmt: skip
     app = Dashboard(clock, supervisor.admin, supervisor=supervisor)
     session = DevSession(
         project, supervisor, _reports_to(app), clock, lambda: check_settings(project)

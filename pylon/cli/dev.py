@@ -18,16 +18,20 @@ from pylon.cli.project import find_project, project_argument
 )
 @click.option("--no-tui", is_flag=True, help="Plain lines instead of the dashboard.")
 @click.option("--open", "is_opening", is_flag=True, help="Open the app in the browser.")
+@click.option(
+    "--policy-coverage", is_flag=True, help="Count which branches of the policies are taken."
+)
 @click.option("--detach", is_flag=True, help="Let the runtime run on when this ends.")
 def dev(
     path: str | None, host: str | None, port: int | None, no_tui: bool, is_opening: bool,
-    detach: bool,
+    policy_coverage: bool, detach: bool,
 ) -> int:  # fmt: skip
     """Run the project at PATH with hot reload; plain lines where there is no terminal.
 
     Prints `listening on URL` when it answers. Stops cleanly on Ctrl+C and SIGTERM.
     """
     project = find_project(path)
+    extra = ("--policy-coverage",) if policy_coverage else ()
     if no_tui or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from pylon.cli.address import address_of
         from pylon.cli.plain import run_plain
@@ -36,9 +40,11 @@ def dev(
         return asyncio.run(
             run_plain(
                 project, mode="dev", host=given_host, port=given_port, may_move=may_move,
-                detach=detach, is_opening=is_opening,
+                detach=detach, is_opening=is_opening, extra=extra,
             )
         )  # fmt: skip
     from pylon.cli.dashboard import open_project
 
-    return open_project(project, host=host, port=port, detach=detach, is_opening=is_opening)
+    return open_project(
+        project, host=host, port=port, detach=detach, is_opening=is_opening, extra=extra
+    )

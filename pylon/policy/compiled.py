@@ -59,6 +59,8 @@ class CompiledExpression:
         #: The caller asked for last, who mostly is the next one too.
         self._last_facts: tuple[Identity | None, tuple[Hashable, ...]] = (None, ())
         self._templates: dict[str, SqlTemplate | None] = {}
+        #: Told of each question put to SQLite, while somebody counts (`coverage`).
+        self._on_clause: Callable[[Identity, str], None] | None = None
 
     @cached_property
     def _predicate(self) -> Predicate:
@@ -69,6 +71,13 @@ class CompiledExpression:
     def audience(self) -> Audience:
         """Return the expression as a question about all classes of callers at once."""
         return Audience(self.condition)
+
+    def watch(
+        self, judge: Predicate, audience: Audience, on_clause: Callable[[Identity, str], None]
+    ) -> None:
+        """Answer by these from now on: the same answers, counted."""
+        self.__dict__.update(_predicate=judge, audience=audience)
+        self._on_clause = on_clause
 
     # --- what it looks at
 
@@ -167,6 +176,8 @@ class CompiledExpression:
     ) -> SqlClause:
         """Return the SQL condition over the columns of `alias`."""
         assert not self.speaks_of_both_images, "a row in a table has one image"
+        if self._on_clause is not None:
+            self._on_clause(identity, now)
         key = f"column {alias}"
         if key not in self._templates:
             self._templates[key] = SqlWriter(column_of(alias)).write(self.condition)
@@ -179,6 +190,8 @@ class CompiledExpression:
     ) -> SqlClause | None:
         """Return the SQL condition over a JSON image; None where only the predicate is exact."""
         assert not self.speaks_of_both_images, "a stored image is one"
+        if self._on_clause is not None:
+            self._on_clause(identity, now)
         key = f"image {column}"
         if key not in self._templates:
             try:

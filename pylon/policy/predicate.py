@@ -171,9 +171,9 @@ class _Writer:
         return name
 
 
-def compile_predicate(condition: ir.Condition) -> Predicate:
-    """Return the function of a condition."""
-    writer = _Writer(slots_of(condition))
+def compile_predicate(condition: ir.Condition, slots: tuple[Slot, ...] | None = None) -> Predicate:
+    """Return the function of a condition; `slots` are those of its facts, its own by default."""
+    writer = _Writer(slots_of(condition) if slots is None else slots)
     answer = writer.condition(condition, 1)
     source = "\n".join(
         ["def predicate(F, d, o, n, now, args, lookup):", *writer.lines, f" return {answer}"]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pylon import limits, paths, sqlite
+from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.config import ServerConfig, apply_dotenv, load_config
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int)
     parser.add_argument("--migrate", action="store_true")
     parser.add_argument("--accept-policy-change", action="store_true")
+    parser.add_argument("--policy-coverage", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--listen-fd", type=int)
     return parser
@@ -120,6 +122,12 @@ class RuntimeProcess:
         self._given = given
         self._forget_stacks = forget_stacks
 
+    @property
+    def _coverage_path(self) -> Path | None:
+        if not self._given.policy_coverage:
+            return None
+        return self._config.project / ".pylon" / COVERAGE_NAME
+
     async def __call__(self) -> int:
         """Start, wait, stop."""
         runtime = Runtime(self._config)
@@ -130,6 +138,7 @@ class RuntimeProcess:
             port = await runtime.start(
                 may_migrate=self._given.mode == "dev" or self._given.migrate,
                 accepts_policies=self._given.accept_policy_change,
+                coverage=self._coverage_path,
                 listen_fd=self._given.listen_fd,
             )
         except LoadFailed as failure:

@@ -30,6 +30,7 @@ from pylon.server.auth.sign_in import SignIn
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
+from pylon.server.functions.policy_coverage import PolicyCoverage
 from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.functions.policy_matrix import PolicyMatrix
 from pylon.server.functions.reads import Reads
@@ -85,9 +86,16 @@ class Runtime:
         self._servers: list[tuple[asyncio.Server, PatientServer]] = []
 
     async def start(
-        self, *, may_migrate: bool, accepts_policies: bool = False, listen_fd: int | None = None
-    ) -> int:
+        self, *, may_migrate: bool, accepts_policies: bool = False,
+        coverage: Path | None = None, listen_fd: int | None = None,
+    ) -> int:  # fmt: skip
         """Start everything and listen; returns the port.
+
+        Args:
+            may_migrate: pending changes of the schema are applied.
+            accepts_policies: in production, policies may open up.
+            coverage: where to write which branches of the policies are taken; None counts none.
+            listen_fd: a socket that listens already.
 
         Raises LoadFailed, MigrationRefused, FolderInUse and ConfigError, all before listening.
         """
@@ -109,7 +117,7 @@ class Runtime:
                 policies = ServedPolicies(database, accepts=accepts_policies)
                 await policies.demand(definition)
             await self._migrate(database, definition.schema, may_migrate=may_migrate)
-            self._build(database, DefinitionHolder(definition), policies)
+            self._build(database, DefinitionHolder(definition), policies, coverage)
             if is_first:
                 await self.services.accounts.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)
@@ -151,8 +159,9 @@ class Runtime:
         await migrate(database, schema)
 
     def _build(
-        self, database: Database, definitions: DefinitionHolder, policies: ServedPolicies | None
-    ) -> None:
+        self, database: Database, definitions: DefinitionHolder, policies: ServedPolicies | None,
+        coverage_path: Path | None,
+    ) -> None:  # fmt: skip
         config = self.config
         accounts = AccountService(
             database, lambda: definitions.current.schema.entities.get("User"), self.ids
@@ -172,8 +181,7 @@ class Runtime:
             retain_days=config["log.retain_days"],
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
-        effects = PolicyEffects(database, self.observer, self.clock, self.ids.random_bytes)
-        self._stopper.add("policy effects", effects.stop)
+        coverage, effects = self._policy_watch(database, definitions, coverage_path)
         trimmer = Trimmer(
             database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
         )
@@ -189,7 +197,7 @@ class Runtime:
                 self._data_folder / "outbox", config["mail.from"], self.clock, self.ids,
                 self.observer,
             ),
-            policies=PolicyMatrix(database, definitions),
+            policies=PolicyMatrix(database, definitions), coverage=coverage,
             observer=self.observer, hub=hub,
             sign_in_rates=RateLimiter(
                 self.clock, limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE
@@ -219,6 +227,22 @@ class Runtime:
         self._stopper.add("trimmer", trimmer.stop)
         task = asyncio.get_running_loop().create_task(self._watch_lag())
         self._stopper.add("lag", lambda: _cancel(task))
+
+    def _policy_watch(
+        self, database: Database, definitions: DefinitionHolder, path: Path | None
+    ) -> tuple[PolicyCoverage | None, PolicyEffects]:
+        """Return what counts the branches of policies, if asked for, and what compares them."""
+        coverage = None
+        if path is not None:
+            coverage = PolicyCoverage(database, self.clock, path, str(os.getpid()))
+            coverage.attach(definitions.current)
+            coverage.start()
+            self._stopper.add("policy coverage", coverage.stop)
+        effects = PolicyEffects(
+            database, self.observer, self.clock, self.ids.random_bytes, coverage
+        )
+        self._stopper.add("policy effects", effects.stop)
+        return coverage, effects
 
     def _chance(self) -> float:
         """Return a number from 0 to 1."""

@@ -11,12 +11,14 @@ async with running("examples/chat") as rt:
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
 from pylon.client.client import PylonClient
 from pylon.client.connection import ServerRefused
 from pylon.client.row import ClientRow
@@ -181,12 +183,16 @@ class Running:
 
 
 @asynccontextmanager
-async def running(app: Path | str) -> AsyncIterator[Running]:
+async def running(
+    app: Path | str, *, policy_coverage: bool | None = None
+) -> AsyncIterator[Running]:
     """Run an app in this process, on a temporary database, with a clock that stands still.
 
     Args:
         app: the project's folder; its own database is not touched. Relative to the working
             directory, or to a folder above it (so that a test runs from anywhere in a project).
+        policy_coverage: count which branches of the policies are taken, for
+            `pylon policies --coverage`; by default where PYLON_POLICY_COVERAGE is set.
 
     Raises LoadFailed with every mistake of the app.
     """
@@ -199,7 +205,12 @@ async def running(app: Path | str) -> AsyncIterator[Running]:
             config_of(project, {}), Path(folder), network, clock=clock,
             ids=IdSource(clock, _seeded_bytes()),
         )  # fmt: skip
-        await runtime.start(may_migrate=True)
+        counts = bool(os.environ.get("PYLON_POLICY_COVERAGE"))
+        if policy_coverage is not None:
+            counts = policy_coverage
+        await runtime.start(
+            may_migrate=True, coverage=project / ".pylon" / COVERAGE_NAME if counts else None
+        )
         stack.push_async_callback(runtime.stop)
         yield Running(runtime, network, clock, stack)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylon.policy.coverage_words import coverage_words, taken_of
 from pylon.printable import clean
 
 #: A few words for each flag, where there is little room; the details have all of it.
@@ -77,7 +78,18 @@ def details_of(row: dict[str, Any]) -> str:
         lines.append(f"{'·' if one['is_note'] else '!'} {one['name']}{detail}")
     if row["not_decided"]:
         lines.append(f"? not decided: {', '.join(row['not_decided'])}")
+    if row.get("policy") is not None and "coverage" in row:
+        lines += ["", *coverage_words(row["coverage"])]
     return "\n".join(lines).rstrip()
+
+
+def covered(row: dict[str, Any]) -> tuple[str, str]:
+    """Return how many outcomes of a row's policy were ever taken, and the style."""
+    counts = row.get("coverage")
+    if counts is None:
+        return "-", "quiet"
+    taken, of = taken_of(counts)
+    return f"{taken} of {of}", "plain" if taken == of else "warn"
 
 
 def text_lines(text: str, flags: list[dict[str, Any]]) -> list[str]:

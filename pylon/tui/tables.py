@@ -8,7 +8,7 @@ from pylon.client.frames_text import change_words, frame_words
 from pylon.client.ghost import Frame
 from pylon.printable import clean
 from pylon.tui.columns import Column, data_line, head_line
-from pylon.tui.policies_text import sign_of
+from pylon.tui.policies_text import covered, sign_of
 
 Line = list[tuple[str, str]]
 
@@ -45,7 +45,8 @@ FRAMES = (Column("TIME", 12, 72), Column("FRAME", 9), Column("WHAT", 40))
 HELD = (Column("ENTITY", 24), Column("ROWS", 10))
 MAILS = (Column("TIME", 12, 66), Column("TO", 26), Column("CODE", 10), Column("SUBJECT", 20))
 POLICIES = (
-    Column("ENTITY", 16), Column("ACCESS", 6), Column("FLAGS", 15), Column("IN WORDS", 30),
+    Column("ENTITY", 16), Column("ACCESS", 6), Column("FLAGS", 15),
+    Column("TAKEN", 8, 100, right=True), Column("IN WORDS", 30),
 )  # fmt: skip
 PROJECTS = (
     Column("STATE", 10), Column("NAME", 20), Column("PORT", 6, right=True),
@@ -162,7 +163,7 @@ def policy_line(row: dict[str, Any], width: int) -> Line:
         POLICIES,
         (
             (row["entity"], "strong"), (row["access"], "plain"), sign_of(row),
-            (row["in_words"], "plain"),
+            covered(row), (row["in_words"], "plain"),
         ),
         width,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from pylon.policy.claims import is_same_meaning
 from pylon.policy.compiled import CompiledPolicy
 from pylon.policy.slots import walk
 from pylon.schema.model import Access
+from pylon.server.functions.policy_coverage import PolicyCoverage
 from pylon.server.observe import Observer
 from pylon.server.storage.database import Database
 from pylon.server.storage.policy_samples import (
@@ -90,16 +91,19 @@ class PolicyEffects:
 
     def __init__(
         self, database: Database, observer: Observer, clock: Clock,
-        random_bytes: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes], coverage: PolicyCoverage | None = None,
     ) -> None:  # fmt: skip
         self._database = database
         self._observer = observer
         self._clock = clock
         self._random_bytes = random_bytes
+        self._coverage = coverage
         self._task: asyncio.Task[None] | None = None
 
     def after_reload(self, old: AppDefinition, new: AppDefinition) -> None:
         """Begin to measure; a measurement of before that still runs is given up."""
+        if self._coverage is not None:
+            self._coverage.attach(new)
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.get_running_loop().create_task(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pylon.server.config import ServerConfig
     from pylon.server.functions.definitions import DefinitionHolder
     from pylon.server.functions.executor import Executor
+    from pylon.server.functions.policy_coverage import PolicyCoverage
     from pylon.server.functions.policy_matrix import PolicyMatrix
     from pylon.server.functions.reads import Reads
     from pylon.server.http.peers import Network
@@ -41,6 +42,8 @@ class Services:
     executor: Executor
     reads: Reads
     policies: PolicyMatrix
+    #: Counts branches of policies; None where nobody asked for it.
+    coverage: PolicyCoverage | None
     accounts: AccountService
     sessions: SessionService
     sign_in: SignIn

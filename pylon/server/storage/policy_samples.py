@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pylon import jsonvalue, limits
 from pylon.policy.sqlclause import SqlClause
+from pylon.schema.model import Row
 from pylon.server.storage import accounts
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.readers import ReadConnection
@@ -61,6 +62,13 @@ def sample_rows(reads: ReadConnection, entity: str, random_bytes: bytes) -> RowS
             (jsonvalue.encode_text(wanted),),
         )
     return RowSample(entity, tuple(dict.fromkeys(place for (place,) in found)), total)
+
+
+def newest_rows(reads: ReadConnection, entity: str, at_most: int) -> list[Row]:
+    """Return the newest rows of an entity."""
+    table = reads.tables[entity]
+    found = reads.rows(f"{table.select_sql} ORDER BY rowid DESC LIMIT ?", (at_most,))
+    return [table.row(stored) for stored in found]
 
 
 def difference(
