@@ -47,7 +47,9 @@ class AppRow:
         return hash((self._entity.name, self._row["id"], self._row.get("_seq")))
 
     def __repr__(self) -> str:
-        shown = {name: self._row[name] for name in self._row if name not in self._hidden}
+        # It may end up in a log or a message, so it tells no more than the caller may read.
+        kept = {one.name for one in self._entity.public_fields} | {"id", "_seq"}
+        shown = {name: self._row[name] for name in self._row if name in kept - self._hidden}
         return f"{self._entity.name}({shown!r})"
 
 

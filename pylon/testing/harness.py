@@ -203,7 +203,7 @@ async def running(
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pylon-test-"))
         runtime = InProcessRuntime(
             config_of(project, {}), Path(folder), network, clock=clock,
-            ids=IdSource(clock, _seeded_bytes()),
+            ids=seeded_ids(clock),
         )  # fmt: skip
         counts = bool(os.environ.get("PYLON_POLICY_COVERAGE"))
         if policy_coverage is not None:
@@ -215,7 +215,8 @@ async def running(
         yield Running(runtime, network, clock, stack)
 
 
-def _seeded_bytes() -> Any:
+def seeded_ids(clock: ManualClock) -> IdSource:
+    """Return a source of ids that are the same in each run of a test."""
     import random
 
-    return random.Random(0).randbytes  # noqa: S311 -- the same ids in each run of a test
+    return IdSource(clock, random.Random(0).randbytes)  # noqa: S311 -- meant to be repeatable
