@@ -59,6 +59,9 @@ INCLUDE_RELATIONS_MAX: Final = 20
 #: Included rows of one answer, and all text that is put together for it. Above: 413.
 INCLUDE_ROWS_MAX: Final = 10_000
 INCLUDE_BYTES_MAX: Final = 16 * MIB
+#: One text to search for. Above: 400.
+SEARCH_TEXT_MAX: Final = 1_000
+SEARCH_WORDS_MAX: Final = 32
 #: One policy expression. Above: the app does not load.
 POLICY_BYTES_MAX: Final = 8 * KIB
 POLICY_DEPTH_MAX: Final = 64

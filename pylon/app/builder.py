@@ -149,10 +149,10 @@ class EntityBuilder:
             index=spec.index, immutable=spec.immutable, private=spec.private, min=spec.min,
             max=spec.max, min_length=spec.min_length, max_length=spec.max_length,
             pattern=spec.pattern, read=spec.read, read_position=self._read_position(name),
-            renamed_from=spec.renamed_from,
-            search=spec.search, doc=spec.doc, choices=shape.choices, enum_class=shape.enum_class,
-            ref=shape.ref, on_delete=self._on_delete(name, spec, shape), scale=spec.scale,
-            item=shape.item, position=self._source.at(name) if self._source else None,
+            renamed_from=spec.renamed_from, search=_is_searched(spec, shape), doc=spec.doc,
+            choices=shape.choices, enum_class=shape.enum_class, ref=shape.ref,
+            on_delete=self._on_delete(name, spec, shape), scale=spec.scale, item=shape.item,
+            position=self._source.at(name) if self._source else None,
         )  # fmt: skip
         wrong = list(misfits(bare))
         for keyword, message in wrong:
@@ -340,3 +340,10 @@ class EntityBuilder:
             self.broken.add(name)
         joint = " " if message.startswith(("is ", "has ", "and ", "differs ")) else ": "
         self._mistakes.note(f"{where}{joint}{message}", at, hint)
+
+
+def _is_searched(spec: FieldSpec, shape: FieldShape) -> bool:
+    """Tell whether full-text search looks at a field: it does at a Text unless told otherwise."""
+    if spec.search is not None:
+        return spec.search
+    return shape.kind is model.FieldKind.TEXT and not spec.private

@@ -81,7 +81,8 @@ class FieldSpec:
     pattern: str | None = None
     read: str | None = None
     renamed_from: str | None = None
-    search: bool = False
+    #: None: where the field is a Text that is not private.
+    search: bool | None = None
     doc: str | None = None
     on_delete: str = "restrict"
     scale: int = 0

@@ -28,7 +28,8 @@ Wrong = tuple[str, str]
 def wrong_types(spec: FieldSpec) -> Iterator[Wrong]:
     """Yield the keywords whose values are of the wrong type."""
     for name in _BOOLS:
-        if not isinstance(getattr(spec, name), bool):
+        value = getattr(spec, name)
+        if not isinstance(value, bool) and not (name == "search" and value is None):
             yield name, f"{name} is True or False"
     for name in _STRINGS:
         value = getattr(spec, name)
@@ -68,6 +69,8 @@ def misfits(field: Field) -> Iterator[Wrong]:
         yield "scale", "scale is 0 to 18"
     if field.search and field.kind not in TEXTS:
         yield "search", "search is for texts"
+    elif field.search and field.private:
+        yield "search", "a private field can't be searched"
     for name in ("index", "unique"):
         if getattr(field, name) and field.kind in _UNORDERED:
             yield name, f"a {field.kind} field can't have an index"

@@ -26,6 +26,8 @@ class StepKind(StrEnum):
     CHANGE_FIELD = "change field"
     #: A rule of a field that stored values need not be written anew for.
     CHANGE_RULE = "change rule"
+    #: Which fields full-text search looks at.
+    CHANGE_SEARCH = "change search"
     CREATE_INDEX = "create index"
     DROP_INDEX = "drop index"
 
@@ -70,6 +72,7 @@ def diff(old: Schema, new: Schema) -> tuple[SchemaStep, ...]:
         else:
             steps += _field_steps(before, entity)
             steps += _index_steps(before, entity)
+            steps += _search_steps(before, entity)
     steps += [
         SchemaStep(
             kind=StepKind.DROP_TABLE, safety=Safety.LOSSY, entity=name, description=f"drop {name}"
@@ -247,3 +250,16 @@ def _index_steps(old: Entity, new: Entity) -> list[SchemaStep]:
         if key not in before
     ]
     return steps
+
+
+def _search_steps(old: Entity, new: Entity) -> list[SchemaStep]:
+    before = [one.name for one in old.searched_fields]
+    after = [one.name for one in new.searched_fields]
+    if before == after:
+        return []
+    text = f"search {', '.join(after)} of {new.name}" if after else f"search {new.name} no more"
+    return [
+        SchemaStep(
+            kind=StepKind.CHANGE_SEARCH, safety=Safety.ADDITIVE, entity=new.name, description=text
+        )
+    ]

@@ -23,6 +23,7 @@ def _entity_to_json(entity: Entity) -> dict[str, Any]:
                 "private": one.private, "choices": list(one.choices), "ref": one.ref,
                 "on_delete": one.on_delete.value, "scale": one.scale,
                 "item": one.item.value if one.item else None, "bounds": _bounds_to_json(one),
+                "search": one in entity.searched_fields,
             }
             for one in entity.fields
         ],
@@ -68,6 +69,7 @@ def schema_from_json(stored: dict[str, Any]) -> Schema:
                         private=one["private"], choices=tuple(one["choices"]), ref=one["ref"],
                         on_delete=OnDelete(one["on_delete"]), scale=one["scale"],
                         item=FieldKind(one["item"]) if one["item"] else None,
+                        search=one.get("search", False),
                         **_bounds_from_json(FieldKind(one["kind"]), one.get("bounds", {})),
                     )
                     for one in entity["fields"]

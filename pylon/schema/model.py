@@ -114,6 +114,7 @@ class Field:
     #: Where that text stands, for messages.
     read_position: Position | None = field(default=None, compare=False)
     renamed_from: str | None = None
+    #: Found by full-text search.
     search: bool = False
     doc: str | None = None
     #: ENUM: the allowed texts, in order of declaration.
@@ -172,6 +173,11 @@ class Entity:
     def public_fields(self) -> tuple[Field, ...]:
         """Return the fields that may leave the server."""
         return tuple(one for one in self.fields if not one.private)
+
+    @cached_property
+    def searched_fields(self) -> tuple[Field, ...]:
+        """Return the fields that full-text search looks at."""
+        return tuple(one for one in self.fields if one.search and not one.private)
 
     @cached_property
     def owner_field(self) -> Field | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from pylon import jsonvalue, limits
 from pylon.testing.served import Caller
@@ -46,6 +47,14 @@ class Message(Entity):
     secret: Text | None = field(default=None, private=True)
 
     by_channel = index("channelId")
+
+
+@app.entity(read=ME, insert=ME)
+class Note(Entity):
+    authorId: Ref["User"] = field(default=actor)
+    body: Text
+    guarded: Text = field(default="", read="hasRole('all')")
+    own: str = field(default="", read="auth.userId == data.authorId", search=True)
 
 
 @app.entity(read="data.hidden == false || hasRole('all')", insert=ME)
@@ -226,3 +235,92 @@ async def test_a_wrong_question_for_aggregates_is_said_to_be_one(serve: Serve) -
     for name in ("n", "ratio"):
         answer = await ada.post("/api/aggregate/Thing", {"aggregates": {"x": {"sum": name}}})
         assert answer.code == "INVALID_ARGUMENT", name
+
+
+async def _found(caller: Caller, text: str, more: str = "", entity: str = "Message") -> list[str]:
+    """Return the bodies of what a search finds, in order."""
+    answer = await caller.get(f"/api/search/{entity}?q={quote(text, safe='')}{more}")
+    assert answer.status == 200, (text, answer)
+    assert list(answer.body) == ["rows"]
+    return [row["body"] for row in answer.body["rows"]]
+
+
+async def test_search_finds_words_in_what_the_caller_may_read(serve: Serve) -> None:
+    """All words, the last as a beginning, whatever the case and the accents; best rows first."""
+    served = await serve(APP)
+    ada, bob = await served.login("ada@example.com"), await served.login("bob@example.com")
+    channel = await ada.insert("Channel", name="one")
+    await ada.insert("Membership", channelId=channel["id"], userId=ada.user_id)
+
+    async def say(body: str, **more: Any) -> dict[str, Any]:
+        return await ada.insert("Message", channelId=channel["id"], body=body, **more)
+
+    await say("Grüße aus dem Café, ein langer Satz mit vielen anderen Wörtern darin")
+    once = await say("a plain word", title="Cafe Cafe", code="uncharted", secret="unspoken")
+    last = await say("nothing of the kind")
+    assert len(await _found(ada, "CAFÉ")) == 2
+    assert (await _found(ada, "CAFÉ"))[0] == "a plain word", "twice in a short title"
+    assert await _found(ada, "cafe pla") == ["a plain word"], "in any field, all words"
+    assert await _found(ada, "caf") != []
+    assert await _found(ada, "caf plain") == [], "only the last word is a beginning"
+    assert await _found(ada, "uncharted") == [], "a str is not searched unless it says so"
+    assert await _found(ada, "unspoken") == [], "nor is what is private"
+    assert await _found(ada, "cafe", '&where={"title":{"!=":null}}') == ["a plain word"]
+    assert len(await _found(ada, "cafe", "&limit=1")) == 1
+    assert await _found(bob, "cafe") == []
+    assert await _found(served.anonymous(), "cafe") == []
+    for text in ("", " ", "-", "*", '"', "...", "\U0001f600"):
+        assert await _found(ada, text) == [], text
+    await ada.ask("PATCH", f"/api/entities/Message/{once['id']}", {"title": None})
+    assert len(await _found(ada, "cafe")) == 1
+    assert await _found(ada, "plain") == ["a plain word"]
+    await ada.ask("DELETE", f"/api/entities/Message/{last['id']}")
+    assert await _found(ada, "nothing") == []
+    answer = await ada.get("/api/search/Message?q=plain&include=author,channel.members")
+    assert answer.body["rows"][0]["channel"]["members"][0]["userId"] == ada.user_id
+    for path in ("Message", "Message?q=a&order=id", "Message?q=%00", f"Message?q={'a' * 1001}",
+                 "Message?q=a&limit=0", "Message?q=a&where=[]", "Thing?q=a", "Channel?q=one",
+                 "Message?q=a&where={%22secret%22:1}", "Message?q=" + "a+" * 33):  # fmt: skip
+        refused = await ada.get(f"/api/search/{path}")
+        assert (refused.status, refused.code) == (400, "INVALID_ARGUMENT"), path
+    assert (await ada.get("/api/search/Nope?q=a")).status == 404
+
+
+async def test_what_people_type_is_never_syntax(serve: Serve) -> None:
+    """Quotes, operators and names of columns find words or nothing, and never an error."""
+    served = await serve(APP)
+    ada = await served.login("ada@example.com")
+    channel = await ada.insert("Channel", name="one")
+    await ada.insert("Message", channelId=channel["id"], body="near and or not c0 title body")
+    texts = ['"' * 1000, 'near(and or, 2)', 'c0:near', 'c0 : near', 'NOT near', 'near NOT or',
+             '"near" AND', '^near', 'near*', '(near', '{c0}:near', "near' OR 1=1 --", "near -or",
+             'near + and', 'a"b"c near', '\\', '%', "near\u0001", "*" * 900, "rowid:1", "rank",
+             "NEAR NEAR NEAR", '"; DROP TABLE Message; --']  # fmt: skip
+    for text in texts:
+        await _found(ada, text)
+    for text in ("near AND or", "NOT near", "^near", "near*", '"near"', "near -or", "(near",
+                 "title : near", "NEAR"):  # fmt: skip
+        assert len(await _found(ada, text)) == 1, text
+
+
+async def test_a_field_is_searched_for_those_only_who_get_it(serve: Serve) -> None:
+    """By words in it, alone or beside others, nobody else learns what it holds."""
+    served = await serve(APP)
+    ada = await served.login("ada@example.com")
+    answer = await served.anonymous().post(
+        "/api/auth/dev/login", {"email": "all@example.com", "roles": ["all"]}
+    )
+    everything = Caller(served, answer.body["token"], answer.body["user_id"])
+    await ada.insert("Note", body="plain text", guarded="hush text", own="mine")
+    await ada.insert("Note", body="text of more", guarded="nothing")
+
+    async def found(caller: Caller, text: str) -> list[str]:
+        return await _found(caller, text, entity="Note")
+
+    assert await found(ada, "hush") == await found(ada, "plain hush") == []
+    assert await found(ada, "mine") == [], "who gets it differs from row to row"
+    assert await found(everything, "hush plain") == ["plain text"]
+    assert await found(ada, "text") == ["plain text", "text of more"]
+    rows = (await everything.get("/api/search/Note?q=plain&include=author.notes")).body["rows"]
+    assert ["own" in one for one in (rows[0], *rows[0]["author"]["notes"])] == [False] * 3
+    assert rows[0]["guarded"] == "hush text"

@@ -1,10 +1,14 @@
-"""Lists and aggregates against plain Python over all rows, for random policies and callers."""
+"""Lists, aggregates and search against plain Python over all rows, for random policies."""
 
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
+import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +28,10 @@ from pylon.schema.model import Access, FieldKind, Row
 from pylon.schema.wire import wire_text
 from pylon.server.functions.aggregates import aggregates_of, answer_of, group_of
 from pylon.server.functions.queries import order_of
+from pylon.server.functions.searching import match_of
 from pylon.server.storage.aggregate import AggregateSpec, aggregate_rows
+from pylon.server.storage.search import SearchSpec, search_page
+from pylon.server.storage.search_index import SearchIndex
 from pylon.server.storage.select import SelectSpec, list_page
 from pylon.server.storage.tables import create_table, tables_of
 from pylon.server.storage.transaction import exists_in
@@ -199,3 +206,91 @@ def test_pages_are_those_of_the_rows_that_the_policy_shows(
         connection.execute("ROLLBACK")
     expected = sorted(rows, key=lambda row: [*_sort_key(row, order), row["id"]])
     assert found == [row["id"] for row in expected]
+
+
+# --- search
+
+_SEARCHED = replace(
+    NOTE, fields=tuple(replace(one, search=one.name in ("title", "body_n")) for one in NOTE.fields)
+)
+_INDEX = SearchIndex(_SEARCHED)
+
+
+def _words(row: Row) -> set[str]:
+    text = f"{row['title']} {row['body_n'] or ''}"
+    bare = "".join(
+        one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one)
+    )
+    return {one.lower() for one in re.findall(r"[^\W_]+", bare)}
+
+
+def _searched(
+    connection: sqlite3.Connection, policy: CompiledPolicy, identity: Identity, text: str
+) -> list[str]:
+    match = match_of(_SEARCHED, text, frozenset())
+    if match is None:
+        return []
+    spec = SearchSpec(
+        entity=_SEARCHED, match=match, policy=policy.clause(identity, alias="t", now=NOW),
+        limit=1_000,
+    )  # fmt: skip
+    return [row_id for _, row_id in search_page(connection, spec, ("id",))]
+
+
+def _hidden(connection: sqlite3.Connection, visible: list[Row]) -> list[str]:
+    """Return the ids of the rows that are not among the visible ones."""
+    shown = {row["id"] for row in visible}
+    found = connection.execute(f'{_TABLES["Note"].select_sql} ORDER BY "id"').fetchall()
+    return [row[0] for row in found if row[0] not in shown]
+
+
+@given(
+    said=policies.expressions(), identity=st.sampled_from(IDENTITIES), seed=st.integers(0, 10**6),
+    words=st.lists(st.sampled_from(("a", "AB", "b", "u1", "null", "x", "it")), min_size=1,
+                   max_size=3),
+    noise=st.sampled_from((" ", " - ", '" "', "* ", " AND ", "\n")),
+)  # fmt: skip
+@sized(60)
+def test_search_finds_the_words_in_the_rows_that_the_policy_shows(
+    connection: sqlite3.Connection, said: policies.Said, identity: Identity, seed: int,
+    words: list[str], noise: str,
+) -> None:  # fmt: skip
+    """What is found is what a plain look finds, and hidden rows do not even change the order."""
+    policy = compile_policy(said.text, entity=NOTE, access=Access.READ, schema=SCHEMA)
+    text = noise.join(words)
+    wanted = [one.lower() for one in re.findall(r"\w+", text)]
+    connection.execute("BEGIN")
+    try:
+        rows = _visible(connection, policy, identity, _fill(connection, seed))
+        _INDEX.create(connection)
+        assert _INDEX.faults(connection, 100) == []
+        found = _searched(connection, policy, identity, text)
+        for row in [] if "exists" in said.text else _hidden(connection, rows):
+            connection.execute(_TABLES["Note"].delete_sql, (row,))
+            _INDEX.delete(connection, row)
+        alone = _searched(connection, policy, identity, text)
+    finally:
+        connection.execute("ROLLBACK")
+    expected = [
+        row["id"] for row in rows
+        if all(one in _words(row) for one in wanted[:-1])
+        and any(one.startswith(wanted[-1]) for one in _words(row))
+    ]  # fmt: skip
+    assert sorted(found) == expected
+    assert alone == found
+
+
+@given(
+    text=st.one_of(st.text(max_size=60), st.text(alphabet='"*^():{}+-,. aNEARODTc0', max_size=60))
+)
+@sized(200)
+def test_no_text_is_an_error_of_the_index(connection: sqlite3.Connection, text: str) -> None:
+    """Whatever is typed is refused as no text, or finds what it finds."""
+    connection.execute("BEGIN")
+    try:
+        policy = compile_policy("true", entity=NOTE, access=Access.READ, schema=SCHEMA)
+        _INDEX.create(connection)
+        with suppress(InvalidArgument):
+            assert _searched(connection, policy, IDENTITIES[0], text) == []
+    finally:
+        connection.execute("ROLLBACK")

@@ -27,10 +27,12 @@ from pylon.server.functions.queries import (
     unusable_fields,
     wire_clause,
 )  # fmt: skip
+from pylon.server.functions.searching import match_of
 from pylon.server.storage.aggregate import AggregateSpec, aggregate_rows
 from pylon.server.storage.database import Database
 from pylon.server.storage.expand import Expander, Hop, sources_of
 from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.search import SearchSpec, search_page
 from pylon.server.storage.select import (
     NO_CLAUSE,
     SelectSpec,
@@ -132,6 +134,30 @@ class Reads:
             )
         following = jsonvalue.encode_text(encode_next(key, question))
         return f'{{"rows":[{rows}],"next":{following}}}'
+
+    async def search(
+        self, identity: Identity, entity_name: str, text: Any, *, where: Any = None,
+        limit: Any = None, include: Any = None,
+    ) -> str:  # fmt: skip
+        """Return the JSON body of what a search finds, best first: {"rows": […]}."""
+        definition = self._definitions.current
+        selected, _ = self._spec(definition, identity, entity_name, where, None, limit, None)
+        entity = selected.entity
+        match = match_of(entity, text, unusable_fields(definition, identity, entity))
+        hops = hops_of(definition, identity, entity, include, iso_ms(self._clock.now_ms()))
+        if match is None:
+            return '{"rows":[]}'
+        spec = SearchSpec(
+            entity=entity, match=match, wire=selected.wire, policy=selected.policy,
+            where=selected.where, limit=selected.limit,
+        )  # fmt: skip
+
+        def read(connection: ReadConnection) -> list[str]:
+            rows = search_page(connection.raw, spec, sources_of(hops))
+            return Expander(connection.raw).with_neighbours(rows, hops)
+
+        rows = await self._database.readers.run(read)
+        return f'{{"rows":[{",".join(rows)}]}}'
 
     async def aggregate(
         self, identity: Identity, entity_name: str, *, where: Any = None, group: Any = None,

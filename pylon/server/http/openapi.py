@@ -18,6 +18,8 @@ _KINDS: dict[str, dict[str, Any]] = {
     "bytes": {"type": "string", "contentEncoding": "base64"},
     "list": {"type": "array"}, "object": {"type": "object"}, "json": {},
 }  # fmt: skip
+#: The parameters of a list that a search has too.
+_SEARCH = frozenset({"where", "limit", "include"})
 _ERROR = {"$ref": "#/components/responses/Error"}
 
 
@@ -138,11 +140,13 @@ def _entity_paths(entity: EntityManifest) -> dict[str, Any]:
             "delete": {"operationId": f"delete{entity.name}", "parameters": row_id,
                        "responses": {"204": {"description": "Done"}, "default": _ERROR}},
         },
-        **_question_paths(entity.name, page),
+        **_question_paths(entity.name, page, parameters),
     }  # fmt: skip
 
 
-def _question_paths(name: str, page: dict[str, Any]) -> dict[str, Any]:
+def _question_paths(
+    name: str, page: dict[str, Any], parameters: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return the paths that ask about many rows of an entity by a body."""
     names = {"type": "array", "items": {"type": "string"}}
     query = {"where": {"type": "object"}, "order": names, "limit": {"type": "integer"},
@@ -164,7 +168,17 @@ def _question_paths(name: str, page: dict[str, Any]) -> dict[str, Any]:
         "type": "object", "required": ["rows"],
         "properties": {"rows": {"type": "array", "items": {"type": "object"}}},
     }  # fmt: skip
+    text = {"name": "q", "in": "query", "required": True, "schema": {"type": "string"}}
+    rows = {**page, "required": ["rows"], "properties": {"rows": page["properties"]["rows"]}}
+    searched = {
+        f"/api/search/{name}": {
+            "get": {"operationId": f"search{name}",
+                    "parameters": [text, *(one for one in parameters if one["name"] in _SEARCH)],
+                    "responses": {"200": _answer(rows), "default": _ERROR}},
+        },
+    }  # fmt: skip
     return {
+        **searched,
         f"/api/query/{name}": {
             "post": {"operationId": f"query{name}",
                      "requestBody": _body({"type": "object", "properties": query}),

@@ -67,6 +67,7 @@ _OPEN: Final[tuple[Line, ...]] = (
     ("DELETE", "/api/entities/{E}/{id}", rows.delete_row),
     ("POST", "/api/query/{E}", rows.query_rows),
     ("POST", "/api/aggregate/{E}", questions.aggregate),
+    ("GET", "/api/search/{E}", questions.search),
     ("POST", "/api/fn/{name}", functions.call_function),
     ("GET", "/api/sync/ws", sync.sync_socket),
     ("GET", "/api/sync/pull", pull.pull),

@@ -18,7 +18,7 @@ import msgspec
 from pylon import jsonvalue, paths
 from pylon.clock import Clock
 from pylon.errors import PylonError
-from pylon.server.storage import system_tables
+from pylon.server.storage import search_index, system_tables
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.lineage import meta
 from pylon.server.storage.migration_plan import stored_schema
@@ -57,7 +57,7 @@ class Contents:
     epoch: str
     head: int
     horizon: int
-    #: Rows by table, our own tables included.
+    #: Rows by table, our own tables included; what full-text search has of them follows.
     rows: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
@@ -76,7 +76,8 @@ def contents(connection: RawConnection) -> Contents:
         str(name)
         for (name,) in connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-            " ORDER BY name"
+            " AND substr(name, 1, length(?)) <> ? ORDER BY name",
+            (search_index.PREFIX, search_index.PREFIX),
         ).fetchall()
     ]
     if "_pylon_meta" not in names:

@@ -57,6 +57,8 @@ class Expander:
 
         Raises PayloadTooLarge.
         """
+        if not hops:
+            return [row[0] for row in rows]
         places = {name: at for at, name in enumerate(sources_of(hops), 1)}
         found = [
             (
@@ -115,7 +117,7 @@ class Expander:
                 hint="ask for fewer rows by `limit`, or for the neighbours by a list of their own",
             )
         found: dict[str, list[str]] = {}
-        texts = self.with_neighbours(rows, hop.children) if hop.children else [r[0] for r in rows]
+        texts = self.with_neighbours(rows, hop.children)
         for row, text in zip(rows, texts, strict=True):
             found.setdefault(row[-1], []).append(text)
         return found

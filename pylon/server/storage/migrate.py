@@ -30,6 +30,7 @@ from pylon.server.storage.migration_plan import (
     stored_schema,
 )
 from pylon.server.storage.refill import Fill, filler
+from pylon.server.storage.search_index import index_of
 from pylon.server.storage.tables import (
     EntityTable,
     create_index,
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 1_000
 #: Steps that leave the rows of a table as they are written.
 _NO_REWRITE = (
-    StepKind.CREATE_INDEX, StepKind.DROP_INDEX, StepKind.DROP_TABLE, StepKind.CHANGE_RULE
+    StepKind.CREATE_INDEX, StepKind.DROP_INDEX, StepKind.DROP_TABLE, StepKind.CHANGE_RULE,
+    StepKind.CHANGE_SEARCH,
 )  # fmt: skip
 
 
@@ -102,6 +104,7 @@ def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, no
     head, _ = read_head(raw)
     for step in plan.steps:
         if step.kind is StepKind.DROP_TABLE:
+            _change_search(raw, old.entities[step.entity], None)
             raw.execute(f'DROP TABLE "{step.entity}"')
             # Records up to here belong to no table, also where one of that name comes again.
             set_meta(raw, f"dropped:{step.entity}", head)
@@ -114,19 +117,33 @@ def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, no
         if name not in old.entities:
             raw.execute(create_table(entity))
             _create_indexes(raw, entity)
+            _change_search(raw, None, entity)
         elif name in rewritten:
             fill = filler(old.entities[name], entity, now)
             _rewrite(raw, old.entities[name], entity, fill)
             _rewrite_log(raw, old.entities[name], entity, fill)
             _create_indexes(raw, entity)
+            _change_search(raw, old.entities[name], entity)
         else:
             _change_indexes(raw, plan, entity)
+            if any(s.entity == name and s.kind is StepKind.CHANGE_SEARCH for s in plan.steps):
+                _change_search(raw, old.entities[name], entity)
     set_meta(raw, "schema", jsonvalue.encode_text(schema_to_json(new)))
 
 
 def _create_indexes(raw: RawConnection, entity: Entity) -> None:
     for index in (*entity.indexes, *reference_indexes(entity)):
         raw.execute(create_index(entity, index))
+
+
+def _change_search(raw: RawConnection, old: Entity | None, new: Entity | None) -> None:
+    """Make the index for full-text search anew, where there was one and where there is to be."""
+    before = None if old is None else index_of(old)
+    after = None if new is None else index_of(new)
+    if before is not None:
+        before.drop(raw)
+    if after is not None:
+        after.create(raw)
 
 
 def _change_indexes(raw: RawConnection, plan: MigrationPlan, entity: Entity) -> None:

@@ -13,6 +13,7 @@ from pylon import jsonvalue
 from pylon.schema.fieldtypes import FIELD_TYPES
 from pylon.schema.model import Entity, Field, FieldKind, Index, Row, Schema
 from pylon.schema.wire import is_wire_image
+from pylon.server.storage.search_index import SearchIndex, index_of
 
 
 class EntityTable:
@@ -20,13 +21,15 @@ class EntityTable:
 
     __slots__ = (
         "_bools", "_jsons", "_pick", "columns", "delete_sql", "entity", "insert_sql",
-        "is_wire_image", "references", "select_sql", "update_sql",
+        "is_wire_image", "references", "search", "select_sql", "update_sql",
     )  # fmt: skip
 
     def __init__(self, entity: Entity) -> None:
         self.entity = entity
         #: Fields that name a row which must exist.
         self.references = tuple(one for one in entity.fields if one.kind is FieldKind.REF)
+        #: None where no field is searched.
+        self.search: SearchIndex | None = index_of(entity)
         #: The wire text of a row is its image in the log too.
         self.is_wire_image = is_wire_image(entity)
         names = ["id", *(one.name for one in entity.fields), "_seq"]

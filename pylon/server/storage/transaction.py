@@ -154,6 +154,8 @@ class Transaction:
             self.connection.execute(table.insert_sql, values)
         except IntegrityError as error:
             raise _conflict(entity, error) from error
+        if table.search is not None:
+            table.search.insert(self.connection, row)
         self._keep(entity, "insert", row["id"], seq, None, row, wire, None, image)
         return row
 
@@ -172,6 +174,8 @@ class Transaction:
         except IntegrityError as error:
             raise _conflict(entity, error) from error
         assert changed == 1, "an update is of a row that was just read"
+        if table.search is not None:
+            table.search.update(self.connection, before, after)
         self._keep(entity, "update", after["id"], seq, before, after, wire, image_before, image)
         return after
 
@@ -219,7 +223,10 @@ class Transaction:
             return
         image = image_text(entity, current)
         seq = self._next_seq()
-        self.connection.execute(self.tables[entity.name].delete_sql, (row_id,))
+        table = self.tables[entity.name]
+        self.connection.execute(table.delete_sql, (row_id,))
+        if table.search is not None:
+            table.search.delete(self.connection, row_id)
         self._keep(entity, "delete", row_id, seq, current, None, None, image, None)
 
     def _referring(self, entity: Entity, field: Field, row_id: str) -> list[Row]:

@@ -15,6 +15,7 @@ from pylon.schema.model import Entity, Schema
 from pylon.schema.wire import image_text, wire_text
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.lineage import meta
+from pylon.server.storage.search_index import index_of
 from pylon.server.storage.tables import EntityTable
 from pylon.sqlite import RawConnection
 
@@ -48,6 +49,9 @@ def _faults(connection: RawConnection, schema: Schema) -> Iterator[str]:
     for entity in schema.entities.values():
         yield from _rows_without_record(connection, entity, horizon)
         yield from _references(connection, entity)
+        index = index_of(entity)
+        for row_id in [] if index is None else index.faults(connection, FAULTS_MAX):
+            yield f"{entity.name}/{row_id} is not what full-text search has of it"
     yield from _fold(connection, schema)
 
 

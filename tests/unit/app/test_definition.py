@@ -59,6 +59,10 @@ IN_BODY = [
      "add | None"),
     ("    body: str = field(read='true', private=True)", 23, "nobody reads a private field", None),
     ("    body: str = field(read='data.bodi == null')", 29, "Message has no field bodi", "body"),
+    ("    count: int = field(search=True)", 24, "search is for texts", None),
+    ("    body: str = field(search=1)", 23, "search is True or False", None),
+    ("    body: Text = field(search=True, private=True)", 24, "a private field can't be searched",
+     None),
     ("    extra: Json = field(index=True)", 25, "a json field can't have an index", None),
     ("    body: str = field(renamed_from='body')", 23, "renamed from body, which still exists",
      None),
@@ -374,3 +378,13 @@ def test_advice_does_not_stop_the_load(load: Load) -> None:
     )
     (advice,) = load(text).warnings
     assert 'by_ownerId = index("ownerId")' in advice
+
+
+def test_a_text_is_searched_unless_it_says_otherwise(load: Load) -> None:
+    """A str only if it says so, and nothing that is private."""
+    body = (
+        "    a: Text\n    b: Text = field(search=False)\n    c: str\n"
+        "    d: str = field(search=True)\n    e: Text = field(private=True)\n    f: Text | None\n"
+    )
+    searched = load(ENTITY + body).schema.entities["Message"].searched_fields
+    assert [one.name for one in searched] == ["a", "d", "f"]

@@ -28,7 +28,9 @@ from pylon.schema.model import (
 )
 from pylon.server.storage.change_log import read_after
 from pylon.server.storage.database import Database
+from pylon.server.storage.lineage import meta, set_meta
 from pylon.server.storage.migrate import MigrationRefused, migrate
+from pylon.server.storage.search import SearchSpec, search_page
 from pylon.server.storage.tables import EntityTable
 from pylon.server.storage.verify import verify
 from pylon.server.sync.catch_up import check_cursor
@@ -65,6 +67,64 @@ async def _values(database: Database) -> list[Any]:
     table = EntityTable(database.schema.entities["E"])
     found = await database.readers.run(lambda one: one.rows(f'{table.select_sql} ORDER BY "id"'))
     return [table.row(one)["a"] for one in found]
+
+
+async def _meta(database: Database, key: str) -> Any:
+    return await database.readers.run(lambda one: meta(one.raw, key))
+
+
+async def _set_meta(database: Database, key: str, value: str) -> None:
+    await database.writer.submit(lambda tx: set_meta(tx.connection, key, value))
+
+
+async def _searched(database: Database, word: str) -> list[str]:
+    """Return the ids that a search for a beginning finds, in order of ids."""
+    entity = database.schema.entities["E"]
+    spec = SearchSpec(entity=entity, match=f'"{word}"*')
+    found = await database.readers.run(lambda one: search_page(one.raw, spec, ("id",)))
+    assert await database.readers.run(lambda one: verify(one.raw, database.schema)) == []
+    return sorted(row_id for _, row_id in found)
+
+
+async def test_search_begins_with_the_rows_that_are_there(database: Database) -> None:
+    """Turning it on and off, renaming and dropping keep the index what the table is."""
+    plain, searched = _field(), _field(search=True)
+    await _filled(database, _schema(plain), {"a": "old words"}, {"a": "other"})
+    stored = json.loads(meta_text := str(await _meta(database, "schema")))
+    del stored["E"]["fields"][0]["search"]
+    assert json.dumps(stored) != meta_text, "a schema of an older release says nothing of it"
+    await _set_meta(database, "schema", json.dumps(stored))
+    plan = await migrate(database, _schema(searched))
+    assert [(one.description, str(one.safety)) for one in plan.steps] == [
+        ("search a of E", "additive")
+    ]
+    assert await _searched(database, "wor") == ["r0"]
+    entity = database.schema.entities["E"]
+
+    def change(tx: Any) -> None:
+        before = tx.get(entity, "r1")
+        tx.update(entity, before, {**before, "a": "more words"})
+        tx.delete(entity, tx.get(entity, "r0"))
+        tx.insert(entity, {"id": "r9", "a": "w\u00d6rds"})
+
+    await database.writer.submit(change)
+    assert await _searched(database, "wor") == ["r1", "r9"]
+    await database.run_on_writer(
+        lambda raw: raw.execute("""DELETE FROM "_pylon_search_E.text" WHERE c0 = 'more words'""")
+    )
+    found = await database.readers.run(lambda one: verify(one.raw, database.schema))
+    assert found == ["E/r1 is not what full-text search has of it"]
+    renamed = _field("b", search=True, renamed_from="a")
+    extra = _field("c", FieldKind.TEXT, search=True, default=Default(DefaultKind.LITERAL, "fresh"))
+    await migrate(database, _schema(renamed, extra))
+    assert await _searched(database, "fresh") == await _searched(database, "w") == ["r1", "r9"]
+    await migrate(database, _schema(_field("b"), extra))
+    assert await _searched(database, "wor") == []
+    await migrate(database, _schema(_field("b")), consent=True)
+    names = await database.readers.run(
+        lambda one: one.rows("SELECT name FROM sqlite_master WHERE name LIKE '_pylon_search%'")
+    )
+    assert names == [], "nothing is left of it"
 
 
 CHANGES = [
