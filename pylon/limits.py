@@ -73,11 +73,12 @@ POLICY_DURATION_MS_MAX: Final = 36_525 * 86_400_000
 POLICY_WORLDS_MAX: Final = 5_000
 POLICY_WITNESS_TRIES: Final = 400
 #: What a reload changes for whom is measured over so many users of each set of roles, so many in
-#: all, and so many rows of an entity; for so many seconds for each changed policy.
+#: all, and so many rows of an entity; for so many seconds for each changed policy, and for all.
 POLICY_SAMPLE_USERS: Final = 5
 POLICY_SAMPLE_USERS_ALL: Final = 50
 POLICY_SAMPLE_ROWS: Final = 2_000
 POLICY_EFFECT_SECONDS: Final = 2.0
+POLICY_EFFECTS_SECONDS: Final = 6.0
 
 #: Changes that are tried for the nearest flip of a denial. Above: the rest is not tried.
 EXPLAIN_CHANGES_MAX: Final = 256

@@ -172,11 +172,15 @@ class CompiledExpression:
             return False
 
     def clause(
-        self, identity: Identity, *, alias: str, now: str, args: Mapping[str, Any] | None = None
-    ) -> SqlClause:
-        """Return the SQL condition over the columns of `alias`."""
+        self, identity: Identity, *, alias: str, now: str, args: Mapping[str, Any] | None = None,
+        is_counted: bool = True,
+    ) -> SqlClause:  # fmt: skip
+        """Return the SQL condition over the columns of `alias`.
+
+        A question that is none of a caller's is not counted where questions are (`coverage`).
+        """
         assert not self.speaks_of_both_images, "a row in a table has one image"
-        if self._on_clause is not None:
+        if self._on_clause is not None and is_counted:
             self._on_clause(identity, now)
         key = f"column {alias}"
         if key not in self._templates:

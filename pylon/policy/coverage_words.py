@@ -23,10 +23,11 @@ def coverage_words(counts: Mapping[str, Any] | None) -> list[str]:
     if counts is None:
         return ["coverage: not counted (the policy is new, or another now)"]
     if not counts["asked"] + counts["sampled"]:
-        return ["coverage: never asked"]
+        return ["coverage: never asked about a row"]
     taken, of = taken_of(counts)
-    head = f"coverage: {taken} of {of} (asked {counts['asked']:,} times,"
-    lines = [f"{head} sampled {counts['sampled']:,} rows)"]
+    lines = [
+        f"coverage: {taken} of {of} (asked: {counts['asked']:,}, sampled: {counts['sampled']:,})"
+    ]
     for one in counts["branches"]:
         if one["depth"] == 0 and len(counts["branches"]) > 1:
             continue

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _GROUP: Final = "policies"
 _SAID_SECONDS: Final = 8
+#: Counts of branches are asked for so often while they are looked at.
+_COUNTS_SECONDS: Final = 3.0
 
 
 class Policies:
@@ -22,12 +24,15 @@ class Policies:
         self._admin = admin
         #: The generation that was asked for last.
         self._asked: Any = None
+        self._asked_at = 0.0
 
     def keep_current(self) -> None:
-        """Ask for the matrix where the one that is shown is of another generation."""
-        generation = self._app.state.status.get("generation")
-        if generation is not None and generation != self._asked:
-            self._asked = generation
+        """Ask for the matrix where the one that is shown is of another generation, or counts."""
+        state, now = self._app.state, self._app.clock.monotonic()
+        generation = state.status.get("generation")
+        is_old = now - self._asked_at > _COUNTS_SECONDS and state.policies.get("coverage_is_live")
+        if generation is not None and (generation != self._asked or is_old):
+            self._asked, self._asked_at = generation, now
             self._app.run_worker(self._ask(), name="policies", group=_GROUP, exclusive=True)
 
     def ask_again(self) -> None:

@@ -32,7 +32,8 @@ def _flag(name: str, detail: str = "", at: int | None = None, *, is_note: bool =
 def _row(entity: str, access: str, words: str, *flags: Any, **changed: Any) -> dict[str, Any]:
     return {
         "entity": entity, "access": access, "policy": "isOwner()", "in_words": words,
-        "file": "app.py", "line": 10, "flags": list(flags), "not_decided": [], **changed,
+        "file": "app.py", "line": 10, "flags": list(flags), "not_decided": [],
+        "coverage": None, **changed,
     }  # fmt: skip
 
 
@@ -44,7 +45,11 @@ MATRIX: dict[str, Any] = {
         _row("Note", "delete", "the caller has the role ghost",
              _flag("unused role", "no account has the role ghost", 22),
              _flag("uses now", is_note=True),
-             policy="isOwner()\n|| hasRole('ghost')", not_decided=["never true"]),
+             policy="isOwner()\n|| hasRole('ghost')", not_decided=["never true"],
+             coverage={"asked": 6, "sampled": 0, "branches": [
+                 {"depth": 0, "words": "all", "true": 4, "false": 2, "unknown": 0},
+                 {"depth": 1, "words": "one", "true": 4, "false": 2, "unknown": 0},
+                 {"depth": 1, "words": "two", "true": 0, "false": 2, "unknown": 0}]}),
         _row("Note", "insert", "nobody (no policy)", _flag("closed", is_note=True), policy=None),
     ],
     "roles_without_policy": ["boss"],
@@ -67,6 +72,7 @@ async def test_the_matrix_is_in_words_with_its_flags(size: tuple[int, int]) -> N
         assert "! unused role" in lines["Notedelete"]
         assert "· closed" in lines["Noteinsert"]
         assert "boss" in text
+        assert ("3 of 4" in lines["Notedelete"]) is (size[0] >= 100)
         assert "\x1b" not in text
         assert all(len(line) <= size[0] for line in grid(app))
 
@@ -89,6 +95,7 @@ async def test_details_show_the_text_with_carets() -> None:
         assert "! unused role: no account has the role ghost" in lines
         assert "· uses now" in lines
         assert "? not decided: never true" in lines
+        assert "coverage: 3 of 4 (asked: 6, sampled: 0)" in lines
         await pilot.press("escape", "escape")
         await until(app, lambda text: "app.py:10" not in text and " 3/5" in text)
 

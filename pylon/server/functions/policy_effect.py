@@ -20,6 +20,7 @@ from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.policy import ir
 from pylon.policy.claims import is_same_meaning
 from pylon.policy.compiled import CompiledPolicy
+from pylon.policy.reference import World, evaluate
 from pylon.policy.slots import walk
 from pylon.schema.model import Access
 from pylon.server.functions.policy_coverage import PolicyCoverage
@@ -36,6 +37,7 @@ from pylon.sqlite import Error
 
 _log = logging.getLogger("pylon.policy")
 _NOBODY = "nobody (no policy)"
+_LATE = "it took too long to measure"
 #: Callers named in one line, and policies.
 _NAMED = 3
 _POLICIES_NAMED = 2
@@ -122,7 +124,10 @@ class PolicyEffects:
         if not changed:
             return
         now = iso_ms(self._clock.now_ms())
-        effects = [await self._effect_of(one, now) for one in changed]
+        effects = []
+        for one in changed:
+            is_late = self._clock.monotonic() - started > limits.POLICY_EFFECTS_SECONDS
+            effects.append(await self._effect_of(one, now, is_late=is_late))
         found = {
             "at": now, "generation": new.generation,
             "ms": round((self._clock.monotonic() - started) * 1000, 1),
@@ -131,12 +136,13 @@ class PolicyEffects:
         _log.info("policy.changed %s", found["line"])
         self._observer.note_policy_change(found)
 
-    async def _effect_of(self, one: _Changed, now: str) -> dict[str, Any]:
+    async def _effect_of(self, one: _Changed, now: str, *, is_late: bool) -> dict[str, Any]:
         effect: dict[str, Any] = {
             "subject": one.subject, "access": one.access,
             "before": one.old.sentence if one.old.text else _words(one.old),
             "now": one.new.sentence if one.new.text else _words(one.new),
-            "sampled": 0, "total": 0, "users": 0, "effects": [], "note": _why_not(one),
+            "sampled": 0, "total": 0, "users": 0, "effects": [],
+            "note": _LATE if is_late else _why_not(one),
         }  # fmt: skip
         if effect["note"]:
             return effect
@@ -147,7 +153,7 @@ class PolicyEffects:
                 timeout_s=limits.POLICY_EFFECT_SECONDS,
             )
         except FunctionTimeout:
-            effect["note"] = "it took too long to measure"
+            effect["note"] = _LATE
         except (PylonError, Error) as error:
             effect["note"] = f"it can't be measured: {error}"
         return effect
@@ -196,8 +202,10 @@ def _measured(
             if sample is None:
                 found = _may_call(reads, one, identity, now)
             else:
-                old = one.old.clause(identity, alias="t", now=now)
-                new = one.new.clause(identity, alias="t", now=now)
+                old, new = (
+                    policy.clause(identity, alias="t", now=now, is_counted=False)
+                    for policy in (one.old, one.new)
+                )
                 found = difference(reads, sample, old, new)
             known[key] = found
         if found.gained or found.lost:
@@ -210,9 +218,9 @@ def _measured(
 
 
 def _may_call(reads: ReadConnection, one: _Changed, identity: Identity, now: str) -> Difference:
-    before, after = (
-        policy.allows(identity, None, now=now, lookup=reads.exists) for policy in (one.old, one.new)
-    )
+    world = World(identity=identity, now=now, lookup=reads.exists)
+    # Not by the predicate, which may be counted.
+    before, after = (evaluate(policy.condition, world) is True for policy in (one.old, one.new))
     return Difference(int(after and not before), int(before and not after))
 
 

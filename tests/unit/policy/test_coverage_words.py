@@ -19,7 +19,7 @@ def test_both_outcomes_of_each_operand_count() -> None:
     ]}  # fmt: skip
     assert taken_of(counts) == (4, 8)
     said = coverage_words(counts)
-    assert said[0] == "coverage: 4 of 8 (asked 3 times, sampled 0 rows)"
+    assert said[0] == "coverage: 4 of 8 (asked: 3, sampled: 0)"
     assert [line.partition(":")[0].strip() for line in said[1:]] == [
         "✓  a", "✗ never true  b", "✗ always true  c", "✗ never reached  d",
     ]  # fmt: skip
@@ -36,4 +36,4 @@ def test_what_was_not_counted_is_said() -> None:
     """A policy that is another now, and one that nobody asked."""
     assert "not counted" in coverage_words(None)[0]
     never = {"asked": 0, "sampled": 0, "branches": [_branch(0, "x", 0, 0)]}
-    assert coverage_words(never) == ["coverage: never asked"]
+    assert coverage_words(never) == ["coverage: never asked about a row"]
