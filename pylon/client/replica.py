@@ -247,6 +247,9 @@ class Replica:
                 self._apply_change(entry)
         if self.is_hydrating:
             self._shown.is_state_changed = True
+        if batch["through"] != batch["after"]:
+            # The cursor stays before a refresh until its last page: none can be open behind it.
+            self._refreshes.clear()
         self.cursor = batch["through"]
         self._writes.is_changed = True
         return "applied"

@@ -3,114 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-Events = list[dict[str, Any]]
+from pylon.testing.refresh_scenarios import (
+    refresh,
+    refresh_cut,
+    refresh_hydrating,
+    refresh_overlay,
+    refresh_strict,
+    refresh_window,
+)
+from pylon.testing.scenario_events import LIVE as _LIVE
+from pylon.testing.scenario_events import OPENING as _OPENING
+from pylon.testing.scenario_events import Events
+from pylon.testing.scenario_events import batch as _batch
+from pylon.testing.scenario_events import changes as _changes
+from pylon.testing.scenario_events import delete as _delete
+from pylon.testing.scenario_events import fired as _fired
+from pylon.testing.scenario_events import mutated as _mutated
+from pylon.testing.scenario_events import page as _page
+from pylon.testing.scenario_events import received as _received
+from pylon.testing.scenario_events import result as _result
+from pylon.testing.scenario_events import results as _results
+from pylon.testing.scenario_events import row as _row
+from pylon.testing.scenario_events import subscribed as _subscribed
+from pylon.testing.scenario_events import upsert as _upsert
+from pylon.testing.scenario_events import welcome as _welcome
 
 ENTITIES: Final = ("Note", "Tag")
 RANDOM: Final = [0.5, 0.25, 0.75]
-
-_OPENING: Final[Events] = [{"type": "started", "client_id": "c1"}, {"type": "opened"}]
-
-
-def _received(**message: Any) -> dict[str, Any]:
-    return {"type": "received", "message": message}
-
-
-def _welcome(head: str = "e1:10", user_id: str | None = "u1") -> dict[str, Any]:
-    return _received(
-        type="welcome", connection_id="k", head=head, user_id=user_id, roles=[], schema="h1",
-        heartbeat_s=15, limits={},
-    )  # fmt: skip
-
-
-def _subscribed(subscription_id: str, entity: str = "Note", **definition: Any) -> dict[str, Any]:
-    where = definition.pop("where", {})
-    return {
-        "type": "subscribed",
-        "id": subscription_id,
-        "definition": {"entity": entity, "where": where, **definition},
-    }
-
-
-def _row(row_id: str, seq: int, **values: Any) -> dict[str, Any]:
-    return {"id": row_id, "_seq": seq, **values}
-
-
-def _page(
-    subscription: str, at: int, *rows: dict[str, Any], done: bool = True, entity: str = "Note"
-) -> dict[str, Any]:
-    return _received(
-        type="snapshot", subscription=subscription, entity=entity, rows=list(rows),
-        at=f"e1:{at}", done=done,
-    )  # fmt: skip
-
-
-def _upsert(entity: str, row: dict[str, Any], kind: str = "update") -> dict[str, Any]:
-    return {
-        "seq": row["_seq"], "entity": entity, "row_id": row["id"], "kind": kind, "row": row,
-        "tx": row["_seq"], "at": "2026-11-24T12:00:00.000Z",
-    }  # fmt: skip
-
-
-def _delete(entity: str, row_id: str, seq: int, **members: Any) -> dict[str, Any]:
-    return {
-        "seq": seq, "entity": entity, "row_id": row_id, "kind": "delete", "tx": seq,
-        "at": "2026-11-24T12:00:00.000Z", **members,
-    }  # fmt: skip
-
-
-def _refresh(seq: int, where: dict[str, Any], *rows: dict[str, Any], done: bool) -> dict[str, Any]:
-    return {
-        "seq": seq, "kind": "refresh", "entity": "Note", "where": where, "rows": list(rows),
-        "done": done,
-    }  # fmt: skip
-
-
-def _batch(
-    after: int, through: int, *changes: dict[str, Any], more: bool = False
-) -> dict[str, Any]:
-    return {
-        "after": f"e1:{after}", "through": f"e1:{through}", "changes": list(changes), "more": more
-    }  # fmt: skip
-
-
-def _changes(
-    after: int, through: int, *changes: dict[str, Any], more: bool = False
-) -> dict[str, Any]:
-    return _received(type="changes", **_batch(after, through, *changes, more=more))
-
-
-def _mutated(op_id: str, fn: str, row_id: str, **values: Any) -> dict[str, Any]:
-    args: dict[str, Any] = {"entity": "Note", "id": row_id}
-    effect: dict[str, Any] = {"kind": fn, "entity": "Note", "id": row_id}
-    if fn != "delete":
-        args["values"] = effect["values"] = values
-    return {
-        "type": "mutated",
-        "mutation": {
-            "op_id": op_id, "fn": f"pylon.{fn}", "args": args, "effects": [effect],
-            "at": "2026-11-24T12:00:00.000Z", "size": 40,
-        },
-    }  # fmt: skip
-
-
-def _results(request: str, head: int, *results: dict[str, Any]) -> dict[str, Any]:
-    return _received(type="results", request_id=request, results=list(results), head=f"e1:{head}")
-
-
-def _result(op_id: str, status: str, seq: int | None, **members: Any) -> dict[str, Any]:
-    return {"op_id": op_id, "status": status, "seq": seq, **members}
-
-
-def _fired(timer: str) -> dict[str, Any]:
-    return {"type": "fired", "timer": timer}
-
-
-_LIVE: Final[Events] = [
-    *_OPENING, _subscribed("s1"), _welcome(), _page("s1", 10, _row("a", 3, text="one")),
-    _changes(10, 10),
-]  # fmt: skip
 
 
 def hydration() -> Events:
@@ -204,19 +125,6 @@ def lineage() -> Events:
         _results("p1", 11, _result("o1", "applied", 11)),
         _received(type="resync", reason="epoch_changed", head="e2:4"),
         _received(type="snapshot", subscription="s1", entity="Note", rows=[], at="e2:4", done=True),
-    ]  # fmt: skip
-
-
-def refresh() -> Events:
-    """A refresh upserts its rows; at its end what matches and was not sent leaves."""
-    return [
-        *_LIVE,
-        _changes(10, 13, _upsert("Note", _row("b", 12, channel="x"), "insert"),
-                 _upsert("Note", _row("c", 13, channel="x"), "insert")),
-        _changes(13, 13, _refresh(15, {"channel": "x"}, _row("c", 13, channel="x"), done=False),
-                 more=True),
-        _changes(13, 15, _refresh(15, {"channel": "x"}, _row("d", 14, channel="x"), done=True)),
-        _changes(15, 16, _refresh(16, {"channel": None}, done=True)),
     ]  # fmt: skip
 
 
@@ -331,6 +239,7 @@ SCENARIOS: Final[dict[str, Callable[[], Events]]] = {
     one.__name__: one
     for one in (
         catching_up, discard, gap, heartbeat, hydration, identity, late_store, lineage,
-        offline_start, overlay, reconnection, refresh, refusals, resync, window,
+        offline_start, overlay, reconnection, refresh, refresh_cut, refresh_hydrating,
+        refresh_overlay, refresh_strict, refresh_window, refusals, resync, window,
     )
 }  # fmt: skip

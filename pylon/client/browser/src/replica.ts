@@ -273,6 +273,8 @@ export class Replica {
       else this.applyChange(entry);
     }
     if (this.isHydrating) this.isStateChanged = true;
+    // The cursor stays before a refresh until its last page: none can be open behind it.
+    if (batch.through !== batch.after) this.refreshes.clear();
     this.cursor = batch.through;
     this.isChanged = true;
     return "applied";

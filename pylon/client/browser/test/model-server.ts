@@ -11,11 +11,13 @@ interface Record_ {
   readonly entity: string;
   readonly id: string;
   readonly before: WireRow | undefined;
+  /** Set for a slice: the policy changed its mind about the rows of this text. */
+  readonly text?: string;
 }
 
 const SCHEMA = new Schema(null);
 
-/** The database: one lineage, everybody may read everything that is not `hidden`. */
+/** The database: one lineage, everybody may read everything that is not hidden. */
 export class ModelServer {
   epoch = "e1";
   head = 0;
@@ -25,6 +27,8 @@ export class ModelServer {
   /** Rejects operations that insert this text. */
   refused = "refuse me";
   schema = "h";
+  /** Rows of these texts are seen by nobody. */
+  private readonly hidden = new Set<string>();
 
   cursor(seq = this.head): string {
     return `${this.epoch}:${seq}`;
@@ -40,6 +44,13 @@ export class ModelServer {
     else rows.set(id, row);
     this.log.push({ seq: this.head, entity, id, before });
     return row;
+  }
+
+  /** Changes the policy's mind about the rows of a text. */
+  turn(text: string): void {
+    if (!this.hidden.delete(text)) this.hidden.add(text);
+    this.head += 1;
+    this.log.push({ seq: this.head, entity: "Note", id: "", before: undefined, text });
   }
 
   apply(operation: Operation): OperationResult {
@@ -67,8 +78,14 @@ export class ModelServer {
   /** Returns what the subscriptions give in (after, through], ALGORITHMS §2 rule 6. */
   batch(after: number, through: number, subscriptions: readonly SubscriptionSpec[]): ChangeBatch {
     const changes: Entry[] = [];
-    for (const { seq, entity, id, before } of this.log) {
+    for (const { seq, entity, id, before, text } of this.log) {
       if (seq <= after || seq > through) continue;
+      if (text !== undefined) {
+        const rows = this.slice(text, subscriptions);
+        const half = Math.ceil(rows.length / 2);
+        changes.push(refresh(seq, text, rows.slice(0, half), false), refresh(seq, text, rows.slice(half), true));
+        continue;
+      }
       const now = this.rows.get(entity)?.get(id);
       const common = { seq, entity, row_id: id, tx: seq, at: "2026-11-24T12:00:00.000Z" };
       if (now !== undefined && now._seq === seq && this.isInView(entity, now, subscriptions)) {
@@ -80,16 +97,32 @@ export class ModelServer {
     return { after: this.cursor(after), through: this.cursor(through), changes, more: false };
   }
 
+  /** Returns the rows of a text that the subscriptions may see, by id. */
+  slice(text: string, subscriptions: readonly SubscriptionSpec[]): WireRow[] {
+    return [...this.rows.get("Note")?.values() ?? []]
+      .filter((row) => row["text"] === text && this.isInView("Note", row, subscriptions))
+      .sort((left, right) => (left.id < right.id ? -1 : 1));
+  }
+
+  private isVisible(row: WireRow): boolean {
+    return !this.hidden.has(row["text"] as string);
+  }
+
   private isInView(entity: string, row: WireRow, subscriptions: readonly SubscriptionSpec[]): boolean {
-    return subscriptions.some((one) => one.entity === entity && one.limit === undefined
+    return this.isVisible(row) && subscriptions.some((one) => one.entity === entity && one.limit === undefined
       && compileFilter(one.where ?? {}, entity, SCHEMA)(row));
   }
 
   select(one: SubscriptionSpec): readonly WireRow[] {
     const { entity = "", where = {} } = one;
     return [...this.rows.get(entity)?.values() ?? []].filter(compileFilter(where, entity, SCHEMA))
+      .filter((row) => this.isVisible(row))
       .sort((left, right) => (left.id < right.id ? -1 : 1));
   }
+}
+
+function refresh(seq: number, text: string, rows: readonly WireRow[], done: boolean): Entry {
+  return { seq, kind: "refresh", entity: "Note", where: { text }, rows, done };
 }
 
 /** One connection: frames in, frames out in order; `run` does one piece of waiting work. */
@@ -98,6 +131,8 @@ export class ModelConnection {
   private readonly subscriptions = new Map<string, SubscriptionSpec>();
   private readonly hydrating = new Map<string, string>();
   private cursor = 0;
+  /** The last row that a refresh under way has sent. */
+  private pagedTo = "";
   isGreeted = false;
 
   constructor(private readonly server: ModelServer, private readonly pageRows = 2, readonly userId: string | null = "u1") {}
@@ -164,9 +199,31 @@ export class ModelConnection {
       return true;
     }
     if (!this.isGreeted) return false;
+    const slice = this.server.log.find(({ seq, text }) => text !== undefined && seq > this.cursor);
+    if (slice?.text !== undefined) return this.page(slice.seq, slice.text);
     const isNew = this.cursor < this.server.head;
     this.out.push({ type: "changes", ...this.server.batch(this.cursor, this.server.head, [...this.subscriptions.values()]) });
     this.cursor = this.server.head;
     return isNew || this.hydrating.size > 0;
+  }
+  /** Queues what comes before a refresh, or one page of it; the cursor moves with the last alone. */
+  private page(seq: number, text: string): boolean {
+    const { server } = this;
+    const specs = [...this.subscriptions.values()];
+    if (this.cursor < seq - 1) {
+      this.out.push({ type: "changes", ...server.batch(this.cursor, seq - 1, specs), more: true });
+      this.cursor = seq - 1;
+      return true;
+    }
+    const rest = server.slice(text, specs).filter((row) => row.id > this.pagedTo);
+    const rows = rest.slice(0, this.pageRows);
+    const done = rest.length <= this.pageRows;
+    this.pagedTo = done ? "" : rows.at(-1)?.id ?? "";
+    this.cursor = done ? seq : seq - 1;
+    this.out.push({
+      type: "changes", after: server.cursor(seq - 1), through: server.cursor(this.cursor),
+      changes: [refresh(seq, text, rows, done)], more: !done || seq < server.head,
+    });
+    return true;
   }
 }
