@@ -189,6 +189,20 @@ CODES_PER_ACCOUNT_NETWORK_HOUR: Final = 5
 CODES_PER_ACCOUNT_NETWORK_DAY: Final = 20
 #: Codes asked for by one network. Above: 429.
 CODES_PER_ADDRESS_HOUR: Final = 60
+#: Characters of a password. Outside: 400.
+PASSWORD_CHARACTERS_MIN: Final = 10
+PASSWORD_CHARACTERS_MAX: Final = 1_024
+#: Passwords tried for one address: from one network and in all, at once and per minute after that.
+#: Above: 429, whether it has an account or not.
+PASSWORD_TRIES_NETWORK: Final = 10
+PASSWORD_TRIES: Final = 50
+PASSWORD_TRIES_PER_MINUTE: Final = 2
+#: Second factors tried for one account, at once and per minute after that. Above: 429.
+TOTP_TRIES: Final = 5
+TOTP_TRIES_PER_MINUTE: Final = 2
+#: Accounts that one network makes without an address proven (registered, guests) at once and per
+#: hour after that. Above: 429.
+NEW_ACCOUNTS_PER_ADDRESS: Final = 20
 #: Slow hashes of codes and passwords at once, and waiting. Above: 503 UNAVAILABLE, reason `busy`.
 HASHES_AT_ONCE: Final = 2
 HASHES_WAITING_MAX: Final = 100

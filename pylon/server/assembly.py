@@ -10,6 +10,7 @@ import secrets
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,9 @@ from pylon.app.loader import load_app
 from pylon.clock import Clock, SystemClock
 from pylon.errors import AddressInUse, PylonError
 from pylon.ids import IdSource
-from pylon.server.auth.accounts import AccountService
-from pylon.server.auth.codes import CodeService
-from pylon.server.auth.hashing import Hasher
+from pylon.server.auth.house import build_identity
 from pylon.server.auth.outbox import Outbox
-from pylon.server.auth.people import People
 from pylon.server.auth.rates import RateLimiter
-from pylon.server.auth.sessions import SessionService
-from pylon.server.auth.sign_in import SignIn
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -163,13 +159,13 @@ class Runtime:
         coverage_path: Path | None,
     ) -> None:  # fmt: skip
         config = self.config
-        accounts = AccountService(
-            database, lambda: definitions.current.schema.entities.get("User"), self.ids
-        )
-        sessions = SessionService(database, self.clock, self.ids, config["auth.session_days"])
-        hasher = Hasher()
-        self._stopper.add("hasher", hasher.close)
-        codes = CodeService(database, sessions, self.ids, hasher)
+        identity = build_identity(
+            database, self.clock, self.ids, session_days=config["auth.session_days"],
+            user_entity=lambda: definitions.current.schema.entities.get("User"),
+            definition=lambda: definitions.current,
+        )  # fmt: skip
+        self._stopper.add("hasher", identity.hasher.close)
+        sessions = identity.sessions
         hub = Hub(
             database, definitions, sessions, self.clock,
             queue_bytes_max=config["limits.send_queue_bytes"],
@@ -186,29 +182,30 @@ class Runtime:
             database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
         )
         per_second = config["limits.requests_per_second"]
+        rates = partial(RateLimiter, self.clock)
+
+        def hourly(count: int) -> RateLimiter:
+            return rates(count / 3600, count)
+
         self.services = Services(
             config=config, clock=self.clock, ids=self.ids, database=database,
             trimmer=trimmer, definitions=definitions,
             executor=executor,
-            reads=Reads(database, definitions, self.clock), accounts=accounts, sessions=sessions,
-            sign_in=SignIn(database, accounts, sessions), codes=codes,
-            people=People(accounts, sessions, codes, lambda: definitions.current),
+            reads=Reads(database, definitions, self.clock), accounts=identity.accounts,
+            sessions=sessions, sign_in=identity.sign_in, passwords=identity.passwords,
+            second_factor=identity.second_factor, own_data=identity.own_data,
+            codes=identity.codes, people=identity.people,
             outbox=Outbox(
                 self._data_folder / "outbox", config["mail.from"], self.clock, self.ids,
                 self.observer,
             ),
             policies=PolicyMatrix(database, definitions), coverage=coverage,
             observer=self.observer, hub=hub,
-            sign_in_rates=RateLimiter(
-                self.clock, limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE
-            ),
-            auth_rates=RateLimiter(
-                self.clock, limits.AUTH_CALLS_PER_SECOND, limits.AUTH_CALLS_AT_ONCE
-            ),
-            code_rates=RateLimiter(
-                self.clock, limits.CODES_PER_ADDRESS_HOUR / 3600, limits.CODES_PER_ADDRESS_HOUR
-            ),
-            data_rates=RateLimiter(self.clock, per_second, per_second * 2) if per_second else None,
+            sign_in_rates=rates(limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE),
+            auth_rates=rates(limits.AUTH_CALLS_PER_SECOND, limits.AUTH_CALLS_AT_ONCE),
+            code_rates=hourly(limits.CODES_PER_ADDRESS_HOUR),
+            new_account_rates=hourly(limits.NEW_ACCOUNTS_PER_ADDRESS),
+            data_rates=rates(per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
             reload=Reloader(
                 database, definitions, hub, executor, self.clock, policies, effects,

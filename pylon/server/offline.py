@@ -18,11 +18,8 @@ from pylon.clock import SystemClock, iso_ms
 from pylon.ids import IdSource
 from pylon.schema.diff import diff
 from pylon.schema.model import Schema
-from pylon.server.auth.accounts import AccountService
-from pylon.server.auth.codes import CodeService
-from pylon.server.auth.hashing import Hasher
+from pylon.server.auth.house import build_identity
 from pylon.server.auth.people import People
-from pylon.server.auth.sessions import SessionService
 from pylon.server.config import load_config
 from pylon.server.functions.why import asked_of, explain_row
 from pylon.server.storage import accounts, backup
@@ -66,11 +63,11 @@ async def open_database(project: Path) -> AsyncIterator[Database]:
 async def open_people(project: Path) -> AsyncIterator[People]:
     """Open the accounts of a project that does not run."""
     async with open_database(project) as database:
-        accounts = AccountService(
-            database, lambda: database.schema.entities.get("User"), database.ids
-        )
-        sessions = SessionService(database, database.clock, database.ids)
-        yield People(accounts, sessions, CodeService(database, sessions, database.ids, Hasher()))
+        identity = build_identity(
+            database, database.clock, database.ids,
+            user_entity=lambda: database.schema.entities.get("User"),
+        )  # fmt: skip
+        yield identity.people
 
 
 async def pending_migration(

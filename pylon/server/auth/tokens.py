@@ -11,6 +11,7 @@ from typing import Final
 #: 31 letters and digits; 8 of them are 39 bits. No letters that are read as one another.
 _CODE_ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 _CODE_LENGTH: Final = 8
+_RECOVERY_GROUPS: Final = 4
 _TOKEN_BYTES: Final = 32
 
 
@@ -26,12 +27,22 @@ def token_hash(token: str) -> bytes:
 
 def new_code(random_bytes: Callable[[int], bytes]) -> str:
     """Return a new magic code of 8 characters and 39 bits."""
-    code = ""
-    while len(code) < _CODE_LENGTH:
-        for byte in random_bytes(_CODE_LENGTH):
-            if byte < 248 and len(code) < _CODE_LENGTH:  # 248 = 8 · 31: no letter is favoured
-                code += _CODE_ALPHABET[byte % 31]
-    return code
+    return _letters(random_bytes, _CODE_LENGTH)
+
+
+def new_recovery_code(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a new code for a lost second factor: 16 characters and 79 bits, in fours."""
+    text = _letters(random_bytes, 4 * _RECOVERY_GROUPS)
+    return "-".join(text[place : place + 4] for place in range(0, len(text), 4))
+
+
+def _letters(random_bytes: Callable[[int], bytes], count: int) -> str:
+    text = ""
+    while len(text) < count:
+        for byte in random_bytes(count):
+            if byte < 248 and len(text) < count:  # 248 = 8 · 31: no letter is favoured
+                text += _CODE_ALPHABET[byte % 31]
+    return text
 
 
 def plain_code(code: str) -> str:

@@ -13,7 +13,7 @@ from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.codes import SentCode
 from pylon.server.auth.people import link_url
 from pylon.server.auth.sessions import Issued
-from pylon.server.auth.sign_in import Proof, Prover, Visitor
+from pylon.server.auth.sign_in import Proof, Prover, SignedIn, Visitor
 from pylon.server.config import origin_of
 from pylon.server.http.exchange import Exchange, json_value
 from pylon.server.http.routes import Handler
@@ -27,8 +27,17 @@ _BROWSER_COOKIE = "pylon_signin"
 _SECRET_CHARACTERS = 43
 
 
-def _limit(exchange: Exchange) -> None:
+def limit_sign_in(exchange: Exchange) -> None:
+    """Count a try to sign in against the caller's network; raises RateLimited."""
     exchange.services.sign_in_rates.demand(exchange.address)
+
+
+def demand_method(exchange: Exchange, *methods: str) -> None:
+    """Raise NotFound unless the app has turned one of these methods on."""
+    if not set(methods) & set(exchange.services.config["auth.methods"]):
+        raise NotFound(
+            f"{methods[0]} is not turned on here", hint="see auth.methods of the settings"
+        )
 
 
 def demand_here(exchange: Exchange) -> None:
@@ -56,7 +65,8 @@ def limited(handler: Handler) -> Handler:
 
 async def magic_send(exchange: Exchange) -> web.StreamResponse:
     """POST /api/auth/magic/send: the same answer for known and unknown addresses."""
-    _limit(exchange)
+    demand_method(exchange, "magic", "link", "password")
+    limit_sign_in(exchange)
     body = await exchange.json_object()
     services = exchange.services
     email = normalise_email(body.get("email"))
@@ -106,12 +116,13 @@ def browser_secret(exchange: Exchange) -> str | None:
 
 async def magic_verify(exchange: Exchange) -> web.StreamResponse:
     """POST /api/auth/magic/verify: a code for a session."""
-    _limit(exchange)
+    demand_method(exchange, "magic", "link")
+    limit_sign_in(exchange)
     body = await exchange.json_object()
     prove = await exchange.services.codes.proof_of_code(
         body.get("email"), body.get("code"), browser_secret(exchange)
     )
-    return await sign_in(exchange, prove)
+    return await sign_in(exchange, prove, body.get("totp"))
 
 
 async def dev_login(exchange: Exchange) -> web.StreamResponse:
@@ -138,27 +149,32 @@ async def use_link(exchange: Exchange) -> web.StreamResponse:
 
     The page is fetched by whoever looks into a mail or a chat; only the person on it signs in.
     """
-    _limit(exchange)
+    limit_sign_in(exchange)
     body = await exchange.json_object()
     prove = exchange.services.codes.proof_of_link(
         body.get("t"), body.get("email"), browser_secret(exchange)
     )
-    return await sign_in(exchange, prove)
+    return await sign_in(exchange, prove, body.get("totp"))
 
 
-def visitor_of(exchange: Exchange) -> Visitor:
+def visitor_of(exchange: Exchange, second_factor: object = None) -> Visitor:
     """Return who signs in, as far as the request says."""
     try:
         before = exchange.identity
     except Unauthenticated:
         before = None
     device = exchange.request.headers.get("User-Agent", "")[:_DEVICE_CHARACTERS]
-    return Visitor(before, device.encode("utf-8", "replace").decode())
+    return Visitor(before, device.encode("utf-8", "replace").decode(), second_factor)
 
 
-async def sign_in(exchange: Exchange, prove: Prover) -> web.Response:
+async def sign_in(exchange: Exchange, prove: Prover, second_factor: object = None) -> web.Response:
     """Answer a proof with a session: its token and its cookie; raises Unauthenticated."""
-    signed_in = await exchange.services.sign_in.enter(prove, visitor_of(exchange))
+    visitor = visitor_of(exchange, second_factor)
+    return signed_in_answer(exchange, await exchange.services.sign_in.enter(prove, visitor))
+
+
+def signed_in_answer(exchange: Exchange, signed_in: SignedIn) -> web.Response:
+    """Return the answer of a sign-in: the token and its cookie."""
     issued = signed_in.issued
     answer = json_value(
         {

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from pylon.server.auth.accounts import AccountService
     from pylon.server.auth.codes import CodeService
     from pylon.server.auth.outbox import Outbox
+    from pylon.server.auth.own_data import OwnData
+    from pylon.server.auth.passwords import PasswordService
     from pylon.server.auth.people import People
     from pylon.server.auth.rates import RateLimiter
+    from pylon.server.auth.second_factor import SecondFactor
     from pylon.server.auth.sessions import SessionService
     from pylon.server.auth.sign_in import SignIn
     from pylon.server.config import ServerConfig
@@ -47,6 +50,9 @@ class Services:
     accounts: AccountService
     sessions: SessionService
     sign_in: SignIn
+    passwords: PasswordService
+    second_factor: SecondFactor
+    own_data: OwnData
     codes: CodeService
     people: People
     outbox: Outbox
@@ -57,6 +63,8 @@ class Services:
     auth_rates: RateLimiter
     #: Codes sent, per address that asks.
     code_rates: RateLimiter
+    #: Accounts that one network makes without an address proven.
+    new_account_rates: RateLimiter
     data_rates: RateLimiter | None
     admin_tokens: tuple[str, ...]
     #: Reloads the app; answers what the admin API answers.

@@ -128,14 +128,19 @@ def set_roles(transaction: Transaction, user_id: str, roles: frozenset[str]) -> 
     _changed(transaction, user_id)
 
 
-def set_email(transaction: Transaction, user_id: str, email: str, *, is_proven: bool) -> None:
-    """Give an account its address; a guest is one no more. Its replicas start over."""
+def settle_guest(
+    transaction: Transaction, guest: Account, email: str | None, *, is_proven: bool
+) -> Account:
+    """Make a guest an account like any other, with or without address; his replicas start over."""
     transaction.execute(
         "UPDATE _pylon_accounts SET email = ?, proven = ?, guest = 0,"
         " auth_version = auth_version + 1 WHERE id = ?",
-        (email, int(is_proven), user_id),
+        (email or f"{_NO_EMAIL}{guest.id}", int(is_proven or email is None), guest.id),
     )
-    _changed(transaction, user_id)
+    _changed(transaction, guest.id)
+    found = account_by_id(transaction.select, guest.id)
+    assert found is not None
+    return found
 
 
 def _changed(transaction: Transaction, user_id: str) -> None:
@@ -159,3 +164,10 @@ def set_disabled(transaction: Transaction, user_id: str, *, disabled: bool) -> N
     )
     transaction.batch_facts.clear()
     transaction.tell(AccountNotice(user_id, None, "disabled" if disabled else "identity_changed"))
+
+
+def delete_account(transaction: Transaction, user_id: str) -> None:
+    """Delete an account; what else belongs to it is deleted where it lives."""
+    transaction.execute("DELETE FROM _pylon_accounts WHERE id = ?", (user_id,))
+    transaction.batch_facts.clear()
+    transaction.tell(AccountNotice(user_id, None, "deleted"))

@@ -54,6 +54,11 @@ def sweep(transaction: Transaction) -> None:
         )
 
 
+def forget_principal(transaction: Transaction, principal: str) -> None:
+    """Forget the clients of a principal who is gone."""
+    transaction.execute("DELETE FROM _pylon_clients WHERE principal = ?", (principal,))
+
+
 def known_clients(rows: Rows, limit: int = 1000) -> list[KnownClient]:
     """Return the clients, last seen first."""
     found: list[tuple[Any, ...]] = rows(

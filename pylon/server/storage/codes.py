@@ -88,6 +88,11 @@ def use_codes(transaction: Transaction, email: str) -> None:
     transaction.execute("UPDATE _pylon_codes SET used = 1 WHERE email = ?", (email,))
 
 
+def delete_codes_of(transaction: Transaction, email: str) -> None:
+    """Delete the codes of an address."""
+    transaction.execute("DELETE FROM _pylon_codes WHERE email = ?", (email,))
+
+
 def delete_expired_codes(transaction: Transaction) -> None:
     """Sweep codes that no limit counts any more."""
     transaction.execute(

@@ -23,11 +23,10 @@ class LoginSession:
     device: str | None = None
     #: JSON of what a token may do; None: all that its user may.
     scope: str | None = None
-    tries: int = 0
 
 
 _SESSION = (
-    "SELECT id, user_id, kind, name, created_at, expires_at, seen_at, device, scope, tries"
+    "SELECT id, user_id, kind, name, created_at, expires_at, seen_at, device, scope"
     " FROM _pylon_sessions"
 )
 
@@ -99,11 +98,6 @@ def note_seen(transaction: Transaction, seen: dict[str, int]) -> None:
         transaction.execute(
             "UPDATE _pylon_sessions SET seen_at = ? WHERE id = ?", (at_ms, session_id)
         )
-
-
-def count_session_try(transaction: Transaction, session_id: str) -> None:
-    """Count a wrong second factor of a ticket."""
-    transaction.execute("UPDATE _pylon_sessions SET tries = tries + 1 WHERE id = ?", (session_id,))
 
 
 def delete_expired_sessions(transaction: Transaction) -> None:

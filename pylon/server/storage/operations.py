@@ -101,6 +101,11 @@ def forget(transaction: Transaction, oldest: list[Remembered]) -> int:
     return newest
 
 
+def forget_principal(transaction: Transaction, principal: str) -> None:
+    """Forget the operations of a principal who is gone, with their answers."""
+    transaction.execute("DELETE FROM _pylon_ops WHERE principal = ?", (principal,))
+
+
 def read_forgotten(connection: RawConnection) -> int:
     """Return the time of the newest operation that was forgotten, Unix ms; 0 for none."""
     row = connection.execute("SELECT value FROM _pylon_meta WHERE key = 'ops_forgotten'").fetchone()

@@ -42,12 +42,11 @@ STATEMENTS: Final = (
         guest INTEGER NOT NULL DEFAULT 0)""",
     # hash: of the token, which is never stored; kind: session (cookie), token (API), link, or
     # ticket (a sign-in that waits for its second factor). seen_at: when it was last used, to the
-    # minute; device: the browser as it called itself; scope: JSON of what a token may, null: all;
-    # tries: wrong second factors so far.
+    # minute; device: the browser as it called itself; scope: JSON of what a token may, null: all.
     """CREATE TABLE IF NOT EXISTS _pylon_sessions (
         id TEXT PRIMARY KEY NOT NULL, hash BLOB NOT NULL UNIQUE, user_id TEXT NOT NULL,
         kind TEXT NOT NULL, name TEXT, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
-        seen_at INTEGER, device TEXT, scope TEXT, tries INTEGER NOT NULL DEFAULT 0)""",
+        seen_at INTEGER, device TEXT, scope TEXT)""",
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_user ON _pylon_sessions (user_id)",
     # One row per code sent; hash: of code and address; tries: wrong ones so far; browser: hash of
     # the secret that the asking browser got, null for programs; link: hash of the link's token;
@@ -88,7 +87,6 @@ ADDED_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("_pylon_sessions", "seen_at", "INTEGER"),
     ("_pylon_sessions", "device", "TEXT"),
     ("_pylon_sessions", "scope", "TEXT"),
-    ("_pylon_sessions", "tries", "INTEGER NOT NULL DEFAULT 0"),
     ("_pylon_codes", "browser", "BLOB"),
     ("_pylon_codes", "link", "BLOB"),
     ("_pylon_codes", "network", "TEXT"),

@@ -12,9 +12,8 @@ import pytest
 from pylon.clock import SystemClock
 from pylon.errors import Unauthenticated
 from pylon.ids import IdSource
-from pylon.server.auth.accounts import AccountService
-from pylon.server.auth.sessions import SessionService
-from pylon.server.auth.sign_in import Proof, SignIn, Visitor
+from pylon.server.auth.house import build_identity
+from pylon.server.auth.sign_in import Proof, Visitor
 from pylon.server.storage import accounts, credentials
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
@@ -27,9 +26,8 @@ class House:
 
     def __init__(self, database: Database, ids: IdSource) -> None:
         self.database = database
-        self.accounts = AccountService(database, lambda: None, ids)
-        self.sessions = SessionService(database, database.clock, ids)
-        self.door = SignIn(database, self.accounts, self.sessions)
+        built = build_identity(database, database.clock, ids, user_entity=lambda: None)
+        self.accounts, self.sessions, self.door = built.accounts, built.sessions, built.sign_in
         self.ended: list[tuple[str | None, str, str]] = []
         self.sessions.on_ended(lambda *told: self.ended.append(told))
 
