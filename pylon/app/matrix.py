@@ -117,6 +117,13 @@ def build_matrix(definition: AppDefinition, granted: Iterable[str] | None = None
     return Matrix(rows, unnamed)
 
 
+def _how_open(access: str) -> str:
+    """Return how callers who are not signed in get there."""
+    if access in (Access.INSERT, Access.UPDATE, Access.DELETE):
+        return "a write needs a sign-in, but not one by a function that is open to the world"
+    return "no sign-in is needed"
+
+
 class _Builder:
     def __init__(self, definition: AppDefinition, granted: frozenset[str] | None) -> None:
         self._definition = definition
@@ -182,11 +189,11 @@ class _Builder:
     @staticmethod
     def _openness(row: MatrixRow, condition: ir.Condition, judge: Judge) -> None:
         if judge.always(condition, Who.ANONYMOUS) is Verdict.HOLDS:
-            row.flags.append(Flag(OPEN, "no sign-in is needed"))
+            row.flags.append(Flag(OPEN, _how_open(row.access)))
             return
         anonymous = judge.never(condition, Who.ANONYMOUS)
         if anonymous is Verdict.FAILS:
-            row.flags.append(Flag(OPEN_IN_PART, "no sign-in is needed for them"))
+            row.flags.append(Flag(OPEN_IN_PART, _how_open(row.access)))
         elif anonymous is Verdict.NOT_DECIDED:
             row.not_decided.append(OPEN_IN_PART)
         if judge.always(condition, Who.SIGNED_IN) is Verdict.HOLDS:

@@ -97,8 +97,10 @@ def _of_entity(
     read = definition.policies.policies.get((entity.name, Access.READ))
     known = before["fields"].get(entity.name, {})
     for one in entity.fields:
-        if read is not None and one.name in known and not one.private:
-            yield from _of_field(known[one.name], definition, entity, one, read.condition)
+        # A field that was renamed holds what the one of before held.
+        old_field = known.get(one.name) or known.get(one.renamed_from)
+        if read is not None and old_field is not None and not one.private:
+            yield from _of_field(old_field, definition, entity, one, read.condition)
 
 
 def _of_field(

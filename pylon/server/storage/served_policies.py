@@ -6,6 +6,7 @@ refused until the owner says that it is meant.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from pylon import jsonvalue
@@ -34,7 +35,9 @@ class ServedPolicies:
         stored = await self._database.run_on_writer(lambda raw: meta(raw, _KEY))
         if stored is None:
             return  # nothing was served yet
-        found = widenings(jsonvalue.parse(stored.encode()), definition)
+        # Proofs take their time: who is connected goes on meanwhile.
+        before = jsonvalue.parse(stored.encode())
+        found = await asyncio.to_thread(widenings, before, definition)
         if not found:
             return
         raise PylonError(

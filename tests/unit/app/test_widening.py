@@ -88,3 +88,13 @@ def test_a_field_policy_that_is_taken_away_is_a_widening(load: Load) -> None:
     assert (found.subject, found.before) == ("Note.secret", "the caller has the role a")
     assert found.now == "whoever reads the row"
     assert widenings(before, load(APP.format(**guarded), generation=3)) == []
+
+
+def test_a_private_field_that_is_renamed_into_an_open_one_is_a_widening(load: Load) -> None:
+    """It holds what the private one held."""
+    before = policy_texts(load(APP.format(**BEFORE)))
+    renamed = APP.replace(
+        "secret: str{secret}", "told: str = field(renamed_from='secret')\n    o: str"
+    )
+    (found,) = widenings(before, load(renamed.format(**BEFORE), generation=2))
+    assert (found.subject, found.before) == ("Note.told", "private")
