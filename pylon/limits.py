@@ -178,6 +178,42 @@ RESTART_WINDOW_SECONDS: Final = 60.0
 #: A dashboard that died takes its runtime with it within this time.
 ORPHAN_SECONDS: Final = 3.0
 
+# --- jobs ----------------------------------------------------------------------------------
+#: Runs after the first, and the pause before the first of them; it doubles with each. (per job)
+JOB_RETRIES: Final = 10
+JOB_BACKOFF_SECONDS: Final = 5.0
+#: The longest pause between two attempts, before chance is added.
+JOB_BACKOFF_SECONDS_MAX: Final = 21_600.0
+#: An `async def` job. Above: cancelled, and that attempt has failed. (per job)
+JOB_SECONDS: Final = 300.0
+#: How long a running job is nobody else's; extended three times as often. Above: the attempt can
+#: neither complete nor fail it any more, and the job is run again.
+JOB_LEASE_SECONDS: Final = 30.0
+#: Jobs of one queue that run at a time (setting), and of all queues: the others wait.
+QUEUE_CONCURRENCY: Final = 10
+JOBS_RUNNING_MAX: Final = 200
+#: One job's arguments, and its result. Above: 413 PAYLOAD_TOO_LARGE.
+JOB_BYTES_MAX: Final = 256 * KIB
+#: What is kept of an error and of its traceback. The rest is cut off.
+JOB_ERROR_CHARACTERS_MAX: Final = 2_000
+JOB_TRACEBACK_CHARACTERS_MAX: Final = 16_000
+#: Jobs enqueued by one transaction. Above: 413 TRANSACTION_TOO_LARGE.
+JOBS_PER_TRANSACTION_MAX: Final = 10_000
+#: How long a job may be put off. Above: 400 INVALID_ARGUMENT.
+JOB_DELAY_DAYS_MAX: Final = 3_660
+#: Completed and cancelled jobs are kept so long, and so many of them; dead ones likewise.
+JOBS_KEPT_DAYS: Final = 7
+JOBS_KEPT_MAX: Final = 10_000
+DEAD_JOBS_KEPT_DAYS: Final = 90
+DEAD_JOBS_KEPT_MAX: Final = 10_000
+#: The timer for the next due job or slot never sleeps longer: the machine's clock may be set.
+JOB_TIMER_SECONDS: Final = 60.0
+#: One mail: its text and HTML. Above: 413 PAYLOAD_TOO_LARGE.
+MAIL_BYTES_MAX: Final = 200 * KIB
+MAIL_SUBJECT_CHARACTERS_MAX: Final = 255
+#: Talking to the mail server about one mail. Above: tried again later.
+MAIL_SECONDS: Final = 60.0
+
 # --- accounts ----------------------------------------------------------------------------
 #: A magic code lives so long, dies after so many wrong tries.
 CODE_SECONDS: Final = 600.0
@@ -237,4 +273,6 @@ assert PULL_LIMIT_MAX <= TAIL_ENTRIES_MAX
 assert REVOKE_SECONDS < HEARTBEAT_SECONDS
 assert SOCKETS_MAX < CONNECTIONS_MAX < OPEN_FILES_WANTED
 assert SOCKETS_PER_ADDRESS_MAX < CONNECTIONS_PER_ADDRESS_MAX
+assert JOB_LEASE_SECONDS > HANG_RESTART_SECONDS
+assert MAIL_BYTES_MAX < JOB_BYTES_MAX
 assert HANG_REPORT_SECONDS < HANG_RESTART_SECONDS

@@ -16,8 +16,10 @@ from pylon.policy.mistakes import nearest
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Decorators of APP.md that this version does not have.
-LATER: Final = ("job", "cron", "workflow", "webhook", "shard", "room")
-_DECORATORS: Final = ("entity", "query", "mutation", "action", "on_start", "on_stop")
+LATER: Final = ("workflow", "webhook", "shard", "room")
+_DECORATORS: Final = (
+    "entity", "query", "mutation", "action", "job", "cron", "on_start", "on_stop"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,16 @@ class App:
     def action(self, handler: F | None = None, /, **keywords: Any) -> Any:
         """Declare an action: `async def`, may do I/O."""
         return self._declare("action", handler, keywords)
+
+    def job(self, handler: F | None = None, /, **keywords: Any) -> Any:
+        """Declare a job: `def`, one transaction, or `async def`, may do I/O; run from a queue."""
+        return self._declare("job", handler, keywords)
+
+    def cron(self, schedule: Any, /, **keywords: Any) -> Any:
+        """Declare a job that runs once per slot of a schedule: five fields, as in crontab."""
+        if callable(schedule):  # written without its schedule
+            return self._declare("cron", schedule, keywords)
+        return self._declare("cron", None, {"schedule": schedule, **keywords})
 
     def on_start(self, handler: F) -> F:
         """Run a coroutine function when a generation of the app starts."""

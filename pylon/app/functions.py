@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from pylon.app.argtypes import ANYTHING, ArgType
+from pylon.app.jobs import JobOptions
 from pylon.app.tojson import to_json
 from pylon.errors import InvalidArgument
 from pylon.policy.compiled import CompiledPolicy
@@ -22,6 +23,8 @@ class FunctionKind(StrEnum):
     QUERY = "query"
     MUTATION = "mutation"
     ACTION = "action"
+    #: Run from a queue only, also what a schedule starts.
+    JOB = "job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,14 @@ class Function:
     allow: CompiledPolicy | None = None
     is_internal: bool = False
     timeout_s: float | None = None
+    #: How it is run, where it is a job.
+    job: JobOptions | None = None
     doc: str | None = None
+
+    @property
+    def is_coroutine(self) -> bool:
+        """Tell whether it is `async def`: may do I/O, and is no transaction."""
+        return inspect.iscoroutinefunction(self.handler)
 
     def manifest(self) -> FunctionManifest:
         """Return what clients may know of the function."""

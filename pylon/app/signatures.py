@@ -14,6 +14,13 @@ from pylon.app.app import DeclaredFunction
 from pylon.app.argtypes import ANYTHING, ArgType, arg_type
 from pylon.app.builder import NAME
 from pylon.app.functions import ArgSpec, ArgumentSpec, Function, FunctionKind
+from pylon.app.jobs import (
+    CRON_KEYWORDS,
+    JOB_KEYWORDS,
+    RESERVED_ARGUMENTS,
+    JobOptions,
+    read_options,
+)
 from pylon.app.mistakes import Mistakes
 from pylon.app.source import FunctionSource
 from pylon.errors import PylonError
@@ -21,7 +28,7 @@ from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, compile_allow
 from pylon.policy.mistakes import nearest
 from pylon.schema.model import Position, Schema
 
-_KEYWORDS = ("allow", "internal", "timeout")
+_KEYWORDS: Final = ("allow", "internal", "timeout")
 _EMPTY: Final = inspect.Parameter.empty
 
 
@@ -39,22 +46,27 @@ class FunctionBuilder:
     def build(self) -> Function | None:
         """Return the function; None where its parameters make no sense."""
         handler, name = self.declared.handler, self.name
-        kind = FunctionKind(self.declared.kind)
+        is_job = self.declared.kind in ("job", "cron")
+        kind = FunctionKind.JOB if is_job else FunctionKind(self.declared.kind)
         if not NAME.match(name.lstrip("_")):
             self.note("a function's name has letters, digits and _ (64 at most)")
-        self._check_keywords(kind)
+        self._check_keywords()
         self._check_colour(kind)
         arguments = self._arguments()
         if arguments is None:
             return None
+        timeout_s = self._timeout()
         return Function(
             name=name,
             kind=kind,
             handler=handler,
             arguments=arguments,
             allow=self._allow(arguments),
-            is_internal=name.startswith("_") or bool(self.declared.keywords.get("internal")),
-            timeout_s=self._timeout(),
+            is_internal=is_job
+            or name.startswith("_")
+            or bool(self.declared.keywords.get("internal")),
+            timeout_s=timeout_s,
+            job=self._job_options(arguments, timeout_s) if is_job else None,
             doc=inspect.getdoc(handler),
         )
 
@@ -68,13 +80,14 @@ class FunctionBuilder:
         """Return where the function begins."""
         return self.source.position if self.source else None
 
-    def _check_keywords(self, kind: FunctionKind) -> None:
+    def _check_keywords(self) -> None:
+        kind = self.declared.kind
+        known = {"job": JOB_KEYWORDS, "cron": CRON_KEYWORDS}.get(kind, _KEYWORDS)
         for keyword in self.declared.keywords:
-            if keyword not in _KEYWORDS:
+            if keyword not in known:
                 self.note(
-                    f"@app.{kind} has no {keyword}", keyword=keyword,
-                    hint=nearest(keyword, _KEYWORDS),
-                )  # fmt: skip
+                    f"@app.{kind} has no {keyword}", keyword=keyword, hint=nearest(keyword, known)
+                )
         if not isinstance(self.declared.keywords.get("internal", False), bool):
             self.note("internal is True or False", keyword="internal")
 
@@ -82,7 +95,10 @@ class FunctionBuilder:
         handler = self.declared.handler
         is_stream = inspect.isasyncgenfunction(handler)
         is_async = is_stream or inspect.iscoroutinefunction(handler)
-        if kind is FunctionKind.ACTION:
+        if kind is FunctionKind.JOB:
+            if is_stream or inspect.isgeneratorfunction(handler):
+                self.note("a job returns its value; it can't yield")
+        elif kind is FunctionKind.ACTION:
             if not is_async:
                 self.note("an action is async def")
         elif is_async:
@@ -159,6 +175,23 @@ class FunctionBuilder:
                 )  # fmt: skip
 
     # --- guard and time
+
+    def _job_options(self, arguments: ArgSpec, timeout_s: float | None) -> JobOptions:
+        names = tuple(one.name for one in arguments.arguments)
+        is_cron = self.declared.kind == "cron"
+        for one in arguments.arguments:
+            if one.name in RESERVED_ARGUMENTS:
+                self.note(
+                    f"a job has no argument named {one.name}: enqueue() takes it for itself",
+                    argument=one.name,
+                )
+            elif is_cron and one.is_required:
+                self.note("nobody gives a schedule arguments; give it a default",
+                          argument=one.name)  # fmt: skip
+        return read_options(
+            self.declared.keywords, names, is_cron=is_cron, timeout_s=timeout_s,
+            note=lambda message, keyword: self.note(message, keyword=keyword),
+        )  # fmt: skip
 
     def _allow(self, arguments: ArgSpec) -> CompiledPolicy | None:
         text = self.declared.keywords.get("allow")

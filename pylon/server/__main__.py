@@ -24,6 +24,7 @@ from pylon import limits, paths, sqlite
 from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
+from pylon.server.background import check_settings
 from pylon.server.config import ServerConfig, apply_dotenv, load_config
 
 #: The app or its settings have mistakes: a save may mend them, so whoever supervises waits for one.
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             project, is_dev=given.mode == "dev", environment=os.environ,
             flags={"server.host": given.host, "server.port": given.port},
         )  # fmt: skip
+        check_settings(config)
     except PylonError as error:
         report_failure(error)
         return EXIT_APP_MISTAKES

@@ -21,8 +21,8 @@ from pylon.clock import Clock, SystemClock
 from pylon.errors import AddressInUse, PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
-from pylon.server.auth.outbox import Outbox
 from pylon.server.auth.rates import RateLimiter
+from pylon.server.background import make_worker
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -37,6 +37,8 @@ from pylon.server.http.services import Services
 from pylon.server.http.static import wake_pages
 from pylon.server.http.table import make_router
 from pylon.server.lifecycle import Stopper
+from pylon.server.mail.mailer import Mailer
+from pylon.server.mail.templates import MailTemplates
 from pylon.server.observe import Observer, set_up_logging
 from pylon.server.reloading import Reloader, load_next, run_hooks
 from pylon.server.storage import backup
@@ -118,6 +120,8 @@ class Runtime:
                 await self.services.accounts.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start, self.services.executor)
+            await self.services.worker.start()
+            self._stopper.add("jobs", self.services.worker.stop)
             port = await self._listen(listen_fd)
             if policies is not None:
                 await policies.remember(definition)
@@ -172,14 +176,18 @@ class Runtime:
             heartbeat_s=config["limits.heartbeat_seconds"],
             quotas=_quotas(config),
         )  # fmt: skip
+        mailer = Mailer(MailTemplates(config.project / "mail"), self.ids.uuid7)
         executor = Executor(
-            database, definitions, self.clock, self.ids, self.observer,
+            database, definitions, self.clock, self.ids, self.observer, mailer,
             retain_days=config["log.retain_days"],
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
         coverage, effects = self._policy_watch(database, definitions, coverage_path)
         trimmer = Trimmer(
             database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
+        )
+        worker = make_worker(
+            config, database, definitions, executor, self.clock, self.ids, self.observer
         )
         per_second = config["limits.requests_per_second"]
         rates = partial(RateLimiter, self.clock)
@@ -195,10 +203,7 @@ class Runtime:
             sessions=sessions, sign_in=identity.sign_in, passwords=identity.passwords,
             second_factor=identity.second_factor, own_data=identity.own_data,
             codes=identity.codes, people=identity.people,
-            outbox=Outbox(
-                self._data_folder / "outbox", config["mail.from"], self.clock, self.ids,
-                self.observer,
-            ),
+            mailer=mailer, worker=worker,
             policies=PolicyMatrix(database, definitions), coverage=coverage,
             observer=self.observer, hub=hub,
             sign_in_rates=rates(limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE),
@@ -208,7 +213,7 @@ class Runtime:
             data_rates=rates(per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
             reload=Reloader(
-                database, definitions, hub, executor, self.clock, policies, effects,
+                database, definitions, hub, executor, worker, self.clock, policies, effects,
                 self._load_anew,
             ).reload,
             stop=lambda reason: self.ask_to_stop(reason),
@@ -222,8 +227,7 @@ class Runtime:
         self._stopper.add("hub", hub.stop)
         trimmer.start()
         self._stopper.add("trimmer", trimmer.stop)
-        task = asyncio.get_running_loop().create_task(self._watch_lag())
-        self._stopper.add("lag", lambda: _cancel(task))
+        self._start_to_watch_lag()
 
     def _policy_watch(
         self, database: Database, definitions: DefinitionHolder, path: Path | None
@@ -240,6 +244,10 @@ class Runtime:
         )
         self._stopper.add("policy effects", effects.stop)
         return coverage, effects
+
+    def _start_to_watch_lag(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._watch_lag())
+        self._stopper.add("lag", lambda: _cancel(task))
 
     def _chance(self) -> float:
         """Return a number from 0 to 1."""

@@ -78,7 +78,10 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "limits.heartbeat_seconds": Setting(
         float, limits.HEARTBEAT_SECONDS, "Interval of heartbeats on a socket.", 0.1
     ),
-    "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of sign-in mails."),
+    "jobs.concurrency": _bound(limits.QUEUE_CONCURRENCY, "Jobs of a queue that run at a time."),
+    "jobs.queues": Setting(list, [], "Queues with bounds of their own: name, jobs, rate."),
+    "mail.url": Setting(str, "", "Mail server: smtp://user:password@host:587, or smtps://."),
+    "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of mails."),
 }
 #: How people can sign in: what `auth.methods` may name.
 AUTH_METHODS: Final = ("magic", "link", "password", "oauth", "guest")

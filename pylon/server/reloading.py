@@ -16,6 +16,7 @@ from pylon.errors import LoadFailed, PylonError
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.policy_effect import PolicyEffects
+from pylon.server.jobs.worker import Worker
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import MigrationRefused, migrate
 from pylon.server.storage.served_policies import ServedPolicies
@@ -35,7 +36,7 @@ class Reloader:
 
     def __init__(
         self, database: Database, definitions: DefinitionHolder, hub: Hub, executor: Executor,
-        clock: Clock, policies: ServedPolicies | None = None,
+        worker: Worker, clock: Clock, policies: ServedPolicies | None = None,
         effects: PolicyEffects | None = None,
         load: Callable[[AppDefinition], AppDefinition] = load_next,
     ) -> None:  # fmt: skip
@@ -46,6 +47,7 @@ class Reloader:
             definitions: hold the generation that serves.
             hub: tells those who are connected.
             executor: runs hooks.
+            worker: runs jobs, and what the schedules of the app start.
             clock: measures.
             policies: in production, what was served before.
             effects: in development, what an edit of a policy changes for whom.
@@ -55,6 +57,7 @@ class Reloader:
         self._definitions = definitions
         self._hub = hub
         self._executor = executor
+        self._worker = worker
         self._clock = clock
         #: In production: what was served before, and may not be widened unsaid.
         self._policies = policies
@@ -90,6 +93,7 @@ class Reloader:
         if self._policies is not None:
             await self._policies.remember(new)
         self._hub.app_reloaded()
+        self._worker.app_reloaded()
         await run_hooks(old, old.on_stop, self._executor)
         await run_hooks(new, new.on_start, self._executor)
         if self._effects is not None:

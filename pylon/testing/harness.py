@@ -140,11 +140,11 @@ class Running:
 
     async def advance(self, seconds: float) -> None:
         """Move the clock on: heartbeats, waits and expiries of that time happen."""
-        await self.clock.advance(seconds)
+        await self.clock.advance(seconds, self._quiet)
         await self._quiet()
 
     async def settled(self) -> None:
-        """Return when everybody has everything and nothing is pending.
+        """Return when everybody has everything, nothing is pending, and due jobs have run.
 
         What has to wait (the pause before a reconnection) moves the clock on as far as it needs.
         Raises TimeoutError after ten seconds of real time.
@@ -160,8 +160,9 @@ class Running:
                 await self.clock.advance_to_next()
 
     def _is_settled(self) -> bool:
-        head = self.runtime.services.database.head
-        return all(
+        services = self.runtime.services
+        head = services.database.head
+        return services.worker.is_idle and all(
             one.client.is_settled and seq_of(one.client.cursor) >= head for one in self._members
         )
 
@@ -172,12 +173,14 @@ class Running:
         while passes < _QUIET_PASSES and not (passes > 2 and self._is_settled()):
             await asyncio.sleep(0 if passes < _QUIET_PASSES // 2 else 0.001)
             now = self._progress()
-            passes = passes + 1 if now == before else 0
+            is_writing = self.runtime.services.database.writer.pause().locked()
+            passes = passes + 1 if now == before and not is_writing else 0
             before = now
 
     def _progress(self) -> object:
         return (
             self.runtime.services.database.head,
+            self.runtime.services.database.writer.batches,
             [(one.client.cursor, one.client.status) for one in self._members],
         )
 

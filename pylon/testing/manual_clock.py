@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 #: 2026-01-01T00:00:00.000Z.
 START_MS: Final = 1_767_225_600_000
 #: The last of any advance passes step by step.
 _STEPWISE_SECONDS: Final = 60.0
+_BETWEEN_SECONDS: Final = 5.0
 
 
 class ManualClock:
@@ -39,12 +41,16 @@ class ManualClock:
         heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._count), waiter))
         await waiter
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(
+        self, seconds: float, between: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Move time on, waking whoever's time has come, each at its own moment.
 
         A long time passes in one leap, as for a machine that slept: who has slept through it
-        wakes once.
+        wakes once. `between` is awaited after the leap, and then every few seconds of the time
+        that passes: for what takes real time, of which this clock knows nothing.
         """
+        paused = self._elapsed
         end = self._elapsed + seconds
         if seconds > _STEPWISE_SECONDS:
             self._elapsed = end - _STEPWISE_SECONDS
@@ -52,6 +58,9 @@ class ManualClock:
                 if self._sleepers[0][0] <= self._elapsed:
                     await self._wake_next()
         while self._sleepers and self._sleepers[0][0] <= end:
+            if between is not None and self._elapsed - paused > _BETWEEN_SECONDS:
+                paused = self._elapsed
+                await between()
             await self._wake_next()
         self._elapsed = end
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,13 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 
 
 def _code(served: ServedProject, email: str) -> str:
-    mails = [one.read_text() for one in sorted((served.project / ".pylon/outbox").iterdir())]
+    mails: list[str] = []
+    for _ in range(200):  # sent by a job, a moment after the answer
+        files = sorted((served.project / ".pylon/outbox").glob("*.eml"))
+        mails = [one.read_text() for one in files]
+        if any(email in one for one in mails):
+            break
+        time.sleep(0.01)
     found = re.findall(r"Your code: ([A-Z0-9]+)", [one for one in mails if email in one][-1])
     return str(found[-1])
 

@@ -35,6 +35,8 @@ from pylon.protocol.messages import Operation, SubscriptionSpec
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.outcome import Status
+from pylon.server.mail.mailer import Mailer
+from pylon.server.mail.templates import MailTemplates
 from pylon.server.observe import Observer
 from pylon.server.storage import accounts
 from pylon.server.storage.change_log import read_after, read_head, trim
@@ -169,9 +171,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.run(self._open())
         for name in NAMES:
             self.run(self._do(
-                lambda tx, name=name: accounts.insert_account(
-                    tx, name, f"{name}@example.com", frozenset()
-                )
+                lambda tx, name=name: accounts.insert_account(tx, name, f"{name}@example.com")
             ))  # fmt: skip
         for one in self.followers:
             one.start_over(str(self.database.cursor()))
@@ -189,8 +189,9 @@ class SyncMachine(RuleBasedStateMachine):
             durability="normal",
         )
         await migrate(self.database, self.definitions.current.schema)
+        mailer = Mailer(MailTemplates(self.root / "mail"), ids.uuid7)
         self.executor = Executor(
-            self.database, self.definitions, self.clock, ids, Observer(self.clock)
+            self.database, self.definitions, self.clock, ids, Observer(self.clock), mailer
         )
         self.hubs = Hubs(self.root, self.database, self.definitions)
 

@@ -57,6 +57,9 @@ LIBRARY_HOMES = {
     "aiosqlite": ("sqlite.py",),
     "hypothesis": ("testing/strategies.py",),
     "click": ("cli/",),
+    "cronsim": ("app/schedule.py",),
+    "aiosmtplib": ("server/mail/smtp.py",),
+    "jinja2": ("server/mail/templates.py",),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from pylon.policy.mistakes import nearest
 from pylon.policy.slots import walk
 from pylon.server.functions.budget import Budget
 from pylon.server.functions.context import CallFacts
+from pylon.server.mail.mailer import Mailer
 from pylon.server.storage.database import Database
 
 T = TypeVar("T")
@@ -38,8 +40,9 @@ _PACKAGE: Final = Path(pylon.__file__).parent
 class AppCode:
     """Runs the app's own code; what it throws harms only itself (I88)."""
 
-    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: IdSource, mailer: Mailer) -> None:
         self._database = database
+        self._mailer = mailer
         self._clock = clock
         self._ids = ids
         self._budget = Budget()
@@ -83,12 +86,14 @@ class AppCode:
         )  # fmt: skip
 
     def facts(
-        self, definition: AppDefinition, identity: Identity, now: str, seed: bytes, seconds: float
-    ) -> CallFacts:
+        self, definition: AppDefinition, identity: Identity, now: str, seed: bytes, seconds: float,
+        cause: str | None = None,
+    ) -> CallFacts:  # fmt: skip
         """Return what is fixed for one call."""
         return CallFacts(
             definition=definition, identity=identity.unscoped, now=now, seed=seed,
             deadline=self._clock.monotonic() + seconds, monotonic=self._clock.monotonic,
+            now_ms=self._clock.now_ms, mailer=self._mailer, cause=cause,
         )  # fmt: skip
 
     def run(self, function: Function, handler: Callable[[], T], seconds: float) -> T:
@@ -113,6 +118,13 @@ class AppCode:
         raised = (type(error), error, _below_our_frames(error.__traceback__))
         _log.error("function.failed %s id=%s", name, error_id, exc_info=raised)
         return Internal(f"{name} failed; the log has the details under {error_id}", id=error_id)
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an exception of the app's, from its first frame on."""
+    return "".join(
+        traceback.format_exception(type(error), error, _below_our_frames(error.__traceback__))
+    )
 
 
 def _below_our_frames(found: TracebackType | None) -> TracebackType | None:

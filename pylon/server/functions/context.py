@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pylon.app.definition import AppDefinition
@@ -22,6 +23,14 @@ from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Entity, Row
 from pylon.server.functions.authorize import Reader, hidden_fields, may_read
+from pylon.server.functions.later import (
+    ActionJobs,
+    ActionMail,
+    ReadJobs,
+    Submit,
+    TransactionJobs,
+    TransactionMail,
+)
 from pylon.server.functions.queries import (
     entity_of,
     filter_of,
@@ -31,6 +40,7 @@ from pylon.server.functions.queries import (
     unusable_fields,
 )
 from pylon.server.functions.rowwrites import RowWrites
+from pylon.server.mail.mailer import Mailer
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import NO_CLAUSE, SelectSpec, count_rows, list_rows
 from pylon.server.storage.transaction import Transaction
@@ -39,7 +49,7 @@ from pylon.sqlite import SQLITE_INTERRUPT, OperationalError, RawConnection
 T = TypeVar("T")
 _LIST_MAX = 10_000
 _PROGRESS_STEPS = 20_000
-_LATER = ("jobs", "workflows", "mail", "files", "rooms", "shards")
+_LATER = ("workflows", "files", "rooms", "shards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,20 @@ class CallFacts:
     #: Monotonic time after which reads are interrupted, and the clock to compare it with.
     deadline: float
     monotonic: Callable[[], float]
+    now_ms: Callable[[], int]
+    mailer: Mailer
+    #: What the log says of writes and jobs that come of it.
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionTools:
+    """How an action reaches what it has no transaction for."""
+
+    run: Callable[..., Any]
+    http: Any
+    submit: Submit[Any]
+    reader: Callable[[], RawConnection]
 
 
 class Context:
@@ -255,6 +279,12 @@ class QueryContext(Context):
     def __init__(self, facts: CallFacts, connection: ReadConnection) -> None:
         super().__init__(facts)
         self.db = ReadDatabase(self, facts, connection.raw, connection)
+        self._connection = connection
+
+    @cached_property
+    def jobs(self) -> ReadJobs:
+        """Return what a query may know of jobs."""
+        return ReadJobs(self._connection.raw)
 
 
 class MutationContext(Context):
@@ -263,15 +293,28 @@ class MutationContext(Context):
     def __init__(self, facts: CallFacts, transaction: Transaction) -> None:
         super().__init__(facts)
         self.db = WriteDatabase(self, facts, transaction)
+        self._transaction = transaction
+
+    @cached_property
+    def jobs(self) -> TransactionJobs:
+        """Return the jobs, to enqueue and cancel in this transaction."""
+        return TransactionJobs(self, self._facts, self._transaction)
+
+    @cached_property
+    def mail(self) -> TransactionMail:
+        """Return how mail is sent, if this transaction is committed."""
+        return TransactionMail(self, self._facts, self._transaction)
 
 
 class ActionContext(Context):
     """`ctx` of an action: reaches data through `run`, and owns no transaction."""
 
-    def __init__(self, facts: CallFacts, run: Callable[..., Any], http: Any) -> None:
+    def __init__(self, facts: CallFacts, tools: ActionTools) -> None:
         super().__init__(facts)
-        self._run = run
-        self.http = http
+        self._run = tools.run
+        self.http = tools.http
+        self.jobs = ActionJobs(self, facts, tools.submit, tools.reader)
+        self.mail = ActionMail(self, facts, tools.submit)
 
     async def run(self, function: Any, **args: Any) -> Any:
         """Call a query, a mutation or another action with the authority in force."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -25,14 +25,16 @@ from pylon.server.auth.scopes import demand_call
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import demand_signed_in
 from pylon.server.functions.builtin import BUILTINS
-from pylon.server.functions.context import ActionContext, QueryContext
+from pylon.server.functions.context import ActionContext, ActionTools, QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.functions.outgoing import open_session
 from pylon.server.functions.push import push_atomic, push_each
+from pylon.server.mail.mailer import Mailer
 from pylon.server.observe import Observer
 from pylon.server.storage.database import Database
+from pylon.server.storage.transaction import Transaction
 
 
 class Executor:
@@ -40,16 +42,16 @@ class Executor:
 
     def __init__(
         self, database: Database, definitions: DefinitionHolder, clock: Clock, ids: IdSource,
-        observer: Observer, *, retain_days: int = limits.RETAIN_DAYS,
+        observer: Observer, mailer: Mailer, *, retain_days: int = limits.RETAIN_DAYS,
     ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions
         self._clock = clock
         self._ids = ids
         self._observer = observer
-        self._app_code = AppCode(database, clock, ids)
+        self.app_code = AppCode(database, clock, ids, mailer)
         self._preparer = Preparer(
-            self._app_code, definitions, clock, ids, retain_days=retain_days,
+            self.app_code, definitions, clock, ids, retain_days=retain_days,
             forgotten_ms=lambda: database.forgotten_ms,
         )  # fmt: skip
         #: The session that actions make outgoing requests with; opened by the first action.
@@ -133,7 +135,7 @@ class Executor:
         args: Mapping[str, Any],
     ) -> Any:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
-        code = self._app_code
+        code = self.app_code
         decoded = code.arguments(function, identity, args, now)
         seconds = function.timeout_s or limits.FUNCTION_SECONDS
         facts = code.facts(definition, identity, now, self._ids.random_bytes(16), seconds)
@@ -151,7 +153,7 @@ class Executor:
         args: Mapping[str, Any], cause: str,
     ) -> Any:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
-        code = self._app_code
+        code = self.app_code
         decoded = code.arguments(function, identity, args, now)
         context = self._context(definition, identity, function.name, now)
         budget = asyncio.timeout(function.timeout_s)
@@ -174,15 +176,38 @@ class Executor:
     def _context(
         self, definition: AppDefinition, identity: Identity, caller: str, now: str
     ) -> ActionContext:
+        cause = f"function:{caller}"
+        facts = self.app_code.facts(
+            definition, identity, now, self._ids.random_bytes(16), limits.FUNCTION_SECONDS, cause
+        )
+        return ActionContext(facts, self.tools(definition, cause))
+
+    def tools(
+        self, definition: AppDefinition, cause: str, demand: Callable[[], None] = lambda: None
+    ) -> ActionTools:
+        """Return what code outside of transactions reaches the app's data with.
+
+        Args:
+            definition: whose functions it may run.
+            cause: what the log says of its writes.
+            demand: raises where it may do nothing more; asked before each step.
+        """
+
         async def run(authority: Identity, name: str, inner: Mapping[str, Any]) -> Any:
-            outcome = await self._call_inside(definition, authority, name, inner, caller)
+            demand()
+            outcome = await self._call_inside(definition, authority, name, inner, cause)
             return None if outcome.value is None else jsonvalue.decode_trusted(outcome.value)
 
-        seed = self._ids.random_bytes(16)
-        facts = self._app_code.facts(definition, identity, now, seed, limits.FUNCTION_SECONDS)
+        async def submit(work: Callable[[Transaction], Any]) -> Any:
+            demand()
+            return (await self._database.writer.submit(work)).value
+
         if self._http is None:
             self._http = open_session()
-        return ActionContext(facts, run, self._http)
+        return ActionTools(
+            run=run, http=self._http, submit=submit,
+            reader=lambda: self._database.readers.inline.raw,
+        )  # fmt: skip
 
     def hook_context(self, definition: AppDefinition, hook: str) -> ActionContext:
         """Return what a start or stop hook works with: an action's context, as the system."""
@@ -190,11 +215,12 @@ class Executor:
 
     async def _call_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
-        caller: str,
+        cause: str,
     ) -> Outcome:  # fmt: skip
         """Run a function for an action; internal ones too, and refusals are raised."""
         function = definition.functions.get(fn)
-        cause = f"function:{caller}"
+        if function is not None and function.kind is FunctionKind.JOB:
+            raise InvalidArgument(f"{fn} is a job", hint=f"await ctx.jobs.enqueue({fn}, …)")
         if function is not None and function.kind is FunctionKind.QUERY:
             return Outcome(
                 Status.APPLIED, None,

@@ -188,7 +188,7 @@ class PreparedOperation:
         function = definition.functions[self._fn]
         decoded = code.arguments(function, identity, self._args, transaction.now)
         seconds = function.timeout_s or limits.FUNCTION_SECONDS
-        facts = code.facts(definition, identity, transaction.now, self._seed, seconds)
+        facts = code.facts(definition, identity, transaction.now, self._seed, seconds, self._cause)
         context = MutationContext(facts, transaction)
         value = code.run(function, lambda: function.handler(context, **decoded), seconds)
         return jsonvalue.encode_text(code.result(function, value))

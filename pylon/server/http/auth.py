@@ -17,6 +17,7 @@ from pylon.server.auth.sign_in import Proof, Prover, SignedIn, Visitor
 from pylon.server.config import origin_of
 from pylon.server.http.exchange import Exchange, json_value
 from pylon.server.http.routes import Handler
+from pylon.server.http.services import Services
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.transaction import Transaction
 
@@ -74,29 +75,29 @@ async def magic_send(exchange: Exchange) -> web.StreamResponse:
     browser = None
     if exchange.is_browser:
         browser = browser_secret(exchange) or services.codes.new_browser_secret()
-    sent: list[SentCode] = []
+    origin = _origin(exchange)
     await services.codes.send(
-        email, network=exchange.address, browser=browser, post=lambda _, mail: sent.append(mail)
-    )
-    for mail in sent[-1:]:
-        _post(exchange, mail)
+        email, network=exchange.address, browser=browser,
+        post=lambda transaction, mail: _post(services, origin, transaction, mail),
+    )  # fmt: skip
     answer = json_value({"sent": True})
     if browser is not None:
         set_cookie(exchange, answer, _BROWSER_COOKIE, browser, int(limits.CODE_SECONDS))
     return answer
 
 
-def _post(exchange: Exchange, mail: SentCode) -> None:
-    services = exchange.services
+def _post(services: Services, origin: str, transaction: Transaction, mail: SentCode) -> None:
+    """Have a code mailed once the transaction that stores it is committed."""
     has_link = "link" in services.config["auth.methods"]
-    link = f"Or open {link_url(_origin(exchange), mail.link)}\n\n" if has_link else ""
-    services.outbox.send(
-        mail.email,
-        f"Your code: {mail.code}",
-        f"Your sign-in code for {services.definitions.current.name} is\n\n    {mail.code}\n\n{link}"
-        "It works once, for ten minutes. If you did not ask for it, ignore this mail.\n",
+    data = {
+        "app": services.definitions.current.name, "code": mail.code,
+        "link": link_url(origin, mail.link) if has_link else None,
+        "minutes": int(limits.CODE_SECONDS / 60),
+    }  # fmt: skip
+    services.mailer.send_secret(
+        transaction, mail.email, "code", data, until_ms=mail.expires_at_ms,
         code=mail.code if services.config.is_dev else None,
-    )
+    )  # fmt: skip
 
 
 def _origin(exchange: Exchange) -> str:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from pylon.ids import IdSource
     from pylon.server.auth.accounts import AccountService
     from pylon.server.auth.codes import CodeService
-    from pylon.server.auth.outbox import Outbox
     from pylon.server.auth.own_data import OwnData
     from pylon.server.auth.passwords import PasswordService
     from pylon.server.auth.people import People
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from pylon.server.functions.policy_matrix import PolicyMatrix
     from pylon.server.functions.reads import Reads
     from pylon.server.http.peers import Network
+    from pylon.server.jobs.worker import Worker
+    from pylon.server.mail.mailer import Mailer
     from pylon.server.observe import Observer
     from pylon.server.storage.database import Database
     from pylon.server.storage.trimming import Trimmer
@@ -55,7 +56,8 @@ class Services:
     own_data: OwnData
     codes: CodeService
     people: People
-    outbox: Outbox
+    mailer: Mailer
+    worker: Worker
     observer: Observer
     hub: Hub
     sign_in_rates: RateLimiter

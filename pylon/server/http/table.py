@@ -13,6 +13,7 @@ from pylon.server.http import (
     admin_clients,
     admin_explain,
     admin_ghost,
+    admin_jobs,
     admin_policies,
     auth,
     credentials,
@@ -135,6 +136,7 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/call", admin.call),
     ("POST", "/api/admin/query", admin.query),
     ("POST", "/api/admin/explain", admin_explain.explain),
+    *admin_jobs.ROUTES,
 )
 #: In development only, for anybody and for the owner.
 _DEV: Final[tuple[Line, ...]] = (

@@ -1,9 +1,9 @@
 """The tables of our own, column by column. Created, or brought up to this, in one transaction.
 
-`_pylon_log` is the change log, `_pylon_ops` the memory of operations; the rest belongs to accounts
-and to what the dashboard knows. A release that adds tables, indexes or columns raises `FORMAT`:
-tables and indexes are made where they are missing, and a column that joins a table of an older
-release stands in its statement and in `ADDED_COLUMNS`, nullable or with a default.
+`_pylon_log` is the change log, `_pylon_ops` the memory of operations; the rest belongs to accounts,
+to jobs, and to what the dashboard knows. A release that adds tables, indexes or columns raises
+`FORMAT`: tables and indexes are made where they are missing, and a column that joins a table of an
+older release stands in its statement and in `ADDED_COLUMNS`, nullable or with a default.
 """
 
 from __future__ import annotations
@@ -78,6 +78,36 @@ STATEMENTS: Final = (
         client_id TEXT NOT NULL, principal TEXT NOT NULL, email TEXT, epoch TEXT NOT NULL,
         seq INTEGER NOT NULL, pending INTEGER, last_seen INTEGER NOT NULL, user_agent TEXT,
         PRIMARY KEY (client_id, principal)) WITHOUT ROWID""",
+    # n: order of arrival; principal: user, system or anonymous, and user_id whose; due_at: earliest
+    # start, Unix ms; job_key: at most one live job of a name has it; attempt: counted when claimed;
+    # token: rises with every claim and every end of one, fences who is late; lease_until: Unix ms,
+    # informative; cause: what enqueued it; is_secret: arguments are shown to nobody and do not
+    # outlive the job.
+    """CREATE TABLE IF NOT EXISTS _pylon_jobs (
+        n INTEGER PRIMARY KEY NOT NULL, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+        queue TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN
+            ('scheduled', 'available', 'running', 'completed', 'cancelled', 'dead')),
+        args TEXT NOT NULL, principal TEXT NOT NULL, user_id TEXT,
+        priority INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL, job_key TEXT,
+        attempt INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL,
+        token INTEGER NOT NULL DEFAULT 0, lease_until INTEGER, created_at INTEGER NOT NULL,
+        started_at INTEGER, ended_at INTEGER, error TEXT, traceback TEXT, result TEXT,
+        progress REAL, progress_text TEXT, cause TEXT, is_secret INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX IF NOT EXISTS _pylon_jobs_ready ON _pylon_jobs (queue, priority DESC, due_at, n)"
+    " WHERE state = 'available'",
+    "CREATE INDEX IF NOT EXISTS _pylon_jobs_due ON _pylon_jobs (due_at) WHERE state = 'scheduled'",
+    "CREATE INDEX IF NOT EXISTS _pylon_jobs_running ON _pylon_jobs (n) WHERE state = 'running'",
+    "CREATE INDEX IF NOT EXISTS _pylon_jobs_ended ON _pylon_jobs (ended_at)"
+    " WHERE state IN ('completed', 'cancelled')",
+    "CREATE INDEX IF NOT EXISTS _pylon_jobs_dead ON _pylon_jobs (ended_at) WHERE state = 'dead'",
+    "CREATE UNIQUE INDEX IF NOT EXISTS _pylon_jobs_key ON _pylon_jobs (name, job_key)"
+    " WHERE job_key IS NOT NULL AND state IN ('scheduled', 'available', 'running')",
+    # A queue that somebody paused.
+    """CREATE TABLE IF NOT EXISTS _pylon_queues (
+        queue TEXT PRIMARY KEY NOT NULL, paused_at INTEGER NOT NULL) WITHOUT ROWID""",
+    # last_slot: the newest slot of a schedule that was dealt with, Unix ms.
+    """CREATE TABLE IF NOT EXISTS _pylon_schedules (
+        name TEXT PRIMARY KEY NOT NULL, last_slot INTEGER NOT NULL) WITHOUT ROWID""",
 )  # fmt: skip
 
 #: (table, column, declaration) of columns that joined a table after its first release.

@@ -215,8 +215,8 @@ async def listed(ctx, a: Nope, *rest): ...
 @app.mutation
 def listed(x): ...
 
-@app.cron("* * * * *")
-def later(ctx): ...
+@app.workflow
+async def later(ctx): ...
 
 @app.on_start
 def started(ctx): ...
@@ -242,7 +242,7 @@ def test_everything_is_told_at_once(mistaken: Mistaken) -> None:
             line, message, found,
         )  # fmt: skip
     text = "\n".join(found)
-    assert "cron" in text
+    assert "workflow" in text
     assert "started: a hook is async def" in text
 
 

@@ -1,0 +1,68 @@
+"""What runs beside requests, by the settings: the worker of jobs, and the way out of mails."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pylon import limits
+from pylon.app.jobs import JobOptions
+from pylon.clock import Clock
+from pylon.ids import IdSource
+from pylon.server.config import ConfigError, ServerConfig
+from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.executor import Executor
+from pylon.server.jobs.room import Room, parse_queues
+from pylon.server.jobs.runner import Runner, SystemJob
+from pylon.server.jobs.worker import Worker
+from pylon.server.mail.delivery import Delivery, Transport
+from pylon.server.mail.mailer import MAIL_JOB, MAIL_QUEUE
+from pylon.server.mail.message import parse_sender
+from pylon.server.mail.outbox import Outbox
+from pylon.server.mail.smtp import SmtpTransport, parse_url
+from pylon.server.observe import Observer
+from pylon.server.storage.database import Database
+
+_log = logging.getLogger("pylon.runtime")
+
+
+def check_settings(config: ServerConfig) -> None:
+    """Raise ConfigError for settings whose text says nothing that can be done."""
+    for key, parse in (
+        ("jobs.queues", parse_queues), ("mail.from", parse_sender), ("mail.url", _server_of)
+    ):  # fmt: skip
+        try:
+            parse(config[key])
+        except ValueError as error:
+            raise ConfigError(f"{key}: {error}") from None
+
+
+def _server_of(url: str) -> object:
+    return parse_url(url) if url else None
+
+
+def make_worker(
+    config: ServerConfig, database: Database, definitions: DefinitionHolder, executor: Executor,
+    clock: Clock, ids: IdSource, observer: Observer,
+) -> Worker:  # fmt: skip
+    """Return the worker of a runtime, not started."""
+    delivery = Delivery(
+        _transport(config, database.folder), parse_sender(config["mail.from"]), clock, observer
+    )
+    # Tried again, a mail is one that somebody may get twice: better than not at all.
+    options = JobOptions(queue=MAIL_QUEUE, timeout_s=limits.MAIL_SECONDS * 2)
+    runner = Runner(
+        database, executor, clock, ids, observer, {MAIL_JOB: SystemJob(delivery, options)}
+    )
+    room = Room(parse_queues(config["jobs.queues"]), config["jobs.concurrency"])
+    return Worker(database, definitions, runner, room, clock)
+
+
+def _transport(config: ServerConfig, data: Path) -> Transport:
+    """Return how mail leaves: by SMTP in serve, where a server is set; else into files."""
+    url = config["mail.url"]
+    if url and not config.is_dev:
+        return SmtpTransport(parse_url(url), parse_sender(config["mail.from"]))
+    if not config.is_dev:
+        _log.warning("mail.not_sent there is no mail.url: mails go to .pylon/outbox only")
+    return Outbox(data / "outbox")

@@ -1,0 +1,253 @@
+"""One attempt at a job: its lease, and its work as a transaction or as a coroutine.
+
+Whoever does the work ends it with the token of his claim, and only while his lease lasts. A `def`
+job's rows and its completion are one transaction, so a job that lost its lease has done nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pylon import jsonvalue, limits
+from pylon.app.definition import AppDefinition
+from pylon.app.functions import Function
+from pylon.app.jobs import JobOptions
+from pylon.errors import (
+    FunctionTimeout,
+    InvalidArgument,
+    PayloadTooLarge,
+    PylonError,
+    Refused,
+    Unauthenticated,
+)
+from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
+from pylon.server.functions.app_code import AppCode, traceback_of
+from pylon.server.functions.authorize import fresh_identity
+from pylon.server.functions.context import ActionContext, ActionTools, CallFacts, MutationContext
+from pylon.server.jobs.states import Verdict, after_failure
+from pylon.server.storage import jobs
+from pylon.server.storage.jobs import ClaimedJob
+from pylon.server.storage.transaction import Transaction
+
+_PROGRESS_TEXT_MAX: Final = 200
+
+
+class JobLost(PylonError):
+    """The lease of this attempt has ended: the job was cancelled, or is somebody else's now."""
+
+    code = "JOB_LOST"
+    http_status = 409
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A claimed job under way. `expires_at` is monotonic: the machine's clock ends no lease."""
+
+    job: ClaimedJob
+    options: JobOptions
+    monotonic: Callable[[], float]
+    expires_at: float
+    started_at: float
+    progress: tuple[float, str | None] | None = None
+    #: Why it was stopped from outside; None while nobody did.
+    stopped: str | None = None
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the job is still this attempt's."""
+        return self.stopped is None and self.monotonic() < self.expires_at
+
+    @property
+    def cause(self) -> str:
+        """Return what the log says of its writes."""
+        return f"job:{self.job.name}#{self.job.id}"
+
+    def demand_held(self) -> None:
+        """Raise JobLost once the job is not this attempt's any more."""
+        if not self.is_held:
+            raise JobLost()
+
+    def identity(self) -> Identity:
+        """Return the stated principal, as the job stores it; who he is now is asked later."""
+        match self.job.principal:
+            case IdentityKind.SYSTEM:
+                return SYSTEM
+            case IdentityKind.USER:
+                # No version: his roles are read anew, however old the job is.
+                return Identity(kind=IdentityKind.USER, user_id=self.job.user_id, auth_version=-1)
+            case _:
+                return ANONYMOUS
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """`ctx.job`: which attempt this is; `token` fences what it does elsewhere."""
+
+    id: str
+    name: str
+    attempt: int
+    attempts: int
+    token: int
+
+
+class _InJob:
+    """What the contexts of jobs have beside those of their colour."""
+
+    job: JobFacts
+    _attempt: Attempt
+
+    def _enter(self, attempt: Attempt) -> None:
+        one = attempt.job
+        self._attempt = attempt
+        self.job = JobFacts(one.id, one.name, one.attempt, one.retries + 1, one.token)
+
+    def progress(self, share: float, text: str | None = None) -> None:
+        """Say how far the job has come: 0 to 1, and in a few words with what."""
+        if type(share) not in (int, float) or not 0 <= share <= 1:
+            raise InvalidArgument("progress is a number from 0 to 1", field="share")
+        said = None if text is None else str(text)[:_PROGRESS_TEXT_MAX]
+        self._attempt.progress = (float(share), said)
+
+
+class JobTransactionContext(_InJob, MutationContext):
+    """`ctx` of a `def` job."""
+
+    def __init__(self, facts: CallFacts, transaction: Transaction, attempt: Attempt) -> None:
+        MutationContext.__init__(self, facts, transaction)
+        self._enter(attempt)
+
+
+class JobActionContext(_InJob, ActionContext):
+    """`ctx` of an `async def` job."""
+
+    def __init__(self, facts: CallFacts, tools: ActionTools, attempt: Attempt) -> None:
+        ActionContext.__init__(self, facts, tools)
+        self._enter(attempt)
+
+
+def result_text(value: Any) -> str:
+    """Return the JSON of a result; raises PayloadTooLarge."""
+    text = jsonvalue.encode_text(value)
+    if len(text.encode()) > limits.JOB_BYTES_MAX:
+        raise PayloadTooLarge(f"a job's result has at most {limits.JOB_BYTES_MAX} bytes")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed, as it is kept."""
+
+    error: str
+    traceback: str | None
+    #: Trying again is of no use: the job refused, or its caller is gone.
+    is_final: bool
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Return the failure that an exception is."""
+        cause = error.__cause__ if isinstance(error, PylonError) and error.__cause__ else error
+        if isinstance(cause, PylonError):
+            return cls(
+                f"{cause.code}: {cause.message}", None,
+                isinstance(cause, Refused | Unauthenticated),
+            )  # fmt: skip
+        said = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+        return cls(said, traceback_of(cause), is_final=False)
+
+    def verdict(self, attempt: Attempt, now_ms: int, chance: float) -> Verdict:
+        """Return what becomes of the job."""
+        return after_failure(
+            attempt=attempt.job.attempt, retries=attempt.job.retries,
+            backoff_s=attempt.options.backoff_s, now_ms=now_ms, chance=chance,
+            is_final=self.is_final,
+        )  # fmt: skip
+
+    def store(self, transaction: Transaction, attempt: Attempt, chance: float) -> Verdict | None:
+        """End the attempt with it; None where the job is another's by now."""
+        verdict = self.verdict(attempt, transaction.now_ms, chance)
+        is_ours = jobs.end_attempt(
+            transaction, attempt.job, verdict.state.value, verdict.due_ms, self.error,
+            self.traceback,
+        )  # fmt: skip
+        return verdict if is_ours else None
+
+
+class TransactionJob:
+    """A `def` job as one operation of the writer (`storage.batch.Work`)."""
+
+    is_plain = False
+
+    def __init__(
+        self, code: AppCode, definition: AppDefinition, function: Function, attempt: Attempt,
+        seed: bytes, chance: float,
+    ) -> None:  # fmt: skip
+        self._code = code
+        self._definition = definition
+        self._function = function
+        self._attempt = attempt
+        self._seed = seed
+        self._chance = chance
+        #: What became of the job, where its failure was stored in the place of its transaction.
+        self.verdict: Verdict | None = None
+
+    def run(self, transaction: Transaction) -> None:
+        """Run the job and complete it, all or nothing."""
+        attempt, function, code = self._attempt, self._function, self._code
+        attempt.demand_held()
+        identity = fresh_identity(transaction, attempt.identity())
+        transaction.actor = identity.user_id
+        transaction.cause = attempt.cause
+        decoded = function.arguments.decode(jsonvalue.decode_trusted(attempt.job.args))
+        seconds = attempt.options.timeout_s or limits.FUNCTION_SECONDS
+        facts = code.facts(
+            self._definition, identity, transaction.now, self._seed, seconds, attempt.cause
+        )
+        context = JobTransactionContext(facts, transaction, attempt)
+        value = code.run(function, lambda: function.handler(context, **decoded), seconds)
+        result = result_text(code.result(function, value))
+        job = attempt.job
+        if not jobs.complete(transaction, job.id, job.token, result, attempt.progress):
+            raise JobLost()
+
+    def refuse(self, transaction: Transaction, error: PylonError) -> None:
+        """Store the failure in its place."""
+        self.verdict = None
+        if not isinstance(error, JobLost) and self._attempt.is_held:
+            self.verdict = Failure.of(error).store(transaction, self._attempt, self._chance)
+
+
+async def run_coroutine(
+    code: AppCode, function: Function, attempt: Attempt, context: JobActionContext
+) -> str:
+    """Run an `async def` job and return its result as JSON; raises what it raises.
+
+    One that does not let itself be cancelled when its time is over is left behind: it can neither
+    end the job nor reach the app's data any more.
+    """
+    decoded = function.arguments.decode(jsonvalue.decode_trusted(attempt.job.args))
+    seconds = attempt.options.timeout_s or limits.JOB_SECONDS
+    work = asyncio.ensure_future(function.handler(context, **decoded))
+    try:
+        done, _ = await asyncio.wait((work,), timeout=seconds)
+    except asyncio.CancelledError:
+        work.cancel()
+        raise
+    if not done:
+        work.cancel()
+        raise FunctionTimeout(
+            f"{function.name} ran longer than {seconds:g} s and was stopped",
+            hint="what it wrote before stays; give it a longer timeout=",
+        )
+    try:
+        value = work.result()
+    except PylonError:
+        raise
+    except asyncio.CancelledError as error:
+        raise code.internal(function.name, RuntimeError("the job cancelled itself")) from error
+    except Exception as error:
+        raise code.internal(function.name, error) from error
+    return result_text(code.result(function, value))

@@ -1,0 +1,312 @@
+"""The worker: claims jobs as there is room, and has each of them run and ended.
+
+It is woken by commits (`JobsDue`), by the end of a job, and by one timer for the next due time; it
+never looks on its own account. What runs one job is `runner`; leases and the past are `keeper`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from pylon import limits
+from pylon.app.definition import AppDefinition
+from pylon.app.jobs import JobOptions
+from pylon.clock import Clock
+from pylon.errors import PylonError, Unauthenticated, Unavailable
+from pylon.identity import Identity
+from pylon.server.functions.authorize import fresh_identity
+from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.jobs.alarm import Alarm
+from pylon.server.jobs.attempt import Attempt, Failure, JobLost
+from pylon.server.jobs.keeper import Keeper
+from pylon.server.jobs.room import Room
+from pylon.server.jobs.runner import Runner
+from pylon.server.jobs.slots import Slots
+from pylon.server.storage import jobs
+from pylon.server.storage.database import Database
+from pylon.server.storage.jobs import ClaimedJob, JobCancelled, JobsDue
+from pylon.server.storage.transaction import Transaction
+
+_log = logging.getLogger("pylon.jobs")
+#: While nothing can be written.
+_AGAIN_SECONDS: Final = 1.0
+#: What running jobs get to end by themselves at a stop, and then to be given back.
+_STOP_SECONDS: Final = 1.0
+_GIVE_BACK_SECONDS: Final = 0.8
+
+
+@dataclass(slots=True)
+class _Claims:
+    """What one claiming transaction found."""
+
+    jobs: list[tuple[ClaimedJob, Identity | None]]
+    #: Queues that may have more to run.
+    hot: set[str]
+    #: When the lease began, by the monotonic clock.
+    at: float
+
+
+class Worker:
+    """Runs the jobs of one runtime."""
+
+    def __init__(
+        self, database: Database, definitions: DefinitionHolder, runner: Runner, room: Room,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._definitions = definitions
+        self._runner = runner
+        self.room = room
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._alarm = Alarm(clock, self._wake.set)
+        self.running: dict[str, Attempt] = {}
+        self.keeper = Keeper(database, clock, self.running, self._lost)
+        self.slots = Slots(database, definitions, clock)
+        #: Queues that may have jobs to run now.
+        self._hot: set[str] = set()
+        self.paused: dict[str, int] = {}
+        #: Some job may be running as the database has it, and nobody runs it.
+        self._has_strangers = False
+        self._is_in_round = False
+        self._is_stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    # --- life
+
+    async def start(self) -> None:
+        """Void the leases of the process before this one, and begin."""
+        self.paused = jobs.paused(self._database.readers.inline.raw)
+        await self.keeper.void_strangers("the process that ran it ended")
+        committed = await self._database.writer.submit(jobs.available_queues)
+        self._hot |= committed.value
+        await self.slots.start()
+        self._database.writer.on_notice(self._noticed)
+        self.keeper.start()
+        self._wake.set()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="pylon-jobs")
+
+    async def stop(self) -> None:
+        """Start nothing more, and give back what does not end within a moment."""
+        self._is_stopping = True
+        self._wake.set()
+        self._alarm.stop()
+        if self._task is not None:
+            await self._task
+        tasks = [one.task for one in self.running.values() if one.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+        left = list(self.running.values())
+        for attempt in left:
+            self._stop_attempt(attempt, "stopped")
+        if left:
+            async with asyncio.timeout(_GIVE_BACK_SECONDS):
+                await self._database.writer.submit(
+                    lambda transaction: [jobs.release(transaction, one.job) for one in left]
+                )
+        await self.keeper.stop()
+
+    def _noticed(self, notice: object) -> None:
+        match notice:
+            case JobsDue(queue, due_ms):
+                if due_ms > self._clock.now_ms():
+                    self._alarm.set_earlier(due_ms)
+                else:
+                    self._hot.add(queue)
+                    self._wake.set()
+            case JobCancelled(job_id):
+                attempt = self.running.get(job_id)
+                if attempt is not None:
+                    self._stop_attempt(attempt, "cancelled")
+            case _:
+                pass
+
+    def _stop_attempt(self, attempt: Attempt, why: str) -> None:
+        attempt.stopped = why
+        if attempt.task is not None:
+            attempt.task.cancel()
+
+    def _lost(self) -> None:
+        self._has_strangers = True
+        self._wake.set()
+
+    def app_reloaded(self) -> None:
+        """Look at the schedules of the new definition; jobs under way keep theirs."""
+        self.slots.forget()
+        self._hot |= self.known_queues()
+        self._wake.set()
+
+    def known_queues(self) -> set[str]:
+        """Return the queues that the app's functions and the runtime's own jobs name."""
+        options = [one.job for one in self._definitions.current.functions.values()]
+        options += [one.options for one in self._runner.system_jobs.values()]
+        return {one.queue for one in options if one is not None}
+
+    async def set_paused(self, queue: str, *, is_paused: bool) -> None:
+        """Pause a queue, over restarts too, or have it go on; what runs ends."""
+        change = jobs.pause if is_paused else jobs.resume
+        await self._database.writer.submit(lambda transaction: change(transaction, queue))
+        self.paused = jobs.paused(self._database.readers.inline.raw)
+        self._wake.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing runs, and nothing would without time passing."""
+        waiting = self._hot - self.paused.keys()
+        return not (self.running or waiting or self._wake.is_set() or self._is_in_round)
+
+    # --- claiming
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            # One more pass of the loop: what ends in it leaves room for this round.
+            await asyncio.sleep(0)
+            if self._is_stopping:
+                return
+            self._is_in_round = True
+            try:
+                await self._round()
+            except Unavailable:
+                self._is_in_round = False
+                await self._clock.sleep(_AGAIN_SECONDS)
+                self._wake.set()
+            except Exception:  # noqa: BLE001 -- without this task no job ever runs again
+                _log.exception("jobs.round_failed")
+                await self._clock.sleep(_AGAIN_SECONDS)
+                self._wake.set()
+            self._is_in_round = False
+
+    async def _round(self) -> None:
+        """Fire what is due, claim what there is room for, start it, and set the timer."""
+        if self._has_strangers:
+            await self.keeper.void_strangers("its lease ended")
+            self._has_strangers = False
+        next_slot = await self.slots.fire()
+        definition = self._definitions.current
+        now = self._clock.monotonic()
+        asked = {
+            queue: free
+            for queue in self._hot
+            if queue not in self.paused and (free := self.room.free(queue, now)) > 0
+        }
+        room_left = limits.JOBS_RUNNING_MAX - self.room.running
+        self._hot -= asked.keys()  # from here on it is told of what comes
+        try:
+            claims = await self._claim(definition, asked, room_left)
+        except PylonError:
+            # Whether it was committed is not known: what is claimed and not ours is ended.
+            self._hot |= asked.keys()
+            self._has_strangers = True
+            raise
+        self._hot |= claims.hot
+        for job, identity in claims.jobs:
+            self._begin(job, identity, definition, claims.at)
+        # Read now, and nothing awaited after: what is enqueued from here on sets the timer itself.
+        next_due = jobs.next_due(self._database.readers.inline.raw)
+        waits = [self.room.wait_s(queue, self._clock.monotonic()) for queue in self._hot]
+        soon = [self._clock.now_ms() + int(one * 1000) + 1 for one in waits if one is not None]
+        due = [one for one in (next_due, next_slot, *soon) if one is not None]
+        self._alarm.set(min(due, default=None))
+
+    async def _claim(
+        self, definition: AppDefinition, asked: dict[str, int], room_left: int
+    ) -> _Claims:
+        if not asked and not self._has_due():
+            return _Claims([], set(), self._clock.monotonic())
+
+        def work(transaction: Transaction) -> _Claims:
+            found = _Claims([], set(), self._clock.monotonic())
+            wanted = dict(asked)
+            for queue in jobs.promote(transaction):
+                if queue in self.paused:
+                    found.hot.add(queue)
+                else:
+                    wanted.setdefault(queue, self.room.free(queue, found.at))
+            left = room_left
+            names = self._bounded_names(definition)
+            for queue, free in wanted.items():
+                at_most = min(free, left)
+                if at_most <= 0:
+                    found.hot.add(queue)
+                    continue
+                claimed, has_more = jobs.claim(transaction, queue, at_most, names)
+                for one in claimed:
+                    if one.name in names:
+                        names[one.name] -= 1
+                    self._admit(transaction, definition, one, found)
+                left -= len(claimed)
+                if has_more:
+                    found.hot.add(queue)
+            return found
+
+        claims: _Claims = (await self._database.writer.submit(work)).value
+        return claims
+
+    def _has_due(self) -> bool:
+        due = jobs.next_due(self._database.readers.inline.raw)
+        return due is not None and due <= self._clock.now_ms()
+
+    def _bounded_names(self, definition: AppDefinition) -> dict[str, int]:
+        return {
+            one.name: self.room.left_of(one.name, one.job.concurrency)
+            for one in definition.functions.values()
+            if one.job is not None and one.job.concurrency is not None
+        }
+
+    def _admit(
+        self, transaction: Transaction, definition: AppDefinition, job: ClaimedJob, found: _Claims
+    ) -> None:
+        """Take a claimed job, with who its caller is now; one whose caller is gone is dead."""
+        if not self._runner.runs_as_caller(definition, job.name):
+            found.jobs.append((job, None))
+            return
+        attempt = self._attempt(job, definition, found.at)
+        try:
+            found.jobs.append((job, fresh_identity(transaction, attempt.identity())))
+        except Unauthenticated as gone:
+            Failure.of(gone).store(transaction, attempt, 0.0)
+            _log.error("job.dead %s %s: %s", job.name, job.id, gone.message)
+
+    # --- running
+
+    def _attempt(self, job: ClaimedJob, definition: AppDefinition, at: float) -> Attempt:
+        options = self._runner.options(definition, job.name) or JobOptions()
+        return Attempt(
+            job, options, self._clock.monotonic, at + limits.JOB_LEASE_SECONDS,
+            self._clock.monotonic(),
+        )  # fmt: skip
+
+    def _begin(
+        self, job: ClaimedJob, identity: Identity | None, definition: AppDefinition, at: float
+    ) -> None:
+        attempt = self._attempt(job, definition, at)
+        self.running[job.id] = attempt
+        self.room.start(job.queue, job.name, self._clock.monotonic())
+        attempt.task = asyncio.get_running_loop().create_task(
+            self._run_one(attempt, definition, identity), name=f"pylon-job-{job.name}"
+        )
+        self.keeper.watch()
+
+    async def _run_one(
+        self, attempt: Attempt, definition: AppDefinition, identity: Identity | None
+    ) -> None:
+        try:
+            await self._runner.run(attempt, definition, identity)
+        except asyncio.CancelledError:
+            if attempt.stopped is None:
+                raise
+        except JobLost:
+            self._has_strangers = True
+        except Exception:  # noqa: BLE001 -- one job's end must not end the others
+            self._has_strangers = True
+            _log.exception("job.end_failed %s %s", attempt.job.name, attempt.job.id)
+        finally:
+            attempt.stopped = attempt.stopped or "ended"
+            self.running.pop(attempt.job.id, None)
+            self.room.end(attempt.job.queue, attempt.job.name)
+            self._wake.set()
