@@ -47,6 +47,8 @@ class PylonError(Exception):
     ws_close_code: ClassVar[int | None] = None
     #: True where the same operation id may be sent again and may then succeed (I31, I44).
     is_transient: ClassVar[bool] = False
+    #: What a policy was asked, for who may be told why (development); it never travels itself.
+    denial: object | None = None
 
     def __init__(
         self, message: str | None = None, *, hint: str | None = None, **details: Any

@@ -84,6 +84,10 @@ POLICY_EFFECTS_SECONDS: Final = 6.0
 EXPLAIN_CHANGES_MAX: Final = 256
 #: Rows that the nearest one to an `exists` is looked for among, by each of its keys.
 EXPLAIN_ROWS_MAX: Final = 100
+#: The explanation in a refusal of `pylon dev`. Above: it comes without its tree.
+EXPLAIN_BYTES_MAX: Final = 64 * KIB
+#: Refused operations whose explanation `pylon dev` keeps for repeats. Above: the oldest go.
+EXPLAINED_OPERATIONS_MAX: Final = 500
 
 # --- change log --------------------------------------------------------------------------
 #: The log keeps what is inside either bound; older cursors get resync. (setting)

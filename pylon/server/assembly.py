@@ -179,7 +179,7 @@ class Runtime:
         mailer = Mailer(MailTemplates(config.project / "mail"), self.ids.uuid7)
         executor = Executor(
             database, definitions, self.clock, self.ids, self.observer, mailer,
-            retain_days=config["log.retain_days"],
+            retain_days=config["log.retain_days"], says_why=config.is_dev,
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
         coverage, effects = self._policy_watch(database, definitions, coverage_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,69 @@ async def test_over_http_admins_ask_in_development_only(serve: Serve) -> None:
     assert found.body["flip"] == "would pass if role of the Member m_1 were 'editor'"
     assert (await root.ask("GET", "/api/explain/Doc/d_9?as=anonymous")).status == 404
     assert (await root.ask("GET", "/api/explain/Doc/d_1?access=reed")).status == 400
+
+
+async def test_refusals_say_why_in_development(serve: Serve) -> None:
+    """`details.explain` without hidden values, in repeats too; hidden rows only in the log."""
+    served = await serve(APP)
+    _, bob = await _filled(served)
+    caller = await served.login("bob@example.com")
+    path = "/api/entities/Doc/d_2"
+    key = {"Idempotency-Key": "once"}
+    denied = await caller.ask("PATCH", path, {"title": "mine"}, headers=key)
+    assert denied.status == 403
+    why = denied.body["error"]["details"]["explain"]
+    assert (why["allowed"], why["access"], why["id"]) == (False, "update", "d_2")
+    assert why["flip"] == f"would pass if data.ownerId were '{bob}'"
+    again = await caller.ask("PATCH", path, {"title": "mine"}, headers=key)
+    assert (again.status, again.body) == (403, denied.body)
+    locked = await caller.ask(
+        "POST", "/api/entities/Doc",
+        {"teamId": "t_7", "title": "x", "pin": "0000"},
+    )  # fmt: skip
+    assert locked.status == 403
+    text = jsonvalue.encode_text(locked.body["error"]["details"]["explain"])
+    assert '"data.pin":"(hidden)"' in text
+    assert "hush-canary" not in text
+    socket = await caller.sync()
+    await socket.send({"type": "push", "request_id": "r", "operations": [
+        {"op_id": "o", "fn": "pylon.delete", "args": {"entity": "Doc", "id": "d_2"}},
+        {"op_id": "p", "fn": "pylon.update", "args": {"entity": "Doc", "id": "d_1", "values": {}}},
+    ]})  # fmt: skip
+    pushed, hidden = (await socket.until("results"))["results"]
+    assert pushed["error"]["details"]["explain"]["access"] == "delete"
+    gone = await caller.ask("GET", "/api/entities/Doc/d_9")
+    unreadable = await caller.ask("GET", "/api/entities/Doc/d_1")
+    assert (unreadable.status, unreadable.body) == (gone.status, gone.body)
+    assert hidden["error"] == gone.body["error"]
+    admin = _admin(served)
+    for _ in range(100):
+        lines = [str(one) for one in (await admin.get("admin/logs"))["lines"]]
+        found = [one for one in lines if "policy.hidden" in one]
+        if len(found) == 2:
+            break
+        await asyncio.sleep(0.05)
+    assert all("read Doc d_1 to bob@example.com" in one for one in found)
+    assert "would pass if role of the Member m_1" not in str(found)  # he may not read that row
+    assert any("policy.denied update Doc d_2 to bob@example.com" in one for one in lines)
+    assert not any("d_9" in one for one in lines)
+    await admin.close()
+
+
+async def test_refusals_say_nothing_more_in_production(serve: Serve) -> None:
+    """In `serve` a refusal is a code and a message."""
+    served = await serve(APP, mode="serve")
+    admin = _admin(served)
+    token = (await admin.post("admin/token", {"user": "bob@example.com"}))["token"]
+    await admin.post("admin/call", {"fn": "pylon.insert", "args": {
+        "entity": "Team", "id": "t", "values": {"name": "x"}}})  # fmt: skip
+    await admin.close()
+    caller = Caller(served, token, None)
+    values = {"teamId": "t", "title": "x", "pin": "0000"}
+    denied = await caller.ask("POST", "/api/entities/Doc", values)
+    assert denied.status == 403
+    assert set(denied.body["error"]) == {"code", "message"}
+    assert (await caller.ask("GET", "/api/explain/Doc/x?as=anonymous")).status == 404
 
 
 def test_in_production_there_is_no_such_path() -> None:

@@ -27,6 +27,7 @@ from pylon.ids import IdSource
 from pylon.policy import ir
 from pylon.policy.mistakes import nearest
 from pylon.policy.slots import walk
+from pylon.server.functions.authorize import Denial
 from pylon.server.functions.budget import Budget
 from pylon.server.functions.context import CallFacts
 from pylon.server.mail.mailer import Mailer
@@ -48,8 +49,9 @@ class AppCode:
         self._budget = Budget()
 
     def arguments(
-        self, function: Function, identity: Identity, args: Mapping[str, Any], now: str
-    ) -> dict[str, Any]:
+        self, definition: AppDefinition, function: Function, identity: Identity,
+        args: Mapping[str, Any], now: str,
+    ) -> dict[str, Any]:  # fmt: skip
         """Judge `allow` and decode the arguments: 401, INVALID_ARGUMENT, POLICY_DENIED."""
         is_anonymous = identity.kind is IdentityKind.ANONYMOUS
         if function.allow is None:
@@ -63,11 +65,14 @@ class AppCode:
                 raise Unauthenticated() from None
             raise
         if not self._is_allowed(function, identity, decoded, now):
-            raise (
-                Unauthenticated()
-                if is_anonymous
-                else PolicyDenied(f"the policy does not allow you to call {function.name}")
-            )
+            if is_anonymous:
+                raise Unauthenticated()
+            denied = PolicyDenied(f"the policy does not allow you to call {function.name}")
+            denied.denial = Denial(
+                definition=definition, identity=identity, now=now, policy=function.allow,
+                args=to_json(decoded),
+            )  # fmt: skip
+            raise denied
         return decoded
 
     def _is_open(self, function: Function, identity: Identity, now: str) -> bool:

@@ -6,16 +6,33 @@ that may not be read is answered as if it were missing.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from pylon.app.definition import AppDefinition
 from pylon.errors import PolicyDenied, Unauthenticated
 from pylon.identity import Identity, IdentityKind
-from pylon.policy.compiled import ExistsNode
+from pylon.policy.compiled import CompiledPolicy, ExistsNode
 from pylon.policy.fields import NOTHING
 from pylon.schema.model import Access, Entity, Row, Value
 from pylon.server.storage import accounts, login_sessions
 from pylon.server.storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """What a policy was asked and denied; `policy` is a function's guard, without an entity."""
+
+    definition: AppDefinition
+    identity: Identity
+    now: str
+    entity: Entity | None = None
+    access: Access | None = None
+    row: Row | None = None
+    after: Row | None = None
+    policy: CompiledPolicy | None = None
+    args: Mapping[str, Any] | None = None
 
 
 class Reader(Protocol):
@@ -75,7 +92,12 @@ def demand(
             identity, after, now, reader.exists
         )
     if not is_allowed:
-        raise PolicyDenied(f"the policy does not allow to {access} this {entity.name}")
+        denied = PolicyDenied(f"the policy does not allow to {access} this {entity.name}")
+        denied.denial = Denial(
+            definition=definition, identity=identity, now=now, entity=entity, access=access,
+            row=row, after=after,
+        )  # fmt: skip
+        raise denied
 
 
 def fresh_identity(transaction: Transaction, identity: Identity) -> Identity:

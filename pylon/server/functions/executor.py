@@ -31,6 +31,7 @@ from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.functions.outgoing import open_session
 from pylon.server.functions.push import push_atomic, push_each
+from pylon.server.functions.reasons import Reasons
 from pylon.server.mail.mailer import Mailer
 from pylon.server.observe import Observer
 from pylon.server.storage.database import Database
@@ -43,12 +44,16 @@ class Executor:
     def __init__(
         self, database: Database, definitions: DefinitionHolder, clock: Clock, ids: IdSource,
         observer: Observer, mailer: Mailer, *, retain_days: int = limits.RETAIN_DAYS,
+        says_why: bool = False,
     ) -> None:  # fmt: skip
+        """Make the executor; where it `says_why` (development) refusals carry an explanation."""
         self._database = database
         self._definitions = definitions
         self._clock = clock
         self._ids = ids
         self._observer = observer
+        #: Says why policies refused; None outside development (I73).
+        self.reasons = Reasons(database, definitions, clock) if says_why else None
         self.app_code = AppCode(database, clock, ids, mailer)
         self._preparer = Preparer(
             self.app_code, definitions, clock, ids, retain_days=retain_days,
@@ -58,7 +63,9 @@ class Executor:
         self._http: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
-        """Close the session for outgoing requests."""
+        """Close the session for outgoing requests, and explain nothing more."""
+        if self.reasons is not None:
+            await self.reasons.stop()
         if self._http is not None:
             await self._http.close()
             self._http = None
@@ -78,6 +85,8 @@ class Executor:
         except PylonError as error:
             outcome = refused(error)
         self._note(identity, fn, started, outcome, operation)
+        if self.reasons is not None:
+            await self.reasons.add_to(identity, [outcome], [op_id])
         return outcome
 
     async def push(
@@ -92,6 +101,8 @@ class Executor:
         run = push_atomic if atomic else push_each
         outcomes = await run(self._preparer, self._database.writer, identity, batch, cause)
         self._note_push(identity, batch, outcomes, started)
+        if self.reasons is not None:
+            await self.reasons.add_to(identity, outcomes, [one.op_id for one in batch])
         return outcomes
 
     # --- queries and actions
@@ -128,6 +139,8 @@ class Executor:
         except PylonError as error:
             outcome = refused(error)
         self._note(identity, fn, started, outcome, None)
+        if self.reasons is not None:
+            await self.reasons.add_to(identity, [outcome], [op_id])
         return outcome
 
     def _query(
@@ -136,7 +149,7 @@ class Executor:
     ) -> Any:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
         code = self.app_code
-        decoded = code.arguments(function, identity, args, now)
+        decoded = code.arguments(definition, function, identity, args, now)
         seconds = function.timeout_s or limits.FUNCTION_SECONDS
         facts = code.facts(definition, identity, now, self._ids.random_bytes(16), seconds)
         connection = self._database.readers.inline
@@ -154,7 +167,7 @@ class Executor:
     ) -> Any:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
         code = self.app_code
-        decoded = code.arguments(function, identity, args, now)
+        decoded = code.arguments(definition, function, identity, args, now)
         context = self._context(definition, identity, function.name, now)
         budget = asyncio.timeout(function.timeout_s)
         try:

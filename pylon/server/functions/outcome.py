@@ -28,6 +28,8 @@ class Outcome:
     value: str | None = None
     error: dict[str, Any] | None = None
     http_status: int = 200
+    #: What a policy was asked, where it refused; None for what is remembered from before.
+    denial: object | None = None
 
     def to_json(self, op_id: str) -> str:
         """Return the result object of a push."""
@@ -41,4 +43,6 @@ class Outcome:
 def refused(error: PylonError) -> Outcome:
     """Return the outcome of an operation that was refused."""
     status = Status.RETRY if error.is_transient else Status.REJECTED
-    return Outcome(status, None, error=error.to_wire(), http_status=error.http_status)
+    return Outcome(
+        status, None, error=error.to_wire(), http_status=error.http_status, denial=error.denial
+    )

@@ -19,7 +19,13 @@ from pylon.policy.mistakes import nearest
 from pylon.schema.fieldtypes import incremented
 from pylon.schema.model import Access, Entity, FieldKind, Row
 from pylon.schema.validate import validate_insert, validate_patch
-from pylon.server.functions.authorize import demand, demand_signed_in, hidden_fields, may_read
+from pylon.server.functions.authorize import (
+    Denial,
+    demand,
+    demand_signed_in,
+    hidden_fields,
+    may_read,
+)
 from pylon.server.storage.transaction import Transaction, unique_conflict
 
 _COUNTABLE = (FieldKind.INT, FieldKind.BIGINT, FieldKind.FLOAT, FieldKind.DECIMAL)
@@ -122,8 +128,15 @@ class RowWrites:
         """Return a row that the caller may read; raises Unauthenticated and NotFound."""
         self.demand_signed_in()
         row = self.transaction.get(entity, row_id) if isinstance(row_id, str) else None
-        if row is None or not self.may_read(entity, row):
+        if row is None:
             raise NotFound()
+        if not self.may_read(entity, row):
+            hidden = NotFound()
+            hidden.denial = Denial(
+                definition=self.definition, identity=self.identity, now=self.transaction.now,
+                entity=entity, access=Access.READ, row=row,
+            )  # fmt: skip
+            raise hidden
         return row
 
     def _split(

@@ -20,6 +20,7 @@ from pylon.schema.model import Access, Entity, Row
 from pylon.schema.validate import validate_patch
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.sessions import identity_of
+from pylon.server.functions.authorize import Denial
 from pylon.server.functions.queries import entity_of
 from pylon.server.storage import accounts
 from pylon.server.storage.looked_at import LookedAtRows
@@ -74,10 +75,26 @@ def explain_row(
         identity=identity, now=now, row=row, after=after, is_disabled=is_disabled,
         rows=LookedAtRows(connection.raw, connection.tables),
     )  # fmt: skip
-    return explain(question_of(definition, entity, asked.access), scene, sight)
+    return explain(_question(definition, entity, asked.access), scene, sight)
 
 
-def question_of(definition: AppDefinition, entity: Entity, access: Access) -> Question:
+def explain_denial(connection: ReadConnection, denial: Denial) -> Explanation:
+    """Return why a policy refused, as much of it as the one who was refused may know."""
+    definition, entity, access = denial.definition, denial.entity, denial.access
+    scene = Scene(
+        identity=denial.identity, now=denial.now, row=denial.row, after=denial.after,
+        args=denial.args, rows=LookedAtRows(connection.raw, connection.tables),
+    )  # fmt: skip
+    if entity is not None and access is not None:
+        question = _question(definition, entity, access)
+    else:
+        assert denial.policy is not None
+        question = Question(schema=definition.schema, policy=denial.policy)
+    sight = sight_of(definition, connection, denial.identity, entity, denial.now)
+    return explain(question, scene, sight)
+
+
+def _question(definition: AppDefinition, entity: Entity, access: Access) -> Question:
     """Return the question whether a row may be accessed."""
     policies = definition.policies
     return Question(
@@ -87,8 +104,8 @@ def question_of(definition: AppDefinition, entity: Entity, access: Access) -> Qu
 
 
 def sight_of(
-    definition: AppDefinition, connection: ReadConnection, viewer: Identity, entity: Entity,
-    now: str,
+    definition: AppDefinition, connection: ReadConnection, viewer: Identity,
+    entity: Entity | None, now: str,
 ) -> Sight:  # fmt: skip
     """Return what a caller may be shown: no private field, and of other rows what he may read."""
 
@@ -96,7 +113,8 @@ def sight_of(
         policy = definition.policies.get(name, Access.READ)
         return policy.holds(viewer, row, now, connection.exists)
 
-    hidden = frozenset(one.name for one in entity.fields if one.private)
+    fields = entity.fields if entity is not None else ()
+    hidden = frozenset(one.name for one in fields if one.private)
     return Sight(hidden=hidden, hides_private=True, may_see=may_see)
 
 

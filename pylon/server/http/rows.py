@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from pylon.errors import InvalidArgument, InvalidJson
+from pylon.errors import InvalidArgument, InvalidJson, NotFound
 from pylon.server.functions.authorize import demand_signed_in
 from pylon.server.functions.outcome import Outcome
 from pylon.server.functions.queries import entity_of
@@ -64,10 +64,16 @@ async def get_row(exchange: Exchange) -> web.StreamResponse:
     entity, row_id = exchange.parts
     reads, identity = exchange.services.reads, exchange.identity
     include = listed(exchange.query().get("include"))
-    if include:
-        wire, seq = await reads.get_with(identity, entity, row_id, include)
-    else:
-        wire, seq = reads.get_row(identity, entity, row_id)
+    try:
+        if include:
+            wire, seq = await reads.get_with(identity, entity, row_id, include)
+        else:
+            wire, seq = reads.get_row(identity, entity, row_id)
+    except NotFound:
+        reasons = exchange.services.executor.reasons
+        if reasons is not None:
+            reasons.note_hidden(identity, entity, row_id)
+        raise
     return json_text(wire, headers={"ETag": f'"{seq}"'})
 
 

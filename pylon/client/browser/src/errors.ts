@@ -17,6 +17,16 @@ export class PylonError extends Error {
   }
 }
 
+/** Returns the error of a failed call; under `pylon dev` the console says why a policy refused. */
+export function failure(error: WireError): PylonError {
+  const why = error.details?.["explain"] as Record<string, unknown> | undefined;
+  if (why) {
+    const flip = why["flip"] ?? "no single change would make it pass";
+    console.warn(`${error.message} (${why["id"] ?? "a call"})\n  decided: ${why["decided_by"]}\n  ${flip}\n`, why);
+  }
+  return new PylonError(error);
+}
+
 /** Returns the error object of a thing that failed without one. */
 export function wireError(code: ErrorCode | (string & {}), message: string): WireError {
   return { code, message };

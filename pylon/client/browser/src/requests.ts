@@ -1,6 +1,6 @@
 // The shell around HTTP: JSON out, JSON in, and what goes wrong as a PylonError. Holds no rule.
 
-import { errorOfBody, PylonError, wireError } from "./errors.ts";
+import { errorOfBody, failure, PylonError, wireError } from "./errors.ts";
 
 /** What the shells need of their surroundings; tests hand in their own. */
 export interface Surroundings {
@@ -32,7 +32,7 @@ export class Requests {
       if (error instanceof SyntaxError) throw new PylonError(wireError("UNAVAILABLE", "the answer is not JSON"));
       throw new PylonError(wireError("UNAVAILABLE", "the server cannot be reached"));
     }
-    if (!response.ok) throw new PylonError(errorOfBody(answer, response.status));
+    if (!response.ok) throw failure(errorOfBody(answer, response.status));
     return answer;
   }
 

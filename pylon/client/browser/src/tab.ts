@@ -6,7 +6,7 @@
 
 import { hasReached } from "./cursor.ts";
 import { Engine, type EngineOptions, type EngineStep, type Inheritance } from "./engine.ts";
-import { PylonError, wireError } from "./errors.ts";
+import { failure, PylonError, wireError } from "./errors.ts";
 import type { Caller } from "./events.ts";
 import { answerQuestion, Followers } from "./followers.ts";
 import { Leadership, type Role, type TabCommand, type TabEvent, type TabTimer } from "./leadership.ts";
@@ -343,7 +343,7 @@ export class Tab implements QueryHost {
         waiter.resolve(value ?? null);
         continue;
       }
-      waiter.reject(new PylonError(error));
+      waiter.reject(failure(error));
       // It is told here: the leader need not keep it for somebody to see.
       this.request({ type: "discard", op_id });
     }
