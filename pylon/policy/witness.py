@@ -79,6 +79,10 @@ class _Maker:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     #: Values by entity and field: what they are made of is learned before the first is asked for.
     _values: dict[int, list[Any]] = field(default_factory=dict)
+    #: By entity, the fields that conditions ask about.
+    _named: dict[str, set[str]] = field(default_factory=dict)
+    #: By entity, the fields that matter.
+    _fields: dict[str, list[Field]] = field(default_factory=dict)
     #: Few values of each kind in one world, so that fields are equal now and then.
     _few: dict[FieldKind, list[Any]] = field(default_factory=dict)
 
@@ -93,8 +97,12 @@ class _Maker:
                         shifted_now(_NOW, sign * ms + beside)
                         for sign in (1, -1) for beside in (-1_000, 0, 1_000)
                     ]  # fmt: skip
-                case ir.ExistsNode(entity):
+                case ir.ExistsNode(entity, filters):
                     self.looked_at[entity] = self.schema.entities[entity]
+                    named = self._named.setdefault(entity, set())
+                    named |= {one.field for one in filters}
+                case ir.Column(_, name):
+                    self._named.setdefault(self.entity.name, set()).add(name)
                 case ir.Fact(slot) if slot.kind is SlotKind.CLAIM:
                     self.claims.append(slot)
                 case ir.FactHolds(slot) if slot.kind is SlotKind.HAS_ANY_ROLE:
@@ -112,7 +120,7 @@ class _Maker:
         row_id = self.dice.one_of(_IDS)
         old = self._row(self.entity, row_id, ids)
         new = self._row(self.entity, row_id, ids)
-        for one in self.entity.fields:
+        for one in self._fields_of(self.entity):
             if one.immutable or self.dice.below(2):
                 new[one.name] = old[one.name]
         return World(identity=caller, data=new, old=old, new=new, now=_NOW, lookup=self._lookup)
@@ -146,9 +154,25 @@ class _Maker:
 
     def _row(self, entity: Entity, row_id: str, ids: dict[str, list[str]]) -> Row:
         row: Row = {"id": row_id, "_seq": 1}
-        for one in entity.fields:
+        for one in self._fields_of(entity):
             row[one.name] = self._value(one, ids)
         return row
+
+    def _fields_of(self, entity: Entity) -> list[Field]:
+        """Return the fields that a condition, a unique index or a reference here asks about.
+
+        The others can have any value of theirs, and have none here.
+        """
+        if entity.name not in self._fields:
+            names = self._named.get(entity.name, set()) | {
+                name for one in entity.indexes if one.unique for name in one.fields
+            }
+            self._fields[entity.name] = [
+                one
+                for one in entity.fields
+                if one.name in names or one.unique or one.ref in self.looked_at
+            ]
+        return self._fields[entity.name]
 
     def _value(self, one: Field, ids: dict[str, list[str]]) -> Any:
         if one.nullable and not self.dice.below(4):
