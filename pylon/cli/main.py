@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "log": ("pylon.cli.log", "log", "Show the size of the change log, or trim it."),
     "token": ("pylon.cli.people", "token", "Make an API token for a user."),
     "roles": ("pylon.cli.people", "roles", "Grant a role to a user, or take it back."),
-    "users": ("pylon.cli.people", "users", "List the accounts."),
+    "users": ("pylon.cli.users", "users", "List the accounts, and manage them."),
     "login-link": ("pylon.cli.people", "login_link", "Make a one-time sign-in link for a user."),
 }
 

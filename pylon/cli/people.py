@@ -1,4 +1,4 @@
-"""`pylon token`, `roles`, `users` and `login-link`: accounts, with or without a running runtime."""
+"""`pylon token`, `roles` and `login-link`: accounts, with or without a running runtime."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
+from pylon.cli.output import print_json, print_line, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_people
 
@@ -88,36 +88,6 @@ def revoke(user: str, role: str, project_path: str | None, as_json: bool) -> Non
     _change_role(user, role, project_path, grant=False, as_json=as_json)
 
 
-@click.command(short_help="List the accounts.")
-@project_option
-@json_option
-def users(project_path: str | None, as_json: bool) -> None:
-    """List the accounts with their roles."""
-
-    async def offline(people: Any) -> dict[str, Any]:
-        listed: dict[str, Any] = people.list_users()
-        return listed
-
-    listed = ask_people(
-        find_project(project_path), lambda admin: admin.get("admin/users"), offline
-    )["users"]
-    if as_json:
-        print_json(listed)
-        return
-    if not listed:
-        raise CommandFailed(
-            "there are no accounts yet", "they come with the first sign-in, or: pylon token USER"
-        )
-    print_table(
-        ["EMAIL", "ROLES", "STATE", "ID"],
-        [
-            [one["email"], ", ".join(one["roles"]) or "-",
-             "disabled" if one["disabled"] else "active", one["id"]]
-            for one in listed
-        ],
-    )  # fmt: skip
-
-
 @click.command(name="login-link", short_help="Make a one-time sign-in link for a user.")
 @click.argument("user")
 @project_option
@@ -128,7 +98,7 @@ def login_link(user: str, project_path: str | None, as_json: bool) -> None:
     made = ask_people(
         project,
         lambda admin: admin.post("admin/login-link", {"user": user}),
-        lambda people: people.make_login_link(user, _origin(project)),
+        lambda people: people.make_login_link(user, origin_of_project(project)),
     )
     if as_json:
         print_json(made)
@@ -137,7 +107,8 @@ def login_link(user: str, project_path: str | None, as_json: bool) -> None:
     print_line(made["url"])
 
 
-def _origin(project: Any) -> str:
+def origin_of_project(project: Any) -> str:
+    """Return where people reach a project, by its settings."""
     import os
 
     from pylon.server.config import load_config, origin_of

@@ -5,7 +5,8 @@ The clock stands still until a test moves it: ten minutes of a code take no time
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -23,8 +24,12 @@ from tests.integration.apps import NOTES
 class Browser:
     """Somebody with a cookie jar; as a page of the app asks, or as a program does."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, is_page: bool) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, mailed: Callable[[], Awaitable[None]], *,
+        is_page: bool,
+    ) -> None:  # fmt: skip
         self._session = session
+        self._mailed = mailed
         self._is_page = is_page
         self.token: str | None = None
 
@@ -57,8 +62,10 @@ class Browser:
         return await self.ask("POST", path, body)
 
     async def send(self, email: str) -> Answer:
-        """Ask for a code."""
-        return await self.post("/api/auth/magic/send", {"email": email})
+        """Ask for a code, and wait until its mail is there."""
+        answer = await self.post("/api/auth/magic/send", {"email": email})
+        await self._mailed()
+        return answer
 
     async def verify(self, email: str, code: str) -> Answer:
         """Sign in with a code."""
@@ -86,11 +93,18 @@ class House:
                 cookie_jar=aiohttp.CookieJar(unsafe=True),
             )
         )
-        return Browser(session, is_page=is_page)
+        return Browser(session, self.mailed, is_page=is_page)
 
     async def program(self) -> Browser:
         """Return somebody without a page."""
         return await self.browser(is_page=False)
+
+    async def mailed(self) -> None:
+        """Return when no mail waits any more."""
+        live = "SELECT 1 FROM _pylon_jobs WHERE state IN ('available', 'running') LIMIT 1"
+        async with asyncio.timeout(10):
+            while self.services.database.readers.inline.rows(live, ()):
+                await asyncio.sleep(0.002)
 
     def mails(self, email: str) -> list[str]:
         """Return the texts of the mails to an address, oldest first."""
@@ -99,7 +113,8 @@ class House:
             mail = message_from_bytes(path.read_bytes(), policy=policy.default)
             if mail["To"] == email:
                 body = mail.get_body(("plain",))
-                found.append("" if body is None else body.get_content())
+                text = "" if body is None else body.get_content()
+                found.append(text.replace("\r\n", "\n"))
         return found
 
     def code(self, email: str) -> str:

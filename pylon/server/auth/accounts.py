@@ -41,9 +41,9 @@ class AccountService:
             return accounts.account_by_email(self._rows, normalise_email(who))
         return accounts.account_by_id(self._rows, who)
 
-    def listed(self) -> list[Account]:
-        """Return the accounts by address."""
-        return accounts.list_accounts(self._rows)
+    def listed(self, limit: int = 1000, *, search: str = "", after: str = "") -> list[Account]:
+        """Return accounts by address (`storage.accounts.list_accounts`)."""
+        return accounts.list_accounts(self._rows, limit, search=search, after=after)
 
     # --- making
 

@@ -139,9 +139,9 @@ class CodeService:
 
         return prove
 
-    async def make_link(self, account: Account) -> str:
+    async def make_link(self, account: Account, days: float = limits.CODE_SECONDS / 86_400) -> str:
         """Return the token of a one-time sign-in link of an account, for its owner's use."""
-        issued = await self._sessions.issue(account, kind="link", days=limits.CODE_SECONDS / 86_400)
+        issued = await self._sessions.issue(account, kind="link", days=days)
         return issued.token
 
     def proof_of_link(

@@ -72,5 +72,5 @@ def build_identity(
     return IdentityServices(
         accounts, sessions, codes, passwords, second,
         SignIn(database, accounts, sessions, second), own_data,
-        People(accounts, sessions, codes, definition), hasher,
+        People(accounts, sessions, codes, second, own_data, definition), hasher,
     )  # fmt: skip

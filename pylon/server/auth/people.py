@@ -15,14 +15,20 @@ from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound
 from pylon.identity import Scope
 from pylon.server.auth.accounts import AccountService
+from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.codes import CodeService
+from pylon.server.auth.own_data import OwnData
 from pylon.server.auth.scopes import scope_json, scope_of
+from pylon.server.auth.second_factor import SecondFactor
 from pylon.server.auth.sessions import SessionService
-from pylon.server.storage.accounts import Account
+from pylon.server.storage.accounts import Account, key_of
 
 _DAYS_DEFAULT, _DAYS_MAX = 90, 3_650
 _NAME_CHARACTERS_MAX = 100
 _ROLE_CHARACTERS_MAX = 64
+_LIST_MAX = 1_000
+#: How long an invitation's link works.
+INVITE_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class People:
     accounts: AccountService
     sessions: SessionService
     codes: CodeService
+    second_factor: SecondFactor
+    own_data: OwnData
     #: The app as it is now; None where it is not loaded: names in scopes are not checked then.
     definition: Callable[[], AppDefinition | None] = lambda: None
 
@@ -96,15 +104,83 @@ class People:
             "email": account.email,
         }
 
-    def list_users(self) -> dict[str, Any]:
-        """Return the accounts by address."""
+    # --- looking
+
+    def list_users(
+        self, *, search: str | None = None, limit: int | None = None, after: str | None = None
+    ) -> dict[str, Any]:
+        """Return accounts by address, and the key of the next page."""
+        most = 1_000 if limit is None else limit
+        if not 1 <= most <= _LIST_MAX:
+            raise InvalidArgument(f"limit is 1 to {_LIST_MAX}", field="limit")
+        found = self.accounts.listed(most, search=(search or "").lower(), after=after or "")
         return {
             "users": [
                 {"id": one.id, "email": one.email, "roles": sorted(one.roles),
-                 "disabled": one.disabled}
-                for one in self.accounts.listed()
-            ]
+                 "disabled": one.disabled, "is_guest": one.is_guest,
+                 "is_proven": one.is_proven, "created_at": iso_ms(one.created_at_ms)}
+                for one in found
+            ],
+            "next": key_of(found[-1]) if len(found) == most else None,
         }  # fmt: skip
+
+    def show(self, who: str) -> dict[str, Any]:
+        """Return an account and what signs it in; raises NotFound."""
+        account = self._there(who)
+        return {**self.own_data.account_json(account), "disabled": account.disabled}
+
+    def _there(self, who: str) -> Account:
+        account = self.accounts.find(who)
+        if account is None:
+            raise NotFound(f"there is no account {who}")
+        return account
+
+    # --- acting
+
+    async def set_disabled(self, who: str, *, disabled: bool) -> dict[str, Any]:
+        """Lock an account out, or let it in again; raises NotFound."""
+        account = await self.accounts.set_disabled(who, disabled=disabled)
+        return {"user_id": account.id, "email": account.email, "disabled": account.disabled}
+
+    async def revoke(self, who: str, session_id: object = None) -> dict[str, Any]:
+        """End one session or token of an account, or all of them; raises NotFound."""
+        account = self._there(who)
+        if session_id is None:
+            ended = await self.sessions.end_others(account.id, None, "revoked")
+        elif await self.sessions.end(str(session_id), account.id, "revoked"):
+            ended = 1
+        else:
+            raise NotFound("there is no such session")
+        return {"user_id": account.id, "email": account.email, "ended": ended}
+
+    async def reset_factor(self, who: str) -> dict[str, Any]:
+        """Take an account's second factor away; raises NotFound."""
+        account = self._there(who)
+        is_gone = await self.second_factor.remove(account.id)
+        return {"user_id": account.id, "email": account.email, "removed": is_gone}
+
+    async def invite(self, email: object, roles: object, origin: str) -> dict[str, Any]:
+        """Make an account and a link that signs it in once within a week; raises InvalidArgument.
+
+        Roles are added to those that it has.
+        """
+        wanted = [] if roles is None else roles
+        if not isinstance(wanted, list) or not all(isinstance(one, str) for one in wanted):
+            raise InvalidArgument("roles is a list of names", field="roles")
+        account = await self.accounts.ensure(normalise_email(email))
+        for role in wanted:
+            account = await self.accounts.change_role(account.id, role, grant=True)
+        token = await self.codes.make_link(account, days=INVITE_DAYS)
+        return {
+            "user_id": account.id, "email": account.email, "roles": sorted(account.roles),
+            "url": link_url(origin, token),
+        }  # fmt: skip
+
+    async def delete(self, who: str) -> dict[str, Any]:
+        """Delete an account with its User row; raises as `OwnData.delete`."""
+        account = self._there(who)
+        await self.own_data.delete(account.id)
+        return {"user_id": account.id, "email": account.email, "deleted": True}
 
 
 def link_url(origin: str, token: str) -> str:

@@ -22,6 +22,7 @@ from pylon.identity import SYSTEM, Identity
 from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Entity, Row
+from pylon.server.functions.account_changes import AccountChanges
 from pylon.server.functions.authorize import Reader, hidden_fields, may_read
 from pylon.server.functions.later import (
     ActionJobs,
@@ -294,6 +295,7 @@ class MutationContext(Context):
         super().__init__(facts)
         self.db = WriteDatabase(self, facts, transaction)
         self._transaction = transaction
+        self.accounts = AccountChanges(self, transaction)
 
     @cached_property
     def jobs(self) -> TransactionJobs:

@@ -224,11 +224,6 @@ async def login_link(exchange: Exchange) -> web.StreamResponse:
     return json_value(await services.people.make_login_link(body.get("user"), origin))
 
 
-async def users(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/users."""
-    return json_value(exchange.services.people.list_users())
-
-
 async def call(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/call {fn, args, as?}: call a function as a user, or as the system."""
     body = await exchange.json_object()

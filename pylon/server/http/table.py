@@ -15,6 +15,7 @@ from pylon.server.http import (
     admin_ghost,
     admin_jobs,
     admin_policies,
+    admin_users,
     auth,
     credentials,
     events,
@@ -126,7 +127,15 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("GET", "/api/admin/policies", admin_policies.policies),
     ("GET", "/api/admin/mail", admin.mail),
     ("GET", "/api/admin/logs", admin.logs),
-    ("GET", "/api/admin/users", admin.users),
+    ("GET", "/api/admin/users", admin_users.users),
+    ("GET", "/api/admin/users/{user}", admin_users.user),
+    ("GET", "/api/admin/users/{user}/export", admin_users.export),
+    ("POST", "/api/admin/users/{user}/disable", admin_users.disable),
+    ("POST", "/api/admin/users/{user}/enable", admin_users.enable),
+    ("POST", "/api/admin/users/{user}/revoke", admin_users.revoke),
+    ("POST", "/api/admin/users/{user}/reset-factor", admin_users.reset_factor),
+    ("POST", "/api/admin/users/{user}/delete", admin_users.delete),
+    ("POST", "/api/admin/invite", admin_users.invite),
     ("GET", "/api/admin/stream", stream.stream),
     ("POST", "/api/admin/reload", admin.reload),
     ("POST", "/api/admin/shutdown", admin.shutdown),
@@ -145,6 +154,7 @@ _DEV: Final[tuple[Line, ...]] = (
     ("GET", "/api/explain/{E}/{id}", admin_explain.explain_in_dev),
 )
 _ADMIN_DEV: Final[tuple[Line, ...]] = (
+    ("POST", "/api/admin/users/{user}/sign-in-as", admin_users.sign_in_as),
     ("POST", "/api/admin/refresh-pages", admin.refresh_pages),
     ("POST", "/api/admin/clients/{id}/network", admin_clients.network),
 )

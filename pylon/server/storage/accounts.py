@@ -74,9 +74,28 @@ def account_by_email(rows: Rows, email: str) -> Account | None:
     return _account(found[0]) if found else None
 
 
-def list_accounts(rows: Rows, limit: int = 1000) -> list[Account]:
-    """Return accounts by address."""
-    return [_account(row) for row in rows(f"{_ACCOUNT} ORDER BY email LIMIT ?", (limit,))]
+def list_accounts(
+    rows: Rows, limit: int = 1000, *, search: str = "", after: str = ""
+) -> list[Account]:
+    """Return accounts by address, those without one by id among them.
+
+    Args:
+        rows: what is asked.
+        limit: how many.
+        search: only those whose address, id or roles have it in them.
+        after: only those behind this key (`key_of`).
+    """
+    found = rows(
+        f"{_ACCOUNT} WHERE email > ? AND (? = '' OR instr(email, ?) OR instr(id, ?)"
+        " OR instr(roles, ?)) ORDER BY email LIMIT ?",
+        (after, search, search, search, search, limit),
+    )
+    return [_account(row) for row in found]
+
+
+def key_of(account: Account) -> str:
+    """Return where an account stands in the list."""
+    return account.email or f"{_NO_EMAIL}{account.id}"
 
 
 def insert_account(
