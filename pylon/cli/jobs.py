@@ -15,14 +15,18 @@ _STATES = ("scheduled", "available", "running", "completed", "cancelled", "dead"
 
 
 @click.group(invoke_without_command=True, short_help="Show jobs and queues; retry, cancel, pause.")
+@project_option
+@json_option
 @click.pass_context
-def jobs(ctx: click.Context) -> None:
+def jobs(ctx: click.Context, project_path: str | None, as_json: bool) -> None:
     """Show jobs and queues of the running app; retry, cancel, pause.
 
     `pylon jobs` alone is `pylon jobs list`.
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_jobs)
+        ctx.invoke(list_jobs, project_path=project_path, as_json=as_json)
+    elif as_json or project_path is not None:
+        raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
 
 
 def _ask(project_path: str | None, method: str, path: str, given: dict[str, Any]) -> Any:

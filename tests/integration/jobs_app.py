@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from datetime import datetime
 
 from pylon import App, Entity, Refused
@@ -22,7 +21,7 @@ class Note(Entity):
 
 
 def _append(text):
-    with open("JOURNAL", "a") as journal:
+    with open(os.path.join(os.path.dirname(__file__), "JOURNAL"), "a") as journal:
         journal.write(text + "\\n")
 
 
@@ -89,10 +88,10 @@ def spins(ctx):
 
 @app.job(retries=50, backoff=0.01)
 async def acts(ctx, n: int, wait: float = 0.0) -> int:
-    _append(f"begin {n} {ctx.job.attempt} {os.getpid()} {time.monotonic()}")
+    _append(f"begin {n} {ctx.job.attempt} {os.getpid()}")
     await asyncio.sleep(wait)
     await ctx.run(note, text=f"acted {n}")
-    _append(f"end {n} {ctx.job.attempt} {os.getpid()} {time.monotonic()}")
+    _append(f"end {n} {ctx.job.attempt} {os.getpid()}")
     return n
 
 
@@ -101,7 +100,7 @@ def adds(ctx, n: int):
     ctx.db.insert("Note", text=f"added {n}")
 
 
-@app.job(retries=2)
+@app.job(retries=1)
 def dies(ctx):
     os._exit(9)
 

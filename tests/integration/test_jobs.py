@@ -18,11 +18,10 @@ HOUR = 3_600
 
 
 @pytest.fixture
-async def rt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+async def rt(tmp_path: Path) -> AsyncIterator[Running]:
     folder = tmp_path / "app"
     folder.mkdir()
     (folder / "app.py").write_text(JOBS)
-    monkeypatch.chdir(folder)
     async with running(folder) as started:
         yield started
 

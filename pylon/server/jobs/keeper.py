@@ -18,9 +18,8 @@ from pylon.server.storage.jobs import ClaimedJob
 from pylon.server.storage.transaction import Transaction
 
 _log = logging.getLogger("pylon.jobs")
-_BEAT_SECONDS: Final = limits.JOB_LEASE_SECONDS / 3
-#: How often progress is stored while a job tells of it.
-_PROGRESS_SECONDS: Final = 1.0
+#: How often it is looked at what runs: progress is stored so often, and leases end so late.
+_LOOK_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 60.0
 _FORGET_AT_ONCE: Final = 1_000
 
@@ -63,16 +62,17 @@ class Keeper:
     # --- leases
 
     async def _keep(self) -> None:
-        next_beat = self._clock.monotonic() + _BEAT_SECONDS
+        beat_s = limits.JOB_LEASE_SECONDS / 3
+        next_beat = self._clock.monotonic() + beat_s
         while True:
-            await self._clock.sleep(_PROGRESS_SECONDS)
+            await self._clock.sleep(min(_LOOK_SECONDS, beat_s))
             if not self._running:
                 self._stored.clear()
                 return
             try:
                 self._end_expired()
                 if self._clock.monotonic() >= next_beat:
-                    next_beat = self._clock.monotonic() + _BEAT_SECONDS
+                    next_beat = self._clock.monotonic() + beat_s
                     await self._extend()
                 await self._store_progress()
             except PylonError as error:  # nothing can be written: leases end by themselves
