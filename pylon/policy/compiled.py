@@ -61,6 +61,7 @@ class CompiledExpression:
         self._templates: dict[str, SqlTemplate | None] = {}
         #: Told of each question put to SQLite, while somebody counts (`coverage`).
         self._on_clause: Callable[[Identity, str], None] | None = None
+        self._plain: CompiledExpression | None = None
 
     @cached_property
     def _predicate(self) -> Predicate:
@@ -76,8 +77,14 @@ class CompiledExpression:
         self, judge: Predicate, audience: Audience, on_clause: Callable[[Identity, str], None]
     ) -> None:
         """Answer by these from now on: the same answers, counted."""
+        self._plain = CompiledExpression(self.text, self.condition, self.where)
         self.__dict__.update(_predicate=judge, audience=audience)
         self._on_clause = on_clause
+
+    @property
+    def uncounted(self) -> CompiledExpression:
+        """Return the expression for questions that are no caller's, such as explanations."""
+        return self._plain or self
 
     # --- what it looks at
 
@@ -172,15 +179,11 @@ class CompiledExpression:
             return False
 
     def clause(
-        self, identity: Identity, *, alias: str, now: str, args: Mapping[str, Any] | None = None,
-        is_counted: bool = True,
-    ) -> SqlClause:  # fmt: skip
-        """Return the SQL condition over the columns of `alias`.
-
-        A question that is none of a caller's is not counted where questions are (`coverage`).
-        """
+        self, identity: Identity, *, alias: str, now: str, args: Mapping[str, Any] | None = None
+    ) -> SqlClause:
+        """Return the SQL condition over the columns of `alias`."""
         assert not self.speaks_of_both_images, "a row in a table has one image"
-        if self._on_clause is not None and is_counted:
+        if self._on_clause is not None:
             self._on_clause(identity, now)
         key = f"column {alias}"
         if key not in self._templates:

@@ -156,7 +156,7 @@ class Question:
     def is_allowed(self, scene: Scene) -> bool:
         """Tell whether every part holds, by the predicates that are enforced."""
         return all(
-            part.policy.allows(
+            part.policy.uncounted.allows(
                 scene.identity, part.data, old=part.old, new=part.new, now=scene.now,
                 args=scene.args, lookup=scene.lookup,
             )

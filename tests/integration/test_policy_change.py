@@ -27,9 +27,26 @@ OPEN = APP.replace('read="auth.userId != null"', 'read="true"')
 OPENER = OPEN.replace("hasRole('clerk')", "true")
 
 
+async def _reloads_are_held_to_it(served: ServedProject) -> None:
+    token = next(served.state.glob("run/*/token")).read_text().strip()
+    admin = AdminClient(served.url, token=token)
+    app = served.project / "app.py"
+    app.write_text(OPENER)
+    answer = await admin.post("admin/reload", {})
+    assert answer["ok"] is False
+    assert "count() call" in answer["mistakes"][0]
+    assert (await served.anonymous().get("/api/entities/Thing")).body["rows"] == []
+    app.write_text(APP.replace("auth.userId != null", "hasRole('clerk')"))
+    assert (await admin.post("admin/reload", {}))["ok"] is True
+    app.write_text(APP)  # wider again, for people who are signed in: no matter
+    assert (await admin.post("admin/reload", {}))["ok"] is True
+    await admin.close()
+
+
 async def test_widening_stops_the_start_until_it_is_meant(serve: Serve) -> None:
-    """It names access, place, old and new in words, changes nothing, and is said once only."""
-    served = await serve(APP, mode="serve")
+    """A reload too; it names access, place, old and new, changes nothing, and is said once only."""
+    served = await serve(APP, mode="serve", extra=("--accept-policy-change",))
+    await _reloads_are_held_to_it(served)
     await served.stop()
     app = served.project / "app.py"
     app.write_text(OPEN + "\n@app.entity\nclass More(Entity):\n    name: str\n")
@@ -48,22 +65,6 @@ async def test_widening_stops_the_start_until_it_is_meant(serve: Serve) -> None:
     willing = ServedProject(served.project, served.state, mode="serve", extra=extra)
     await willing.start()
     assert await willing.stop() == 0
-    await served.start()
-
-
-async def test_a_reload_in_production_is_held_to_it_too(serve: Serve) -> None:
-    """The old version serves on, and the answer says why; narrower ones pass and are remembered."""
-    served = await serve(APP, mode="serve", extra=("--accept-policy-change",))
-    token = next(served.state.glob("run/*/token")).read_text().strip()
-    admin = AdminClient(served.url, token=token)
-    app = served.project / "app.py"
-    app.write_text(OPENER)
-    answer = await admin.post("admin/reload", {})
-    assert answer["ok"] is False
-    assert "count() call" in answer["mistakes"][0]
-    assert (await served.anonymous().get("/api/entities/Thing")).body["rows"] == []
-    app.write_text(APP.replace("auth.userId != null", "hasRole('clerk')"))
-    assert (await admin.post("admin/reload", {}))["ok"] is True
-    app.write_text(APP)  # wider again, for people who are signed in: no matter
-    assert (await admin.post("admin/reload", {}))["ok"] is True
-    await admin.close()
+    plain = ServedProject(served.project, served.state, mode="serve")
+    await plain.start()
+    await plain.close()

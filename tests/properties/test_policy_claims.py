@@ -62,7 +62,7 @@ def _worlds(seed: int) -> list[World]:
     return found
 
 
-@_sized(100)
+@_sized(60)
 @given(said=policies.expressions(), other=policies.expressions(), seed=st.integers(0, 2**32))
 def test_what_is_proved_is_so_in_every_world(
     said: policies.Said, other: policies.Said, seed: int
@@ -82,7 +82,7 @@ def test_what_is_proved_is_so_in_every_world(
                 assert not (is_within and first is True and second is not True), (who, world)
 
 
-@_sized(40)
+@_sized(30)
 @given(said=policies.expressions(), other=policies.expressions())
 def test_what_follows_by_logic_is_proved(said: policies.Said, other: policies.Said) -> None:
     """A policy is within itself widened, a narrowed one within it, and nothing is true and not."""

@@ -20,7 +20,6 @@ from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.policy import ir
 from pylon.policy.claims import is_same_meaning
 from pylon.policy.compiled import CompiledPolicy
-from pylon.policy.reference import World, evaluate
 from pylon.policy.slots import walk
 from pylon.schema.model import Access
 from pylon.server.functions.policy_coverage import PolicyCoverage
@@ -203,7 +202,7 @@ def _measured(
                 found = _may_call(reads, one, identity, now)
             else:
                 old, new = (
-                    policy.clause(identity, alias="t", now=now, is_counted=False)
+                    policy.uncounted.clause(identity, alias="t", now=now)
                     for policy in (one.old, one.new)
                 )
                 found = difference(reads, sample, old, new)
@@ -218,9 +217,10 @@ def _measured(
 
 
 def _may_call(reads: ReadConnection, one: _Changed, identity: Identity, now: str) -> Difference:
-    world = World(identity=identity, now=now, lookup=reads.exists)
-    # Not by the predicate, which may be counted.
-    before, after = (evaluate(policy.condition, world) is True for policy in (one.old, one.new))
+    before, after = (
+        policy.uncounted.allows(identity, None, now=now, lookup=reads.exists)
+        for policy in (one.old, one.new)
+    )
     return Difference(int(after and not before), int(before and not after))
 
 

@@ -111,7 +111,7 @@ def sight_of(
 
     def may_see(name: str, row: Row) -> bool:
         policy = definition.policies.get(name, Access.READ)
-        return policy.holds(viewer, row, now, connection.exists)
+        return policy.uncounted.holds(viewer, row, now, connection.exists)
 
     fields = entity.fields if entity is not None else ()
     hidden = frozenset(one.name for one in fields if one.private)

@@ -40,7 +40,7 @@ def test_operands_are_counted_where_they_were_needed() -> None:
     assert watched.counts.asked == 4
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(said=policies.expressions(), seed=st.integers(0, 2**32))
 def test_a_policy_that_is_watched_answers_the_same(said: policies.Said, seed: int) -> None:
     """Counting changes no answer of the predicate, nor of the audience."""
