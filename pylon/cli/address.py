@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pylon.server.config import SETTINGS, load_config, load_dotenv
+from pylon.server.config import SETTINGS, demand_loopback, load_config, load_dotenv
 
 
 def check_settings(project: Path) -> None:
@@ -14,9 +14,11 @@ def check_settings(project: Path) -> None:
 
 
 def address_of(
-    project: Path, host: str | None, port: int | None, *, is_dev: bool
+    project: Path, host: str | None, port: int | None, *, is_dev: bool, allow_remote: bool = True
 ) -> tuple[str, int, bool]:
     """Return host, port, and whether a later port will do because nobody named one.
+
+    Unless `allow_remote`, the host is an address of this machine's own.
 
     Raises ConfigError for a wrong setting.
     """
@@ -25,6 +27,8 @@ def address_of(
         project, is_dev=is_dev, environment=environment,
         flags={"server.host": host, "server.port": port},
     )  # fmt: skip
+    if not allow_remote:
+        demand_loopback(config["server.host"])
     chosen: int = config["server.port"]
     is_default = port is None and chosen == SETTINGS["server.port"].default
     return config["server.host"], chosen, is_default

@@ -95,7 +95,7 @@ def _open_one(
         if is_opening:
             asyncio.run(open_page(running.url))
         return asyncio.run(_attached(project, running.url, is_dev=running.mode == "dev"))
-    address = address_of(project, host, port, is_dev=True)
+    address = address_of(project, host, port, is_dev=True, allow_remote="--allow-remote" in extra)
     return asyncio.run(
         _supervised(project, address, detach=detach, is_opening=is_opening, extra=extra)
     )

@@ -21,22 +21,28 @@ from pylon.cli.project import find_project, project_argument
 @click.option(
     "--policy-coverage", is_flag=True, help="Count which branches of the policies are taken."
 )
+@click.option(
+    "--allow-remote", is_flag=True, help="Let --host or pylon.toml name an address others reach."
+)
 @click.option("--detach", is_flag=True, help="Let the runtime run on when this ends.")
 def dev(
     path: str | None, host: str | None, port: int | None, no_tui: bool, is_opening: bool,
-    policy_coverage: bool, detach: bool,
+    policy_coverage: bool, allow_remote: bool, detach: bool,
 ) -> int:  # fmt: skip
     """Run the project at PATH with hot reload; plain lines where there is no terminal.
 
     Prints `listening on URL` when it answers. Stops cleanly on Ctrl+C and SIGTERM.
     """
     project = find_project(path)
-    extra = ("--policy-coverage",) if policy_coverage else ()
+    extra: tuple[str, ...] = ("--policy-coverage",) if policy_coverage else ()
+    extra += ("--allow-remote",) if allow_remote else ()
     if no_tui or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from pylon.cli.address import address_of
         from pylon.cli.plain import run_plain
 
-        given_host, given_port, may_move = address_of(project, host, port, is_dev=True)
+        given_host, given_port, may_move = address_of(
+            project, host, port, is_dev=True, allow_remote=allow_remote
+        )
         return asyncio.run(
             run_plain(
                 project, mode="dev", host=given_host, port=given_port, may_move=may_move,

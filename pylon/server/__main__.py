@@ -25,7 +25,7 @@ from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.background import check_settings
-from pylon.server.config import ServerConfig, apply_dotenv, load_config
+from pylon.server.config import ServerConfig, apply_dotenv, demand_loopback, load_config
 
 #: The app or its settings have mistakes: a save may mend them, so whoever supervises waits for one.
 EXIT_APP_MISTAKES = 3
@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             flags={"server.host": given.host, "server.port": given.port},
         )  # fmt: skip
         check_settings(config)
+        if config.is_dev and not given.allow_remote:
+            demand_loopback(config["server.host"])
     except PylonError as error:
         report_failure(error)
         return EXIT_APP_MISTAKES
@@ -109,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--migrate", action="store_true")
     parser.add_argument("--accept-policy-change", action="store_true")
     parser.add_argument("--policy-coverage", action="store_true")
+    parser.add_argument("--allow-remote", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--listen-fd", type=int)
     return parser

@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -167,6 +167,22 @@ def load_config(
                 hint="scheme and name, and the port where it is unusual: https://chat.example",
             )
     return ServerConfig(project, is_dev, values)
+
+
+def demand_loopback(host: str) -> None:
+    """Raise ConfigError for an address that others reach: development has powers of its own (I73).
+
+    Whoever means it says so with --allow-remote.
+    """
+    try:
+        is_here = ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        is_here = host == "localhost"
+    if not is_here:
+        raise ConfigError(
+            f"pylon dev listens on this machine only, not on {host}",
+            hint="for others run `pylon serve`; --allow-remote if you mean it",
+        )
 
 
 def _is_network(text: str) -> bool:

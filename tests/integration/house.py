@@ -48,7 +48,7 @@ class Browser:
             allow_redirects=False,
         ) as answer:  # fmt: skip
             content = await answer.read()
-            is_json = answer.content_type == "application/json"
+            is_json = bool(content) and answer.content_type == "application/json"
             return Answer(
                 answer.status, jsonvalue.parse(content) if is_json else content, answer.headers
             )
