@@ -21,7 +21,7 @@ from pylon.policy.worlds import NOT_TRUE
 from pylon.schema.model import Access, Entity, Field, Position
 
 OPEN = "open to the world"
-OPEN_IN_PART = "open to the world for some rows"
+OPEN_IN_PART = "open to the world in part"
 SIGNED_IN = "open to every signed-in caller"
 NEVER, ALWAYS = "never true", "always true"
 UNUSED_ROLE = "unused role"

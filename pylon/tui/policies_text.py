@@ -10,7 +10,7 @@ from pylon.printable import clean
 #: A few words for each flag, where there is little room; the details have all of it.
 _SHORT = {
     "open to the world": "open",
-    "open to the world for some rows": "open in part",
+    "open to the world in part": "open in part",
     "open to every signed-in caller": "signed-in",
     "never true": "never",
     "always true": "always",

@@ -50,7 +50,7 @@ def test_sentences_and_flags_are_printed(project: Path) -> None:
     """One line for each policy, its flags below, and nothing that steers the terminal."""
     said = _said(str(project))
     assert "Order            insert  its owner is the caller\n" in said
-    assert "! open to the world for some rows: no sign-in is needed\n" in said
+    assert "! open to the world in part: no sign-in is needed\n" in said
     assert "· differs between update and delete\n" in said
     assert "\x1b" not in said
     assert "unused role" not in said
