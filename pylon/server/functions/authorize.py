@@ -36,7 +36,15 @@ class Denial:
 
 
 class Reader(Protocol):
-    """What can answer an `exists`: a transaction or a read connection."""
+    """What rows are read from: a transaction or a read connection."""
+
+    def get(self, entity: Entity, row_id: str) -> Row | None:
+        """Return a row, or None."""
+        ...
+
+    def stand_in(self, entity: Entity, row_id: str) -> Row | None:
+        """Return a row to judge in the place of one that is missing."""
+        ...
 
     def exists(self, node: ExistsNode, values: tuple[Value, ...]) -> bool:
         """Answer an `exists` of a policy."""
@@ -52,6 +60,32 @@ def may_read(
         return True
     policy = definition.policies.get(entity.name, Access.READ)
     return policy.holds(identity, row, now, reader.exists)
+
+
+def readable_row(
+    definition: AppDefinition, identity: Identity, entity: Entity, row_id: str, now: str,
+    reader: Reader,
+) -> Row | None:  # fmt: skip
+    """Return a row that the identity may read, or None."""
+    row = reader.get(entity, row_id)
+    if row is None:
+        judge_another(definition, identity, entity, row_id, now, reader)
+        return None
+    return row if may_read(definition, identity, entity, row, now, reader) else None
+
+
+def judge_another(
+    definition: AppDefinition, identity: Identity, entity: Entity, row_id: str, now: str,
+    reader: Reader,
+) -> None:  # fmt: skip
+    """Judge another row in the place of one that is missing, and forget the answer.
+
+    Nobody can tell then by how long it takes that a row is missing, and not hidden.
+    """
+    row = reader.stand_in(entity, row_id)
+    if row is not None and not identity.is_system:
+        policy = definition.policies.get(entity.name, Access.READ).uncounted
+        policy.holds(identity, row, now, reader.exists)
 
 
 def hidden_fields(

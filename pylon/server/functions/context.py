@@ -23,7 +23,7 @@ from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Entity, Row
 from pylon.server.functions.account_changes import AccountChanges
-from pylon.server.functions.authorize import Reader, hidden_fields, may_read
+from pylon.server.functions.authorize import Reader, hidden_fields, readable_row
 from pylon.server.functions.later import (
     ActionJobs,
     ActionMail,
@@ -153,13 +153,11 @@ class ReadDatabase:
     def get(self, entity: Any, row_id: str) -> AppRow | None:
         """Return a readable row, or None."""
         found = self._entity(entity)
-        row = self._stored(found, row_id)
-        if row is None or not may_read(
-            self._facts.definition, self._context.identity, found, row, self._facts.now,
+        row = readable_row(
+            self._facts.definition, self._context.identity, found, row_id, self._facts.now,
             self._reader,
-        ):  # fmt: skip
-            return None
-        return self._shown(found, row)
+        )  # fmt: skip
+        return None if row is None else self._shown(found, row)
 
     def first(self, entity: Any, **equals: Any) -> AppRow | None:
         """Return the first readable row whose fields equal these, or None."""
@@ -199,10 +197,6 @@ class ReadDatabase:
 
     def _tables(self) -> Any:
         return self._reader.tables  # type: ignore[attr-defined]
-
-    def _stored(self, entity: Entity, row_id: str) -> Row | None:
-        row: Row | None = self._reader.get(entity, row_id)  # type: ignore[attr-defined]
-        return row
 
     def _spec(
         self, entity: Entity, where: Any, args: Mapping[str, Any] | None, order: Any = None,

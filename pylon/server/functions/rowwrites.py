@@ -24,6 +24,7 @@ from pylon.server.functions.authorize import (
     demand,
     demand_signed_in,
     hidden_fields,
+    judge_another,
     may_read,
 )
 from pylon.server.storage.transaction import Transaction, unique_conflict
@@ -127,8 +128,14 @@ class RowWrites:
     def readable(self, entity: Entity, row_id: Any) -> Row:
         """Return a row that the caller may read; raises Unauthenticated and NotFound."""
         self.demand_signed_in()
-        row = self.transaction.get(entity, row_id) if isinstance(row_id, str) else None
+        if not isinstance(row_id, str):
+            raise NotFound()
+        row = self.transaction.get(entity, row_id)
         if row is None:
+            judge_another(
+                self.definition, self.identity, entity, row_id, self.transaction.now,
+                self.transaction,
+            )  # fmt: skip
             raise NotFound()
         if not self.may_read(entity, row):
             hidden = NotFound()

@@ -21,7 +21,7 @@ from pylon.schema.validate import validate_patch
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.sessions import identity_of
 from pylon.server.functions.authorize import Denial
-from pylon.server.functions.queries import entity_of
+from pylon.server.functions.queries import entity_of, unusable_fields
 from pylon.server.storage import accounts
 from pylon.server.storage.looked_at import LookedAtRows
 from pylon.server.storage.readers import ReadConnection
@@ -107,14 +107,22 @@ def sight_of(
     definition: AppDefinition, connection: ReadConnection, viewer: Identity,
     entity: Entity | None, now: str,
 ) -> Sight:  # fmt: skip
-    """Return what a caller may be shown: no private field, and of other rows what he may read."""
+    """Return what a caller may be shown: no private field, and of other rows those he reads whole.
+
+    Of the row itself also no field that he can't ask by.
+    """
 
     def may_see(name: str, row: Row) -> bool:
         policy = definition.policies.get(name, Access.READ)
-        return policy.uncounted.holds(viewer, row, now, connection.exists)
+        fields = definition.policies.fields_of(name)
+        return policy.uncounted.holds(
+            viewer, row, now, connection.exists
+        ) and not fields.hidden_from(viewer, row, now, connection.exists)
 
-    fields = entity.fields if entity is not None else ()
-    hidden = frozenset(one.name for one in fields if one.private)
+    hidden: frozenset[str] = frozenset()
+    if entity is not None:
+        private = [one.name for one in entity.fields if one.private]
+        hidden = unusable_fields(definition, viewer, entity).union(private)
     return Sight(hidden=hidden, hides_private=True, may_see=may_see)
 
 

@@ -48,6 +48,10 @@ class ReadConnection:
         stored = self.raw.execute(f'{table.select_sql} WHERE "id" = ?', (row_id,)).fetchone()
         return None if stored is None else table.row(stored)
 
+    def stand_in(self, entity: Entity, row_id: str) -> Row | None:
+        """Return a row to judge in the place of one that is missing; None where there is none."""
+        return self.tables[entity.name].stand_in(self.raw, row_id)
+
     def exists(self, node: ExistsNode, values: tuple[Value, ...]) -> bool:
         """Answer an `exists` of a policy."""
         return exists_in(self.raw, node, values)

@@ -14,6 +14,7 @@ from pylon.schema.fieldtypes import FIELD_TYPES
 from pylon.schema.model import Entity, Field, FieldKind, Index, Row, Schema
 from pylon.schema.wire import is_wire_image
 from pylon.server.storage.search_index import SearchIndex, index_of
+from pylon.sqlite import RawConnection
 
 
 class EntityTable:
@@ -71,6 +72,16 @@ class EntityTable:
             if row[name] is not None:
                 row[name] = jsonvalue.decode_trusted(row[name])
         return row
+
+    def stand_in(self, connection: RawConnection, row_id: str) -> Row | None:
+        """Return the row that stands nearest behind an id, or the last; None of an empty table."""
+        for where, params in (
+            ('WHERE "id" > ? ORDER BY "id" LIMIT 1', (row_id,)), ('ORDER BY "id" DESC LIMIT 1', ()),
+        ):  # fmt: skip
+            stored = connection.execute(f"{self.select_sql} {where}", params).fetchone()
+            if stored is not None:
+                return self.row(stored)
+        return None
 
 
 def tables_of(schema: Schema) -> Mapping[str, EntityTable]:

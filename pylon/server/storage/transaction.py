@@ -122,6 +122,10 @@ class Transaction:
         stored = self.connection.execute(f'{table.select_sql} WHERE "id" = ?', (row_id,)).fetchone()
         return None if stored is None else table.row(stored)
 
+    def stand_in(self, entity: Entity, row_id: str) -> Row | None:
+        """Return a row to judge in the place of one that is missing; None where there is none."""
+        return self.tables[entity.name].stand_in(self.connection, row_id)
+
     def exists(self, node: ExistsNode, values: tuple[Value, ...]) -> bool:
         """Answer an `exists` of a policy against the state of this moment."""
         return exists_in(self.connection, node, values)
