@@ -69,7 +69,7 @@ def parse(text: str, *, bare_fields: bool = False) -> Node:
     try:
         # The parser recurses some forty frames for each level that the limit allows.
         sys.setrecursionlimit(max(frames_before, _FRAMES_MAX))
-        (node,) = _grammar(bare_fields).parse_string(text, parse_all=True)
+        (node,) = _grammar(bare_fields).parse_string(_blank_comments(text), parse_all=True)
     except pp.ParseBaseException as error:
         raise GrammarError(_what_is_wrong(text, error.loc), error.loc) from None
     except RecursionError:
@@ -130,6 +130,11 @@ def _check_brackets(text: str) -> None:
     negations = _MANY_NEGATIONS.search(plain)
     if negations is not None:
         raise GrammarError(_TOO_DEEP, negations.start())
+
+
+def _blank_comments(text: str) -> str:
+    """Return the text with spaces for its comments: what the parser skips costs it dearly."""
+    return _SKIPPED.sub(lambda one: " " * len(one[0]) if one[0][0] == "#" else one[0], text)
 
 
 def _blank_strings(text: str) -> str:
@@ -203,9 +208,7 @@ def _grammar(bare_fields: bool) -> pp.ParserElement:
     conjunction = _joined(negation, "&&", "and", And)
     disjunction = _joined(conjunction, "||", "or", Or)
     expression <<= disjunction
-    whole = expression.copy()
-    whole.ignore(pp.Regex(r"#[^\n]*"))
-    return whole
+    return expression
 
 
 def _joined(
