@@ -46,6 +46,7 @@ from pylon.tui.reloading import Reloading
 from pylon.tui.saying import say
 from pylon.tui.screens.client import ClientScreen
 from pylon.tui.screens.ghost import GhostScreen
+from pylon.tui.screens.why import AskingWhy
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 1 / 8
@@ -78,6 +79,7 @@ class Dashboard(App[int]):
         #: The project that was chosen instead of this one.
         self.next_project: Path | None = None
         self.reloading = Reloading(self, admin)
+        self.asking_why = AskingWhy(self, admin)
         self.policies = Policies(self, admin)
         self._admin = admin
         self._supervisor = supervisor
@@ -338,6 +340,16 @@ class Dashboard(App[int]):
                 self.push_screen(GhostScreen(self, user, None))
 
         self.push_screen(Prompt("Watch as", "an e-mail address, a user id, or anonymous"), named)
+
+    def action_why(self) -> None:
+        """Ask why a user may do something with the row under the cursor, or may not."""
+        row = self.pane.list.current if self.pane.list is not None else None
+        if row is not None and self.pane.id == "log":
+            self.asking_why.about_row(str(row["entity"]), str(row["row_id"]))
+        elif row is not None and self.pane.id == "clients":
+            self.asking_why.about_user(str(row["email"] or row["user_id"] or "anonymous"))
+        else:
+            say(self, "w asks about a row of the Log, or as a user of the Clients")
 
     def action_copy(self) -> None:
         """Offer what can be copied of the row under the cursor."""

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -24,7 +25,7 @@ _CSS = """
 """
 
 
-def _titled(box: Widget, title: str, keys: str) -> None:
+def titled(box: Widget, title: str, keys: str) -> None:
     """Write title and keys into a box's border, as text and never as markup."""
     box.add_class("box")
     box.border_title = Text(clean(title))
@@ -54,7 +55,7 @@ class Details(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out title, text and keys."""
         with VerticalScroll() as box:
-            _titled(box, self._title, "esc back · y copy")
+            titled(box, self._title, "esc back · y copy")
             yield Static(clean_block(self._text), markup=False)
 
     def action_scroll(self, by: int) -> None:
@@ -81,7 +82,7 @@ class Menu(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Lay out the options."""
         with Vertical() as box:
-            _titled(box, self._title, "enter choose · esc back")
+            titled(box, self._title, "enter choose · esc back")
             yield OptionList(
                 *[Option(clean(label), id=key) for key, label in self._options],
                 markup=False, compact=True,
@@ -108,7 +109,7 @@ class Question(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Lay out the question."""
         with Vertical() as box:
-            _titled(box, "", "y yes · n no")
+            titled(box, "", "y yes · n no")
             yield Static(clean_block(self._text), markup=False)
 
 
@@ -119,19 +120,21 @@ class Prompt(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
     def __init__(
-        self, title: str, placeholder: str, objection: Callable[[str], str] = lambda _: ""
-    ) -> None:
+        self, title: str, placeholder: str, objection: Callable[[str], str] = lambda _: "",
+        suggestions: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Make a prompt; `objection(text)` says what is wrong with a text, or nothing."""
         super().__init__()
         self._title = title
         self._placeholder = placeholder
         self._objection = objection
+        self._suggester = SuggestFromList(suggestions, case_sensitive=False)
 
     def compose(self) -> ComposeResult:
         """Lay out the line."""
         with Vertical() as box:
-            _titled(box, self._title, "enter go · esc back")
-            yield Input(placeholder=self._placeholder, compact=True)
+            titled(box, self._title, "enter go · esc back")
+            yield Input(placeholder=self._placeholder, compact=True, suggester=self._suggester)
             yield Static(id="complaint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

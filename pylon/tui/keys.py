@@ -31,6 +31,7 @@ BINDINGS: Final = [
     Binding("colon", "command_palette", "Palette", show=False, id="palette"),
     Binding("p", "pause", "Pause", show=False, id="pause"),
     Binding("y", "copy", "Copy", show=False, id="copy"),
+    Binding("w", "why", "Why may a user, or not", show=False, id="why"),
     Binding("o", "open", "Open in browser", show=False, id="open"),
     Binding("R", "reload", "Reload the app", show=False, id="reload"),
     Binding("ctrl+r", "restart", "Restart the runtime", show=False, id="restart"),
@@ -51,6 +52,7 @@ CLIENT_KEYS: Final = (
     ("d", "Disconnect it"), ("S", "Resync: it starts over from a snapshot"),
     ("N", "Network: late, lossy, offline, asleep (development)"),
     ("v", "Ghost: watch as its user"),
+    ("w", "Why may its user see the change under the cursor, or not"),
 )  # fmt: skip
 _KEY_NAMES = {"slash": "/", "question_mark": "?", "colon": ":"}
 

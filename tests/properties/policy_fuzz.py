@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from pylon.identity import Identity
 from pylon.policy import reference
 from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, compile_policy
 from pylon.policy.explain import explain
@@ -111,7 +112,8 @@ def run(seed: int, count: int) -> Found:
             meaning = spelled(policy.condition)
             if meaning not in known:
                 known.add(meaning)
-                found.wrong += _disagreements(policy, connection, rows, chance, found)
+                for identity in chance.sample(IDENTITIES, 2):
+                    found.wrong += _disagreements(policy, connection, rows, identity, found)
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
@@ -133,11 +135,10 @@ def _fill(connection: sqlite3.Connection, chance: Random) -> list[Row]:
 
 
 def _disagreements(
-    policy: CompiledPolicy, connection: sqlite3.Connection, rows: list[Row], chance: Random,
+    policy: CompiledPolicy, connection: sqlite3.Connection, rows: list[Row], identity: Identity,
     found: Found,
 ) -> list[str]:  # fmt: skip
     """Ask one policy of each row, by one caller, in every reading."""
-    identity = chance.choice(IDENTITIES)
 
     def lookup(node: Any, values: tuple[Any, ...]) -> bool:
         return exists_in(connection, node, values)

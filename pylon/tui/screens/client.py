@@ -42,6 +42,7 @@ class ClientScreen(Screen[None]):
         Binding("S", "resync", "Resync"),
         Binding("N", "network", "Network"),
         Binding("v", "ghost", "Ghost"),
+        Binding("w", "why", "Why"),
         Binding("y", "copy", "Copy", show=False),
         *LEAVING,
     ]
@@ -212,6 +213,16 @@ class ClientScreen(Screen[None]):
             ("new", "from a snapshot"),
         ]
         self.app.push_screen(Menu(f"Watch as {self._who}", options), chosen)
+
+    def action_why(self) -> None:
+        """Ask why its user may see the change under the cursor, or may not."""
+        row = self.query_one(LineList).current
+        client = self._found["client"]
+        user = str(client["email"] or client["user_id"] or "anonymous")
+        if row is None:
+            self._dashboard.asking_why.about_user(user)
+        else:
+            self._dashboard.asking_why.about_row(str(row["entity"]), str(row["row_id"]), user)
 
     def action_copy(self) -> None:
         """Offer what can be copied."""
