@@ -11,6 +11,7 @@ from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument
 from pylon.identity import Identity
 from pylon.server.auth.sessions import identity_of
+from pylon.server.functions.queries import unusable_fields
 from pylon.server.http.account import session_json
 from pylon.server.http.auth import limit_sign_in
 from pylon.server.http.credentials import demand_reproof, own_account
@@ -53,21 +54,30 @@ async def export_parts(services: Services, account: Account) -> AsyncIterator[st
     }
     yield jsonvalue.encode_text(head)[:-1] + ',"rows":{'
     comma = ""
-    for entity, filters in _own(services, account.id):
+    identity = identity_of(account)
+    for entity, filters in _own(services, identity, account.id):
         yield f'{comma}"{entity}":['
         comma, inner = ",", ""
-        async for page in _pages(services, identity_of(account), entity, filters):
+        async for page in _pages(services, identity, entity, filters):
             yield inner + page
             inner = ","
         yield "]"
     yield "}}"
 
 
-def _own(services: Services, user_id: str) -> list[tuple[str, list[dict[str, str]]]]:
+def _own(
+    services: Services, identity: Identity, user_id: str
+) -> list[tuple[str, list[dict[str, str]]]]:
     """Return the entities that refer to users, each with the filters of one user's rows."""
     found = []
-    for entity in services.definitions.current.schema.entities.values():
-        filters = [{one.name: user_id} for one in entity.public_fields if one.ref == "User"]
+    definition = services.definitions.current
+    for entity in definition.schema.entities.values():
+        unusable = unusable_fields(definition, identity, entity)
+        filters = [
+            {one.name: user_id}
+            for one in entity.public_fields
+            if one.ref == "User" and one.name not in unusable
+        ]
         if entity.name == "User":
             filters.append({"id": user_id})
         if filters:
