@@ -6,7 +6,6 @@ rows that an `exists` looks at are asked for through `LookedAt`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from pylon.policy import ir, reference
 from pylon.policy.flips import Flip, flips_of
 from pylon.policy.matching import satisfied
 from pylon.policy.reference import World, lookup_values
-from pylon.policy.scene import LookedAt, Part, Question, Remembered, Scene
+from pylon.policy.scene import LookedAt, Part, Question, Remembered, Scene, Sight
 from pylon.policy.slots import walk
 from pylon.policy.spelled import spelled, spelled_filter, spelled_value
 from pylon.schema.decimals import units_text
@@ -24,17 +23,6 @@ from pylon.schema.model import Row, Schema
 
 ANSWERS = {True: "true", False: "false", None: "unknown"}
 HIDDEN = "(hidden)"
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What the reader of an explanation may be shown; by default all."""
-
-    #: Fields of the entity whose values are not shown.
-    hidden: frozenset[str] = frozenset()
-    #: Private fields of looked-at rows are not shown either.
-    hides_private: bool = False
-    may_see: Callable[[str, Row], bool] = lambda *_: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +106,7 @@ def explain(question: Question, scene: Scene, sight: Sight | None = None) -> Exp
     sight = sight or Sight()
     scene = replace(scene, rows=_Seen(Remembered(scene.rows), sight))
     is_allowed = question.is_allowed(scene)
-    flips = () if is_allowed else flips_of(question, scene, sight.hidden)
+    flips = () if is_allowed else flips_of(question, scene, sight)
     by_leaf: dict[tuple[int, ir.Condition], str] = {}
     for one in flips:
         by_leaf.setdefault(one.leaf, one.text)

@@ -19,7 +19,7 @@ from pylon.policy.matching import satisfied
 from pylon.policy.proposals import SOMEBODY, Proposal, Rank, proposals_for, some_value
 from pylon.policy.reference import World, lookup_values, value_of
 from pylon.policy.rowflips import row_proposals
-from pylon.policy.scene import Part, Question, Scene, with_row
+from pylon.policy.scene import Part, Question, Scene, Sight, with_row
 from pylon.policy.slots import walk
 from pylon.policy.spelled import literal, spelled_value
 from pylon.policy.sqlclause import AFTER_ALL, BEFORE_ALL, flat_values, moved
@@ -37,18 +37,18 @@ class Flip:
     leaf: tuple[int, ir.Condition]
 
 
-def flips_of(question: Question, scene: Scene, hidden: frozenset[str]) -> tuple[Flip, ...]:
+def flips_of(question: Question, scene: Scene, sight: Sight) -> tuple[Flip, ...]:
     """Return the single changes that would make a denied decision pass, smallest first.
 
     Args:
         question: what is decided.
         scene: the moment, at which it is denied.
-        hidden: fields whose values must not be named.
+        sight: what may be named.
     """
     found: dict[str, Flip] = {}
     tried = 0
     for place, part in enumerate(question.parts(scene)):
-        proposer = _Proposer(question, scene, part, hidden)
+        proposer = _Proposer(question, scene, part, sight)
         for leaf in dict.fromkeys(leaves(part.policy.condition)):
             for one in proposer.proposals(leaf):
                 tried += 1
@@ -82,10 +82,9 @@ def leaves(node: Any) -> Iterator[ir.Condition]:
 class _Proposer:
     """Proposes changes for the leaves of one part."""
 
-    def __init__(
-        self, question: Question, scene: Scene, part: Part, hidden: frozenset[str]
-    ) -> None:
-        self._question, self._scene, self._hidden = question, scene, hidden
+    def __init__(self, question: Question, scene: Scene, part: Part, sight: Sight) -> None:
+        self._question, self._scene = question, scene
+        self._sight, self._hidden = sight, sight.hidden
         self._world = World(
             identity=scene.identity, data=part.data, old=part.old, new=part.new, now=scene.now,
             args=scene.args, lookup=scene.lookup,
@@ -124,7 +123,7 @@ class _Proposer:
 
     def _rows(self, node: ir.ExistsNode, values: tuple[Any, ...]) -> Iterator[Proposal]:
         """Yield changes of looked-at rows, then of the field that leads to another one."""
-        yield from row_proposals(self._question, self._scene, node, values, self._hidden)
+        yield from row_proposals(self._question, self._scene, node, values, self._sight)
         entity = self._question.schema.entities[node.entity]
         for row in self._scene.rows.near(node, values)[: limits.EXPLAIN_ROWS_MAX]:
             held = satisfied(node, values, row)

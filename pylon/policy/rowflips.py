@@ -10,7 +10,7 @@ from pylon import jsonvalue
 from pylon.policy import ir
 from pylon.policy.matching import satisfied, values_at
 from pylon.policy.proposals import SOMEBODY, Proposal, Rank, above, below, beside
-from pylon.policy.scene import Altered, Question, Scene
+from pylon.policy.scene import Altered, Question, Scene, Sight
 from pylon.policy.slots import walk
 from pylon.policy.spelled import literal
 from pylon.policy.sqlclause import AFTER_ALL, BEFORE_ALL
@@ -23,7 +23,7 @@ def row_proposals(
     scene: Scene,
     node: ir.ExistsNode,
     values: tuple[Any, ...],
-    hidden: frozenset[str],
+    sight: Sight,
 ) -> Iterator[Proposal]:
     """Yield changes that turn the answer of an `exists`.
 
@@ -32,15 +32,17 @@ def row_proposals(
         scene: the moment.
         node: the exists.
         values: its right-hand values, none of them absent.
-        hidden: fields whose values must not be named.
+        sight: what may be named.
     """
-    if any(isinstance(one, ir.Column) and one.name in hidden for one in walk(node)):
+    if any(isinstance(one, ir.Column) and one.name in sight.hidden for one in walk(node)):
         return
     entity = question.schema.entities[node.entity]
     found = scene.rows.find(node, values)
     if found is not None:
         gone = _altered(scene, entity, str(found["id"]), None)
-        yield Proposal(Rank.ADDED, f"the {entity.name} {found['id']} did not exist", gone)
+        is_seen = sight.may_see(entity.name, found)
+        which = f"the {entity.name} {found['id']}" if is_seen else f"the {entity.name} that matches"
+        yield Proposal(Rank.ADDED, f"{which} did not exist", gone)
         return
     for row in scene.rows.near(node, values):
         own = scene.row if entity == question.entity else None

@@ -6,7 +6,7 @@ read), then the policy over each image. Each part is judged by the predicate tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -21,6 +21,17 @@ SIGNED_IN = CompiledExpression(
     "auth.userId != null", ir.FactHolds(Slot(SlotKind.HAS_USER)), "signed in"
 )
 NOT_DISABLED = CompiledExpression("false", ir.Constant(value=False), "account")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the reader of an explanation may be shown; by default all."""
+
+    #: Fields of the entity whose values are not shown.
+    hidden: frozenset[str] = frozenset()
+    #: Private fields of looked-at rows are not shown either.
+    hides_private: bool = False
+    may_see: Callable[[str, Row], bool] = lambda *_: True
 
 
 class LookedAt(Protocol):

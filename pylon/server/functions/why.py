@@ -13,9 +13,9 @@ from typing import Any
 from pylon.app.definition import AppDefinition
 from pylon.errors import InvalidArgument, NotFound
 from pylon.identity import ANONYMOUS, Identity
-from pylon.policy.explain import Explanation, Sight, explain
+from pylon.policy.explain import Explanation, explain
 from pylon.policy.mistakes import nearest
-from pylon.policy.scene import Question, Scene
+from pylon.policy.scene import Question, Scene, Sight
 from pylon.schema.model import Access, Entity, Row
 from pylon.schema.validate import validate_patch
 from pylon.server.auth.addresses import normalise_email

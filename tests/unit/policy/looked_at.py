@@ -6,9 +6,9 @@ from typing import Any
 
 from pylon.identity import Identity
 from pylon.policy import ir
-from pylon.policy.explain import Explanation, Sight, explain
+from pylon.policy.explain import Explanation, explain
 from pylon.policy.matching import matches, satisfied
-from pylon.policy.scene import Question, Scene
+from pylon.policy.scene import Question, Scene, Sight
 from pylon.schema.model import Access, Row
 from tests.unit.policy.schemas import MESSAGE, NOW, SCHEMA, policy
 

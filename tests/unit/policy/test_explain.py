@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pylon.identity import ANONYMOUS
-from pylon.policy.explain import Sight
+from pylon.policy.scene import Sight
 from pylon.schema.model import Access
 from tests.unit.policy.looked_at import member, why
 from tests.unit.policy.schemas import NOW, caller, row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pylon.identity import ANONYMOUS, Identity
-from pylon.policy.explain import Sight
+from pylon.policy.scene import Sight
 from pylon.schema.model import Access
 from tests.unit.policy.looked_at import flip, member, why
 from tests.unit.policy.schemas import NOW, caller, row
@@ -151,6 +151,15 @@ def test_hidden_values_are_not_named() -> None:
     keyed = "exists Membership(channelId == data.secret, userId == auth.userId)"
     assert flip(keyed, U1, MESSAGE) == "a Membership with channelId 'hush', userId 'u1' existed"
     assert flip(keyed, U1, MESSAGE, sight=sight) is None
+
+
+def test_a_row_that_may_not_be_seen_is_not_named() -> None:
+    """That a row stands in the way is said, which one is not."""
+    ban = "!exists Membership(channelId == data.channelId, userId == auth.userId)"
+    blind = Sight(may_see=lambda *_: False)
+    found = why(ban, U1, MESSAGE, member("m1", "c1", "u1"), sight=blind)
+    assert found.flips[0].text == "would pass if the Membership that matches did not exist"
+    assert "m1'" not in str(found.to_json()["tree"])
 
 
 def test_tries_are_bounded() -> None:
