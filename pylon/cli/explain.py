@@ -35,10 +35,11 @@ _COLOURS: dict[str, dict[str, Any]] = {
     help="What he wants to do.",
 )  # fmt: skip
 @click.option("--set", "values", metavar="JSON", help="Fields that an update or insert would set.")
+@click.option("--field", "field_name", metavar="NAME", help="Why he reads this field, or not.")
 @project_option
 @json_option
 def explain(
-    entity: str, row_id: str, user: str, action: str, values: str | None,
+    entity: str, row_id: str, user: str, action: str, values: str | None, field_name: str | None,
     project_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say why USER may, or may not, do something with the row ID of ENTITY, by the app's policies.
@@ -49,6 +50,7 @@ def explain(
     """
     given = {
         "entity": entity, "id": row_id, "as": user, "access": action, "values": _values(values),
+        "field": field_name,
     }  # fmt: skip
     found = _explained(find_project(project_path), given)
     if as_json:

@@ -23,6 +23,8 @@ def why_lines(found: dict[str, Any], user: str) -> list[Line]:
     """Return an explanation as lines."""
     verdict = ("✓ allowed", "good") if found["allowed"] else ("✗ denied", "bad")
     what = f"  {found['access']} {found['entity'] or ''} {found['id'] or ''}".rstrip()
+    if "field" in found:
+        what += f", the field {found['field']}"
     lines: list[Line] = [[verdict, (what, "strong"), (f"  as {user}", "plain")]]
     if "flip" in found:
         lines.append([("→ ", "accent"), (found["flip"], "strong")])

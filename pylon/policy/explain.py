@@ -74,6 +74,8 @@ class Explanation:
         }
         if self.flips:
             found["flip"] = self.flips[0].text
+        if question.field is not None:
+            found["field"] = question.field
         return found
 
     def _step(self, step: Step) -> dict[str, Any]:

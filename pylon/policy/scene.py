@@ -136,6 +136,8 @@ class Question:
     read: CompiledExpression | None = None
     entity: Entity | None = None
     access: Access | None = None
+    #: The field whose own read policy `policy` is.
+    field: str | None = None
 
     def parts(self, scene: Scene) -> list[Part]:
         """Return what must hold, in the order of judgement."""
@@ -143,6 +145,9 @@ class Question:
         gates = gates if scene.is_disabled else []
         signed_in = Part("signed in", SIGNED_IN, is_gate=True)
         match self.access:
+            case Access.READ if self.field is not None and self.read is not None:
+                may_read = Part("may read", self.read, scene.row, is_gate=True)
+                return [*gates, may_read, Part(self.field, self.policy, scene.row)]
             case Access.READ | None:
                 return [*gates, Part("", self.policy, scene.row)]
             case Access.INSERT:

@@ -46,6 +46,7 @@ class Doc(Entity):
     ownerId: Ref["User"] = field(default=actor)
     secret: str = field(default="hush-canary", private=True)
     pin: str = field(default="1234", private=True)
+    wage: int = field(default=7, read="hasRole('boss')")
     by_team = index("teamId")
 """
 
@@ -118,7 +119,15 @@ async def test_the_owner_asks_about_anybody(serve: Serve) -> None:
     found = await ask("d_2", "ada@example.com", access="update")
     assert found["allowed"] is True
     assert found["tree"]["items"][1]["operands"] == {"data.secret": "hush-canary"}
+    found = await ask("d_2", ada, field="wage")
+    assert (found["field"], found["policy"]) == ("wage", "hasRole('boss')")
+    assert found["flip"] == "would pass if role `boss`"
+    found = await ask("d_1", bob, field="wage")
+    assert [one["label"] for one in found["tree"]["items"]] == ["may read", "wage"]
     for given, hint in (
+        ({"row_id": "d_1", "who": ada, "field": "title"}, "who reads the Doc reads it"),
+        ({"row_id": "d_1", "who": ada, "field": "pin"}, "private fields"),
+        ({"row_id": "d_1", "who": ada, "field": "tile"}, "did you mean title?"),
         ({"row_id": "d_3", "who": ada}, "did you mean d_"),
         ({"row_id": "d_1", "who": ada, "entity": "Dok"}, "did you mean Doc?"),
         ({"row_id": "d_1", "who": "bop@example.com"}, "did you mean bob@example.com?"),

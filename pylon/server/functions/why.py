@@ -7,12 +7,13 @@ explanation says is `policy.explain`; here rows, accounts and images are found.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pylon.app.definition import AppDefinition
 from pylon.errors import InvalidArgument, NotFound
 from pylon.identity import ANONYMOUS, Identity
+from pylon.policy.compiled import CompiledPolicy
 from pylon.policy.explain import Explanation, explain
 from pylon.policy.mistakes import nearest
 from pylon.policy.scene import Question, Scene, Sight
@@ -36,6 +37,8 @@ class Asked:
     user: str
     access: Access = Access.READ
     values: Mapping[str, Any] | None = None
+    #: Of a read: the field of which is asked, instead of the row.
+    field: str | None = None
 
 
 def asked_of(given: Mapping[str, Any]) -> Asked:
@@ -48,9 +51,12 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
         raise InvalidArgument(f"access is one of {', '.join(Access)}", field="access")
     if values is not None and not isinstance(values, dict):
         raise InvalidArgument("values is an object of fields", field="values")
+    field = given.get("field")
+    if field is not None and (not isinstance(field, str) or access != Access.READ):
+        raise InvalidArgument("field is the name of a field, of a read", field="field")
     return Asked(
         entity=given["entity"], row_id=given["id"], user=given["as"], access=Access(access),
-        values=values,
+        values=values, field=field,
     )  # fmt: skip
 
 
@@ -75,7 +81,25 @@ def explain_row(
         identity=identity, now=now, row=row, after=after, is_disabled=is_disabled,
         rows=LookedAtRows(connection.raw, connection.tables),
     )  # fmt: skip
-    return explain(_question(definition, entity, asked.access), scene, sight)
+    question = _question(definition, entity, asked.access)
+    if asked.field is not None:
+        own = _field_policy(definition, entity, asked.field)
+        question = replace(question, policy=own, field=asked.field)
+    return explain(question, scene, sight)
+
+
+def _field_policy(definition: AppDefinition, entity: Entity, name: str) -> CompiledPolicy:
+    found = definition.policies.fields_of(entity.name).policies.get(name)
+    if found is None:
+        hint = nearest(name, entity.by_name)
+        if name in entity.by_name:
+            hint = (
+                "private fields leave for nobody"
+                if entity.by_name[name].private
+                else (f"who reads the {entity.name} reads it")
+            )
+        raise InvalidArgument(f"{name} has no read policy of its own", hint=hint, field="field")
+    return found
 
 
 def explain_denial(connection: ReadConnection, denial: Denial) -> Explanation:

@@ -15,7 +15,7 @@ from pylon.server.http.exchange import Exchange, json_parameter, json_value
 
 
 async def explain(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/explain {entity, id, as, access?, values?}: for the owner, everything."""
+    """POST /api/admin/explain {entity, id, as, access?, values?, field?}: for the owner."""
     asked = asked_of(await exchange.json_object())
     services = exchange.services
     definition, now = services.definitions.current, iso_ms(services.clock.now_ms())
@@ -26,7 +26,7 @@ async def explain(exchange: Exchange) -> web.StreamResponse:
 
 
 async def explain_in_dev(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/explain/{E}/{id}?as=&access=&values=: for a signed-in admin, in development only.
+    """GET /api/explain/{E}/{id}?as=&access=&values=&field=: for admins of the app, in `pylon dev`.
 
     Private fields are not shown to him, nor rows that he may not read.
     """
@@ -34,11 +34,12 @@ async def explain_in_dev(exchange: Exchange) -> web.StreamResponse:
     demand_signed_in(identity)
     if "admin" not in identity.roles:
         raise PolicyDenied("explanations are for users with the role admin")
-    query = exchange.query(frozenset({"as", "access", "values"}))
+    query = exchange.query(frozenset({"as", "access", "values", "field"}))
     given: dict[str, Any] = {
         "entity": exchange.parts[0], "id": exchange.parts[1],
         "as": query.get("as", identity.user_id), "access": query.get("access"),
         "values": json_parameter(query.get("values"), "values"),
+        "field": query.get("field"),
     }  # fmt: skip
     asked = asked_of(given)
     services = exchange.services
