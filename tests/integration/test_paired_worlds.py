@@ -32,14 +32,14 @@ class Seat(Entity):
 class Paper(Entity):
     ownerId: Ref["User"] | None = field(default=actor, immutable=True)
     teamId: str | None = None
-    title: str = field(default="", max_length=9)
+    title: Text = field(default="", max_length=9)
     locked: bool = False
 
 
 @app.entity(read=SIGNED_IN, insert=SIGNED_IN, update=SIGNED_IN, delete="hasRole('hr')")
 class Person(Entity):
     ownerId: Ref["User"] | None = field(default=actor, immutable=True)
-    name: str = ""
+    name: Text = ""
     pay: int = field(default=0, read="isOwner() || hasRole('hr')")
     review: Text | None = field(default=None, read="hasRole('hr')")
     bossId: Ref["Person"] | None = field(
@@ -131,6 +131,8 @@ async def _look_around(one: Observer, entity: str, wheres: list[Any], orders: li
         await one.ask("POST", f"/api/aggregate/{entity}", grouped)
         expression = {"entity": entity, "where": f"{of} != null"}
         await one.ask("POST", "/api/fn/counted", expression)
+    for word in ("secret", "quoted", "ada", "long ada", "zzz"):
+        await one.ask("GET", f"/api/search/{entity}?q={quote(word)}")
     for path in (
         "/api/sync/pull",
         "/api/sync/snapshot?entity=" + entity,
