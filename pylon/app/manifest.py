@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from pylon.app.functions import Function
-from pylon.protocol.manifest import EntityManifest, FieldManifest, Manifest
+from pylon.protocol.manifest import EntityManifest, FieldManifest, Manifest, RelationManifest
 from pylon.schema.describe import ts_type
 from pylon.schema.fieldtypes import to_wire
-from pylon.schema.model import DefaultKind, Field, FieldKind, Schema
+from pylon.schema.model import DefaultKind, Entity, Field, FieldKind, Schema
+from pylon.schema.relations import relations_of
 
 
 def build_manifest(
@@ -26,6 +27,7 @@ def build_manifest(
         EntityManifest(
             name=entity.name,
             fields=[_field(one) for one in entity.public_fields],
+            relations=_relations(schema, entity),
             sync=entity.sync,
             doc=entity.doc,
         )
@@ -36,6 +38,14 @@ def build_manifest(
     return Manifest(
         app=name, version=version, hash=hash_of(content), entities=entities, functions=callable_ones
     )
+
+
+def _relations(schema: Schema, entity: Entity) -> list[RelationManifest]:
+    return [
+        RelationManifest(name=name, entity=one.entity, field=one.field.name, many=one.is_back)
+        for name, one in relations_of(schema, entity).items()
+        if name == one.name
+    ]
 
 
 def _field(field: Field) -> FieldManifest:

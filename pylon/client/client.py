@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
@@ -25,6 +26,7 @@ from pylon.client import events as ev
 from pylon.client.connection import Connection
 from pylon.client.filters import compile_filter, sort_key
 from pylon.client.machine import Machine
+from pylon.client.neighbours import Neighbours
 from pylon.client.pending import Effect, PendingMutation, effects_of
 from pylon.client.query import Query
 from pylon.client.row import ClientRow
@@ -167,18 +169,24 @@ class PylonClient:
     def query(
         self, entity: str, where: Mapping[str, Any] | None = None, *,
         order: Sequence[str] | None = None, limit: int | None = None,
+        include: Sequence[str] = (),
     ) -> Query:  # fmt: skip
-        """Ask for rows to be kept current until the query is closed; equal ones share."""
+        """Ask for rows to be kept current until the query is closed; equal ones share.
+
+        `include` puts neighbours into the rows: paths of relations such as `channel.members`.
+        """
         definition = Definition(
             entity=entity, where=dict(where or {}),
             order=None if order is None else list(order), limit=limit,
         )  # fmt: skip
-        self._hold(definition)
-        query = Query(self, definition)
+        self.hold(definition)
+        neighbours = Neighbours(self, entity, include) if include else None
+        query = Query(self, definition, neighbours)
         self._queries.append(query)
         return query
 
-    def _hold(self, definition: Definition) -> None:
+    def hold(self, definition: Definition) -> None:
+        """Keep the rows of a definition current until `let_go`."""
         subscription_id, count = self._held.get(definition.key, ("", 0))
         if not subscription_id:
             self._subscriptions += 1
@@ -191,7 +199,11 @@ class PylonClient:
         if query not in self._queries:
             return
         self._queries.remove(query)
-        key = query.definition.key
+        self.let_go(query.definition)
+
+    def let_go(self, definition: Definition) -> None:
+        """Take one `hold` back."""
+        key = definition.key
         subscription_id, count = self._held[key]
         self._held[key] = (subscription_id, count - 1)
         if count == 1:
@@ -200,12 +212,16 @@ class PylonClient:
 
     def is_ready(self, query: Query) -> bool:
         """Tell whether a query's rows are complete; raises ServerRefused where it was refused."""
-        subscription_id, _ = self._held.get(query.definition.key, ("", 0))
+        return self.has_all(query.definition)
+
+    def has_all(self, definition: Definition) -> bool:
+        """Tell whether the rows of a definition that is held are complete."""
+        subscription_id, _ = self._held.get(definition.key, ("", 0))
         return self._machine.replica.is_ready(subscription_id)
 
-    def error_of(self, query: Query) -> Mapping[str, Any] | None:
-        """Return why the server refused a query, or None."""
-        subscription_id, _ = self._held.get(query.definition.key, ("", 0))
+    def error_of(self, definition: Definition) -> Mapping[str, Any] | None:
+        """Return why the server refused a definition that is held, or None."""
+        subscription_id, _ = self._held.get(definition.key, ("", 0))
         found = self._machine.replica.subscriptions.get(subscription_id)
         return None if found is None else found.error
 
@@ -221,6 +237,28 @@ class PylonClient:
         found = (row for row in self._machine.view.rows(entity) if wants(row))
         ordered = sorted(found, key=sort_key(order, entity, self.shell.fields))
         return [ClientRow(row) for row in ordered[:limit]]
+
+    async def search(
+        self, entity: str, text: str, where: Mapping[str, Any] | None = None, *,
+        limit: int | None = None, include: Sequence[str] = (),
+    ) -> list[ClientRow]:  # fmt: skip
+        """Search on the server, once: rows with all these words, best first."""
+        asked = {
+            "q": text, "where": None if where is None else jsonvalue.encode_text(dict(where)),
+            "limit": None if limit is None else str(limit), "include": ",".join(include) or None,
+        }  # fmt: skip
+        query = urlencode({name: one for name, one in asked.items() if one is not None})
+        answer = await self.shell.connection.request("GET", f"/api/search/{entity}?{query}")
+        return [ClientRow(row) for row in answer["rows"]]
+
+    async def aggregate(
+        self, entity: str, aggregates: Mapping[str, Mapping[str, str]], *,
+        where: Mapping[str, Any] | None = None, group: Sequence[str] = (),
+    ) -> list[ClientRow]:  # fmt: skip
+        """Ask the server, once, for counts, sums and the like: one row per group."""
+        body = {"aggregates": aggregates, "where": where, "group": list(group)}
+        answer = await self.shell.connection.request("POST", f"/api/aggregate/{entity}", body=body)
+        return [ClientRow(row) for row in answer["rows"]]
 
     # --- writing
 

@@ -26,11 +26,21 @@ class FieldManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     doc: str | None = None
 
 
+class RelationManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One way from a row to its neighbours: the row that `field` names, or many that name it."""
+
+    name: str
+    entity: str
+    field: str
+    many: bool = False
+
+
 class EntityManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entity with its public fields."""
 
     name: str
     fields: list[FieldManifest]
+    relations: list[RelationManifest] = []
     sync: bool = True
     doc: str | None = None
 

@@ -25,7 +25,16 @@ const nextDoor = {
       kind === "entry-point" || !path.startsWith("..") ? undefined : { path: "./client.js", external: true });
   },
 };
-await build({ ...shared, entryPoints: { client: "src/index.ts" }, outdir: "dist" });
+// Loaded by a page when it first asks for what is in it.
+const loadedLater = {
+  name: "loaded later",
+  setup(builder) {
+    builder.onResolve({ filter: /\/include\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./include.js", external: true } : undefined);
+  },
+};
+await build({ ...shared, entryPoints: { client: "src/index.ts" }, outdir: "dist", plugins: [loadedLater] });
+await build({ ...shared, entryPoints: { include: "src/include.ts" }, outdir: "dist" });
 await build({ ...shared, entryPoints: { dev: "src/dev.ts" }, outdir: "dist" });
 await build({ ...shared, entryPoints: { react: "src/react/index.ts" }, outdir: "dist", external: ["react"], plugins: [nextDoor] });
 
@@ -42,7 +51,7 @@ writeFileSync(join(dist, "dev.d.ts"), "export {};\n");
 rmSync(types, { recursive: true });
 
 // What a page loads stays small; over the bound, the build fails.
-for (const [name, kilobytesMax] of [["client.js", 25], ["react.js", 5]]) {
+for (const [name, kilobytesMax] of [["client.js", 25], ["include.js", 3], ["react.js", 5]]) {
   const bytes = gzipSync(readFileSync(join(dist, name)), { level: 9 }).length;
   console.log(`${name}: ${(bytes / 1000).toFixed(1)} kB gzipped`);
   if (bytes > kilobytesMax * 1000) throw new Error(`${name} has ${bytes} bytes gzipped; at most ${kilobytesMax} kB`);

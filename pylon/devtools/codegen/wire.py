@@ -52,6 +52,7 @@ _SHARPER = {
 }
 _MANIFEST = (
     manifest.FieldManifest,
+    manifest.RelationManifest,
     manifest.EntityManifest,
     manifest.ArgumentManifest,
     manifest.FunctionManifest,

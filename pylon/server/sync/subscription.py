@@ -70,7 +70,10 @@ def make_subscription(
     if spec.entity is None:
         raise InvalidArgument("a subscription names an entity", field="entity")
     if spec.include:
-        raise InvalidArgument("include is not in this version", field="include")
+        raise InvalidArgument(
+            "a subscription brings rows of one entity: subscribe to their neighbours beside it",
+            hint="the clients of Pylon do that for `include`", field="include",
+        )  # fmt: skip
     entity = entity_of(definition, spec.entity)
     demand_entity(identity, entity.name)
     if not entity.sync:

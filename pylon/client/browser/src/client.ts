@@ -16,8 +16,8 @@ import { MemoryStore } from "./store-memory.ts";
 import { Tab } from "./tab.ts";
 import type { TabStatus } from "./tab-messages.ts";
 import type {
-  AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, InsertOf, LooseOptions, OptimisticTransaction,
-  PatchOf, QueryOptions, ReturnOf, Row, RowOf, UntypedName, UpdateOptions, Values,
+  AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, InsertOf, LooseOptions, OptimisticTransaction,
+  PatchOf, QueryOptions, ReturnOf, Row, RowOf, SearchOptions, UntypedName, UpdateOptions, Values,
 } from "./types.ts";
 
 /** The state of the connection and of what waits to be sent. */
@@ -140,13 +140,40 @@ export class Database<A extends AppTypes = AnyApp> {
 
   /** @internal A live query that is open only while somebody watches it. */
   prepare(entity: string, options: LooseOptions): LiveQuery<WireRow> {
-    const { where, order, limit } = options;
-    return new LiveQuery(this.tab, {
+    const { where, order, limit, include } = options;
+    const isWhole = include === undefined || include.length === 0;
+    const query = new LiveQuery<WireRow>(isWhole ? this.tab : null, {
       entity,
       where: plain(where ?? {}) as JsonObject,
       ...(order === undefined ? {} : { order: [...order] }),
       ...(limit === undefined ? {} : { limit }),
     });
+    if (!isWhole) {
+      import("./include.ts").then(
+        ({ Neighbours }) => query.through(new Neighbours(this.tab, query, include)),
+        () => query.fail(wireError("UNAVAILABLE", "include.js cannot be loaded")),
+      );
+    }
+    return query;
+  }
+
+  /** Searches on the server, once: rows with all these words, best first. */
+  async search<E extends EntityName<A>>(entity: E, text: string, options: SearchOptions = {}): Promise<readonly RowOf<A, E>[]> {
+    const { where, limit, include } = options;
+    const query = new URLSearchParams({ q: text });
+    if (where !== undefined) query.set("where", JSON.stringify(where));
+    if (limit !== undefined) query.set("limit", String(limit));
+    if (include !== undefined) query.set("include", include.join());
+    return this.rowsOf("GET", `/api/search/${entity}?${query}`);
+  }
+
+  /** Asks the server once for counts, sums and the like: one object per group. */
+  async aggregate(entity: EntityName<A>, question: AggregateQuestion): Promise<readonly JsonObject[]> {
+    return this.rowsOf("POST", `/api/aggregate/${entity}`, question);
+  }
+
+  private async rowsOf<T>(method: string, path: string, body?: unknown): Promise<readonly T[]> {
+    return ((await this.tab.requests.ask(method, path, body)) as { rows: readonly T[] }).rows;
   }
 
   // --- writing

@@ -12,6 +12,6 @@ export { LiveRow } from "./row.ts";
 export type { Store, StoreContents, StoredMutation, StoreWrite } from "./store.ts";
 export { MemoryStore } from "./store-memory.ts";
 export type {
-  AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, InsertOf,
-  LooseOptions, OptimisticTransaction, PatchOf, QueryOptions, ReturnOf, Row, RowOf, UpdateOptions, Values,
+  AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, InsertOf,
+  LooseOptions, OptimisticTransaction, PatchOf, QueryOptions, ReturnOf, Row, RowOf, SearchOptions, UpdateOptions, Values,
 } from "./types.ts";

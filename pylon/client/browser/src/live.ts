@@ -132,6 +132,8 @@ export interface QueryHost {
   stateOf(key: string): QueryProgress | undefined;
   attach(query: LiveQuery<never>): void;
   detach(query: LiveQuery<never>): void;
+  /** Puts neighbours into rows; the same array where nothing is another. */
+  dress?(rows: readonly WireRow[]): readonly WireRow[];
 }
 
 interface Listener<R> {
@@ -152,9 +154,21 @@ export class LiveQuery<R = WireRow> {
 
   /** @internal */
   constructor(
-    private readonly host: QueryHost,
+    private host: QueryHost | null,
     readonly definition: Definition,
   ) {}
+
+  /** @internal Begins, where what it needs was not there yet. */
+  through(host: QueryHost): void {
+    this.host = host;
+    if (this.isWanted) this.open();
+  }
+
+  /** @internal Says that it will never begin. */
+  fail(error: WireError): void {
+    this.snapshot = { rows: [], ready: false, error: new PylonError(error) };
+    this.publish();
+  }
 
   get rows(): readonly R[] {
     return this.snapshot.rows;
@@ -214,9 +228,12 @@ export class LiveQuery<R = WireRow> {
   /** @internal Takes in what changed: ids of its entity, or undefined for anything. */
   refresh(ids: readonly string[] | undefined): void {
     const { key, result, host } = this;
-    if (key === null || result === null) return;
+    if (key === null || result === null || host === null) return;
+    result.update(ids, host.stateOf(key)?.ids ?? null);
+    const rows = host.dress?.(result.rows) ?? result.rows;
+    const isOther = rows !== this.snapshot.rows as unknown;
+    // Asked again: what the rows need beside them may be another thing now.
     const state = host.stateOf(key);
-    const isOther = result.update(ids, state?.ids ?? null);
     const ready = state?.ready ?? false;
     const { snapshot } = this;
     const wire = state?.error ?? this.mistake;
@@ -224,16 +241,20 @@ export class LiveQuery<R = WireRow> {
     if (!isOther && ready === snapshot.ready && error === snapshot.error) return;
     // Who does not look at `error` sees an empty page: say it where every page can.
     if (error !== null && error !== snapshot.error) console.error(`db.query("${this.definition.entity}"):`, error.message, error.hint ?? "");
-    this.snapshot = { rows: result.rows as unknown as readonly R[], ready, error };
+    this.snapshot = { rows: rows as unknown as readonly R[], ready, error };
+    this.publish();
+  }
+
+  private publish(): void {
     for (const listener of [...this.listeners]) this.tell(listener);
     for (const watcher of [...this.watchers]) guarded(watcher);
   }
 
   /** @internal The fields' kinds or the view are others now: read everything anew. */
   recompile(): void {
-    if (this.key === null) return;
+    if (this.key === null || this.host === null) return;
     this.mistake = orderMistake(this.definition.order ?? [], this.definition.entity, this.host.schema);
-    const shown = this.result === null ? [] : this.result.rows;
+    const shown = this.result?.rows ?? this.snapshot.rows as unknown as readonly WireRow[];
     this.result = new Result(this.host.view, this.definition, this.host.schema, shown);
     this.refresh(undefined);
   }
@@ -244,15 +265,19 @@ export class LiveQuery<R = WireRow> {
     guarded(() => listener.call(this.snapshot.rows));
   }
 
+  private get isWanted(): boolean {
+    return this.isKept || this.listeners.size > 0 || this.watchers.size > 0;
+  }
+
   private open(): void {
-    if (this.key !== null) return;
+    if (this.key !== null || this.host === null) return;
     this.key = this.host.acquire(this.definition);
     this.host.attach(this as unknown as LiveQuery<never>);
     this.recompile();
   }
 
   private rest(): void {
-    if (this.key === null || this.isKept || this.listeners.size > 0 || this.watchers.size > 0) return;
+    if (this.key === null || this.host === null || this.isWanted) return;
     this.host.detach(this as unknown as LiveQuery<never>);
     this.host.release(this.key);
     this.key = null;

@@ -294,10 +294,19 @@ export interface FieldManifest {
   readonly doc?: string;
 }
 
+/** One way from a row to its neighbours: the row that `field` names, or many that name it. */
+export interface RelationManifest {
+  readonly name: string;
+  readonly entity: string;
+  readonly field: string;
+  readonly many?: boolean;
+}
+
 /** One entity with its public fields. */
 export interface EntityManifest {
   readonly name: string;
   readonly fields: readonly FieldManifest[];
+  readonly relations?: readonly RelationManifest[];
   readonly sync?: boolean;
   readonly doc?: string;
 }

@@ -78,6 +78,8 @@ export interface QueryOptions<R> {
   readonly where?: Filter<R>;
   readonly order?: readonly OrderKey<R>[];
   readonly limit?: number;
+  /** Neighbours to put into the rows: paths of relations such as `author` and `channel.members`. */
+  readonly include?: readonly string[];
 }
 
 /** The same where rows are not typed. */
@@ -85,6 +87,21 @@ export interface LooseOptions {
   readonly where?: Values;
   readonly order?: readonly string[];
   readonly limit?: number;
+  readonly include?: readonly string[];
+}
+
+/** What a search is narrowed by. */
+export interface SearchOptions {
+  readonly where?: Values;
+  readonly limit?: number;
+  readonly include?: readonly string[];
+}
+
+/** A question for numbers about many rows: of which, by which fields, and what by which name. */
+export interface AggregateQuestion {
+  readonly where?: Values;
+  readonly group?: readonly string[];
+  readonly aggregates: { readonly [name: string]: { readonly [F in "count" | "sum" | "min" | "max" | "avg"]?: string } };
 }
 
 /** What an optimistic function may do: a guess at what the server will do, seen at once. */

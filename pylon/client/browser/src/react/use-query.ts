@@ -15,9 +15,9 @@ export interface RowState<R> {
 /** Returns `{rows, ready, error}` of a live query; the same object until one of them changes. */
 export function useQuery<R extends Row = WireRow>(entity: string, options: LooseOptions = {}): QueryState<R> {
   const db = useDatabase();
-  const { where, order, limit } = options;
+  const { where, order, limit, include } = options;
   // Options are usually written in place: equal ones are the same query.
-  const key = JSON.stringify([entity, where ?? {}, order ?? [], limit ?? null]);
+  const key = JSON.stringify([entity, where ?? {}, order ?? [], limit ?? null, include ?? []]);
   const query = useMemo(() => db.prepare(entity, options), [db, key]);
   return useSyncExternalStore(query.watch, query.getSnapshot, query.getSnapshot) as unknown as QueryState<R>;
 }
