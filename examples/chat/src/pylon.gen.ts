@@ -69,6 +69,16 @@ export interface App {
         readonly isPrivate?: boolean | undefined;
         readonly createdAt?: Date | string | undefined;
       };
+      readonly relations: {
+        readonly owner: { readonly entity: "User"; readonly many: false };
+        readonly membershipsByChannel: { readonly entity: "Membership"; readonly many: true };
+        readonly messagesByChannel: { readonly entity: "Message"; readonly many: true };
+        readonly readMarksByChannel: { readonly entity: "ReadMark"; readonly many: true };
+        readonly memberships: { readonly entity: "Membership"; readonly many: true };
+        readonly messages: { readonly entity: "Message"; readonly many: true };
+        readonly readMarks: { readonly entity: "ReadMark"; readonly many: true };
+        readonly members: { readonly entity: "Membership"; readonly many: true };
+      };
     };
     readonly Membership: {
       readonly row: Membership;
@@ -81,6 +91,10 @@ export interface App {
         readonly channelId?: string | undefined;
         readonly userId?: string | undefined;
         readonly joinedAt?: Date | string | undefined;
+      };
+      readonly relations: {
+        readonly channel: { readonly entity: "Channel"; readonly many: false };
+        readonly user: { readonly entity: "User"; readonly many: false };
       };
     };
     readonly Message: {
@@ -96,6 +110,10 @@ export interface App {
         readonly body?: string | undefined;
         readonly editedAt?: Date | string | null | undefined;
       };
+      readonly relations: {
+        readonly channel: { readonly entity: "Channel"; readonly many: false };
+        readonly author: { readonly entity: "User"; readonly many: false };
+      };
     };
     readonly ReadMark: {
       readonly row: ReadMark;
@@ -107,6 +125,10 @@ export interface App {
       readonly patch: {
         readonly readAt?: Date | string | undefined;
       };
+      readonly relations: {
+        readonly channel: { readonly entity: "Channel"; readonly many: false };
+        readonly user: { readonly entity: "User"; readonly many: false };
+      };
     };
     readonly User: {
       readonly row: User;
@@ -117,6 +139,17 @@ export interface App {
       readonly patch: {
         readonly name?: string | null | undefined;
         readonly avatar?: string | null | undefined;
+      };
+      readonly relations: {
+        readonly channelsByOwner: { readonly entity: "Channel"; readonly many: true };
+        readonly membershipsByUser: { readonly entity: "Membership"; readonly many: true };
+        readonly messagesByAuthor: { readonly entity: "Message"; readonly many: true };
+        readonly readMarksByUser: { readonly entity: "ReadMark"; readonly many: true };
+        readonly channels: { readonly entity: "Channel"; readonly many: true };
+        readonly memberships: { readonly entity: "Membership"; readonly many: true };
+        readonly messages: { readonly entity: "Message"; readonly many: true };
+        readonly readMarks: { readonly entity: "ReadMark"; readonly many: true };
+        readonly members: { readonly entity: "Membership"; readonly many: true };
       };
     };
   };

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import ArgumentSpec, Function
 from pylon.schema.describe import ts_name, ts_type
-from pylon.schema.model import Entity, Field, FieldKind
+from pylon.schema.model import Entity, Field, FieldKind, Schema
+from pylon.schema.relations import relations_of
 
 #: How the first line of a generated file begins.
 MARK = "// Written by `pylon codegen`"
@@ -32,7 +33,7 @@ def app_types(definition: AppDefinition) -> str:
     functions = [one for one in definition.functions.values() if not one.is_internal]
     blocks = [_HEADER.format(mark=MARK, app=definition.name)]
     blocks += [_row(one) for one in entities]
-    blocks.append(_app(entities, functions))
+    blocks.append(_app(entities, functions, definition.schema))
     return "\n".join(blocks)
 
 
@@ -69,13 +70,22 @@ def _member(name: str, kind: str, *, is_optional: bool) -> str:
     return f"readonly {name}{'?' if is_optional else ''}: {kind}{' | undefined' * is_optional};"
 
 
-def _entity(entity: Entity) -> Iterator[str]:
+def _entity(entity: Entity, schema: Schema) -> Iterator[str]:
     yield f"    readonly {entity.name}: {{"
     yield f"      readonly row: {ts_name(entity.name)};"
     changeable = [one for one in entity.fields if not one.immutable]
     yield from _block("insert", list(_members(entity.fields, all_optional=False)))
     yield from _block("patch", list(_members(changeable, all_optional=True)))
+    yield from _block("relations", list(_relations(schema, entity)))
     yield "    };"
+
+
+def _relations(schema: Schema, entity: Entity) -> Iterator[str]:
+    for name, one in relations_of(schema, entity).items():
+        if name == one.name:
+            many = "true" if one.is_back else "false"
+            leads = f'readonly entity: "{one.entity}"; readonly many: {many}'
+            yield f"        readonly {name}: {{ {leads} }};"
 
 
 def _block(name: str, members: list[str]) -> Iterator[str]:
@@ -106,13 +116,13 @@ def _argument(argument: ArgumentSpec) -> str:
     return f"        {_member(argument.name, text, is_optional=not argument.is_required)}"
 
 
-def _app(entities: Iterable[Entity], functions: Iterable[Function]) -> str:
+def _app(entities: Iterable[Entity], functions: Iterable[Function], schema: Schema) -> str:
     lines = [
         "/** What `connect<App>()` knows of this app. */", "export interface App {",
         "  readonly entities: {",
     ]  # fmt: skip
     for entity in entities:
-        lines += _entity(entity)
+        lines += _entity(entity, schema)
     lines += ["  };", "  readonly functions: {"]
     for function in functions:
         lines += _function(function)

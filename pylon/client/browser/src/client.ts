@@ -17,7 +17,7 @@ import { Tab } from "./tab.ts";
 import type { TabStatus } from "./tab-messages.ts";
 import type {
   AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, InsertOf, LooseOptions, OptimisticTransaction,
-  PatchOf, QueryOptions, ReturnOf, Row, RowOf, SearchOptions, UntypedName, UpdateOptions, Values,
+  PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UntypedName, UpdateOptions, Values,
 } from "./types.ts";
 
 /** The state of the connection and of what waits to be sent. */
@@ -125,7 +125,9 @@ export class Database<A extends AppTypes = AnyApp> {
   // --- reading
 
   /** A live query: subscribes, hydrates, stays current until it is closed. */
-  query<E extends EntityName<A>>(entity: E, options?: QueryOptions<RowOf<A, E>>): LiveQuery<RowOf<A, E>>;
+  query<E extends EntityName<A>, const I extends readonly string[] = []>(
+    entity: E, options?: QueryOptions<RowOf<A, E>, I>,
+  ): LiveQuery<RowWith<A, E, I[number]>>;
   query<R extends Row>(entity: UntypedName<A>, options?: LooseOptions): LiveQuery<R>;
   query(entity: string, options: LooseOptions = {}): unknown {
     return this.prepare(entity, options).keep();

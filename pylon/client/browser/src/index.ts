@@ -13,5 +13,5 @@ export type { Store, StoreContents, StoredMutation, StoreWrite } from "./store.t
 export { MemoryStore } from "./store-memory.ts";
 export type {
   AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, InsertOf,
-  LooseOptions, OptimisticTransaction, PatchOf, QueryOptions, ReturnOf, Row, RowOf, SearchOptions, UpdateOptions, Values,
+  LooseOptions, OptimisticTransaction, PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UpdateOptions, Values,
 } from "./types.ts";

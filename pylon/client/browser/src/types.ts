@@ -13,6 +13,8 @@ export interface EntityTypes {
   readonly row: Row;
   readonly insert: object;
   readonly patch: object;
+  /** What `include` can name: the entity that each relation leads to, and whether to many rows. */
+  readonly relations?: { readonly [name: string]: { readonly entity: string; readonly many: boolean } };
 }
 
 /** One function of an app. */
@@ -71,15 +73,34 @@ export type Filter<R> = { readonly [F in Exclude<keyof R, "_seq">]?: FieldFilter
   readonly not?: Filter<R>;
 };
 
+type RelationsOf<A extends AppTypes, E extends EntityName<A>> = A["entities"][E] extends { readonly relations: infer R } ? R : object;
+type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;
+type Behind<P extends string, H extends string> = P extends `${H}.${infer R}` ? R : never;
+
+/** The rows that a relation leads to, with what is included behind them. */
+type Neighbour<A extends AppTypes, R, P extends string> =
+  R extends { readonly entity: infer E extends EntityName<A>; readonly many: infer M }
+    ? M extends true ? readonly RowWith<A, E, P>[] : RowWith<A, E, P> | null
+    : unknown;
+
+/** A row of a query with `include`: paths of relations. */
+export type RowWith<A extends AppTypes, E extends EntityName<A>, P extends string> =
+  [P] extends [never] ? RowOf<A, E>
+    : string extends P ? RowOf<A, E>
+    : AnyApp extends A ? RowOf<A, E>
+    : Omit<RowOf<A, E>, Head<P>> & {
+      readonly [H in Head<P>]: H extends keyof RelationsOf<A, E> ? Neighbour<A, RelationsOf<A, E>[H], Behind<P, H>> : unknown
+    };
+
 /** A field to order by; `-` descends. */
 export type OrderKey<R> = (keyof R & string) | `-${keyof R & string}`;
 
-export interface QueryOptions<R> {
+export interface QueryOptions<R, I extends readonly string[] = readonly string[]> {
   readonly where?: Filter<R>;
   readonly order?: readonly OrderKey<R>[];
   readonly limit?: number;
   /** Neighbours to put into the rows: paths of relations such as `author` and `channel.members`. */
-  readonly include?: readonly string[];
+  readonly include?: I;
 }
 
 /** The same where rows are not typed. */

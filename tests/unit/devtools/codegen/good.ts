@@ -21,6 +21,13 @@ export async function uses(): Promise<void> {
   const state: "draft" | "sent" | undefined = first?.state;
   const tags: readonly string[] | undefined = first?.tags;
 
+  const around = db.query("Thing", { where: { state: "sent" }, include: ["parent.owner", "things"] });
+  const parentTitle: string | undefined = around.rows[0]?.parent?.title;
+  const ownerName: string | null | undefined = around.rows[0]?.parent?.owner?.name;
+  const children: readonly Thing[] | undefined = around.rows[0]?.things;
+  const found: readonly Thing[] = await db.search("Thing", "words", { limit: 5 });
+  const sums = await db.aggregate("Thing", { group: ["state"], aggregates: { total: { sum: "price" } } });
+
   const made: Thing = await db.insert("Thing", { title: "a", secret: "s" });
   await db.insert("Thing", {
     id: "own", title: "a", secret: "s", at: new Date(), day: "2026-11-23", tags: ["a"], colors: ["red", 'a "b" */'],
@@ -44,7 +51,7 @@ export async function uses(): Promise<void> {
   const nothing: null = await db.call("nothing");
   const streamed: number[] = await db.call("stream", { n: 1 });
   const anything: unknown = await db.call("anything", { value: [1] });
-  void [price, state, tags, one, listed, moved, dates, nothing, streamed, anything];
+  void [price, state, tags, one, listed, moved, dates, nothing, streamed, anything, parentTitle, ownerName, children, found, sums];
 }
 
 const { useQuery, useRow, useMutation, useCall } = hooksOf<App>();
