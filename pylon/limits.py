@@ -89,6 +89,11 @@ EXPLAIN_BYTES_MAX: Final = 64 * KIB
 #: Refused operations whose explanation `pylon dev` keeps for repeats. Above: the oldest go.
 EXPLAINED_OPERATIONS_MAX: Final = 500
 
+#: Slices of one entity in one transaction. Above: one slice of the whole entity, for everybody.
+SLICES_PER_ENTITY_MAX: Final = 256
+#: Callers that one slice names. Above: it is everybody's.
+SLICE_WHO_MAX: Final = 64
+
 # --- change log --------------------------------------------------------------------------
 #: The log keeps what is inside either bound; older cursors get resync. (setting)
 RETAIN_CHANGES: Final = 1_000_000
@@ -150,6 +155,12 @@ SNAPSHOT_PAGE_ROWS: Final = 1_000
 SNAPSHOTS_PER_USER_MAX: Final = 50
 SNAPSHOTS_PER_ADDRESS_MAX: Final = 200
 SNAPSHOTS_MAX: Final = 500
+#: Rows that a refresh sends to one caller, and bytes of one over pull and events, where it is whole
+#: in one batch. Above: RESYNC_REQUIRED, reason `slice_too_large`.
+REFRESH_ROWS_MAX: Final = 50_000
+REFRESH_BYTES_MAX: Final = 32 * MIB
+#: Connections at one time for which refreshes are read; the others wait.
+REFRESHES_AT_ONCE: Final = 2
 #: Rows of one window (`order` + `limit`). Above: 400.
 WINDOW_ROWS_MAX: Final = 1_000
 

@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pylon.errors import LoadFailed, Mistake
 from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, PolicySet, compile_policy
 from pylon.policy.fields import FieldPolicies
 from pylon.policy.mistakes import nearest
+from pylon.policy.slices import SliceRule, by_looked_at, meaning_text, rules_of
 from pylon.protocol.manifest import Manifest
 from pylon.schema.model import Access, Entity, Field, FieldKind, Position, Schema
 
@@ -57,6 +59,29 @@ class AppDefinition:
     on_stop: tuple[Callable[..., Any], ...] = ()
     #: Advice from the checks that does not stop the load.
     warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def slice_rules(self) -> Mapping[str, tuple[SliceRule, ...]]:
+        """Return, by entity looked at, what of others its changes can show or hide."""
+        return by_looked_at(
+            rule
+            for entity in self.schema.entities.values()
+            if entity.sync
+            for one in self.policies.reads(entity.name)
+            for rule in rules_of(entity, one.condition)
+        )
+
+    @cached_property
+    def read_meanings(self) -> Mapping[str, str]:
+        """Return, by entity, a text that changes with what is seen of it and by whom."""
+        return {
+            name: jsonvalue.stable_hash(
+                [meaning_text(one.condition) for one in self.policies.reads(name)]
+            )
+            if entity.sync
+            else "not followed"
+            for name, entity in self.schema.entities.items()
+        }
 
     @property
     def hash(self) -> str:

@@ -15,7 +15,8 @@ from pylon.errors import LoadFailed
 def check(path: str | None, as_json: bool) -> None:
     """Load the app at PATH and report every mistake at once, with file, line and column.
 
-    Exits 0 for an app that would start, 1 otherwise. Runs the app's module, nothing else.
+    Exits 0 for an app that would start, 1 otherwise; advice stops no start. Runs the app's module,
+    nothing else.
     """
     from pylon.app.loader import load_app
 
@@ -49,7 +50,10 @@ def check(path: str | None, as_json: bool) -> None:
     entities, functions = len(definition.schema.entities), len(definition.functions)
     if as_json:
         print_json(
-            {"ok": True, "app": definition.name, "entities": entities, "functions": functions}
-        )
+            {"ok": True, "app": definition.name, "entities": entities, "functions": functions,
+             "advice": list(definition.warnings)}
+        )  # fmt: skip
     else:
+        for advice in definition.warnings:
+            click.echo(f"advice: {advice}", err=True)
         print_line(f"{definition.name}: {entities} entities, {functions} functions, no mistakes")

@@ -21,6 +21,7 @@ from pylon.policy.mistakes import PolicyMistakes, mistake_at
 from pylon.policy.names import Scope
 from pylon.policy.predicate import Predicate, compile_predicate
 from pylon.policy.sentence import sentence
+from pylon.policy.slices import relaxed, rules_of
 from pylon.policy.slots import answers, slots_of, walk
 from pylon.policy.sqlclause import (
     NoImageForm,
@@ -93,6 +94,11 @@ class CompiledExpression:
         """Return every `exists` of the expression."""
         nodes = walk(self.condition)
         return tuple(dict.fromkeys(one.node for one in nodes if isinstance(one, ir.ExistsTest)))
+
+    @cached_property
+    def relaxed(self) -> CompiledExpression:
+        """Return what is true wherever this could be, each exists free to be either."""
+        return CompiledExpression("", relaxed(self.condition), self.where)
 
     @cached_property
     def uses_now(self) -> bool:
@@ -250,6 +256,10 @@ class PolicySet:
         """Return the read policies of an entity's fields; false where there are none."""
         return self.fields.get(entity, NO_FIELD_POLICIES)
 
+    def reads(self, entity: str) -> tuple[CompiledExpression, ...]:
+        """Return all expressions that decide what is seen of an entity."""
+        return (self.get(entity, Access.READ), *self.fields_of(entity).policies.values())
+
 
 def compile_policy(
     text: str, *, entity: Entity, access: Access, schema: Schema, position: Position | None = None,
@@ -269,7 +279,10 @@ def compile_policy(
     where = f"{entity.name}.{place}"
     scope = Scope(schema=schema, entity=entity, access=access, where=where, position=position)
     condition = _compile(text, scope)
-    return CompiledPolicy(text, condition, where, missing_for_slices(entity, condition))
+    advice: tuple[str, ...] = ()
+    if access is Access.READ and entity.sync:
+        advice = missing_for_slices(entity, rules_of(entity, condition))
+    return CompiledPolicy(text, condition, where, advice)
 
 
 def compile_allow(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pylon.policy import ir
-from pylon.policy.slots import walk
+from pylon.policy.slices import SliceRule
 from pylon.schema.model import Entity
 
 
@@ -25,19 +25,26 @@ def missing_for_lookup(entity: Entity, filters: Iterable[ir.ExistsFilter]) -> st
     return f"add to {entity.name}: by_{'_'.join(keys)} = index({names})"
 
 
-def missing_for_slices(entity: Entity, condition: ir.Condition) -> tuple[str, ...]:
-    """Name the fields of the entity itself that an exists is keyed by and no index covers.
+def missing_for_slices(entity: Entity, rules: Iterable[SliceRule]) -> tuple[str, ...]:
+    """Return advice about what is read when another entity changes: few rows, by an index.
 
-    A change of the looked-at entity moves the rows with that key, and they must be found.
+    A change of the looked-at entity moves the rows that an exists is keyed by, and they must be
+    found; where nothing keys it, they are all rows there are.
     """
-    keys = {
-        one.value.name
-        for node in walk(condition)
-        if isinstance(node, ir.ExistsNode)
-        for one in node.filters
-        if one.op == "==" and isinstance(one.value, ir.Column)
-    }
-    return tuple(
-        f'{entity.name} has no index that begins with {name}: add by_{name} = index("{name}")'
-        for name in sorted(keys - first_fields(entity))
-    )
+    references = {one.name for one in entity.fields if one.ref is not None}
+    advice = []
+    for rule in rules:
+        keys = list(dict.fromkeys(name for name, _ in rule.data))
+        if not keys:
+            advice.append(
+                f"{entity.name}: each change of {rule.looks_at} that its policy looks at has all"
+                f" rows of {entity.name} read anew by everybody who follows them; compare a field of"
+                f" {rule.looks_at} with a public field of {entity.name} by =="
+            )
+        elif not (first_fields(entity) | references) & set(keys):
+            names = ", ".join(f'"{key}"' for key in keys)
+            advice.append(
+                f"{entity.name} has no index that begins with {' or '.join(keys)}:"
+                f" add by_{'_'.join(keys)} = index({names})"
+            )
+    return tuple(dict.fromkeys(advice))

@@ -44,6 +44,7 @@ from pylon.server.reloading import Reloader, load_next, run_hooks
 from pylon.server.storage import backup
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import demand_free
+from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.served_policies import ServedPolicies
@@ -116,6 +117,7 @@ class Runtime:
                 await policies.demand(definition)
             await self._migrate(database, definition.schema, may_migrate=may_migrate)
             self._build(database, DefinitionHolder(definition), policies, coverage)
+            await use_policies(database, definition.slice_rules, definition.read_meanings)
             if is_first:
                 await self.services.accounts.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)

@@ -18,6 +18,7 @@ from pylon.server.functions.executor import Executor
 from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.jobs.worker import Worker
 from pylon.server.storage.database import Database
+from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import MigrationRefused, migrate
 from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.sync.hub import Hub
@@ -90,10 +91,12 @@ class Reloader:
         except PylonError as error:
             return self._failed(old, [error.message], started)
         self._definitions.current = new
+        self._database.slice_rules = new.slice_rules
         if self._policies is not None:
             await self._policies.remember(new)
         self._hub.app_reloaded()
         self._worker.app_reloaded()
+        await self._follow_policies(new)
         await run_hooks(old, old.on_stop, self._executor)
         await run_hooks(new, new.on_start, self._executor)
         if self._effects is not None:
@@ -104,6 +107,16 @@ class Reloader:
             "ok": True, "generation": new.generation, "ms": round(ms, 1), "mistakes": [],
             "plan": plan.render(),
         }  # fmt: skip
+
+    async def _follow_policies(self, new: AppDefinition) -> None:
+        try:
+            changed = await use_policies(self._database, new.slice_rules, new.read_meanings)
+        except PylonError as error:
+            # It stays noted as the one of before: the next reload, or start, makes up for it.
+            _log.error("app.policies_not_followed replicas keep what they have: %s", error.message)
+        else:
+            if changed:
+                _log.info("app.policies_changed replicas follow for %s", ", ".join(changed))
 
     def _failed(self, old: AppDefinition, mistakes: list[str], started: float) -> dict[str, Any]:
         _log.warning("app.reload_failed generation %d serves on", old.generation)

@@ -165,11 +165,13 @@ class PreparedOperation:
             value = self._builtin(writes, self._args)
         else:
             value = self._run_app(identity, transaction)
+        self.rows_written = len(transaction.records)
+        if not transaction.is_joined:
+            transaction.settle()
         seq = transaction.seq
         if principal is not None and op_id is not None:
             outcome = f'{{"seq":{seq},"value":{value}}}'
             operations.record(transaction, principal, op_id, self._content, outcome)
-        self.rows_written = len(transaction.records)
         return Outcome(Status.APPLIED, seq, value)
 
     def refuse(self, transaction: Transaction, error: PylonError) -> None:

@@ -82,6 +82,7 @@ async def push_atomic(
 
     def work(transaction: Transaction) -> list[Outcome]:
         nonlocal culprit
+        transaction.is_joined = True
         outcomes = []
         for place, one in enumerate(prepared):
             culprit = place

@@ -107,6 +107,7 @@ class Batch:
         transaction.begin(self._now_ms, self.seq)
         try:
             value = work.run(transaction)
+            transaction.settle()
             if has_savepoint:
                 self._connection.execute("RELEASE op")
         except BaseException as error:

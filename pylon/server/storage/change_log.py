@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from pylon import limits
+from pylon import jsonvalue, limits
+from pylon.policy.slices import Slice, slice_from_json
 from pylon.schema.model import Row, Schema
 from pylon.schema.wire import row_from_image
 from pylon.sqlite import RawConnection
 
 _IDENTITY = "identity "
+#: The kind of a record that stands for a slice; what it stands for is in `after`.
+SLICE: Final = "slice"
 _COLUMNS = "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
 
 
@@ -35,6 +38,9 @@ class LogRecord:
     actor: str | None
     cause: str | None
     operation_id: str | None
+    #: What a `slice` stands for: a policy changed its mind about these rows, none of which changed.
+    #: Its images are absent, and it is of no row.
+    slice: Slice | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -75,11 +81,16 @@ def read_last(connection: RawConnection, limit: int, schema: Schema) -> list[Log
 def _record(row: tuple[Any, ...], schema: Schema) -> LogRecord:
     entity = schema.entities.get(row[3])
     before, after = row[6], row[7]
+    if row[5] == SLICE:
+        stored = slice_from_json(row[3], jsonvalue.decode_trusted(after))
+        before = after = None
+    else:
+        stored = None
     return LogRecord(
         seq=row[0], tx=row[1], at_ms=row[2], entity=row[3], row_id=row[4], kind=row[5],
         before=row_from_image(entity, before) if entity is not None and before else None,
         after=row_from_image(entity, after) if entity is not None and after else None,
-        wire=None, actor=row[8], cause=row[9], operation_id=row[10],
+        wire=None, actor=row[8], cause=row[9], operation_id=row[10], slice=stored,
     )  # fmt: skip
 
 

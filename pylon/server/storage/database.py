@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from pylon.clock import Clock
 from pylon.errors import Unavailable
 from pylon.ids import Epoch, IdSource, Seq
+from pylon.policy.slices import SliceRule
 from pylon.protocol.change import Cursor
 from pylon.schema.model import Schema
 from pylon.server.storage import system_tables
@@ -76,6 +78,8 @@ class Database:
         #: The memory of operations is complete after this time, Unix ms.
         self.forgotten_ms = 0
         self.schema = Schema(entities={})
+        #: What changes of an entity show or hide of others; empty while no app is loaded.
+        self.slice_rules: Mapping[str, tuple[SliceRule, ...]] = {}
         self._tables: dict[str, EntityTable] = {}
         self._synchronous = synchronous
         self._lock = lock
@@ -179,7 +183,7 @@ class Database:
 
     def new_transaction(self) -> Transaction:
         """Return a transaction over the current schema."""
-        return Transaction(self._connection.raw, self.schema, self._tables)
+        return Transaction(self._connection.raw, self.schema, self._tables, self.slice_rules)
 
     @property
     def status(self) -> DatabaseStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -14,8 +15,8 @@ from pylon.sqlite import RawConnection
 
 def page_border(
     connection: RawConnection, seq: int, limit: int, head: int
-) -> tuple[int, list[str]]:
-    """Return (through, entities) of the page that looks at `limit` numbers after `seq`.
+) -> tuple[int, list[str], bool]:
+    """Return (through, entities, has slices) of the page that looks at `limit` numbers after `seq`.
 
     `through` is extended to the end of its last transaction; it is the head where the log has
     nothing newer. Some numbers are no entries: a migration's, and those of changed roles.
@@ -28,13 +29,14 @@ def page_border(
             "SELECT min(seq) FROM _pylon_log WHERE seq > ?", (seq,)
         ).fetchone()
         if last is None:
-            return head, []
+            return head, [], False
     through = end_of_transaction(connection, last)
     entities = connection.execute(
-        "SELECT DISTINCT entity FROM _pylon_log NOT INDEXED WHERE seq > ? AND seq <= ?",
+        "SELECT entity, max(kind = 'slice') FROM _pylon_log NOT INDEXED WHERE seq > ? AND seq <= ?"
+        " GROUP BY entity",
         (seq, through),
     ).fetchall()
-    return through, [name for (name,) in entities]
+    return through, [name for name, _ in entities], any(has_slices for _, has_slices in entities)
 
 
 def end_of_transaction(connection: RawConnection, seq: int) -> int:
@@ -170,6 +172,15 @@ def snapshot_page(
     A page ends with the row that brings it to `bytes_max`. It is put together inside SQLite, so
     that nobody waits for Python meanwhile.
     """
+    text, _, last = counted_page(connection, entity, visible, after, limit, bytes_max, wire)
+    return text, last
+
+
+def counted_page(
+    connection: RawConnection, entity: Entity, visible: SqlClause, after: str, limit: int,
+    bytes_max: int, wire: SqlClause = WHOLE_WIRE,
+) -> tuple[bytes, int, str | None]:  # fmt: skip
+    """Return a page as `snapshot_page` does, with the number of its rows in the middle."""
     text, count, size, last = connection.execute(
         f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max("id")
         FROM (SELECT wire, "id", size FROM (
@@ -181,7 +192,7 @@ def snapshot_page(
         (*wire.params, after, *visible.params, limit, bytes_max),
     ).fetchone()  # fmt: skip
     is_done = count < limit and (size or 0) < bytes_max
-    return text or b"", None if is_done else last
+    return text or b"", count, None if is_done else last
 
 
 def window_page(
@@ -196,9 +207,58 @@ def window_page(
     ).fetchall()
 
 
-def count_visible(connection: RawConnection, entity: Entity, visible: SqlClause) -> int:
-    """Return how many rows a clause selects."""
+def slices_between(
+    connection: RawConnection, after: int, through: int
+) -> list[tuple[int, int, str, str]]:
+    """Return (seq, transaction, entity, what it stands for) of the slices among entries."""
+    return connection.execute(
+        "SELECT seq, tx, entity, after FROM _pylon_log NOT INDEXED WHERE seq > ? AND seq <= ?"
+        " AND kind = 'slice' ORDER BY seq",
+        (after, through),
+    ).fetchall()
+
+
+def has_change_between(connection: RawConnection, entity: str, after: int, before: int) -> bool:
+    """Tell whether a row of an entity changed between two slices."""
+    return connection.execute(
+        "SELECT 1 FROM _pylon_log NOT INDEXED WHERE seq > ? AND seq < ? AND entity = ?"
+        " AND kind <> 'slice' LIMIT 1",
+        (after, before, entity),
+    ).fetchone() is not None  # fmt: skip
+
+
+def has_row(connection: RawConnection, entity: str, clause: SqlClause) -> bool:
+    """Tell whether a row stands that a clause over the columns of `t` selects."""
+    return connection.execute(
+        f'SELECT 1 FROM "{entity}" AS t WHERE {clause.text} LIMIT 1', clause.params
+    ).fetchone() is not None  # fmt: skip
+
+
+def has_image(connection: RawConnection, entity: str, after: int, clause: SqlClause) -> bool:
+    """Tell whether a row was, after a seq, what a clause over the image `l.before` selects."""
+    return connection.execute(
+        "SELECT 1 FROM _pylon_log AS l NOT INDEXED WHERE l.seq > ? AND l.entity = ?"
+        f" AND l.before IS NOT NULL AND {clause.text} LIMIT 1",
+        (after, entity, *clause.params),
+    ).fetchone() is not None  # fmt: skip
+
+
+def images_after(connection: RawConnection, entity: str, after: int) -> Iterator[str]:
+    """Yield what rows of an entity were before each change after a seq."""
+    for (text,) in connection.execute(
+        "SELECT before FROM _pylon_log NOT INDEXED WHERE seq > ? AND entity = ?"
+        " AND before IS NOT NULL ORDER BY seq",
+        (after, entity),
+    ):
+        yield text
+
+
+def count_visible(
+    connection: RawConnection, entity: Entity, visible: SqlClause, *, at_most: int = -1
+) -> int:
+    """Return how many rows a clause selects, counting no further than `at_most`."""
     ((count,),) = connection.execute(
-        f'SELECT count(*) FROM "{entity.name}" AS t WHERE {visible.text}', visible.params
+        f'SELECT count(*) FROM (SELECT 1 FROM "{entity.name}" AS t WHERE {visible.text} LIMIT ?)',
+        (*visible.params, at_most),
     ).fetchall()
     return int(count)

@@ -14,12 +14,13 @@ FORMAT: Final = 2
 
 STATEMENTS: Final = (
     # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor, rewritten, the
-    # policies served last, for each entity whose table was dropped the head of then
-    # (dropped:ENTITY), and for each user whose roles changed the number that this took
-    # (identity USER).
+    # policies served last, what read policies mean (read_meanings), for each entity whose table was
+    # dropped the head of then (dropped:ENTITY), and for each user whose roles changed the number
+    # that this took (identity USER).
     "CREATE TABLE IF NOT EXISTS _pylon_meta (key TEXT PRIMARY KEY NOT NULL, value) WITHOUT ROWID",
     # seq: position; tx: equal for the changes of one transaction; at: Unix ms, informative;
-    # before, after: images (JSON with private fields), null where there was or is no row;
+    # before, after: images (JSON with private fields), null where there was or is no row; of a
+    # slice, which is of no row (row_id ''), after says which rows and whose ("where", "who");
     # actor: user id, null for anonymous and system; cause: what asked for it.
     """CREATE TABLE IF NOT EXISTS _pylon_log (
         seq INTEGER PRIMARY KEY NOT NULL, tx INTEGER NOT NULL, at INTEGER NOT NULL,

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pylon import limits
+from pylon import jsonvalue, limits
 from pylon.clock import iso_ms
 from pylon.errors import Conflict, InvalidArgument, PayloadTooLarge, TransactionTooLarge
 from pylon.policy.compiled import ExistsNode, inverse_sql, lookup_sql
+from pylon.policy.slices import Slice, SliceRule, slice_to_json, slices_of
 from pylon.schema.model import Entity, Field, OnDelete, Row, Schema, Value
 from pylon.schema.wire import image_text, wire_text
-from pylon.server.storage.change_log import LogRecord
+from pylon.server.storage.change_log import SLICE, LogRecord
 from pylon.sqlite import IntegrityError, RawConnection
 
 if TYPE_CHECKING:
@@ -57,11 +58,13 @@ class Transaction:
     """Reads and writes of one operation, on the writer's connection."""
 
     def __init__(
-        self, connection: RawConnection, schema: Schema, tables: Mapping[str, EntityTable]
-    ) -> None:
+        self, connection: RawConnection, schema: Schema, tables: Mapping[str, EntityTable],
+        slice_rules: Mapping[str, tuple[SliceRule, ...]] | None = None,
+    ) -> None:  # fmt: skip
         self.connection = connection
         self.schema = schema
         self.tables = tables
+        self._slice_rules = slice_rules or {}
         self.now_ms = 0
         self.now = ""
         #: The last seq given; the first of this operation is the next.
@@ -82,6 +85,10 @@ class Transaction:
         #: Operations looked up or remembered in this batch: (content, outcome), None for new ones.
         self.known_operations: dict[tuple[str, str], tuple[bytes, str] | None] = {}
         self._bytes = 0
+        #: Operations that belong together follow each other in it: slices come after all of them.
+        self.is_joined = False
+        #: How many of the records were asked what they move.
+        self._settled = 0
         self._has_executed = False
 
     def begin(self, now_ms: int, seq: int) -> None:
@@ -97,6 +104,8 @@ class Transaction:
         self.remembered = []
         self.notices = []
         self._bytes = 0
+        self.is_joined = False
+        self._settled = 0
         self._has_executed = False
 
     @property
@@ -274,6 +283,24 @@ class Transaction:
                 f"one transaction changes at most {limits.TRANSACTION_BYTES_MAX} bytes of rows"
             )
         return wire
+
+    def settle(self) -> None:
+        """Append the slices that the changes so far move: behind all of them, collapsed."""
+        rules, fresh = self._slice_rules, self.records[self._settled :]
+        if any(one.entity in rules for one in fresh):
+            changes = [(one.entity, one.before, one.after) for one in fresh]
+            for one in slices_of(rules, changes):
+                self.append_slice(one)
+        self._settled = len(self.records)
+
+    def append_slice(self, one: Slice) -> None:
+        """Append a slice; however many rows it stands for, it is one record."""
+        self.seq += 1
+        facts = (self.actor, self.cause, self.operation_id)
+        head = (self.seq, self.tx_id, self.now_ms, one.entity, "", SLICE)
+        self.records.append(LogRecord(*head, None, None, None, *facts, slice=one))
+        text = jsonvalue.encode_text(slice_to_json(one))
+        self.log_rows.append((*head, None, text, *facts))
 
     def _keep(
         self, entity: Entity, kind: str, row_id: str, seq: int, before: Row | None,

@@ -6,8 +6,9 @@ images are only what it is asked about (SPEC.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from pylon import limits
@@ -20,6 +21,7 @@ from pylon.server.storage.change_log import LogRecord, read_after, read_head, re
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.sync_select import WasVisible
 from pylon.server.sync.projection import newest_seqs, project
+from pylon.server.sync.refreshing import Paging, Refreshes, RefreshReader, SliceTooLarge
 from pylon.server.sync.view import EntityView, View
 
 _ROWS_AT_ONCE = 250
@@ -41,6 +43,8 @@ class Page:
     more: bool
     #: The head that the page was read at.
     head: int
+    #: Of refreshes that go on with the next page; the cursor stays before them meanwhile.
+    paging: Paging = field(default_factory=dict)
 
 
 def check_cursor(
@@ -57,32 +61,57 @@ def check_cursor(
     elif cursor.seq < horizon:
         reason = ResyncReason.CURSOR_TOO_OLD
     if reason is not None:
-        raise ResyncRequired(
-            reason=reason.value, horizon=f"{epoch}:{horizon}", head=f"{epoch}:{head}"
-        )
+        raise _resync(reason, epoch, head, horizon)
+
+
+def _resync(reason: ResyncReason, epoch: str, head: int, horizon: int) -> ResyncRequired:
+    return ResyncRequired(reason=reason.value, horizon=f"{epoch}:{horizon}", head=f"{epoch}:{head}")
 
 
 def read_page(
-    connection: ReadConnection, view: View, cursor: Cursor, epoch: str, limit: int, now: str
-) -> Page:
+    connection: ReadConnection, view: View, cursor: Cursor, epoch: str, limit: int, now: str, *,
+    paging: Paging | None = None, listed: Mapping[str, Collection[str]] | None = None,
+) -> Page:  # fmt: skip
     """Return the next page of a view; inside one read transaction.
 
     Raises ResyncRequired: the cursor is checked here, in the transaction that reads (I20).
+
+    Args:
+        connection: inside a read transaction.
+        view: whose page it is.
+        cursor: where it begins.
+        epoch: the lineage that the cursor must be of.
+        limit: how many entries of the log are looked at.
+        now: the time that policies are asked at.
+        paging: large refreshes come in pages, and so far these were sent; None: whole.
+        listed: by entity, ids of rows that a refresh leaves where they are.
     """
     head, horizon = read_head(connection.raw)
     rewritten = read_rewritten(connection.raw) if cursor.seq < horizon else 0
     check_cursor(cursor, epoch, head, horizon, rewritten)
-    through, names = sync_select.page_border(connection.raw, cursor.seq, limit, head)
+    after = cursor.seq
+    through, names, has_slices = sync_select.page_border(connection.raw, after, limit, head)
     wanted = [view.entities[name] for name in names if name in view.entities]
     wanted = [seen for seen in wanted if seen.filters]
-    if len(wanted) == 1:
-        tail, through = _one_entity(connection, wanted[0], cursor.seq, through, now)
+    refreshes = Refreshes(through)
+    if has_slices and wanted:
+        try:
+            reader = RefreshReader(connection, view, now, listed or {})
+            refreshes = reader.read(after, through, paging)
+        except SliceTooLarge:
+            raise _resync(ResyncReason.SLICE_TOO_LARGE, epoch, head, horizon) from None
+        if refreshes.paging is not None:
+            [(_, text)] = refreshes.found
+            return Page(after, after, text, more=True, head=head, paging=refreshes.paging)
+        through = refreshes.through
+    if len(wanted) == 1 and not refreshes.found:
+        tail, through = _one_entity(connection, wanted[0], after, through, now)
     else:
-        tail, through = _several(connection, wanted, cursor.seq, through, now)
+        tail, through = _several(connection, wanted, after, through, now, refreshes.found)
     more = through < head
     if not more:
         through = head
-    return Page(cursor.seq, through, tail, more, head)
+    return Page(after, through, tail, more, head)
 
 
 def _one_entity(
@@ -114,15 +143,16 @@ def _one_entity(
 
 
 def _several(
-    connection: ReadConnection, wanted: list[EntityView], after: int, through: int, now: str
-) -> tuple[bytes, int]:
+    connection: ReadConnection, wanted: list[EntityView], after: int, through: int, now: str,
+    refreshes: Sequence[Found] = (),
+) -> tuple[bytes, int]:  # fmt: skip
     """Return the text of a page of several entities, in the order of the log, and its end."""
-    found: list[Found] = []
+    found = list(refreshes)
     for seen in wanted:
         part, through = _entity_changes(connection, seen, after, through, now)
         found += part
-    if len(wanted) > 1:
-        found.sort()
+    if len(wanted) > 1 or refreshes:
+        found.sort(key=itemgetter(0))  # pages of one refresh have one seq, and are in order
     if found and found[-1][0] > through:  # another entity's page was cut before this one's end
         found = [one for one in found if one[0] <= through]
     return b",".join([text for _, text in found]), through

@@ -307,6 +307,7 @@ class Hub:
         head = self._database.head
         connection.subscriber.start_over(head)
         connection.send(Resync(reason=reason, head=str(self._database.cursor(head))))
+        connection.paging = {}
         connection.reader = None  # one that is under way ends by itself, and sends nothing more
         connection.is_reading = False
         self._loop.call_soon(self.work, connection)

@@ -97,6 +97,7 @@ class Pump:
         connection.view = view
         # What was committed since its cursor is asked again: it may concern the new subscriptions.
         connection.judged = 0
+        connection.paging = {}
         self.catch((connection,))
 
     def leave(self, connection: Connection) -> None:
@@ -166,10 +167,11 @@ class Pump:
             return first[-1].seq
         told: dict[View, list[Told]] = {}
         moved: dict[SharedWindow, None] = {}
+        refreshed: dict[View, None] = {}
         count = 0
         try:
             if records is not None:
-                count = self._ask(records, told, moved, large)
+                count = self._ask(records, told, moved, refreshed, large)
         except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a change
             _log.exception("sync.pump_failed; everybody goes on from the log")
             records = None
@@ -179,10 +181,22 @@ class Pump:
         through = head if count == len(records) else records[count - 1].seq
         frames = Frames(self._database.epoch, records[:count], through, more=through < head)
         for view, changes in told.items():
-            self._send(self._members[view], changes, self._position, frames)
+            if view not in refreshed:
+                self._send(self._members[view], changes, self._position, frames)
+        for view in refreshed:  # behind the changes of the others
+            self._refresh(self._members[view])
         for window in moved:
             self._run_again(window)
         return through
+
+    def _refresh(self, connections: Iterable[Connection]) -> None:
+        """Have connections go on from the log: what a slice is to them is not read here."""
+        for connection in connections:
+            if self._is_ready(connection):
+                connection.judged = max(connection.judged, self._position)
+            connection.is_refreshed = True
+            connection.subscriber.fall_behind()
+            self._work(connection)
 
     def _run_again(self, window: SharedWindow) -> None:
         window.wanted += 1
@@ -192,7 +206,8 @@ class Pump:
 
     def _ask(
         self, records: list[LogRecord], told: dict[View, list[Told]],
-        moved: dict[SharedWindow, None], large: Set[int] = frozenset(),
+        moved: dict[SharedWindow, None], refreshed: dict[View, None],
+        large: Set[int] = frozenset(),
     ) -> int:  # fmt: skip
         """Ask whom records concern, for one turn; returns how many were asked about."""
         until = self._clock.monotonic() + _TURN_SECONDS
@@ -207,6 +222,9 @@ class Pump:
                 if tx in large or self._clock.monotonic() > until:
                     return count
             for index in self._index.of(record.entity):
+                if record.slice is not None:
+                    index.move(record.slice, refreshed, moved)
+                    continue
                 moment = moments.get(index)
                 if moment is None:
                     moment = moments[index] = Moment(index.classes, now, reader)
@@ -338,6 +356,9 @@ class Pump:
                     groups.setdefault((connection.view, judged), []).append(connection)
         for (view, judged), group in groups.items():
             records = self._database.tail.since(judged)
+            if records is not None and view.is_moved_by(records):
+                self._refresh(group)
+                continue
             changes = None if records is None else self._asked(view, records)
             if records is None or changes is None:
                 for connection in group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 from pylon import limits
 from pylon.clock import Clock, iso_ms
@@ -20,6 +20,7 @@ from pylon.server.sync.channel import Connection, frame
 from pylon.server.sync.projection import changes_frame
 from pylon.server.sync.pump import Pump
 from pylon.server.sync.subscriber import ReadLog, ReadPage, ReadWindow
+from pylon.server.sync.view import View
 
 _log = logging.getLogger("pylon.sync")
 
@@ -50,6 +51,9 @@ class Reading:
         self._resync = resync
         #: Pages are read one at a time, in turn, so that whoever lacks changes finds a reader.
         self._pages = asyncio.Semaphore(READERS - 1)
+        self._refreshes = asyncio.Semaphore(limits.REFRESHES_AT_ONCE)
+        #: Pages that are being read for all of a view that begin alike.
+        self._shared: dict[Hashable, asyncio.Task[Page]] = {}
 
     def work(self, connection: Connection) -> None:
         """Read what is missing for a connection, one piece after the other."""
@@ -99,19 +103,57 @@ class Reading:
             await self._clock.sleep(0.001)
 
     async def _read_log(self, connection: Connection, seq: int) -> None:
+        """Read on from a connection's cursor; what its view was asked about already is not read.
+
+        A large refresh is read page by page: each of them but the last is a batch of its own that
+        moves no cursor.
+        """
         view, epoch, starts = connection.view, self._database.epoch, connection.subscriber.starts
         assert view is not None, "who has greeted has a view"
-        cursor = Cursor(epoch, seq)  # type: ignore[arg-type]
-        now = iso_ms(self._clock.now_ms())
-        page: Page = await self._database.readers.run(
-            lambda reader: read_page(reader, view, cursor, epoch, limits.PULL_LIMIT_MAX, now)
-        )
+        cursor = Cursor(epoch, max(seq, connection.judged))  # type: ignore[arg-type]
+        page = await self._log_page(connection, view, cursor)
         await self._until_published(page.head)
         if connection.view is not view or connection.subscriber.starts != starts:
             return  # subscriptions changed meanwhile: the same piece is read again
-        connection.write(frame(changes_frame(epoch, seq, page.through, page.tail, more=page.more)))
-        connection.subscriber.log_sent(page.through, more=page.more)
+        through = seq if page.paging else page.through
+        connection.write(frame(changes_frame(epoch, seq, through, page.tail, more=page.more)))
+        connection.subscriber.log_sent(through, more=page.more)
+        connection.paging = page.paging
+        connection.is_refreshed = bool(page.paging) or (connection.is_refreshed and page.more)
         connection.last_sent = self._clock.monotonic()
+
+    async def _log_page(self, connection: Connection, view: View, cursor: Cursor) -> Page:
+        """Return the next page of the log; those of equal views that begin alike are read once."""
+        paging, listed = connection.paging, _listed_by(connection)
+        now = iso_ms(self._clock.now_ms())
+
+        def read(reader: ReadConnection) -> Page:
+            return read_page(
+                reader, view, cursor, cursor.epoch, limits.PULL_LIMIT_MAX, now, paging=paging,
+                listed=listed,
+            )  # fmt: skip
+
+        if not connection.is_refreshed:
+            return await self._database.readers.run(read)
+        key = (view, cursor.seq, tuple(paging.items()), self._database.head)
+        if listed:
+            return await self._refresh_page(read)
+        task = self._shared.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._refresh_page(read))
+            self._shared[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, key: Hashable, task: asyncio.Task[Page]) -> None:
+        del self._shared[key]
+        if not task.cancelled():
+            task.exception()  # whoever waits for the page meets it himself
+
+    async def _refresh_page(self, read: Callable[[ReadConnection], Page]) -> Page:
+        """Read in turn: so many wait at most that whoever reads anything else is not held up."""
+        async with self._refreshes:
+            return await self._database.readers.run(read)
 
     async def _read_page(self, connection: Connection, subscription_id: str, after: str) -> None:
         machine, view = connection.subscriber, connection.view
@@ -180,3 +222,12 @@ class Reading:
             f'"version":{wanted.version}}}'
         )
         wanted.listed = listed
+
+
+def _listed_by(connection: Connection) -> Mapping[str, Collection[str]]:
+    """Return, by entity, the rows that a connection's windows list: no refresh removes those."""
+    found: dict[str, dict[str, int]] = {}
+    for one in connection.subscriber.subscriptions.values():
+        if one.is_window and one.listed:
+            found.setdefault(one.entity.name, {}).update(one.listed)
+    return found

@@ -8,7 +8,7 @@ and not all there are; who may see the row is asked once for all classes of call
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from pylon.policy import ir
 from pylon.policy.audience import ALL, NONE, Classes, Facts, Moment, Some
 from pylon.policy.compiled import CompiledFilter, CompiledPolicy
 from pylon.policy.fields import NOTHING, FieldFacts, FieldPolicies
+from pylon.policy.slices import Slice
 from pylon.schema.model import Row
 from pylon.schema.wire import masked_text
 from pylon.server.storage.change_log import LogRecord
@@ -236,6 +237,32 @@ class EntityIndex:
                 facts = _class_of(view.entities[record.entity])
                 is_allowed = facts is None or facts in allowed
                 note(view, "delete", "filtered" if is_allowed else "hidden")
+
+    def move(
+        self, one: Slice, refreshed: dict[View, None], moved: dict[SharedWindow, None]
+    ) -> None:
+        """Note the views that a slice concerns, and the windows to run again."""
+        classes = self._named(one)
+        for wanted in self._wanted.values():
+            for facts in wanted.views if classes is None else wanted.views.keys() & classes:
+                for view in wanted.views[facts]:
+                    if view.entities[one.entity].is_moved_by(one):
+                        refreshed[view] = None
+            for facts in wanted.windows if classes is None else wanted.windows.keys() & classes:
+                for window in wanted.windows[facts]:
+                    if window.seen.is_moved_by(one):
+                        moved[window] = None
+
+    def _named(self, one: Slice) -> Set[Facts] | None:
+        """Return the classes that a slice can concern; None for any."""
+        slots = self.policy.slots
+        if one.who is None or any(slot not in slots for named in one.who for slot, _ in named):
+            return None
+        found: set[Facts] = set()
+        for named in one.who:
+            places = tuple(slots.index(slot) for slot, _ in named)
+            found |= self.classes.by(places).get(tuple(value for _, value in named), set())
+        return found
 
 
 class _Hidden:

@@ -12,6 +12,7 @@ from typing import Any
 from pylon.app.definition import AppDefinition
 from pylon.identity import Identity
 from pylon.policy.compiled import CompiledFilter, ExistsLookup, PolicySet
+from pylon.policy.slices import Slice
 from pylon.policy.sqlclause import SqlClause, both
 from pylon.schema.model import Access, Entity, Row
 from pylon.schema.wire import masked_text
@@ -27,7 +28,7 @@ class EntityView:
     """How one view sees one entity: the policies' facts and the filters."""
 
     __slots__ = (
-        "entity", "facts", "field_facts", "fields", "filters", "identity", "policy"
+        "entity", "facts", "field_facts", "fields", "filters", "identity", "policy", "slots"
     )  # fmt: skip
 
     def __init__(
@@ -42,8 +43,16 @@ class EntityView:
         #: What some of the fields ask beside it.
         self.fields = policies.fields_of(entity.name)
         self.field_facts = self.fields.facts(identity)
+        #: What is asked of callers: those of one view answer all of it alike.
+        self.slots = frozenset([
+            slot for one in policies.reads(entity.name) for slot in one.slots
+        ])  # fmt: skip
         #: By canonical text; none where only windows look at the entity.
         self.filters = filters
+
+    def is_moved_by(self, one: Slice) -> bool:
+        """Tell whether a slice concerns these callers, as far as it says whom."""
+        return not self.identity.is_system and one.names(self.identity, self.slots)
 
     def judge(self, now: str, reader: ReadConnection) -> Judge:
         """Return the judge of this moment."""
@@ -134,6 +143,15 @@ class View:
             or any(each.uses_now for each in one.filters.values())
             for one in entities.values()
         )
+
+    def is_moved_by(self, records: Iterable[LogRecord]) -> bool:
+        """Tell whether there are slices among records that concern what is followed here."""
+        for record in records:
+            if record.slice is not None:
+                seen = self.entities.get(record.entity)
+                if seen is not None and seen.filters and seen.is_moved_by(record.slice):
+                    return True
+        return False
 
     def project(
         self, records: list[LogRecord], newest: dict[tuple[str, str], int], now: str,

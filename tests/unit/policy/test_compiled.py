@@ -105,8 +105,17 @@ def test_what_a_policy_looks_at() -> None:
 def test_missing_indexes_are_advice() -> None:
     """A field that an exists is keyed by wants an index, or a change of view is found slowly."""
     assert policy(MEMBER).warnings == ()
-    (advice,) = policy("exists User(id == data.authorId)").warnings
-    assert 'add by_authorId = index("authorId")' in advice
+    assert policy("exists User(id == data.authorId)").warnings == (), "a Ref has an index"
+    (advice,) = policy("exists User(id == data.body)").warnings
+    assert 'Message has no index that begins with body: add by_body = index("body")' in advice
+    assert policy("exists User(id == data.body)", Access.DELETE).warnings == ()
+
+
+def test_an_exists_that_moves_everything_is_advice() -> None:
+    """Nothing of the row keys it, or only what clients do not have."""
+    for text in ("exists Membership(channelId == 'a')", "exists User(id == data.secret)"):
+        (advice,) = policy(text).warnings
+        assert "all rows of Message read anew by everybody" in advice
 
 
 def test_clauses_depend_on_the_text_alone() -> None:

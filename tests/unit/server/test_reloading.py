@@ -84,15 +84,20 @@ async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.Monke
             told.append(f"stop {number}")
 
         return SimpleNamespace(
-            generation=number, root=None, schema=None, on_start=(on_start,), on_stop=(on_stop,)
-        )
+            generation=number, root=None, schema=None, on_start=(on_start,), on_stop=(on_stop,),
+            slice_rules={}, read_meanings={},
+        )  # fmt: skip
 
     async def migrated(*_: object, **__: object) -> Any:
         await asyncio.sleep(0.01)
         return SimpleNamespace(render=lambda: "")
 
+    async def unchanged(*_: object) -> list[str]:
+        return []
+
     monkeypatch.setattr(reloading, "load_app", lambda _, generation: made(generation))
     monkeypatch.setattr(reloading, "migrate", migrated)
+    monkeypatch.setattr(reloading, "use_policies", unchanged)
     made = generation
     holder: Any = SimpleNamespace(current=generation(1))
     hub: Any = SimpleNamespace(app_reloaded=lambda: None)

@@ -21,6 +21,7 @@ from pylon.protocol.messages import Hello, Subscribe
 from pylon.server.auth.sessions import SessionService
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.database import Database
+from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.transaction import Transaction
 from pylon.server.sync.channel import Connection
@@ -134,6 +135,7 @@ class Peer:
         self.cursor = ""
         self.seen: list[dict[str, Any]] = []
         self.windows: dict[str, list[str]] = {}
+        self._refreshed: dict[int, set[str]] = {}
         self._taken = 0
 
     @property
@@ -148,7 +150,7 @@ class Peer:
     def changes(self) -> list[tuple[str, str, str | None]]:
         """Return (kind, row id, cause) of every change so far."""
         return [
-            (one["kind"], one["row_id"], one.get("cause"))
+            (one["kind"], one.get("row_id", ""), one.get("cause"))
             for batch in self.of("changes")
             for one in batch["changes"]
         ]
@@ -182,6 +184,9 @@ class Peer:
 
     def _take(self, changes: list[dict[str, Any]]) -> None:
         for one in changes:
+            if one["kind"] == "refresh":
+                self._refresh(one)
+                continue
             key = one["entity"], one["row_id"]
             local = self.rows.get(key)
             if one["kind"] == "delete":
@@ -190,6 +195,27 @@ class Peer:
                     del self.rows[key]
             elif local is None or one["seq"] > local["_seq"]:
                 self.rows[key] = one["row"]
+
+    def _refresh(self, one: dict[str, Any]) -> None:
+        """Take the rows; at the end what matches and was not sent leaves."""
+        entity, sent = one["entity"], self._refreshed.setdefault(one["seq"], set())
+        for row in one["rows"]:
+            sent.add(row["id"])
+            self.rows[entity, row["id"]] = row
+        if one["done"]:
+            del self._refreshed[one["seq"]]
+            for key, row in list(self.rows.items()):
+                if key[0] == entity and key[1] not in sent and one["where"].items() <= row.items():
+                    del self.rows[key]
+
+    def refreshes(self) -> list[tuple[dict[str, Any], list[str]]]:
+        """Return (where, ids of the rows) of every refresh so far, page by page."""
+        return [
+            (one["where"], [row["id"] for row in one["rows"]])
+            for batch in self.of("changes")
+            for one in batch["changes"]
+            if one["kind"] == "refresh"
+        ]
 
     @property
     def ids(self) -> set[str]:
@@ -359,6 +385,7 @@ async def hubs_at(root: Path, app: str = APP) -> AsyncIterator[Hubs]:
     ids = IdSource(clock, lambda count: next(counter).to_bytes(count))
     database = await Database.open(root / ".pylon", clock=clock, ids=ids)
     await migrate(database, definition.schema)
+    await use_policies(database, definition.slice_rules, definition.read_meanings)
     hubs = Hubs(root, database, DefinitionHolder(definition))
     try:
         yield hubs
