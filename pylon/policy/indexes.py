@@ -38,8 +38,8 @@ def missing_for_slices(entity: Entity, rules: Iterable[SliceRule]) -> tuple[str,
         if not keys:
             advice.append(
                 f"{entity.name}: each change of {rule.looks_at} that its policy looks at has all"
-                f" rows of {entity.name} read anew by everybody who follows them; compare a field of"
-                f" {rule.looks_at} with a public field of {entity.name} by =="
+                f" rows of {entity.name} read anew by everybody who follows them; compare a field"
+                f" of {rule.looks_at} with a public field of {entity.name} by =="
             )
         elif not (first_fields(entity) | references) & set(keys):
             names = ", ".join(f'"{key}"' for key in keys)

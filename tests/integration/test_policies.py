@@ -74,7 +74,13 @@ async def _seen(caller: Caller) -> dict[str, list[str]]:
     }
     pulled = (await caller.get("/api/sync/pull")).body["changes"]
     by_pull = {
-        name: [one["row"]["name"] for one in pulled if one["entity"] == name] for name in OF_OWNERS
+        name: [
+            row["name"]
+            for one in pulled
+            if one["entity"] == name
+            for row in (one["rows"] if one["kind"] == "refresh" else [one["row"]])
+        ]
+        for name in OF_OWNERS
     }
     by_page = {
         name: [

@@ -124,12 +124,17 @@ async def test_deletes_and_cascades_come_in_order(serve: Serve) -> None:
     cursor = await _head(ada)
     await ada.ask("DELETE", f"/api/entities/Group/{group['id']}")
     page = await _page(ada, cursor)
-    assert [(one["entity"], one["row_id"], one["kind"]) for one in page["changes"]] == [
+    *rows, refresh = page["changes"]
+    assert [(one["entity"], one["row_id"], one["kind"]) for one in rows] == [
         ("Member", member["id"], "delete"), ("Note", note["id"], "update"),
         ("Group", group["id"], "delete"),
     ]  # fmt: skip
-    assert page["changes"][1]["row"]["groupId"] is None
-    assert len({one["tx"] for one in page["changes"]}) == 1
+    assert rows[1]["row"]["groupId"] is None
+    assert len({one["tx"] for one in rows}) == 1
+    assert refresh == {
+        "seq": rows[-1]["seq"] + 1, "kind": "refresh", "entity": "Note",
+        "where": {"groupId": group["id"]}, "rows": [], "done": True,
+    }, "what being a member showed"  # fmt: skip
 
 
 async def test_pages_of_any_size_are_the_same_log(serve: Serve) -> None:

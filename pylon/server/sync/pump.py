@@ -184,16 +184,19 @@ class Pump:
             if view not in refreshed:
                 self._send(self._members[view], changes, self._position, frames)
         for view in refreshed:  # behind the changes of the others
-            self._refresh(self._members[view])
+            self._refresh(self._members[view], self._position)
         for window in moved:
             self._run_again(window)
         return through
 
-    def _refresh(self, connections: Iterable[Connection]) -> None:
-        """Have connections go on from the log: what a slice is to them is not read here."""
+    def _refresh(self, connections: Iterable[Connection], asked: int) -> None:
+        """Have connections go on from the log: what a slice is to them is not read here.
+
+        Through `asked` those that are ready were asked for before.
+        """
         for connection in connections:
             if self._is_ready(connection):
-                connection.judged = max(connection.judged, self._position)
+                connection.judged = max(connection.judged, asked)
             connection.is_refreshed = True
             connection.subscriber.fall_behind()
             self._work(connection)
@@ -357,7 +360,7 @@ class Pump:
         for (view, judged), group in groups.items():
             records = self._database.tail.since(judged)
             if records is not None and view.is_moved_by(records):
-                self._refresh(group)
+                self._refresh(group, judged)
                 continue
             changes = None if records is None else self._asked(view, records)
             if records is None or changes is None:
