@@ -259,7 +259,7 @@ class Puller(Follower):
         self.replica.start_at(start)
         self.replica.page(Snapshot(subscription="s", entity="Item", rows=[], at=start, done=True))
         spec = SubscriptionSpec(id="s", entity="Item", where=where)
-        made = make_subscription(spec, hubs.definitions.current, is_resuming=True)
+        made = make_subscription(spec, hubs.definitions.current, identity, is_resuming=True)
         self._view = make_view(hubs.definitions.current, identity, [made])
 
     def pull(self, limit: int) -> bool:

@@ -226,7 +226,7 @@ class Reading:
 
 def _listed_by(connection: Connection) -> Mapping[str, Collection[str]]:
     """Return, by entity, the rows that a connection's windows list: no refresh removes those."""
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, Hashable]] = {}
     for one in connection.subscriber.subscriptions.values():
         if one.is_window and one.listed:
             found.setdefault(one.entity.name, {}).update(one.listed)

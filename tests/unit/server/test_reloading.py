@@ -101,8 +101,8 @@ async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.Monke
     made = generation
     holder: Any = SimpleNamespace(current=generation(1))
     hub: Any = SimpleNamespace(app_reloaded=lambda: None)
-    nothing: Any = None
-    reloader = Reloader(nothing, holder, hub, EXECUTOR, hub, SystemClock())
+    database: Any = SimpleNamespace()
+    reloader = Reloader(database, holder, hub, EXECUTOR, hub, SystemClock())
     answers = await asyncio.gather(reloader.reload(), reloader.reload())
     assert [one["generation"] for one in answers] == [2, 3]
     assert told == ["stop 1", "start 2", "stop 2", "start 3"]
