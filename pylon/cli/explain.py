@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,11 @@ def explain(
         return
     from pylon.client.why_text import why_lines
 
+    is_plain = bool(os.environ.get("NO_COLOR"))
     for line in why_lines(found, user):
         # Each part is cleaned by itself; click leaves the colours out where no terminal is.
-        click.echo("".join(click.style(clean(text), **_COLOURS[how]) for text, how in line))
+        styled = "".join(click.style(clean(text), **_COLOURS[how]) for text, how in line)
+        click.echo(styled, color=False if is_plain else None)
 
 
 def _values(text: str | None) -> dict[str, Any] | None:
