@@ -98,7 +98,7 @@ def show(user: str, project_path: str | None, as_json: bool) -> None:
         ("id", shown["user_id"]), ("email", shown["email"] or "-"),
         ("roles", ", ".join(shown["roles"]) or "-"), ("state", _state(shown)),
         ("since", shown["created_at"]), ("has", ", ".join(ways) or "codes only"),
-        ("sessions", str(len(shown["sessions"])) if "sessions" in shown else "-"),
+        ("sessions", str(len(shown["sessions"]))),
     ):  # fmt: skip
         print_line(f"{name:<9}{value}")
 

@@ -20,7 +20,7 @@ from pylon.server.auth.codes import CodeService
 from pylon.server.auth.own_data import OwnData
 from pylon.server.auth.scopes import scope_json, scope_of
 from pylon.server.auth.second_factor import SecondFactor
-from pylon.server.auth.sessions import SessionService
+from pylon.server.auth.sessions import SessionService, session_json
 from pylon.server.storage.accounts import Account, key_of
 
 _DAYS_DEFAULT, _DAYS_MAX = 90, 3_650
@@ -125,9 +125,11 @@ class People:
         }  # fmt: skip
 
     def show(self, who: str) -> dict[str, Any]:
-        """Return an account and what signs it in; raises NotFound."""
+        """Return an account, what signs it in, and its sessions; raises NotFound."""
         account = self._there(who)
-        return {**self.own_data.account_json(account), "disabled": account.disabled}
+        sessions = [session_json(one) for one in self.sessions.sessions_of(account.id)]
+        about = self.own_data.account_json(account)
+        return {**about, "disabled": account.disabled, "sessions": sessions}
 
     def _there(self, who: str) -> Account:
         account = self.accounts.find(who)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylon import limits
-from pylon.clock import Clock
+from pylon.clock import Clock, iso_ms
 from pylon.errors import Conflict, Unauthenticated
 from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.ids import IdSource
 from pylon.server.auth.last_seen import LastSeen
-from pylon.server.auth.scopes import stored_scope
+from pylon.server.auth.scopes import scope_json, stored_scope
 from pylon.server.auth.tokens import new_token, token_hash
 from pylon.server.storage import accounts, login_sessions
 from pylon.server.storage.accounts import Account, AccountNotice
@@ -263,3 +263,14 @@ def identity_of(
         kind=IdentityKind.USER, user_id=account.id, email=account.email, roles=account.roles,
         session_id=session_id, auth_version=account.auth_version, scope=stored_scope(scope),
     )  # fmt: skip
+
+
+def session_json(one: LoginSession, current: str | None = None) -> dict[str, Any]:
+    """Return a session as its user may see it: nothing that signs in."""
+    seen = one.seen_at_ms
+    return {
+        "id": one.id, "kind": one.kind, "name": one.name, "current": one.id == current,
+        "created_at": iso_ms(one.created_at_ms), "expires_at": iso_ms(one.expires_at_ms),
+        "last_seen": None if seen is None else iso_ms(seen), "device": one.device,
+        "scope": scope_json(stored_scope(one.scope)),
+    }  # fmt: skip

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
-from pylon.clock import iso_ms
 from pylon.errors import NotFound, Unauthenticated
 from pylon.identity import IdentityKind
-from pylon.server.auth.scopes import demand_unscoped, scope_json, stored_scope
+from pylon.server.auth.scopes import demand_unscoped
+from pylon.server.auth.sessions import session_json
 from pylon.server.http.exchange import Exchange, json_value, no_content
-from pylon.server.storage.login_sessions import LoginSession
 
 
 async def me(exchange: Exchange) -> web.StreamResponse:
@@ -44,17 +41,6 @@ def user_of(exchange: Exchange) -> str:
     if identity.user_id is None:
         raise Unauthenticated()
     return identity.user_id
-
-
-def session_json(one: LoginSession, current: str | None = None) -> dict[str, Any]:
-    """Return a session as its user may see it: nothing that signs in."""
-    seen = one.seen_at_ms
-    return {
-        "id": one.id, "kind": one.kind, "name": one.name, "current": one.id == current,
-        "created_at": iso_ms(one.created_at_ms), "expires_at": iso_ms(one.expires_at_ms),
-        "last_seen": None if seen is None else iso_ms(seen), "device": one.device,
-        "scope": scope_json(stored_scope(one.scope)),
-    }  # fmt: skip
 
 
 async def sessions(exchange: Exchange) -> web.StreamResponse:

@@ -10,9 +10,8 @@ from pylon import jsonvalue, limits
 from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument
 from pylon.identity import Identity
-from pylon.server.auth.sessions import identity_of
+from pylon.server.auth.sessions import identity_of, session_json
 from pylon.server.functions.queries import unusable_fields
-from pylon.server.http.account import session_json
 from pylon.server.http.auth import limit_sign_in
 from pylon.server.http.credentials import demand_reproof, own_account
 from pylon.server.http.exchange import Exchange, no_content

@@ -179,14 +179,32 @@ def _page(body: str) -> web.Response:
 
 _WHERE_IN_DEV = " In development it is on the dashboard's Mail screen and in .pylon/outbox/."
 _LINK = """<main><h1>Sign in to {app}</h1>
-<p><button id="b">Sign in</button></p><p class="error" role="alert" id="e"></p></main>
+<form id="f"><label id="email" hidden>E-mail that it was sent to
+<input name="email" type="email" autocomplete="email"></label>
+<label id="totp" hidden>Code of your second factor
+<input name="totp" autocomplete="one-time-code"></label>
+<button>Sign in</button><p class="error" role="alert" id="e"></p></form></main>
 <script type="module">
-document.querySelector("#b").addEventListener("click", async () => {
+const f = document.querySelector("#f"), e = document.querySelector("#e");
+const ask = (id) => {
+  const label = document.querySelector("#" + id);
+  label.hidden = false; label.querySelector("input").focus();
+};
+f.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  e.textContent = "";
   const t = new URLSearchParams(location.hash.slice(1) || location.search).get("t") ?? "";
+  const body = {t};
+  for (const name of ["email", "totp"]) {
+    if (f.elements[name].value) body[name] = f.elements[name].value;
+  }
   const answer = await fetch("/api/auth/link", {method: "POST",
-    headers: {"Content-Type": "application/json"}, body: JSON.stringify({t})});
-  if (answer.ok) location.replace("/");
-  else document.querySelector("#e").textContent = (await answer.json()).error.message;
+    headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+  if (answer.ok) { location.replace("/"); return; }
+  const {error} = await answer.json();
+  e.textContent = error.message;
+  if (error.details?.confirm === "email") ask("email");
+  if (error.details?.second_factor) ask("totp");
 });
 </script>"""
 

@@ -1,0 +1,44 @@
+"""`pylon users` on a closed database: each verb does what it says, and says what it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pylon import jsonvalue
+from pylon.cli.main import cli
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYLON_STATE_DIR", str(tmp_path / "state"))
+    folder = tmp_path / "club"
+    folder.mkdir()
+    (folder / "app.py").write_text("from pylon import App\napp = App('club')\n")
+    return folder
+
+
+def _said(project: Path, *arguments: str, code: int = 0) -> str:
+    asked = CliRunner().invoke(cli, [*arguments, "--project", str(project)])
+    assert asked.exit_code == code, asked.output
+    return asked.output or str(asked.exception)
+
+
+def test_an_account_is_invited_looked_at_locked_out_and_deleted(project: Path) -> None:
+    """From the first invitation to the end, before the app has ever run."""
+    assert "no accounts yet" in _said(project, "users", code=1)
+    assert "/auth/link#t=" in _said(project, "users", "invite", "ada@example.com", "--role", "boss")
+    shown = jsonvalue.parse(_said(project, "users", "show", "ada@example.com", "--json").encode())
+    assert (shown["roles"], shown["totp"], shown["disabled"]) == (["boss"], False, False)
+    assert "state    active" in _said(project, "users", "show", "ada@example.com")
+    assert "is disabled" in _said(project, "users", "disable", "ada@example.com")
+    assert "disabled" in _said(project, "users", "--search", "BOSS")
+    assert "no account has nobody" in _said(project, "users", "--search", "nobody", code=1)
+    assert "is enabled" in _said(project, "users", "enable", "ada@example.com")
+    assert "1 ended" in _said(project, "users", "revoke", "ada@example.com")
+    assert "had no second factor" in _said(project, "users", "reset-factor", "ada@example.com")
+    assert "there is no account" in _said(project, "users", "show", "eve@example.com", code=1)
+    assert "is deleted" in _said(project, "users", "delete", "ada@example.com", "--yes")
+    assert "no accounts yet" in _said(project, "users", code=1)
