@@ -82,15 +82,11 @@ def _campaign(
 def _limits(bench: Bench) -> list[str]:
     """Return what the run can't look at, in words."""
     from pylon.testing.simulation.maker import unreachable
-    from pylon.testing.simulation.oracle import HAS_SLICES, conditional_entities
+    from pylon.testing.simulation.visibility import timed
 
     said = [f"not written: {line}" for line in unreachable(bench.definition)]
-    names = conditional_entities(bench.definition)
-    if names and not HAS_SLICES:
-        said.append(
-            f"{', '.join(names)}: rows that another entity's change (or the time) shows or hides"
-            " reach replicas with their own next change only, and are not compared until then"
-        )
+    if names := timed(bench.definition):
+        said.append(f"{', '.join(names)}: shown or hidden as time passes, and not compared")
     return said
 
 

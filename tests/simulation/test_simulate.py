@@ -101,10 +101,18 @@ def test_one_seed_is_told_aloud(diary: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_what_is_not_compared_is_said() -> None:
-    """Entities whose policies look elsewhere are named, before the run begins."""
-    done = _simulate(str(CHAT), "--seeds", "1", "--first", "0")
-    assert done.stderr.startswith("Channel, Membership, Message: rows that another entity's change")
+def test_what_is_not_compared_is_said(diary: Path) -> None:
+    """Entities whose policies ask the time are named, before the run begins."""
+    source = LEAKY.replace('read="isOwner()"', 'read="data.at <= now"').replace(
+        '    title: str = ""', "    at: datetime"
+    )
+    (diary / "app.py").write_text(
+        f"from __future__ import annotations\n{source}".replace(
+            "from pylon", "from datetime import datetime\nfrom pylon", 1
+        ).replace("\nfrom __future__ import annotations\n", "\n", 1)
+    )
+    done = _simulate(str(diary), "--seeds", "1", "--first", "0")
+    assert done.stderr.startswith("Page: shown or hidden as time passes"), done.stderr
 
 
 def test_an_app_with_mistakes_is_not_run(tmp_path: Path) -> None:

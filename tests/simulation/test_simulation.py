@@ -13,6 +13,8 @@ import pytest
 
 from pylon.client.replica import Replica
 from pylon.policy.fields import FieldPolicies
+from pylon.server import reloading
+from pylon.server.storage import transaction
 from pylon.server.sync import projection
 from pylon.server.sync.hub import Hub
 from pylon.testing.simulation.campaign import Bench, run_seeds
@@ -156,6 +158,48 @@ def test_private_fields_on_the_wire_are_seen(bench: Bench, monkeypatch: pytest.M
 
     _tell(monkeypatch, spoil)
     assert _finds(bench, "no private field on the wire")
+
+
+# --- and some of what other rows decide --------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def views() -> Iterator[Bench]:
+    made = Bench(VIEWS)
+    yield made
+    made.close()
+
+
+def _finds_turned(views: Bench) -> bool:
+    plan = replace(TURNED, typescript_share=0.0)
+    outcomes = (views.play(views.script(seed, plan)) for seed in range(80))
+    return any(one.finding is not None for one in outcomes)
+
+
+def test_slices_by_the_image_after_alone_are_seen(
+    views: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A membership that is moved or removed takes rows along only if the log says so."""
+    real = transaction.slices_of
+
+    def forward_only(rules: Any, changes: Any) -> Any:
+        return real(rules, [(entity, None, after) for entity, _, after in changes])
+
+    monkeypatch.setattr(transaction, "slices_of", forward_only)
+    assert _finds_turned(views)
+
+
+def test_edited_policies_that_replicas_do_not_hear_of_are_seen(
+    views: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload that changes who sees what, and is not in the log, is found out."""
+
+    async def unheard(database: Any, rules: Any, meanings: Any) -> list[str]:
+        database.slice_rules = rules
+        return []
+
+    monkeypatch.setattr(reloading, "use_policies", unheard)
+    assert _finds_turned(views)
 
 
 def test_rows_that_left_the_view_and_stay_are_seen(

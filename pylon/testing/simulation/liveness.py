@@ -9,7 +9,7 @@ from typing import Any, Final
 from pylon.client.subscription import read_cursor
 from pylon.testing.simulation.device import Device
 from pylon.testing.simulation.findings import Finding
-from pylon.testing.simulation.oracle import HAS_SLICES, Oracle, matches
+from pylon.testing.simulation.oracle import Oracle, matches
 from pylon.testing.simulation.safety import Callers, compare
 
 #: Virtual seconds from the end of the faults within which all have converged.
@@ -21,7 +21,7 @@ _DISCARDED: Final = "ABORTED"
 
 async def converge(
     devices: Iterable[Device], oracle: Oracle, callers: Callers, epoch: Callable[[], str],
-    clock: Callable[[], float], check: Callable[[], None], *, is_new: bool = False,
+    clock: Callable[[], float], check: Callable[[], None],
 ) -> None:  # fmt: skip
     """Wait until all devices are where they should be; raises Finding where one never is.
 
@@ -32,7 +32,6 @@ async def converge(
         epoch: the lineage of now.
         clock: virtual seconds.
         check: raises what was found meanwhile.
-        is_new: they are of now alone, and nothing excuses them.
     """
     end = clock() + CONVERGE_SECONDS
     waiting = list(devices)
@@ -44,7 +43,7 @@ async def converge(
         check()
         left = []
         for device in waiting:
-            missing = what_is_missing(device, oracle, callers, epoch(), is_new=is_new)
+            missing = what_is_missing(device, oracle, callers, epoch())
             if missing is not None:
                 left.append(device)
                 why = f"{device.name} ({device.email}): {missing}"
@@ -52,9 +51,7 @@ async def converge(
         waiting = list(devices) if left else []
 
 
-def what_is_missing(
-    device: Device, oracle: Oracle, callers: Callers, epoch: str, *, is_new: bool
-) -> str | None:
+def what_is_missing(device: Device, oracle: Oracle, callers: Callers, epoch: str) -> str | None:
     """Say why a device is not where it should be; None where it is."""
     machine = device.machine
     if machine is None:
@@ -76,9 +73,7 @@ def what_is_missing(
             return f"{definition.entity} {definition.where} is not complete"
         has = machine.view(definition.entity)
         if definition.limit is None:
-            difference = compare(
-                oracle, identity, definition, has, oracle.head, moments, is_new=is_new
-            )
+            difference = compare(oracle, identity, definition, has, oracle.head, moments)
         else:
             difference = _window_difference(oracle, identity, definition, has)
         if difference is not None:
@@ -91,8 +86,8 @@ def _window_difference(
 ) -> str | None:
     """Compare a window: the first rows by id, which is the order of all windows here."""
     entity = definition.entity
-    if oracle.is_conditional(entity) and not HAS_SLICES:
-        return None  # a window is run again when its own entity changes
+    if oracle.asks_time(entity):
+        return None
     should = oracle.visible(identity, entity, definition.where)
     wanted = sorted(should)[: definition.limit]
     mine = sorted(row_id for row_id, row in has.items() if matches(row, definition.where))

@@ -12,7 +12,7 @@ from pylon.app.functions import FunctionKind
 from pylon.schema.model import Entity
 from pylon.testing.simulation.script import Actor, Script, Step
 from pylon.testing.simulation.values import Values, roles_of
-from pylon.testing.simulation.visibility import carriers, looked_at, other_policies, uses_now
+from pylon.testing.simulation.visibility import carriers, looked_at, other_policies, timed
 
 _NAMES: Final = (
     "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim",
@@ -120,7 +120,7 @@ class _Maker:
             given.pop("roles", None)
         if not self._looked_at:
             given.pop("look", None)
-        if not uses_now(self._definition):
+        if not timed(self._definition):
             given.pop("wait", None)
         if not self._insertable:
             for kind in ("insert", "system_insert"):

@@ -28,22 +28,11 @@ from pylon.server.storage.change_log import LogRecord
 from pylon.testing.simulation.values import MARK
 from pylon.testing.simulation.visibility import read_policies
 
-#: Rows that a policy shows or hides because another entity's row changed are sent by the server
-#: with their own next change only. Once it sends them at once, this is True and nothing is excused.
-HAS_SLICES: Final = False
-
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
     ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-Key = tuple[str, str]
 _MARK: Final = re.compile(f"{MARK}[0-9]+;")
-
-
-def conditional_entities(definition: AppDefinition) -> list[str]:
-    """Return the entities whose read policy looks at other rows, or at the time."""
-    policies = read_policies(definition)
-    return [name for name, one in policies.items() if one.exists or one.uses_now]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +119,22 @@ class Oracle:
         self._rows: dict[str, dict[str, History]] = {one: {} for one in definition.schema.entities}
         #: Transactions by operation id: more than one would be a double application.
         self.applied: dict[str, set[int]] = {}
-        #: Entities whose policy was another one before.
-        self._edited: set[str] = set()
         #: Seqs at which an entity changed: what a verdict over other entities depends on.
         self._changed: dict[str, list[int]] = {one: [] for one in definition.schema.entities}
         self._verdicts: dict[tuple[Any, ...], bool] = {}
         #: By text that no two rows were given: the images that have it.
         self._having: dict[str, list[tuple[str, Row]]] = {}
-        #: By caller, rows whose judgement another entity's change has turned.
-        self._turned: dict[Identity, set[Key]] = {}
 
     # --- what happened
 
     def take(self, records: Iterable[LogRecord]) -> None:
         """Take records in order; those known already change nothing."""
-        fresh = [one for one in records if one.seq > self.head]
-        before = self.head
-        for record in fresh:
+        for record in records:
+            if record.seq <= self.head:
+                continue
+            self.head = record.seq
+            if record.slice is not None:
+                continue  # what the server says of a change of view; the change itself was before
             found = self._rows[record.entity].setdefault(record.row_id, History())
             found.seqs.append(record.seq)
             found.images.append(record.after)
@@ -156,9 +144,6 @@ class Oracle:
                     self._having.setdefault(mark, []).append((record.entity, record.after))
             if record.operation_id is not None:
                 self.applied.setdefault(record.operation_id, set()).add(record.tx)
-            self.head = record.seq
-        if fresh and not HAS_SLICES:
-            self._note_turned(before, {one.entity for one in fresh})
 
     def return_to(self, seq: int) -> None:
         """Forget what came after a seq: an older copy is in place."""
@@ -175,32 +160,12 @@ class Oracle:
 
     def edit(self, definition: AppDefinition) -> None:
         """Have another app begin to take the say; until `settle` an older one may still have it."""
-        before, after = self._generations[-1], _generation(definition)
-        self._edited |= {
-            name
-            for name in after.policies
-            if after.policies[name].text != before.policies[name].text
-        }
-        self._generations.append(after)
+        self._generations.append(_generation(definition))
 
     def settle(self) -> None:
         """Note that the newest app alone has the say from now on."""
         for one in self._generations[:-1]:
             one.until = min(one.until, self._seconds())
-
-    def _note_turned(self, before: int, entities: set[str]) -> None:
-        then, now = self.moment(before), self.moment()
-        for name in self._rows:
-            if not entities & self._looked_at(name):
-                continue
-            for identity, turned in self._turned.items():
-                for row_id, history in self._rows[name].items():
-                    # Also what it was before: the change from that is judged by what is so now.
-                    if (name, row_id) not in turned and any(
-                        self.seen(identity, name, one, then) != self.seen(identity, name, one, now)
-                        for one in history.versions(before)
-                    ):
-                        turned.add((name, row_id))
 
     def _looked_at(self, entity: str) -> set[str]:
         """Return the entities that the policies of one look at, or did."""
@@ -212,10 +177,6 @@ class Oracle:
         }
 
     # --- what is asked
-
-    def follow(self, identity: Identity) -> None:
-        """Keep account of rows that turn for a caller from now on."""
-        self._turned.setdefault(identity, set())
 
     def moment(self, seq: int | None = None) -> Moment:
         """Return this moment, or one with other rows as they stood at a seq."""
@@ -247,20 +208,9 @@ class Oracle:
             found.update(seqs[bisect.bisect_right(seqs, seq) :])
         return sorted(found)
 
-    def is_excused(self, identity: Identity, entity: str, row_id: str, *, is_new: bool) -> bool:
-        """Tell whether the present promise says nothing about a row for a caller."""
-        if HAS_SLICES:
-            return False
-        if any(one.uses_now for one in self._generations[-1].asked(entity)):
-            return True
-        if is_new:
-            return False
-        return entity in self._edited or (entity, row_id) in self._turned.get(identity, ())
-
-    def is_conditional(self, entity: str) -> bool:
-        """Tell whether an entity's policy looks at other rows, or at the time."""
-        asked = self._generations[-1].asked(entity)
-        return entity in self._edited or any(one.exists or one.uses_now for one in asked)
+    def asks_time(self, entity: str) -> bool:
+        """Tell whether what is seen of an entity changes as time passes."""
+        return any(one.uses_now for one in self._generations[-1].asked(entity))
 
     def version(self, entity: str, row_id: str, seq: int) -> Row | None:
         """Return the row as written at a seq."""

@@ -126,7 +126,7 @@ class _Play(World):
         await self._server.give_up()
 
     async def _check_newcomers(self) -> None:
-        """Hold a new replica of each user to the truth, excusing nothing (I23)."""
+        """Hold a new replica of each user to the truth (I23)."""
         emails = list(dict.fromkeys(one.email for one in self._devices.values()))
         for place, email in enumerate(emails[:_NEWCOMERS_MAX]):
             device = self.new_device(f"newcomer{place}", "python")
@@ -136,7 +136,7 @@ class _Play(World):
             self._devices[device.name] = device
             await converge(
                 [device], self._oracle, self._callers, lambda: self._replicas.epoch,
-                self._loop.time, self._check, is_new=True,
+                self._loop.time, self._check,
             )  # fmt: skip
 
     # --- steps

@@ -49,7 +49,6 @@ class Callers:
         """Note who somebody is from now on."""
         self.ids[email] = user_id
         self._roles.setdefault(email, []).append((self._loop.time(), roles))
-        self._oracle.follow(self.identity(email, roles))
 
     def disable(self, email: str) -> None:
         """Note that somebody is nobody from now on, until he is known again."""
@@ -257,7 +256,7 @@ class ReplicaWatch:
 
 def compare(
     oracle: Oracle, identity: Identity, definition: Any, has: dict[str, dict[str, Any]], seq: int,
-    moments: list[Moment], *, is_new: bool = False,
+    moments: list[Moment],
 ) -> str | None:  # fmt: skip
     """Say how rows differ from what a caller may see; None where they do not.
 
@@ -268,7 +267,6 @@ def compare(
         has: the rows that are there.
         seq: the rows must be as they stood then.
         moments: each row must be there, or not, as it was right at one of these.
-        is_new: the replica is of now alone.
     """
     entity, where = definition.entity, definition.where
     stored = {row["id"]: row for row in oracle.rows(entity, seq)}
@@ -287,6 +285,6 @@ def compare(
                 break
             wanted.append(seen)
         else:
-            if not oracle.is_excused(identity, entity, row_id, is_new=is_new):
+            if not oracle.asks_time(entity):
                 return f"{entity} {row_id} is {mine}, should be {wanted[0]}"
     return None

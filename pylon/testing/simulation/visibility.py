@@ -46,10 +46,11 @@ def carriers(definition: AppDefinition) -> list[str]:
         found |= more
 
 
-def uses_now(definition: AppDefinition) -> bool:
-    """Tell whether some rows come and go as time passes."""
-    return any(
-        one.uses_now for name in definition.schema.entities for one in guards(definition, name)
+def timed(definition: AppDefinition) -> list[str]:
+    """Return the entities of which rows come and go as time passes, by name."""
+    entities = definition.schema.entities
+    return sorted(
+        name for name in entities if any(one.uses_now for one in guards(definition, name))
     )
 
 
