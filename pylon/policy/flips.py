@@ -35,6 +35,8 @@ class Flip:
     rank: Rank
     text: str
     leaf: tuple[int, ir.Condition]
+    #: All that the decision depends on, with the change.
+    scene: Scene
 
 
 def flips_of(question: Question, scene: Scene, sight: Sight) -> tuple[Flip, ...]:
@@ -58,7 +60,7 @@ def flips_of(question: Question, scene: Scene, sight: Sight) -> tuple[Flip, ...]
                     continue
                 is_wide = one.also is None or question.is_allowed(one.also)
                 text = f"would pass if {one.text if is_wide else one.otherwise}"
-                found.setdefault(one.text, Flip(one.rank, text, (place, leaf)))
+                found.setdefault(one.text, Flip(one.rank, text, (place, leaf), one.scene))
     return _sorted(found)
 
 
