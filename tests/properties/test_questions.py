@@ -280,6 +280,25 @@ def test_search_finds_the_words_in_the_rows_that_the_policy_shows(
     assert alone == found
 
 
+@pytest.mark.parametrize("frequent", ["apple", "banana"])
+def test_hidden_rows_do_not_change_the_order(connection: sqlite3.Connection, frequent: str) -> None:
+    """Which of two words is rare among rows that the caller may not read does not show."""
+    policy = compile_policy("data.open == true", entity=NOTE, access=Access.READ, schema=SCHEMA)
+    texts = ["apple apple banana", "apple banana banana", *[f"{frequent} {at}" for at in range(40)]]
+    connection.execute("BEGIN")
+    try:
+        for at, text in enumerate(texts):
+            row = policies.random_row(Random(at), NOTE, f"n{at:02}")
+            row |= {"title": text, "body_n": None, "open": at < 2}
+            values = [*_TABLES["Note"].values(row), wire_text(NOTE, row)]
+            connection.execute(_TABLES["Note"].insert_sql, values)
+        _INDEX.create(connection)
+        found = _searched(connection, policy, IDENTITIES[0], "apple banana")
+    finally:
+        connection.execute("ROLLBACK")
+    assert found == ["n00", "n01"], "the shorter text first"
+
+
 @given(
     text=st.one_of(st.text(max_size=60), st.text(alphabet='"*^():{}+-,. aNEARODTc0', max_size=60))
 )
