@@ -103,11 +103,6 @@ class Function:
     job: JobOptions | None = None
     doc: str | None = None
 
-    @property
-    def is_coroutine(self) -> bool:
-        """Tell whether it is `async def`: may do I/O, and is no transaction."""
-        return inspect.iscoroutinefunction(self.handler)
-
     def manifest(self) -> FunctionManifest:
         """Return what clients may know of the function."""
         return FunctionManifest(

@@ -38,6 +38,8 @@ class JobOptions:
     #: Arguments whose values make the key of a job that has none given; None: no key.
     unique: tuple[str, ...] | None = None
     schedule: Schedule | None = None
+    #: `async def`: may do I/O, and is no transaction.
+    is_coroutine: bool = False
 
     def key_of(self, args: Mapping[str, Any]) -> str | None:
         """Return the key that a job's arguments make, where the function is unique by them."""
@@ -61,7 +63,7 @@ def seconds_of(given: object) -> float | None:
 
 def read_options(
     keywords: Mapping[str, Any], arguments: tuple[str, ...], *, is_cron: bool,
-    timeout_s: float | None, note: Note,
+    is_coroutine: bool, timeout_s: float | None, note: Note,
 ) -> JobOptions:  # fmt: skip
     """Return the options that a decorator's keywords ask for; mistakes are noted."""
     reader = _Reader(keywords, note)
@@ -74,6 +76,7 @@ def read_options(
         concurrency=1 if is_cron else reader.concurrency(),
         unique=reader.unique(arguments),
         schedule=schedule,
+        is_coroutine=is_coroutine,
     )
 
 

@@ -189,7 +189,8 @@ class FunctionBuilder:
                 self.note("nobody gives a schedule arguments; give it a default",
                           argument=one.name)  # fmt: skip
         return read_options(
-            self.declared.keywords, names, is_cron=is_cron, timeout_s=timeout_s,
+            self.declared.keywords, names, is_cron=is_cron,
+            is_coroutine=inspect.iscoroutinefunction(self.declared.handler), timeout_s=timeout_s,
             note=lambda message, keyword: self.note(message, keyword=keyword),
         )  # fmt: skip
 

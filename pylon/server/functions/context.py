@@ -96,8 +96,12 @@ class Context:
     def __init__(self, facts: CallFacts) -> None:
         self._facts = facts
         self._identities = [facts.identity]
-        self.random = random.Random(facts.seed)  # noqa: S311 -- must be the same on a re-run
         self.log = logging.getLogger(f"app.{facts.definition.name}")
+
+    @cached_property
+    def random(self) -> random.Random:
+        """Return the operation's chance: the same where the operation is run again."""
+        return random.Random(self._facts.seed)  # noqa: S311 -- must be the same on a re-run
 
     @property
     def identity(self) -> Identity:

@@ -66,6 +66,11 @@ class Attempt:
         """Return what the log says of its writes."""
         return f"job:{self.job.name}#{self.job.id}"
 
+    @property
+    def seed(self) -> bytes:
+        """Return what its chance comes from: the same where its transaction is run again."""
+        return f"{self.job.id} {self.job.token}".encode()
+
     def demand_held(self) -> None:
         """Raise JobLost once the job is not this attempt's any more."""
         if not self.is_held:
@@ -183,13 +188,12 @@ class TransactionJob:
 
     def __init__(
         self, code: AppCode, definition: AppDefinition, function: Function, attempt: Attempt,
-        seed: bytes, chance: float,
+        chance: Callable[[], float],
     ) -> None:  # fmt: skip
         self._code = code
         self._definition = definition
         self._function = function
         self._attempt = attempt
-        self._seed = seed
         self._chance = chance
         #: What became of the job, where its failure was stored in the place of its transaction.
         self.verdict: Verdict | None = None
@@ -204,7 +208,7 @@ class TransactionJob:
         decoded = function.arguments.decode(jsonvalue.decode_trusted(attempt.job.args))
         seconds = attempt.options.timeout_s or limits.FUNCTION_SECONDS
         facts = code.facts(
-            self._definition, identity, transaction.now, self._seed, seconds, attempt.cause
+            self._definition, identity, transaction.now, attempt.seed, seconds, attempt.cause
         )
         context = JobTransactionContext(facts, transaction, attempt)
         value = code.run(function, lambda: function.handler(context, **decoded), seconds)
@@ -217,7 +221,7 @@ class TransactionJob:
         """Store the failure in its place."""
         self.verdict = None
         if not isinstance(error, JobLost) and self._attempt.is_held:
-            self.verdict = Failure.of(error).store(transaction, self._attempt, self._chance)
+            self.verdict = Failure.of(error).store(transaction, self._attempt, self._chance())
 
 
 async def run_coroutine(

@@ -57,7 +57,6 @@ class Room:
         self._queues = queues
         self._default = QueueBounds(concurrency)
         self._by_queue: Counter[str] = Counter()
-        self._by_name: Counter[str] = Counter()
         #: Tokens left of a queue with a rate, and when that was so.
         self._tokens: dict[str, tuple[float, float]] = {}
 
@@ -88,24 +87,25 @@ class Room:
         missing = 1 - self._tokens_of(queue, per_second, now)
         return None if missing <= 0 else missing / per_second
 
-    def left_of(self, name: str, concurrency: int) -> int:
-        """Return how many more of a function may start that runs so many at a time."""
-        return max(concurrency - self._by_name[name], 0)
+    def may_start(self, queue: str, now: float) -> int:
+        """Return how many the bounds of a queue let start, were none of its jobs running."""
+        bounds = self.bounds(queue)
+        if bounds.per_second is None:
+            return bounds.concurrency
+        return min(bounds.concurrency, int(self._tokens_of(queue, bounds.per_second, now)))
 
-    def start(self, queue: str, name: str, now: float) -> None:
+    def start(self, queue: str, now: float) -> None:
         """Count a job that starts."""
         self._by_queue[queue] += 1
-        self._by_name[name] += 1
         per_second = self.bounds(queue).per_second
         if per_second is not None:
             self._tokens[queue] = (self._tokens_of(queue, per_second, now) - 1, now)
 
-    def end(self, queue: str, name: str) -> None:
+    def end(self, queue: str) -> None:
         """Count a job that ended."""
-        for counter, key in ((self._by_queue, queue), (self._by_name, name)):
-            counter[key] -= 1
-            if counter[key] <= 0:
-                del counter[key]
+        self._by_queue[queue] -= 1
+        if self._by_queue[queue] <= 0:
+            del self._by_queue[queue]
 
     def _tokens_of(self, queue: str, per_second: float, now: float) -> float:
         burst = max(1.0, per_second)

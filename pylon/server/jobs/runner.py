@@ -71,10 +71,15 @@ class Runner:
         function = definition.functions.get(name)
         return None if function is None else function.job
 
+    def is_transaction(self, definition: AppDefinition, name: str) -> bool:
+        """Tell whether it runs and ends in one transaction: a `def` of the app's."""
+        function = definition.functions.get(name)
+        return function is not None and function.job is not None and not function.job.is_coroutine
+
     def runs_as_caller(self, definition: AppDefinition, name: str) -> bool:
         """Tell whether its caller must be known before it starts: an `async def` of the app's."""
         function = definition.functions.get(name)
-        return function is not None and function.is_coroutine
+        return function is not None and function.job is not None and function.job.is_coroutine
 
     async def run(
         self, attempt: Attempt, definition: AppDefinition, identity: Identity | None
@@ -104,7 +109,7 @@ class Runner:
         if function is None or function.job is None:
             missing = NotFound(f"there is no job {name} in this version of the app")
             return await self._fail(attempt, Failure.of(missing))
-        if not function.is_coroutine:
+        if not function.job.is_coroutine:
             return await self._run_in_transaction(attempt, definition, function)
         assert identity is not None
         context = self._context(attempt, definition, identity)
@@ -131,10 +136,7 @@ class Runner:
     async def _run_in_transaction(
         self, attempt: Attempt, definition: AppDefinition, function: Function
     ) -> Failure | None:
-        work = TransactionJob(
-            self._executor.app_code, definition, function, attempt, self._ids.random_bytes(16),
-            self.chance(),
-        )  # fmt: skip
+        work = TransactionJob(self._executor.app_code, definition, function, attempt, self.chance)
         try:
             await self._database.writer.submit_work(work)
         except JobLost:

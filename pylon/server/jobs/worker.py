@@ -69,6 +69,8 @@ class Worker:
         #: Queues that may have jobs to run now.
         self._hot: set[str] = set()
         self.paused: dict[str, int] = {}
+        #: Queues of jobs that end with the batch that they are in: who asks in it finds their room.
+        self._ahead: set[str] = set()
         #: Some job may be running as the database has it, and nobody runs it.
         self._has_strangers = False
         self._is_in_round = False
@@ -190,22 +192,26 @@ class Worker:
         definition = self._definitions.current
         now = self._clock.monotonic()
         asked = {
-            queue: free
-            for queue in self._hot
-            if queue not in self.paused and (free := self.room.free(queue, now)) > 0
+            queue
+            for queue in self._hot - self.paused.keys()
+            if queue in self._ahead or self.room.free(queue, now) > 0
         }
-        room_left = limits.JOBS_RUNNING_MAX - self.room.running
-        self._hot -= asked.keys()  # from here on it is told of what comes
+        self._ahead.clear()
+        self._hot -= asked  # from here on it is told of what comes
         try:
-            claims = await self._claim(definition, asked, room_left)
+            claims = await self._claim(definition, asked)
         except PylonError:
             # Whether it was committed is not known: what is claimed and not ours is ended.
-            self._hot |= asked.keys()
+            self._hot |= asked
             self._has_strangers = True
             raise
         self._hot |= claims.hot
         for job, identity in claims.jobs:
             self._begin(job, identity, definition, claims.at)
+            if job.queue in claims.hot and self._runner.is_transaction(definition, job.name):
+                self._ahead.add(job.queue)
+        if self._ahead:
+            self._wake.set()
         # Read now, and nothing awaited after: what is enqueued from here on sets the timer itself.
         next_due = jobs.next_due(self._database.readers.inline.raw)
         waits = [self.room.wait_s(queue, self._clock.monotonic()) for queue in self._hot]
@@ -213,23 +219,22 @@ class Worker:
         due = [one for one in (next_due, next_slot, *soon) if one is not None]
         self._alarm.set(min(due, default=None))
 
-    async def _claim(
-        self, definition: AppDefinition, asked: dict[str, int], room_left: int
-    ) -> _Claims:
+    async def _claim(self, definition: AppDefinition, asked: set[str]) -> _Claims:
         if not asked and not self._has_due():
             return _Claims([], set(), self._clock.monotonic())
 
         def work(transaction: Transaction) -> _Claims:
             found = _Claims([], set(), self._clock.monotonic())
-            wanted = dict(asked)
-            for queue in jobs.promote(transaction):
-                if queue in self.paused:
-                    found.hot.add(queue)
-                else:
-                    wanted.setdefault(queue, self.room.free(queue, found.at))
-            left = room_left
-            names = self._bounded_names(definition)
-            for queue, free in wanted.items():
+            promoted = jobs.promote(transaction)
+            found.hot |= promoted & self.paused.keys()
+            # As the table has it now: what ended in this batch has left its room.
+            counts = jobs.running_counts(transaction)
+            left = limits.JOBS_RUNNING_MAX - sum(count for *_, count in counts)
+            names = self._left_by_name(definition, counts)
+            for queue in asked | (promoted - self.paused.keys()):
+                running = sum(count for one, _, count in counts if one == queue)
+                bounds = self.room.bounds(queue)
+                free = min(bounds.concurrency - running, self.room.may_start(queue, found.at))
                 at_most = min(free, left)
                 if at_most <= 0:
                     found.hot.add(queue)
@@ -251,12 +256,19 @@ class Worker:
         due = jobs.next_due(self._database.readers.inline.raw)
         return due is not None and due <= self._clock.now_ms()
 
-    def _bounded_names(self, definition: AppDefinition) -> dict[str, int]:
-        return {
-            one.name: self.room.left_of(one.name, one.job.concurrency)
+    def _left_by_name(
+        self, definition: AppDefinition, counts: list[tuple[str, str, int]]
+    ) -> dict[str, int]:
+        """Return how many more may run of each function that has a bound of its own."""
+        left = {
+            one.name: one.job.concurrency
             for one in definition.functions.values()
             if one.job is not None and one.job.concurrency is not None
         }
+        for _, name, count in counts:
+            if name in left:
+                left[name] = max(left[name] - count, 0)
+        return left
 
     def _admit(
         self, transaction: Transaction, definition: AppDefinition, job: ClaimedJob, found: _Claims
@@ -286,7 +298,7 @@ class Worker:
     ) -> None:
         attempt = self._attempt(job, definition, at)
         self.running[job.id] = attempt
-        self.room.start(job.queue, job.name, self._clock.monotonic())
+        self.room.start(job.queue, self._clock.monotonic())
         attempt.task = asyncio.get_running_loop().create_task(
             self._run_one(attempt, definition, identity), name=f"pylon-job-{job.name}"
         )
@@ -308,5 +320,5 @@ class Worker:
         finally:
             attempt.stopped = attempt.stopped or "ended"
             self.running.pop(attempt.job.id, None)
-            self.room.end(attempt.job.queue, attempt.job.name)
+            self.room.end(attempt.job.queue)
             self._wake.set()

@@ -278,6 +278,14 @@ def running(transaction: Transaction) -> list[ClaimedJob]:
     return [ClaimedJob(*row) for row in rows]
 
 
+def running_counts(transaction: Transaction) -> list[tuple[str, str, int]]:
+    """Return how many jobs run, by queue and name."""
+    rows = transaction.select(
+        "SELECT queue, name, count(*) FROM _pylon_jobs WHERE state = 'running' GROUP BY 1, 2"
+    )
+    return [(str(queue), str(name), int(count)) for queue, name, count in rows]
+
+
 def available_queues(transaction: Transaction) -> set[str]:
     """Return the queues that have jobs to run now."""
     rows = transaction.select("SELECT DISTINCT queue FROM _pylon_jobs WHERE state = 'available'")

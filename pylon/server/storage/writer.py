@@ -205,7 +205,7 @@ class Writer:
         self.commit_ms = (self._clock.monotonic() - started) * 1000
         self.batches += 1
         self.operations += batch.operations
-        self._records_since_checkpoint += len(batch.records)
+        self._records_since_checkpoint += max(len(batch.records), batch.operations)
         self._publish(taken, batch)
 
     async def _commit(self) -> None:

@@ -29,13 +29,12 @@ def test_no_queue_has_more_than_its_bound(steps: list[str]) -> None:
     room, running = Room({"q": QueueBounds(3)}, 10), 0
     for step in steps:
         if step == "start" and room.free("q", 0.0) > 0:
-            room.start("q", "f", 0.0)
+            room.start("q", 0.0)
             running += 1
         elif step == "end" and running:
-            room.end("q", "f")
+            room.end("q")
             running -= 1
         assert room.free("q", 0.0) == 3 - running
-        assert room.left_of("f", 2) == max(2 - running, 0)
     assert room.running == running
 
 
@@ -43,7 +42,7 @@ def test_all_queues_together_have_a_bound() -> None:
     """However many queues there are."""
     room = Room({}, limits.JOBS_RUNNING_MAX)
     for n in range(limits.JOBS_RUNNING_MAX):
-        room.start(f"q{n % 7}", "f", 0.0)
+        room.start(f"q{n % 7}", 0.0)
     assert room.free("another", 0.0) == 0
 
 
@@ -51,9 +50,11 @@ def test_a_rate_lets_so_many_start_and_says_when_the_next_may() -> None:
     """A burst of a second, then one by one."""
     room = Room({"q": QueueBounds(50, 2.0)}, 10)
     for _ in range(room.free("q", 0.0)):
-        room.start("q", "f", 0.0)
+        room.start("q", 0.0)
     assert room.running == 2
     assert room.free("q", 0.0) == 0
     assert room.wait_s("q", 0.0) == 0.5
     assert room.free("q", 0.5) == 1
+    assert room.may_start("q", 0.5) == 1
     assert room.wait_s("other", 0.0) is None
+    assert room.may_start("other", 0.0) == 10

@@ -278,3 +278,20 @@ async def test_an_error_that_nobody_foresaw_is_unknown_and_the_writer_goes_on(
     await asyncio.wait_for(database.writer.submit(_insert(2)), 5)
     assert _ids(database) == {"t2"}
     assert database.writer.health == "ok"
+
+
+async def test_the_journal_is_copied_back_for_what_leaves_no_record_too(database: Database) -> None:
+    """Jobs and sessions write no change log; their journal does not grow for ever all the same."""
+
+    def work(transaction: Transaction) -> None:
+        transaction.execute(
+            "INSERT INTO _pylon_meta VALUES (?, ?)",
+            (transaction.connection.total_changes, "x" * 500),
+        )
+
+    sizes = []
+    for _ in range(6):
+        await asyncio.gather(*(database.writer.submit(work) for _ in range(2_500)))
+        await asyncio.sleep(0.05)  # nothing waits: now is the time
+        sizes.append(database.status.wal_bytes)
+    assert max(sizes) < 2.5 * sizes[0], sizes
