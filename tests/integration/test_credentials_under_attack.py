@@ -44,8 +44,11 @@ async def _login(one: Browser, password: str, email: str = ADA, **more: Any) -> 
     return await one.post("/api/auth/password/login", given)
 
 
-async def test_a_password_signs_in_and_a_wrong_one_reads_as_an_unknown_address(at: House) -> None:
+async def test_a_password_signs_in_and_a_wrong_one_reads_as_an_unknown_address(
+    at: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One answer for a wrong password, no password and no account, in a like time."""
+    monkeypatch.setattr(hashing, "_ARGON2_KIB", 19_456)
     await _register(at)
     await at.signed_in("nopass@example.com")
     visitor = await at.browser()

@@ -135,7 +135,7 @@ async def test_tokens_and_codes_are_stored_hashed(serve: Serve) -> None:
 
 
 async def test_logging_out_closes_the_sockets_within_a_second(serve: Serve) -> None:
-    """The token fails at once; the socket gets 4001 (I63)."""
+    """The token fails at once; the socket gets 4001 (THREATS 39, I63)."""
     served = await serve(NOTES)
     ada = await served.login("ada@example.com")
     socket = await ada.sync({"id": "s", "entity": "Note"})
