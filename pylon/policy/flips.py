@@ -16,7 +16,7 @@ from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.policy import ir
 from pylon.policy.ir import SlotKind, TypeKind
 from pylon.policy.matching import satisfied
-from pylon.policy.proposals import SOMEBODY, Proposal, Rank, proposals_for, some_value
+from pylon.policy.proposals import SOMEBODY, Proposal, Rank, fitting, proposals_for, some_value
 from pylon.policy.reference import World, lookup_values, value_of
 from pylon.policy.rowflips import row_proposals
 from pylon.policy.scene import Part, Question, Scene, Sight, with_row
@@ -273,10 +273,9 @@ class _Proposer:
         if entity is None or name == "id" or name in self._hidden:
             return
         field = entity.by_name[name]
-        if wanted is None and not field.nullable:
+        if not fitting(field, wanted):
             return
-        if field.choices and wanted is not None and wanted not in field.choices:
-            return
+        (wanted,) = fitting(field, wanted)
         row, after = self._scene.row, self._scene.after
         assert row is not None
         is_stored = self._question.access is not Access.INSERT

@@ -6,16 +6,18 @@ Whether a decision passes with one is judged elsewhere (`flips`).
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from pylon import limits
 from pylon.policy import ir
 from pylon.policy.ir import TypeKind
 from pylon.policy.scene import Scene
 from pylon.policy.sqlclause import AFTER_ALL, BEFORE_ALL, moved
-from pylon.schema.model import FieldKind
+from pylon.schema.model import Field, FieldKind
 
 #: A user or a row that is nobody's in particular.
 SOMEBODY = "00000000-0000-7000-8000-000000000000"
@@ -122,12 +124,33 @@ def some_value(value: ir.Value) -> Any:
     return _SAMPLES.get(kind, "x")
 
 
+def fitting(field: Field, value: Any) -> tuple[Any, ...]:
+    """Return a value as a field would hold it; nothing where the field can't hold it."""
+    if value is None:
+        return (None,) if field.nullable else ()
+    if field.choices and value not in field.choices:
+        return ()
+    match field.kind:
+        case FieldKind.FLOAT:
+            return (float(value),) if float(value) == value else ()
+        case FieldKind.INT:
+            is_held = value == int(value) and abs(value) <= limits.SAFE_INTEGER_MAX
+            return (int(value),) if is_held else ()
+        case FieldKind.BIGINT | FieldKind.DECIMAL:
+            return (int(value),) if value == int(value) and abs(value) < 2**63 else ()
+        case FieldKind.DATETIME:
+            return () if value in (BEFORE_ALL, AFTER_ALL) else (value,)
+        case _:
+            return (value,)
+
+
 def _moved(value: Any, kind: FieldKind, step: int) -> Iterator[Any]:
     match kind:
-        case FieldKind.INT | FieldKind.BIGINT | FieldKind.DECIMAL | FieldKind.FLOAT:
-            there = value + step
-            if there != value and abs(there) < 2**63:
-                yield there
+        case FieldKind.INT | FieldKind.BIGINT | FieldKind.DECIMAL:
+            yield (math.floor(value) if step > 0 else math.ceil(value)) + step
+        case FieldKind.FLOAT:
+            there = float(value) + step
+            yield there if there != value else math.nextafter(value, step * math.inf)
         case FieldKind.DATETIME if value not in (BEFORE_ALL, AFTER_ALL):
             moment = moved(value, step)
             if moment not in (BEFORE_ALL, AFTER_ALL):

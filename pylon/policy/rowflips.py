@@ -9,13 +9,12 @@ from typing import Any
 from pylon import jsonvalue
 from pylon.policy import ir
 from pylon.policy.matching import satisfied, values_at
-from pylon.policy.proposals import SOMEBODY, Proposal, Rank, above, below, beside
+from pylon.policy.proposals import SOMEBODY, Proposal, Rank, above, below, beside, fitting
 from pylon.policy.scene import Altered, Question, Scene, Sight
 from pylon.policy.slots import walk
 from pylon.policy.spelled import literal
-from pylon.policy.sqlclause import AFTER_ALL, BEFORE_ALL
 from pylon.policy.types import type_of_field
-from pylon.schema.model import Entity, FieldKind, Row
+from pylon.schema.model import Entity, Row
 
 
 def row_proposals(
@@ -122,11 +121,7 @@ def _is_storable(entity: Entity, name: str, value: Any) -> bool:
     field = entity.by_name.get(name)
     if field is None:
         return name == "id"
-    if value is None:
-        return field.nullable
-    if field.kind is FieldKind.DATETIME and value in (BEFORE_ALL, AFTER_ALL):
-        return False
-    return not field.choices or value in field.choices
+    return bool(fitting(field, value))
 
 
 def _literal_of(entity: Entity, name: str, value: Any) -> str:
