@@ -18,6 +18,19 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 MESSAGES = 40
 #: From the keystroke in one browser to the text in the other, for 95 of 100 messages.
 LATENCY_MS = 100.0
+#: Within which rows come into view or leave it.
+PROMPT_MS = 1_000.0
+#: Bodies of messages that the browser has stored.
+BODIES = """async () => {
+  const wait = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await wait(indexedDB.open(`pylon:${location.origin}:chat`));
+  const rows = await wait(database.transaction("rows").objectStore("rows").getAll());
+  database.close();
+  return rows.map(({ row }) => row?.body).filter((body) => body !== undefined);
+}"""
 SCREENSHOTS = ROOT / "build" / "screenshots"
 
 
@@ -63,6 +76,17 @@ async def _say(page: Page, text: str) -> None:
 
 def _messages(page: Page):  # type: ignore[no-untyped-def]
     return page.locator("li.message .body")
+
+
+async def _shot_both(page: Page, name: str) -> None:
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await _shot(page, f"{name}-{scheme}")
+
+
+async def _add_member(page: Page, name: str) -> None:
+    await page.get_by_label("Add a member").select_option(label=name)
+    await page.get_by_role("button", name="Add", exact=True).click()
 
 
 async def _shot(page: Page, name: str) -> None:
@@ -140,12 +164,59 @@ async def test_unread_counts_and_private_channels(browser: Browser, serve: Serve
     await expect(_messages(alice)).to_have_text(["psst"])
     await asyncio.sleep(0.3)
     assert "secret" not in await bob.inner_text("body")
-    await alice.get_by_label("Invite").select_option(label="bob")
+    await alice.get_by_role("button", name="Members (1)").click()
+    await _add_member(alice, "bob")
     await bob.get_by_role("button", name="# secret private").click()
     await expect(_messages(bob)).to_have_text(["psst"])
     await bob.get_by_role("button", name="Leave").click()
     await expect(bob.get_by_role("button", name="# secret private")).to_have_count(0)
     assert "psst" not in await bob.inner_text("body")
+
+
+async def test_members_come_and_go_at_once(browser: Browser, serve: Serve) -> None:
+    """A private channel and its old messages appear and vanish with the membership, by keyboard."""
+    served = await serve("examples/chat")
+    alice = await _sign_in(browser, served, "alice@example.com")
+    bob = await _sign_in(browser, served, "bob@example.com")
+    for name, private in (("general", False), ("secret", True)):
+        await _channel(alice, name, private=private)
+    for text in ("one", "two"):
+        await _say(alice, text)
+    await expect(_messages(alice)).to_have_text(["one", "two"])
+    secret = bob.get_by_role("button", name="# secret private")
+    await alice.get_by_role("button", name="Members (1)").press("Enter")
+    await expect(alice.get_by_label("Members", exact=True)).to_contain_text("aliceowner")
+    await alice.get_by_label("Add a member").select_option(label="bob")
+    await alice.get_by_role("button", name="Add", exact=True).press("Enter")
+    # Old messages, whole, within a second and without a refresh.
+    await expect(secret).to_have_count(1, timeout=PROMPT_MS)
+    await secret.click()
+    await expect(_messages(bob)).to_have_text(["one", "two"], timeout=PROMPT_MS)
+    await _shot_both(alice, "members")
+    await alice.set_viewport_size({"width": 360, "height": 700})
+    assert await alice.evaluate("document.documentElement.scrollWidth") <= 360
+    await _shot(alice, "members-phone")
+    await alice.set_viewport_size({"width": 1000, "height": 700})
+    await alice.get_by_role("button", name="Remove bob").press("Enter")
+    await expect(secret).to_have_count(0, timeout=PROMPT_MS)
+    assert "two" not in await bob.inner_text("body")
+    await expect(alice.get_by_role("button", name="Members (1)")).to_have_attribute(
+        "aria-expanded", "true"
+    )
+    await _add_member(alice, "bob")
+    await secret.click()
+    await expect(_messages(bob)).to_have_text(["one", "two"])
+    # Removed while away: what is stored in the browser is gone as soon as it is back.
+    await bob.context.set_offline(True)
+    await expect(bob.get_by_role("status")).to_contain_text("offline")
+    await alice.get_by_role("button", name="Remove bob").click()
+    await expect(alice.get_by_role("button", name="Members (1)")).to_be_visible()
+    await expect(_messages(bob)).to_have_text(["one", "two"])
+    await bob.context.set_offline(False)
+    await expect(bob.get_by_role("status")).to_have_text("live", timeout=20_000)
+    await expect(secret).to_have_count(0, timeout=PROMPT_MS)
+    assert "two" not in await bob.inner_text("body")
+    assert await bob.evaluate(BODIES) == []
 
 
 async def test_the_connection_is_shown_and_nothing_is_lost(browser: Browser, serve: Serve) -> None:

@@ -4,7 +4,7 @@
 import {
   connect, type Database, type EntityName, type LiveQuery, type QueryOptions, type RowOf, type Status,
 } from "/_pylon/client.js";
-import type { App, Channel, Message } from "./pylon.gen.ts";
+import type { App, Channel, Membership, Message } from "./pylon.gen.ts";
 
 type Child = Node | string;
 type Attributes = Record<string, string | boolean | ((event: Event) => void)>;
@@ -116,6 +116,8 @@ function label(channel: Channel): Child[] {
 class Chat {
   private readonly channels: Watched<"Channel">;
   private readonly memberships: Watched<"Membership">;
+  /** Those of the channel on the screen, where they are this user's to choose. */
+  private readonly members: Watched<"Membership">;
   private readonly users: Watched<"User">;
   private messages: LiveQuery<Message> | undefined;
   private messageRows: readonly Message[] = [];
@@ -128,6 +130,10 @@ class Chat {
   private readonly channelList = h("div");
   private readonly title = h("h2");
   private readonly tools = h("span");
+  private readonly membersPanel = h("section", { class: "members", id: "members", "aria-label": "Members", hidden: true });
+  private readonly membersButton = h("button", {
+    "aria-expanded": "false", "aria-controls": "members", onclick: () => { this.toggleMembers(); },
+  }, "Members");
   private readonly list = h("ol", { class: "messages", "aria-label": "Messages" });
   private readonly error = h("p", { class: "error", role: "alert" });
   private readonly body = h("textarea", {
@@ -137,8 +143,9 @@ class Chat {
 
   constructor(private readonly db: Database<App>, private readonly me: string, private readonly email: string) {
     this.channels = new Watched(db, "Channel", () => this.drawChannels());
-    this.memberships = new Watched(db, "Membership", () => this.followMemberships());
-    this.users = new Watched(db, "User", () => this.drawMessages());
+    this.memberships = new Watched(db, "Membership", () => this.drawRoom());
+    this.members = new Watched(db, "Membership", () => this.drawRoom());
+    this.users = new Watched(db, "User", () => { this.drawMessages(); this.drawRoom(); });
   }
 
   start(): void {
@@ -148,7 +155,8 @@ class Chat {
     // The newest message anywhere that I may read: when it changes, the unread counts may have.
     this.db.query("Message", { order: ["-sentAt"], limit: 1 }).subscribe(() => this.countUnread());
     this.memberships.watch({ where: { userId: this.me } });
-    this.followMemberships();
+    // All that I may see: whoever invites me into a private channel, or throws me out, moves it here.
+    this.channels.watch({ order: ["name"] });
     addEventListener("focus", () => this.markRead());
     // Signed out in another tab, or by the server.
     this.db.auth.onChange(() => {
@@ -178,7 +186,8 @@ class Chat {
         h("span", { class: "spacer" }), h("span", { class: "note me" }, this.email), out),
       h("nav", { class: "channels", "aria-label": "Channels" }, this.channelList, this.newChannel()),
       h("main", { class: "room" },
-        h("header", {}, this.title, this.tools), this.list, h("div", {}, this.error, compose)),
+        h("div", {}, h("header", {}, this.title, this.tools), this.membersPanel),
+        this.list, h("div", {}, this.error, compose)),
     );
     root.replaceChildren(this.shell);
   }
@@ -216,24 +225,14 @@ class Chat {
   }
 
   private async createChannel(name: string, isPrivate: boolean): Promise<void> {
+    this.toggleMenu(false);
     try {
       const channel = await this.db.insert("Channel", { name, isPrivate });
       await this.db.insert("Membership", { channelId: channel.id, userId: this.me });
       this.open(channel.id);
-      this.toggleMenu(false);
     } catch (problem) {
       this.fail(problem);
     }
-  }
-
-  /** Asks for the private channels by id too: an invitation then brings its channel at once. */
-  private followMemberships(): void {
-    const mine = this.memberships.rows.map((row) => row.channelId).sort();
-    this.channels.watch({
-      where: { or: [{ isPrivate: false }, { ownerId: this.me }, { id: { in: mine } }] },
-      order: ["name"],
-    });
-    this.drawRoom();
   }
 
   private drawChannels(): void {
@@ -298,12 +297,19 @@ class Chat {
   private drawRoom(): void {
     const channel = this.channels.rows.find((row) => row.id === this.current);
     this.title.replaceChildren(...(channel === undefined ? ["No channel"] : label(channel)));
-    this.tools.replaceChildren();
     this.body.disabled = this.sendButton.disabled = channel === undefined;
+    const isMine = channel !== undefined && channel.isPrivate && channel.ownerId === this.me;
+    if (!isMine) this.toggleMembers(false);
+    else this.members.watch({ where: { channelId: channel.id }, order: ["joinedAt"] });
+    // What has the focus stays, so that a keyboard does not lose its place.
+    if (isMine && this.tools.contains(this.membersButton)) return this.drawMembers(channel);
+    this.tools.replaceChildren();
     if (channel === undefined) return;
     const membership = this.memberships.rows.find((row) => row.channelId === channel.id);
-    if (channel.isPrivate && channel.ownerId === this.me) this.tools.append(this.inviteForm(channel));
-    else if (membership === undefined && !channel.isPrivate) {
+    if (isMine) {
+      this.tools.append(this.membersButton);
+      this.drawMembers(channel);
+    } else if (membership === undefined && !channel.isPrivate) {
       this.tools.append(h("button", {
         onclick: () => {
           this.db.insert("Membership", { channelId: channel.id, userId: this.me }).catch((e: unknown) => this.fail(e));
@@ -316,18 +322,55 @@ class Chat {
     }
   }
 
-  private inviteForm(channel: Channel): HTMLElement {
-    const choice = h("select", { "aria-label": "Invite", name: "invite" }, h("option", { value: "" }, "Invite …"));
-    for (const user of this.users.rows) {
-      if (user.id !== this.me) choice.append(h("option", { value: user.id }, this.nameOf(user.id)));
+  // --- members of a private channel, for its owner
+
+  private toggleMembers(open = this.membersPanel.hidden): void {
+    this.membersPanel.hidden = !open;
+    this.membersButton.setAttribute("aria-expanded", String(open));
+  }
+
+  private drawMembers(channel: Channel): void {
+    const members = this.members.rows.filter((row) => row.channelId === channel.id);
+    this.membersButton.textContent = `Members (${members.length})`;
+    const chosen = this.membersPanel.querySelector("select")?.value ?? "";
+    const focused = this.membersPanel.contains(document.activeElement) ? document.activeElement?.id : undefined;
+    this.membersPanel.replaceChildren(
+      h("ul", {}, ...members.map((row) => this.drawMember(channel, row))), this.addForm(channel, members),
+    );
+    const choice = this.membersPanel.querySelector("select");
+    if (choice?.querySelector(`option[value="${chosen}"]`) != null) choice.value = chosen;
+    if (focused === undefined) return;
+    // Whoever was removed by keyboard leaves the focus to the list.
+    const again = document.getElementById(focused) ?? choice;
+    again?.focus();
+  }
+
+  private drawMember(channel: Channel, row: Membership): HTMLElement {
+    const name = this.nameOf(row.userId);
+    const item = h("li", {}, h("span", { class: "name" }, name));
+    if (row.userId === channel.ownerId) item.append(h("span", { class: "tag" }, "owner"));
+    else {
+      item.append(h("button", {
+        id: `remove-${row.id}`, class: "plain", "aria-label": `Remove ${name}`,
+        onclick: () => { this.db.delete("Membership", row.id).catch((e: unknown) => this.fail(e)); },
+      }, "Remove"));
     }
-    choice.addEventListener("change", () => {
-      if (choice.value === "") return;
-      this.db.insert("Membership", { channelId: channel.id, userId: choice.value })
-        .catch((e: unknown) => this.fail(e));
-      choice.value = "";
-    });
-    return choice;
+    return item;
+  }
+
+  private addForm(channel: Channel, members: readonly Membership[]): HTMLElement {
+    const present = new Set(members.map((row) => row.userId));
+    const others = this.users.rows.filter((user) => !present.has(user.id));
+    if (others.length === 0) return h("p", { class: "note" }, "Everybody who ever signed in is a member.");
+    const choice = h("select", { id: "add-member", "aria-label": "Add a member", required: true },
+      h("option", { value: "" }, "Add …"), ...others.map((user) => h("option", { value: user.id }, this.nameOf(user.id))));
+    return h("form", {
+      onsubmit: (event) => {
+        event.preventDefault();
+        this.db.insert("Membership", { channelId: channel.id, userId: choice.value })
+          .catch((e: unknown) => this.fail(e));
+      },
+    }, choice, h("button", {}, "Add"));
   }
 
   // --- messages
