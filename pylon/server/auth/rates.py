@@ -7,7 +7,7 @@ from collections import OrderedDict
 from pylon.clock import Clock
 from pylon.errors import RateLimited
 
-_KEYS_MAX = 10_000
+_KEYS_MAX = 50_000
 
 
 class RateLimiter:
