@@ -21,10 +21,12 @@ PylonError
 ├── OperationExpired            an operation id older than its memory
 ├── Aborted                     another operation of the same atomic batch was rejected
 ├── UpgradeRequired             the client speaks another protocol version
+├── ProviderFailed              a sign-in by a provider did not come to its end; carries the reason
 ├── Internal                    an exception nobody expected; details carry an id, never internals
 ├── Unavailable                 retry with the same operation id; details carry the reason
 ├── FunctionTimeout             a function went over its budget and was rolled back
 ├── AddressInUse                another program has the port
+├── ConfigError                 a setting is wrong
 └── AppError                    mistakes in an app's definition, with positions
     (LoadFailed: all of them at once)
 
@@ -237,6 +239,23 @@ class Unavailable(PylonError):
     code = "UNAVAILABLE"
     http_status = 503
     is_transient = True
+
+
+class ProviderFailed(PylonError):
+    """The sign-in by a provider did not come to its end."""
+
+    code = "PROVIDER_FAILED"
+    http_status = 502
+
+    def __init__(self, message: str | None = None, *, reason: str = "provider") -> None:
+        super().__init__(message, reason=reason)
+        self.reason = reason
+
+
+class ConfigError(PylonError):
+    """A setting is wrong."""
+
+    code = "CONFIG_ERROR"
 
 
 class FunctionTimeout(PylonError):

@@ -233,6 +233,9 @@ MAIL_SECONDS: Final = 60.0
 #: A magic code lives so long, dies after so many wrong tries.
 CODE_SECONDS: Final = 600.0
 CODE_TRIES_MAX: Final = 5
+#: A sign-in by a provider takes so long at most; each answer of the provider's as well.
+OAUTH_SECONDS: Final = 600.0
+OAUTH_ANSWER_SECONDS: Final = 10.0
 #: Codes sent to one e-mail address: in all, and for one network that asks. Above: the same answer
 #: and no mail.
 CODES_PER_ACCOUNT_HOUR: Final = 10

@@ -167,10 +167,11 @@ class Runtime:
         config = self.config
         identity = build_identity(
             database, self.clock, self.ids, session_days=config["auth.session_days"],
+            providers=config["auth.oauth"],
             user_entity=lambda: definitions.current.schema.entities.get("User"),
             definition=lambda: definitions.current,
         )  # fmt: skip
-        self._stopper.add("hasher", identity.hasher.close)
+        self._stopper.add("identity", identity.close)
         sessions = identity.sessions
         hub = Hub(
             database, definitions, sessions, self.clock,
@@ -199,14 +200,13 @@ class Runtime:
 
         self.services = Services(
             config=config, clock=self.clock, ids=self.ids, database=database,
-            trimmer=trimmer, definitions=definitions,
-            executor=executor,
+            trimmer=trimmer, definitions=definitions, executor=executor,
             reads=Reads(database, definitions, self.clock), accounts=identity.accounts,
             sessions=sessions, sign_in=identity.sign_in, passwords=identity.passwords,
             second_factor=identity.second_factor, own_data=identity.own_data,
-            codes=identity.codes, people=identity.people,
-            mailer=mailer, worker=worker,
-            policies=PolicyMatrix(database, definitions), coverage=coverage,
+            codes=identity.codes, oauth=identity.oauth, people=identity.people,
+            mailer=mailer, worker=worker, coverage=coverage,
+            policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub,
             sign_in_rates=rates(limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE),
             auth_rates=rates(limits.AUTH_CALLS_PER_SECOND, limits.AUTH_CALLS_AT_ONCE),

@@ -8,8 +8,9 @@ from pathlib import Path
 from pylon import limits
 from pylon.app.jobs import JobOptions
 from pylon.clock import Clock
+from pylon.errors import ConfigError
 from pylon.ids import IdSource
-from pylon.server.config import ConfigError, ServerConfig
+from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.jobs.room import Room, parse_queues

@@ -17,13 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pylon import limits
-from pylon.errors import PylonError
-
-
-class ConfigError(PylonError):
-    """A setting is wrong."""
-
-    code = "CONFIG_ERROR"
+from pylon.errors import ConfigError
+from pylon.server.provider_settings import PROVIDERS, provider_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +130,8 @@ def load_config(
         flags: values by `section.key` from the command line; None means not given.
         environment: the process environment.
     """
-    values = {key: setting.default for key, setting in SETTINGS.items()}
+    values: dict[str, Any] = {key: setting.default for key, setting in SETTINGS.items()}
+    values[PROVIDERS] = {}
     path = project / "pylon.toml"
     if path.is_file():
         values |= _from_toml(path, environment)
@@ -160,6 +156,13 @@ def load_config(
             raise ConfigError(
                 f"auth.methods: there is no {method!r}", hint=f"there is {', '.join(AUTH_METHODS)}"
             )
+    if ("oauth" in values["auth.methods"]) != bool(values[PROVIDERS]):
+        raise ConfigError(
+            "auth.methods names oauth, and there is no provider"
+            if not values[PROVIDERS]
+            else "there are providers, and auth.methods does not name oauth",
+            hint='methods = ["magic", "oauth"] and a section [auth.oauth.github] go together',
+        )
     for origin in values["server.origins"]:
         if not _ORIGIN.fullmatch(origin):
             raise ConfigError(
@@ -200,6 +203,11 @@ def _from_toml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path.name}: {error}") from error
     values: dict[str, Any] = {}
+    auth = tree.get("auth")
+    if isinstance(auth, dict) and "oauth" in auth:
+        values[PROVIDERS] = provider_settings(
+            path.name, auth.pop("oauth"), lambda key, value: _resolved(key, value, environment)
+        )
     for section, keys in tree.items():
         if not isinstance(keys, dict):
             raise _unknown(path.name, text, section, section)

@@ -265,10 +265,11 @@ def test_examples_of_json_parse() -> None:
 
 
 def test_every_route_is_in_the_table_of_the_api() -> None:
-    """Each path of the router, but the owner's and the client's files, is in api.md."""
+    """Each path of the router, but the owner's and the client's files, is in the two pages."""
     from pylon.server.http.table import make_router
 
-    text = _text("api.md").replace("/Message", "/{E}").replace("/fn/order", "/fn/{name}")
+    text = _text("api.md") + _text("api-identity.md")
+    text = text.replace("/Message", "/{E}").replace("/fn/order", "/fn/{name}")
     missing = [
         f"{one.method} {one.path}"
         for one in make_router(is_dev=True).routes

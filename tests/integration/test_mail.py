@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from pylon.client.admin import AdminClient
-from pylon.errors import Refused, Unavailable
+from pylon.errors import ConfigError, Refused, Unavailable
 from pylon.server.background import check_settings
-from pylon.server.config import ConfigError, load_config
+from pylon.server.config import load_config
 from pylon.server.mail import smtp
 from pylon.server.mail.message import Sender, build_message, checked_mail
 from pylon.server.mail.smtp import SmtpTransport, parse_url

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from pylon import limits
 from pylon.app.definition import AppDefinition
@@ -13,6 +15,7 @@ from pylon.schema.model import Entity
 from pylon.server.auth.accounts import AccountService
 from pylon.server.auth.codes import CodeService
 from pylon.server.auth.hashing import Hasher
+from pylon.server.auth.oauth.client import ProviderClient
 from pylon.server.auth.own_data import OwnData
 from pylon.server.auth.passwords import PasswordService
 from pylon.server.auth.people import People
@@ -36,6 +39,12 @@ class IdentityServices:
     own_data: OwnData
     people: People
     hasher: Hasher
+    oauth: ProviderClient
+
+    async def close(self) -> None:
+        """Let workers and connections go."""
+        await self.hasher.close()
+        await self.oauth.close()
 
 
 def build_identity(
@@ -43,6 +52,7 @@ def build_identity(
     user_entity: Callable[[], Entity | None],
     definition: Callable[[], AppDefinition | None] = lambda: None,
     session_days: int = limits.SESSION_DAYS,
+    providers: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> IdentityServices:  # fmt: skip
     """Return the services of identity over a database.
 
@@ -53,6 +63,7 @@ def build_identity(
         user_entity: the User entity as it is now.
         definition: the app as it is now; None where it is not loaded.
         session_days: how long a sign-in lasts.
+        providers: the settings of those who sign people in elsewhere, by name.
     """
 
     def rates(at_once: int, per_minute: float) -> RateLimiter:
@@ -73,4 +84,5 @@ def build_identity(
         accounts, sessions, codes, passwords, second,
         SignIn(database, accounts, sessions, second), own_data,
         People(accounts, sessions, codes, second, own_data, definition), hasher,
+        ProviderClient(providers, clock),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from pylon.server.storage.transaction import Transaction
 _log = logging.getLogger("pylon.auth")
 _DEVICE_CHARACTERS = 200
 #: The cookie that binds a code to the browser that asked for it, and how long its value is.
-_BROWSER_COOKIE = "pylon_signin"
+BROWSER_COOKIE = "pylon_signin"
 _SECRET_CHARACTERS = 43
 
 
@@ -82,7 +82,7 @@ async def magic_send(exchange: Exchange) -> web.StreamResponse:
     )  # fmt: skip
     answer = json_value({"sent": True})
     if browser is not None:
-        set_cookie(exchange, answer, _BROWSER_COOKIE, browser, int(limits.CODE_SECONDS))
+        set_cookie(exchange, answer, BROWSER_COOKIE, browser, int(limits.CODE_SECONDS))
     return answer
 
 
@@ -111,7 +111,7 @@ def browser_secret(exchange: Exchange) -> str | None:
     """Return the secret that this browser got when it asked for a code."""
     if "Cookie" not in exchange.request.headers:
         return None
-    found = exchange.request.cookies.get(exchange.services.config.cookie(_BROWSER_COOKIE))
+    found = exchange.request.cookies.get(exchange.services.config.cookie(BROWSER_COOKIE))
     return found if found and len(found) == _SECRET_CHARACTERS else None
 
 
@@ -158,14 +158,17 @@ async def use_link(exchange: Exchange) -> web.StreamResponse:
     return await sign_in(exchange, prove, body.get("totp"))
 
 
-def visitor_of(exchange: Exchange, second_factor: object = None) -> Visitor:
+def visitor_of(
+    exchange: Exchange, second_factor: object = None, *, may_wait: bool = False
+) -> Visitor:
     """Return who signs in, as far as the request says."""
     try:
         before = exchange.identity
     except Unauthenticated:
         before = None
     device = exchange.request.headers.get("User-Agent", "")[:_DEVICE_CHARACTERS]
-    return Visitor(before, device.encode("utf-8", "replace").decode(), second_factor)
+    name = device.encode("utf-8", "replace").decode()
+    return Visitor(before, name, second_factor, may_wait=may_wait)
 
 
 async def sign_in(exchange: Exchange, prove: Prover, second_factor: object = None) -> web.Response:
@@ -203,12 +206,3 @@ def set_cookie(
         config.cookie(name), value, path="/", max_age=seconds, httponly=True, samesite="Lax",
         secure=config.is_https,
     )  # fmt: skip
-
-
-async def providers(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/auth/providers: how people sign in here."""
-    config = exchange.services.config
-    has_dev_login = config.is_dev and exchange.is_of_this_machine
-    return json_value(
-        {"methods": list(config["auth.methods"]), "oauth": [], "dev_login": has_dev_login}
-    )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pylon.ids import IdSource
     from pylon.server.auth.accounts import AccountService
     from pylon.server.auth.codes import CodeService
+    from pylon.server.auth.oauth.client import ProviderClient
     from pylon.server.auth.own_data import OwnData
     from pylon.server.auth.passwords import PasswordService
     from pylon.server.auth.people import People
@@ -55,6 +56,7 @@ class Services:
     second_factor: SecondFactor
     own_data: OwnData
     codes: CodeService
+    oauth: ProviderClient
     people: People
     mailer: Mailer
     worker: Worker

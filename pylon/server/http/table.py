@@ -20,6 +20,7 @@ from pylon.server.http import (
     credentials,
     events,
     functions,
+    oauth,
     openapi,
     own_data,
     pull,
@@ -104,7 +105,11 @@ _AUTH: Final[tuple[Line, ...]] = (
     ("POST", "/api/auth/totp/confirm", credentials.confirm),
     ("POST", "/api/auth/totp/verify", credentials.verify),
     ("POST", "/api/auth/guest", credentials.guest),
-    ("GET", "/api/auth/providers", auth.providers),
+    ("GET", "/api/auth/providers", oauth.providers),
+    ("GET", "/api/auth/oauth/{provider}/start", oauth.start),
+    ("GET", "/api/auth/oauth/{provider}/callback", oauth.callback),
+    ("GET", "/api/auth/identities", oauth.identities),
+    ("DELETE", "/api/auth/identities/{provider}", oauth.unlink),
     ("POST", "/api/auth/link", auth.use_link),
 )
 #: The owner's.

@@ -105,6 +105,13 @@ def identities_of(rows: Rows, user_id: str) -> list[tuple[str, str, str | None]]
     return [(row[0], row[1], row[2]) for row in found]
 
 
+def delete_identities(transaction: Transaction, user_id: str, issuer: str) -> None:
+    """Delete who a user is at a provider."""
+    transaction.execute(
+        "DELETE FROM _pylon_identities WHERE user_id = ? AND issuer = ?", (user_id, issuer)
+    )
+
+
 def delete_credentials(transaction: Transaction, user_id: str) -> None:
     """Delete everything that signs a user in; his sessions are a matter of their own."""
     delete_totp(transaction, user_id)

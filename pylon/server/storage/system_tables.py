@@ -74,6 +74,11 @@ STATEMENTS: Final = (
         issuer TEXT NOT NULL, subject TEXT NOT NULL, user_id TEXT NOT NULL, email TEXT,
         created_at INTEGER NOT NULL, PRIMARY KEY (issuer, subject)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS _pylon_identities_user ON _pylon_identities (user_id)",
+    # Who went to a provider to sign in, by the hash of the state; gone when he comes back.
+    """CREATE TABLE IF NOT EXISTS _pylon_departures (
+        state BLOB PRIMARY KEY NOT NULL, provider TEXT NOT NULL, browser BLOB NOT NULL,
+        verifier TEXT NOT NULL, nonce TEXT NOT NULL, redirect_uri TEXT NOT NULL,
+        next TEXT NOT NULL, user_id TEXT, created_at INTEGER NOT NULL) WITHOUT ROWID""",
     # What each replica said it has stored; for the dashboard, never for the cursor's promise.
     """CREATE TABLE IF NOT EXISTS _pylon_clients (
         client_id TEXT NOT NULL, principal TEXT NOT NULL, email TEXT, epoch TEXT NOT NULL,
