@@ -42,6 +42,8 @@ class Replica:
         self._is_concealed = False
         #: Deletes since a hydration began: a page read before them does not bring rows back.
         self._tombstones: dict[tuple[str, str], int] = {}
+        #: Rows as they were when no filter matched them any more, kept by windows alone.
+        self._filtered: set[tuple[str, str]] = set()
         #: Ids sent so far by refreshes whose last page is still missing.
         self._refreshes: dict[str, tuple[str, set[str]]] = {}
 
@@ -176,9 +178,8 @@ class Replica:
             for row_id, row in rows.items():
                 self._shown.note(entity, row_id, row)
         self._base.clear()
-        self._tombstones.clear()
-        self._refreshes.clear()
-        self._window_seqs.clear()
+        for kept in (self._tombstones, self._refreshes, self._window_seqs, self._filtered):
+            kept.clear()
         self._writes.reset()
         self._has_more = self._is_concealed = False
         self._is_resyncing = is_kept
@@ -260,6 +261,7 @@ class Replica:
         if change["kind"] == "delete":
             # A window that still lists a filtered row keeps it until its own next frame.
             if change.get("cause") == "filtered" and self._is_listed(entity, row_id):
+                self._filtered.add((entity, row_id))
                 return
             if self.is_hydrating:
                 self._tombstones[entity, row_id] = seq
@@ -334,6 +336,7 @@ class Replica:
         local = self._base.get(entity, {}).get(row["id"])
         if local is not None and local["_seq"] > row["_seq"]:
             return
+        self._filtered.discard((entity, row["id"]))
         if not self._is_wanted(entity, row):
             if local is not None:
                 self._drop(entity, row["id"])
@@ -349,6 +352,7 @@ class Replica:
         for one in self.subscriptions.values():
             # A window wants what it lists, not all that its filter matches (rule 16).
             is_open = one.definition.entity == entity and one.definition.limit is None
+            is_open = is_open and (entity, row["id"]) not in self._filtered
             if is_open and self._predicates[one.id](row):
                 return True
         return self._is_listed(entity, row["id"])
@@ -376,6 +380,7 @@ class Replica:
         rows = self._base.get(entity, {})
         self._shown.note(entity, row_id, rows.get(row_id))
         rows.pop(row_id, None)
+        self._filtered.discard((entity, row_id))
         self._writes.delete(entity, row_id)
 
     def _accept(self, subscription: Subscription) -> None:

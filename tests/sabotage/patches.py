@@ -274,4 +274,47 @@ SABOTAGES: Final = (
         ),
         "tests/unit/server/storage/test_migrate.py::test_fields_may_change_their_places",
     ),
+    Sabotage(
+        "11 images", "slices of the image after the change alone",
+        (
+            Edit(f"{POLICY}/slices.py",
+                 "        old, new = self._key(before), self._key(after)\n",
+                 "        old, new = None, self._key(after)\n"),
+        ),
+        "tests/properties/test_slices.py::test_followers_hold_what_their_policy_shows[large]",
+    ),
+    Sabotage(
+        "11 pooled", "keys of several exists in one pool, where they cancel out",
+        (
+            Edit(f"{POLICY}/slices.py",
+                 "                found.setdefault(rule.entity, {}).setdefault(where, {})[who]"
+                 " = None\n",
+                 "                pool = found.setdefault(rule.entity, {}).setdefault(where, {})\n"
+                 "                if pool.pop(who, 1):\n"
+                 "                    pool[who] = None\n"),
+        ),
+        "tests/unit/policy/test_slices.py::test_keys_of_two_exists_do_not_cancel_out",
+    ),
+    Sabotage(
+        "11 skipped", "no delete of an older entry where the image after it is visible too",
+        (
+            Edit(f"{SYNC}/view.py",
+                 "        if policy is None or any(part is None for part in parts):\n",
+                 "        if parts is not None:\n"),
+            Edit(f"{SYNC}/projection.py",
+                 '    return text_of(record, "delete") if was_visible else None\n',
+                 "    if record.after is not None and all(judge(record.after)):\n"
+                 "        return None\n"
+                 '    return text_of(record, "delete") if was_visible else None\n'),
+        ),
+        "tests/properties/test_slices.py::test_an_older_delete_is_never_left_out",
+    ),
+    Sabotage(
+        "11 asked", "what was read for a connection counts as asked through the head",
+        (
+            Edit(f"{SYNC}/pump.py", "                self._refresh(group, judged)\n",
+                 "                self._refresh(group, self._position)\n"),
+        ),
+        "tests/properties/test_slices.py::test_followers_hold_what_their_policy_shows[large]",
+    ),
 )  # fmt: skip

@@ -120,6 +120,21 @@ def test_a_filtered_row_stays_while_a_window_lists_it(replica: Replica) -> None:
     assert _ids(replica) == set()
 
 
+def test_a_filtered_row_leaves_with_the_window_that_kept_it() -> None:
+    """As it is held it would still match: it is known that no filter selects it any more."""
+    replica = Replica()
+    replica.start_at("e:10")
+    replica.subscribe("s1", Definition(entity="Note", where={"n": 1}))
+    replica.page(_page(10, _row("a", 3, n=1)))
+    replica.subscribe("w", Definition(entity="Note", where={}, order=["n"], limit=1))
+    replica.window(Window(subscription="w", ids=["a"], rows=[], at="e:10", version=0))
+    replica.apply(_batch(10, 11, _delete("a", 11, "filtered")))
+    assert _ids(replica) == {"a"}
+    rows = [_row("b", 12, n=0)]
+    replica.window(Window(subscription="w", ids=["b"], rows=rows, at="e:12", version=0))
+    assert _ids(replica) == {"b"}
+
+
 def test_rows_deletes_and_cursor_are_one_save(replica: Replica) -> None:
     """What a step changed is written together, and once (I24)."""
     replica.apply(_batch(10, 12, _upsert(_row("b", 11)), _delete("a", 12)))

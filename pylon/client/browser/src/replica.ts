@@ -55,6 +55,8 @@ export class Replica {
   private isConcealed = false;
   /** Deletes since a hydration began, by row: a page read before them does not bring rows back. */
   private readonly tombstones: Rows<number> = new Map();
+  /** Rows as they were when no filter matched them any more, kept by windows alone. */
+  private readonly filtered: Rows<true> = new Map();
   /** Ids sent so far by refreshes whose last page is still missing. */
   private readonly refreshes = new Map<string, { entity: string; ids: Set<string> }>();
   private touched: Rows<true> = new Map();
@@ -209,6 +211,7 @@ export class Replica {
     this.base.clear();
     this.tombstones.clear();
     this.refreshes.clear();
+    this.filtered.clear();
     this.windowSeqs.clear();
     this.puts = new Map();
     this.deletes = new Map();
@@ -285,7 +288,10 @@ export class Replica {
     const local = this.base.get(entity)?.get(id);
     if (change.kind === "delete") {
       // A window that still lists a filtered row keeps it until its own next frame (rule 16).
-      if (change.cause === "filtered" && this.isListed(entity, id)) return;
+      if (change.cause === "filtered" && this.isListed(entity, id)) {
+        this.place(this.filtered, entity, id, true);
+        return;
+      }
       if (this.isHydrating) this.place(this.tombstones, entity, id, seq);
       if (local !== undefined && local._seq < seq) this.drop(entity, id);
     } else if (change.row !== undefined && (local === undefined || seq > local._seq)) {
@@ -366,6 +372,7 @@ export class Replica {
   private upsert(entity: string, row: WireRow): void {
     const local = this.base.get(entity)?.get(row.id);
     if (local !== undefined && local._seq > row._seq) return;
+    this.filtered.get(entity)?.delete(row.id);
     if (!this.isWanted(entity, row)) {
       if (local !== undefined) this.drop(entity, row.id);
       return;
@@ -379,6 +386,7 @@ export class Replica {
     for (const { id, definition } of this.subscriptions.values()) {
       // A window wants what it lists, not all that its filter matches (rule 16).
       if (definition.entity !== entity || definition.limit !== undefined) continue;
+      if (this.filtered.get(entity)?.has(row.id) === true) continue;
       if (this.predicates.get(id)?.(row) === true) return true;
     }
     return this.isListed(entity, row.id);
@@ -412,6 +420,7 @@ export class Replica {
   private drop(entity: string, id: string): void {
     this.note(entity, id, this.base.get(entity)?.get(id));
     this.base.get(entity)?.delete(id);
+    this.filtered.get(entity)?.delete(id);
     this.puts.get(entity)?.delete(id);
     this.place(this.deletes, entity, id, true);
     this.isChanged = true;
