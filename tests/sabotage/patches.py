@@ -281,7 +281,7 @@ SABOTAGES: Final = (
                  "        old, new = self._key(before), self._key(after)\n",
                  "        old, new = None, self._key(after)\n"),
         ),
-        "tests/properties/test_slices.py::test_followers_hold_what_their_policy_shows[large]",
+        "tests/unit/policy/test_slices.py::test_what_comes_and_goes_moves_its_slice",
     ),
     Sabotage(
         "11 pooled", "keys of several exists in one pool, where they cancel out",
@@ -315,6 +315,6 @@ SABOTAGES: Final = (
             Edit(f"{SYNC}/pump.py", "                self._refresh(group, judged)\n",
                  "                self._refresh(group, self._position)\n"),
         ),
-        "tests/properties/test_slices.py::test_followers_hold_what_their_policy_shows[large]",
+        "tests/unit/server/sync/test_refreshing.py::test_what_came_while_the_log_was_read_is_read_too",
     ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,31 @@ async def test_what_happens_between_pages_is_not_lost(
     await hubs.settle(bob)
     assert bob.ids == {"r1a", "r1m1", "r1m2"}
     assert bob.rows["Message", "r1m2"]["text"] == "new"
+
+
+async def test_what_came_while_the_log_was_read_is_read_too(
+    hubs: Hubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slice of meanwhile has the log read on from where that reading ended, not from the head."""
+    start = str(hubs.database.cursor())
+    await hubs.put("Message", "before", room="r1")
+    run, is_read, goes_on = hubs.database.readers.run, asyncio.Event(), asyncio.Event()
+
+    async def held(function: Any) -> Any:
+        found = await run(function)
+        is_read.set()
+        await goes_on.wait()
+        return found
+
+    monkeypatch.setattr(hubs.database.readers, "run", held)
+    ann = hubs.connect(ANN, {**MESSAGES, "have": True}, cursor=start)
+    await is_read.wait()
+    await hubs.put("Message", "during", room="r1")
+    await hubs.put("Member", "ann2", room="r2", userId="ann")
+    await hubs.until(lambda: not hubs.hub._pump._handle)
+    goes_on.set()
+    await hubs.settle(ann)
+    assert ann.ids == {"before", "during", "r2m0", "r2m1", "r2m2"}
 
 
 async def test_too_large_a_refresh_starts_over(hubs: Hubs, monkeypatch: pytest.MonkeyPatch) -> None:
