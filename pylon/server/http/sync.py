@@ -20,6 +20,7 @@ from pylon.protocol import messages
 from pylon.protocol.change import parse_cursor
 from pylon.protocol.codec import BadFrame, decode_upstream
 from pylon.protocol.version import PROTOCOL_VERSION, SUBPROTOCOL
+from pylon.server.functions.builtin import BUILTINS
 from pylon.server.http.exchange import Exchange
 from pylon.server.http.services import Services
 from pylon.server.sync.channel import Connection
@@ -257,7 +258,8 @@ class _Session:
             f'{{"type":"results","request_id":{request_id},"results":[{results}],'
             f'"head":"{services.database.cursor()}"}}'
         )
-        services.hub.flush(connection)
+        wrote = {str(one.args.get("entity")) for one in message.operations if one.fn in BUILTINS}
+        services.hub.flush(connection, wrote)
 
     async def _call(self, message: messages.Call) -> None:
         self._spawn(message.request_id, self._run_call(message), self._connection.calls)

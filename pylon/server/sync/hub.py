@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -279,9 +279,10 @@ class Hub:
         """Read what is missing for a connection, one piece after the other."""
         self._reading.work(connection)
 
-    def flush(self, connection: Connection) -> None:
-        """Have the connection get a `changes` through the head, even if it is empty."""
+    def flush(self, connection: Connection, wrote: Set[str] = frozenset()) -> None:
+        """Have it get a `changes`, empty or not, and its windows of what its client wrote."""
         self._pump.owe(connection)
+        self._pump.owe_windows(connection, wrote)
 
     def note_stored(self, connection: Connection, seq: int, pending: int | None) -> None:
         """Keep what a client says it has stored."""

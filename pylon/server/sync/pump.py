@@ -135,6 +135,11 @@ class Pump:
             pause = min(self._last_s, _PUMP_PAUSE_MAX)
             self._handle = asyncio.get_running_loop().call_later(pause, self._pump)
 
+    def owe_windows(self, connection: Connection, entities: Set[str]) -> None:
+        """Have the connection get its windows of entities, even if they are as before."""
+        if self.windows.doubt(connection, entities):
+            self._work(connection)
+
     def owe(self, connection: Connection) -> None:
         """Have the connection get a `changes` through the head, even if it is empty."""
         connection.owes_changes = True

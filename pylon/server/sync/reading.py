@@ -211,8 +211,9 @@ class Reading:
         listed: dict[str, Hashable] = {
             row_id: (seq, wire) if window.seen.fields else seq for row_id, wire, seq in rows
         }
-        before = wanted.listed
-        if before is not None and list(before.items()) == list(listed.items()):
+        before, is_doubtful, wanted.is_doubtful = wanted.listed, wanted.is_doubtful, False
+        is_same = before is not None and list(before.items()) == list(listed.items())
+        if is_same and not is_doubtful:
             return
         fresh = [wire for row_id, wire, _ in rows if (before or {}).get(row_id) != listed[row_id]]
         ids = ",".join(f'"{row_id}"' for row_id in listed)

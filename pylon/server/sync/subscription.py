@@ -39,6 +39,8 @@ class Subscription:
     total: int | None = None
     #: What a window last listed: id to what tells that the row was sent as it is.
     listed: dict[str, Hashable] | None = None
+    #: Its client lists what it wrote itself: the next frame is sent though it is as before.
+    is_doubtful: bool = False
 
     @property
     def is_window(self) -> bool:
@@ -120,4 +122,5 @@ def recompiled(
         filter_key=subscription.filter_key, order=order_of(entity, names, unusable),
         limit=subscription.limit, version=subscription.version, after=subscription.after,
         total=subscription.total, listed=subscription.listed,
+        is_doubtful=subscription.is_doubtful,
     )  # fmt: skip

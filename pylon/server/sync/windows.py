@@ -8,7 +8,7 @@ it: of a row that it lists, or of one that would stand before its last.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,6 +124,22 @@ class Windows:
             window.holders.pop((connection, subscription_id), None)
             if not window.holders and self._by_key.pop(window.key, None) is not None:
                 yield window
+
+    def doubt(self, connection: Any, entities: Set[str]) -> bool:
+        """Have a connection's windows of entities run again and be sent; tells whether it has any.
+
+        Its client lists what it wrote itself until a frame says where that stands.
+        """
+        found = [
+            (subscription_id, window)
+            for subscription_id, window in connection.windows.items()
+            if window.seen.entity.name in entities
+        ]
+        for subscription_id, window in found:
+            connection.subscriber.subscriptions[subscription_id].is_doubtful = True
+            window.wanted += 1
+            connection.subscriber.mark_window(subscription_id)
+        return bool(found)
 
     async def rows_of(self, window: SharedWindow) -> tuple[list[tuple[str, str, int]], int]:
         """Return (id, wire text, seq) of a window's rows and the head that they are of.
