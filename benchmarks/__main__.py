@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dev, sync_works, works
+from benchmarks import dev, job_works, sync_works, works
 from benchmarks.load import Figures
 from benchmarks.pocketbase import PocketBase
 from benchmarks.pylon_runtime import PylonRuntime
@@ -145,7 +145,7 @@ async def _start_lines() -> list[Line]:
 
 
 async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
-    lines = [] if only in ("dev", "sync") else await _start_lines()
+    lines = [] if only in ("dev", "jobs", "sync") else await _start_lines()
     for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
         if only not in (None, key):
             continue
@@ -162,6 +162,8 @@ async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
             lines.append(_line(name, our_runs, their_runs, at_least=at_least, latency=latency))
     if only in (None, "sync"):
         lines += await _sync_lines(console)
+    if only in (None, "jobs"):
+        lines += await _job_lines(console)
     if only in (None, "dev"):
         lines += await asyncio.to_thread(_dev_lines, console)
     return lines
@@ -237,6 +239,32 @@ def _beside_line(name: str, found: sync_works.Beside, megabytes: float | None) -
     return Line(name, text, "", None, promise, holds, asdict(found))
 
 
+async def _job_lines(console: Console) -> list[Line]:
+    """Measure the queue, beside BullMQ's where it is there; PocketBase has none."""
+    console.print("jobs that do nothing, ten at a time", style="dim")
+    async with _alone() as server:
+        ours = await job_works.pylon(server)
+    theirs = await job_works.bullmq()
+    synced, unsynced = theirs.get("synced"), theirs.get("unsynced")
+    at_least = max(2_000.0, synced.done if synced else 0, 0.4 * unsynced.done if unsynced else 0)
+    beside = {name: asdict(one) for name, one in theirs.items()}
+    lines = [
+        ("jobs done, ten at a time", f"{ours.done:,.0f}/s", "≥ 2,000/s and BullMQ's, synced",
+         ours.done >= at_least),
+        ("jobs enqueued over HTTP, 50 in flight", f"{ours.enqueued:,.0f}/s", "≥ 3,000/s",
+         ours.enqueued >= 3_000),
+        ("job picked up at 50 a second", f"p99 {ours.pickup_p99_ms:.1f} ms", "≤ 15 ms",
+         ours.pickup_p99_ms <= 15),
+    ]  # fmt: skip
+    for name, one in theirs.items():
+        console.print(
+            f"BullMQ, Redis {name}: {one.done:,.0f} done/s, {one.enqueued:,.0f} enqueued/s,"
+            f" pickup p99 {one.pickup_p99_ms:.1f} ms"
+        )
+    raw = {"pylon": asdict(ours), "bullmq": beside}
+    return [Line(what, text, "", None, promise, holds, raw) for what, text, promise, holds in lines]
+
+
 def _dev_lines(console: Console) -> list[Line]:
     """Measure what only Pylon has; asyncio's own loop, as the dashboard uses it."""
     console.print("saves until they are live, and the dashboard's share of a core", style="dim")
@@ -270,7 +298,7 @@ def _print(lines: list[Line], console: Console) -> None:
 def main() -> int:
     """Measure, print, write; exit 1 where a promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=[*sorted(WORKS), "dev", "sync"])
+    parser.add_argument("--only", choices=[*sorted(WORKS), "dev", "jobs", "sync"])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     console = Console()

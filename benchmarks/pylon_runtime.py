@@ -68,6 +68,10 @@ class PylonRuntime:
             self._process.terminate()
             await asyncio.to_thread(self._process.wait)
 
+    async def admin(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """Ask the admin surface."""
+        return await self.ask(method, f"/api/admin/{path}", body, self._admin_token)
+
     async def _healthy(self) -> bool:
         line = await Connection("127.0.0.1", self.port).open()
         status, _ = await line.ask(request_bytes("GET", "/api/health", self.host))

@@ -1,6 +1,8 @@
-"""The app that is measured: one entity with an owner, the same shape as its PocketBase twin."""
+"""The app that is measured: one entity as its PocketBase twin has it, and jobs that do nothing."""
 
 from __future__ import annotations
+
+import time
 
 from pylon import App, Entity, Text, actor, field
 
@@ -18,3 +20,33 @@ class Item(Entity):
     title: str = field(max_length=200)
     body: Text = field(max_length=5_000)
     count: int = 0
+
+
+@app.job
+def nothing(ctx, n: int):
+    """Do nothing: what is measured is the queue."""
+
+
+@app.job(queue="pickup")
+def pickup(ctx, sent: float) -> float:
+    """Return for how many milliseconds it waited."""
+    return time.time() * 1000 - sent
+
+
+@app.mutation(timeout=30)
+def fill(ctx, count: int):
+    """Enqueue many."""
+    for n in range(count):
+        ctx.jobs.enqueue(nothing, n=n)
+
+
+@app.mutation
+def enqueue_one(ctx, n: int):
+    """Enqueue one."""
+    ctx.jobs.enqueue(nothing, n=n)
+
+
+@app.mutation
+def enqueue_pickup(ctx):
+    """Enqueue one that says how long it waited."""
+    ctx.jobs.enqueue(pickup, sent=time.time() * 1000)
