@@ -225,6 +225,25 @@ async def test_threat_41_what_a_stranger_planted_dies_with_the_takeover(world: W
     assert why(await world.sign_in(await world.house.browser())) == "unverified"
 
 
+async def test_threat_41_who_is_out_by_the_time_that_the_provider_answers_links_nobody(
+    world: World,
+) -> None:
+    """A link that is under way when its session ends is not made, and signs nobody in."""
+    ada, services = await world.house.signed_in(ADA), world.house.services
+    inner = services.oauth.person
+
+    async def late(*given: Any) -> Any:
+        person = await inner(*given)
+        await services.people.revoke(ADA)
+        return person
+
+    services.oauth.person = late  # type: ignore[method-assign,assignment]
+    world.provider.be("sub-5", "elsewhere@example.com")
+    assert why(await world.sign_in(ada, query="?link=1")) == "refused"
+    assert await me(ada) is None
+    assert world.counts()[2] == 0
+
+
 # --- ways that lead nowhere
 
 Change = Callable[[Claims], None]

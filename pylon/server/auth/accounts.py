@@ -14,7 +14,7 @@ from pylon.ids import IdSource
 from pylon.schema.model import Entity
 from pylon.schema.validate import validate_insert
 from pylon.server.auth.addresses import normalise_email
-from pylon.server.storage import accounts
+from pylon.server.storage import accounts, credentials, login_sessions
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
@@ -108,6 +108,29 @@ class AccountService:
         account: Account = (await self._database.writer.submit(work)).value
         return account
 
+    def proven_in(self, transaction: Transaction, account: Account) -> Account:
+        """Return an account whose address somebody showed to be his, cleared if he is the first."""
+        if account.is_proven:
+            return account
+        clear_planted(transaction, account)
+        accounts.set_proven(transaction, account.id)
+        found = accounts.account_by_id(transaction.select, account.id)
+        assert found is not None
+        return found
+
+    async def vouch(self, email: str) -> Account:
+        """Return the account of the person who has an address, as the owner knows him.
+
+        It is made where it is new; whoever registered the address before loses it.
+        """
+        email = normalise_email(email)
+
+        def work(transaction: Transaction) -> Account:
+            return self.proven_in(transaction, self.ensure_in(transaction, email))
+
+        account: Account = (await self._database.writer.submit(work)).value
+        return account
+
     # --- changing
 
     def set_roles_in(
@@ -151,3 +174,12 @@ class AccountService:
         if account is None:
             raise NotFound(f"there is no account {who}")
         return account
+
+
+def clear_planted(transaction: Transaction, account: Account, reason: str = "taken_over") -> None:
+    """Clear what somebody left in an account before the address was proven to be another's.
+
+    Its password, second factor, identities at providers, sessions and tokens stop working.
+    """
+    credentials.delete_credentials(transaction, account.id)
+    login_sessions.delete_sessions_of(transaction, account.id, reason)

@@ -7,7 +7,9 @@ from typing import Any
 
 from pylon.clock import iso_ms
 from pylon.errors import NotFound
+from pylon.identity import Identity
 from pylon.schema.model import Entity
+from pylon.server.auth.sessions import caller_in
 from pylon.server.storage import accounts, clients, codes, credentials, login_sessions, operations
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.database import Database
@@ -41,14 +43,17 @@ class OwnData:
             ],
         }  # fmt: skip
 
-    async def delete(self, user_id: str) -> None:
+    async def delete(self, user_id: str, caller: Identity | None = None) -> None:
         """Delete an account with its User row and all that its references ask for.
 
         Its sessions, credentials, codes and remembered operations go in the same transaction.
-        Raises NotFound, and Conflict where a row refers to the user with on_delete="restrict".
+        Raises NotFound, Unauthenticated where a caller who asks for it is out by now (the owner
+        is None), and Conflict where a row refers to the user with on_delete="restrict".
         """
 
         def work(transaction: Transaction) -> None:
+            if caller is not None:
+                caller_in(transaction, caller)
             account = accounts.account_by_id(transaction.select, user_id)
             if account is None:
                 raise NotFound("there is no such account")

@@ -1,7 +1,7 @@
 """Passwords, where an app turns them on: registered, proven, changed.
 
 A password proves an account and no address: whoever registers first has not shown that the mails
-are his. When somebody does, what was planted before is cleared (`sign_in.clear_planted`).
+are his. When somebody does, what was planted before is cleared (`accounts.clear_planted`).
 Somebody unknown costs the same hash as somebody known.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylon.errors import Conflict, NotFound
+from pylon.errors import Conflict
+from pylon.identity import Identity
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.hashing import Hasher
 from pylon.server.auth.rates import RateLimiter
+from pylon.server.auth.sessions import caller_in
 from pylon.server.auth.sign_in import Proof, Prover
 from pylon.server.auth.strength import checked_password, normalised_password
 from pylon.server.storage import accounts, credentials, login_sessions
@@ -101,16 +103,18 @@ class PasswordService:
         """Return the hash of a new password; raises InvalidArgument."""
         return await self._hasher.password(checked_password(password, account.email))
 
-    async def change(self, account: Account, password: object, session_id: str | None) -> None:
-        """Give an account a password; its other sessions end. Raises InvalidArgument."""
+    async def change(self, account: Account, password: object, caller: Identity) -> None:
+        """Give the caller's account a password; its other sessions end.
+
+        Raises InvalidArgument, and Unauthenticated where the caller is out by now.
+        """
         hashed = await self.hashed(account, password)
 
         def work(transaction: Transaction) -> None:
-            if accounts.account_by_id(transaction.select, account.id) is None:
-                raise NotFound("there is no such account")
+            caller_in(transaction, caller)
             credentials.set_password(transaction, account.id, hashed)
             login_sessions.delete_sessions_of(
-                transaction, account.id, "password_changed", keep=session_id
+                transaction, account.id, "password_changed", keep=caller.session_id
             )
 
         await self._database.writer.submit(work)

@@ -12,8 +12,8 @@ from typing import Any
 from pylon import jsonvalue
 from pylon.app.definition import AppDefinition
 from pylon.clock import iso_ms
-from pylon.errors import InvalidArgument, NotFound
-from pylon.identity import Scope
+from pylon.errors import Conflict, InvalidArgument, NotFound
+from pylon.identity import Identity, Scope
 from pylon.server.auth.accounts import AccountService
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.codes import CodeService
@@ -47,10 +47,26 @@ class People:
         """Return the account of an address, made where it is new, or of a user id."""
         if not isinstance(who, str) or not who:
             raise InvalidArgument("user is an e-mail address or a user id", field="user")
-        account = await self.accounts.ensure(who) if "@" in who else self.accounts.find(who)
+        account = await self._of_address(who) if "@" in who else self.accounts.find(who)
         if account is None:
             raise NotFound(
                 f"there is no account {who}", hint="an e-mail address that is new gets an account"
+            )
+        return account
+
+    async def _of_address(self, email: str) -> Account:
+        """Return the account of the person who has an address; raises Conflict where none shows it.
+
+        Whoever registers an address by a password has not shown that it is his: what the owner
+        gives to the person would be his.
+        """
+        account = await self.accounts.ensure(email)
+        if not account.is_proven:
+            raise Conflict(
+                f"nobody has proven yet that {account.email} is his: somebody else may have"
+                " registered it",
+                hint=f"have him sign in by a code, invite him, or name the account: {account.id}",
+                reason="unproven",
             )
         return account
 
@@ -66,19 +82,24 @@ class People:
         return await self._token(await self._account(who), *wish, checked)
 
     async def make_own_token(
-        self, account: Account, *, days: object = None, name: object = None, scope: object = None
-    ) -> dict[str, Any]:
-        """Make an API token for the account of the caller; raises as `make_token`."""
+        self, account: Account, caller: Identity, *, days: object = None, name: object = None,
+        scope: object = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Make an API token for the account of the caller; raises as `make_token`.
+
+        Raises Unauthenticated where the caller is out by now.
+        """
         wish = _token_wish(days, name)
-        return await self._token(account, *wish, scope_of(scope, self.definition()))
+        return await self._token(account, *wish, scope_of(scope, self.definition()), caller)
 
     async def _token(
-        self, account: Account, days: float, name: str | None, scope: Scope | None
-    ) -> dict[str, Any]:
+        self, account: Account, days: float, name: str | None, scope: Scope | None,
+        caller: Identity | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         shown = scope_json(scope)
         issued = await self.sessions.issue(
             account, kind="token", name=name, days=days,
-            scope=None if shown is None else jsonvalue.encode_text(shown),
+            scope=None if shown is None else jsonvalue.encode_text(shown), caller=caller,
         )  # fmt: skip
         return {
             "token": issued.token, "id": issued.session.id, "user_id": account.id,
@@ -90,9 +111,7 @@ class People:
         """Grant a role or take it back; raises InvalidArgument and NotFound."""
         if not isinstance(role, str) or not role.strip() or len(role) > _ROLE_CHARACTERS_MAX:
             raise InvalidArgument("role is a short name", field="role")
-        if not grant and isinstance(who, str) and self.accounts.find(who) is None:
-            raise NotFound(f"there is no account {who}")
-        account = await self._account(who)
+        account = await self._account(who) if grant else self._there(str(who))
         account = await self.accounts.change_role(account.id, role, grant=grant)
         return {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
 
@@ -164,12 +183,12 @@ class People:
     async def invite(self, email: object, roles: object, origin: str) -> dict[str, Any]:
         """Make an account and a link that signs it in once within a week; raises InvalidArgument.
 
-        Roles are added to those that it has.
+        Roles are added to those that it has. Whoever registered the address before loses it.
         """
         wanted = [] if roles is None else roles
         if not isinstance(wanted, list) or not all(isinstance(one, str) for one in wanted):
             raise InvalidArgument("roles is a list of names", field="roles")
-        account = await self.accounts.ensure(normalise_email(email))
+        account = await self.accounts.vouch(normalise_email(email))
         for role in wanted:
             account = await self.accounts.change_role(account.id, role, grant=True)
         token = await self.codes.make_link(account, days=INVITE_DAYS)

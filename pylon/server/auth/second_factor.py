@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from pylon.errors import Conflict, InvalidArgument, Unauthenticated
+from pylon.identity import Identity
 from pylon.ids import IdSource
 from pylon.server.auth.rates import RateLimiter
+from pylon.server.auth.sessions import caller_in
 from pylon.server.auth.tokens import new_recovery_code, plain_code, token_hash
 from pylon.server.auth.totp import SECRET_BYTES, matching_step
 from pylon.server.storage import credentials
@@ -46,11 +48,15 @@ class SecondFactor:
         """Return how many recovery codes are left."""
         return credentials.recovery_left(self._rows, user_id)
 
-    async def enrol(self, user_id: str) -> bytes:
-        """Return a new secret that waits for its first code; raises Conflict where one counts."""
+    async def enrol(self, user_id: str, caller: Identity) -> bytes:
+        """Return a new secret that waits for its first code.
+
+        Raises Conflict where one counts, and Unauthenticated where the caller is out by now.
+        """
         secret = self._ids.random_bytes(SECRET_BYTES)
 
         def work(transaction: Transaction) -> None:
+            caller_in(transaction, caller)
             if self.is_asked(transaction.select, user_id):
                 raise Conflict("there is a second factor already", hint="remove it first")
             credentials.set_totp(transaction, user_id, Totp(secret, is_confirmed=False, step=0))
@@ -58,7 +64,7 @@ class SecondFactor:
         await self._database.writer.submit(work)
         return secret
 
-    async def confirm(self, user_id: str, code: object) -> list[str]:
+    async def confirm(self, user_id: str, code: object, caller: Identity) -> list[str]:
         """Take a secret's first code; returns the recovery codes, which are shown once.
 
         Raises Unauthenticated for a wrong code, RateLimited.
@@ -68,6 +74,7 @@ class SecondFactor:
         recovery = [new_recovery_code(self._ids.random_bytes) for _ in range(_RECOVERY_CODES)]
 
         def work(transaction: Transaction) -> None:
+            caller_in(transaction, caller)
             found = credentials.totp_of(transaction.select, user_id)
             if found is None or found.is_confirmed:
                 raise Conflict("there is no second factor that waits for its first code")
@@ -105,12 +112,18 @@ class SecondFactor:
         )
         return bool(committed.value)
 
-    async def remove(self, user_id: str) -> bool:
-        """Take the second factor away, with its recovery codes; tells whether it was there."""
-        committed = await self._database.writer.submit(
-            lambda transaction: credentials.delete_totp(transaction, user_id)
-        )
-        return bool(committed.value)
+    async def remove(self, user_id: str, caller: Identity | None = None) -> bool:
+        """Take the second factor away, with its recovery codes; tells whether it was there.
+
+        Raises Unauthenticated where a caller who asks for it is out by now; the owner is None.
+        """
+
+        def work(transaction: Transaction) -> bool:
+            if caller is not None:
+                caller_in(transaction, caller)
+            return credentials.delete_totp(transaction, user_id)
+
+        return bool((await self._database.writer.submit(work)).value)
 
 
 def _typed(code: object) -> str:

@@ -220,11 +220,16 @@ class SessionService:
 
     async def issue(
         self, account: Account, kind: str = "session", name: str | None = None,
-        days: float | None = None, scope: str | None = None,
+        days: float | None = None, scope: str | None = None, caller: Identity | None = None,
     ) -> Issued:  # fmt: skip
-        """Create a session and its token for an account that nobody has to prove."""
+        """Create a session and its token for an account that nobody has to prove.
+
+        Raises Unauthenticated where `caller`, who asked for it, is out by now.
+        """
 
         def work(transaction: Transaction) -> Issued:
+            if caller is not None:
+                caller_in(transaction, caller)
             return self.issue_in(transaction, account, kind, name=name, days=days, scope=scope)
 
         issued: Issued = (await self._database.writer.submit(work)).value
@@ -255,12 +260,28 @@ class SessionService:
         return bool((await self._database.writer.submit(work)).value)
 
 
+def caller_in(transaction: Transaction, caller: Identity) -> Account:
+    """Return a caller's account inside the operation that acts on it (I60).
+
+    Raises Unauthenticated where it is gone or disabled, or the session has ended since.
+    """
+    user_id, session_id = caller.user_id, caller.session_id
+    found = None if user_id is None else accounts.account_by_id(transaction.select, user_id)
+    if found is None or found.disabled:
+        raise Unauthenticated("this account can't be used any more")
+    if session_id is not None:
+        session = login_sessions.session_by_id(transaction.select, session_id)
+        if session is None or session.expires_at_ms <= transaction.now_ms:
+            raise Unauthenticated("the session has ended")
+    return found
+
+
 def identity_of(
     account: Account, session_id: str | None = None, scope: str | None = None
 ) -> Identity:
     """Return the caller that an account is, by a session with the stored `scope`."""
     return Identity(
-        kind=IdentityKind.USER, user_id=account.id, email=account.email, roles=account.roles,
+        kind=IdentityKind.USER, user_id=account.id, email=account.proven_email, roles=account.roles,
         session_id=session_id, auth_version=account.auth_version, scope=stored_scope(scope),
     )  # fmt: skip
 

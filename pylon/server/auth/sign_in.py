@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pylon import limits
 from pylon.errors import Unauthenticated
 from pylon.identity import Identity
-from pylon.server.auth.accounts import AccountService
+from pylon.server.auth.accounts import AccountService, clear_planted
 from pylon.server.auth.second_factor import SecondFactor
-from pylon.server.auth.sessions import Issued, SessionService
+from pylon.server.auth.sessions import Issued, SessionService, caller_in
 from pylon.server.auth.tokens import token_hash
-from pylon.server.storage import accounts, credentials, login_sessions
+from pylon.server.storage import accounts, login_sessions
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
@@ -129,9 +129,8 @@ class SignIn:
         account = self._account(transaction, proof, visitor)
         if account is None or account.disabled:
             return None
-        if proof.is_address_proven and not account.is_proven:
-            clear_planted(transaction, account)
-            accounts.set_proven(transaction, account.id)
+        if proof.is_address_proven:
+            account = self._accounts.proven_in(transaction, account)
         is_asked = self._second_factor.is_asked(transaction.select, account.id)
         is_waiting = is_asked and visitor.second_factor is None and visitor.may_wait
         if is_asked and not is_waiting and proof.method != "dev":
@@ -174,6 +173,8 @@ class SignIn:
             return None
         guest = self._guest(transaction, visitor)
         if guest is not None and proof.method != "guest":
+            # Whoever had the browser before may have left a password or a token (I65).
+            clear_planted(transaction, guest, "signed_in_again")
             return accounts.settle_guest(
                 transaction, guest, proof.email, is_proven=proof.is_address_proven
             )
@@ -183,20 +184,15 @@ class SignIn:
         )  # fmt: skip
 
     def _guest(self, transaction: Transaction, visitor: Visitor) -> Account | None:
-        """Return the guest that the browser was until now."""
+        """Return the guest that the browser was until now.
+
+        A token with a scope is none: it changes no account.
+        """
         before = visitor.before
-        if before is None or before.user_id is None:
+        if before is None or before.user_id is None or before.scope is not None:
             return None
-        account = accounts.account_by_id(transaction.select, before.user_id)
-        return (
-            account if account is not None and account.is_guest and not account.disabled else None
-        )
-
-
-def clear_planted(transaction: Transaction, account: Account) -> None:
-    """Clear what somebody left in an account before the address was proven to be another's.
-
-    Its password, second factor, identities at providers, sessions and tokens stop working.
-    """
-    credentials.delete_credentials(transaction, account.id)
-    login_sessions.delete_sessions_of(transaction, account.id, "taken_over")
+        try:
+            account = caller_in(transaction, before)
+        except Unauthenticated:
+            return None
+        return account if account.is_guest else None

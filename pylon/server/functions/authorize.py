@@ -16,7 +16,7 @@ from pylon.identity import Identity, IdentityKind
 from pylon.policy.compiled import CompiledPolicy, ExistsNode
 from pylon.policy.fields import NOTHING
 from pylon.schema.model import Access, Entity, Row, Value
-from pylon.server.storage import accounts, login_sessions
+from pylon.server.auth.sessions import caller_in
 from pylon.server.storage.transaction import Transaction
 
 
@@ -144,19 +144,12 @@ def fresh_identity(transaction: Transaction, identity: Identity) -> Identity:
     key = (identity.user_id, identity.session_id)
     found: Identity | None = transaction.batch_facts.get(key)
     if found is None:
-        assert identity.user_id is not None
-        account = accounts.account_by_id(transaction.select, identity.user_id)
-        if account is None or account.disabled:
-            raise Unauthenticated("this account can't be used any more")
-        if identity.session_id is not None:
-            session = login_sessions.session_by_id(transaction.select, identity.session_id)
-            if session is None or session.expires_at_ms <= transaction.now_ms:
-                raise Unauthenticated("the session has ended")
+        account = caller_in(transaction, identity)
         found = (
             identity
             if account.auth_version == identity.auth_version
             else Identity(
-                kind=IdentityKind.USER, user_id=account.id, email=account.email,
+                kind=IdentityKind.USER, user_id=account.id, email=account.proven_email,
                 roles=account.roles, claims=identity.claims, session_id=identity.session_id,
                 auth_version=account.auth_version, scope=identity.scope,
             )

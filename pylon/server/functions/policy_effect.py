@@ -184,7 +184,7 @@ def _measured(
     """Fill in what the sampled callers gain and lose."""
     callers = [("anonymous", ANONYMOUS)] + [
         (account.label, Identity(
-            kind=IdentityKind.USER, user_id=account.id, email=account.email,
+            kind=IdentityKind.USER, user_id=account.id, email=account.proven_email,
             roles=account.roles, auth_version=account.auth_version,
         ))
         for account in sample_accounts(reads)

@@ -16,8 +16,11 @@ async def me(exchange: Exchange) -> web.StreamResponse:
     identity = exchange.identity
     if identity.kind is IdentityKind.ANONYMOUS:
         raise Unauthenticated()
+    account = exchange.services.accounts.find(user_of(exchange))
+    if account is None:
+        raise Unauthenticated()
     return json_value(
-        {"user_id": identity.user_id, "email": identity.email, "roles": sorted(identity.roles)}
+        {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
     )
 
 
@@ -77,6 +80,10 @@ async def make_token(exchange: Exchange) -> web.StreamResponse:
     demand_unscoped(exchange.identity)
     body = await exchange.json_object()
     made = await exchange.services.people.make_own_token(
-        account, days=body.get("days"), name=body.get("name"), scope=body.get("scope")
+        account,
+        exchange.identity,
+        days=body.get("days"),
+        name=body.get("name"),
+        scope=body.get("scope"),
     )
     return json_value(made, 201)

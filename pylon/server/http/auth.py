@@ -101,10 +101,14 @@ def _post(services: Services, origin: str, transaction: Transaction, mail: SentC
 
 
 def _origin(exchange: Exchange) -> str:
-    """Return where the person is who asks: a page of ours, which the gate knows, or the first."""
-    services = exchange.services
-    given = exchange.request.headers.get("Origin")
-    return given or origin_of(services.config, services.bound_port)
+    """Return where the person is who asks: at an origin of the settings, or the first.
+
+    The names of this machine, which the gate knows, too, are for where the settings have none.
+    """
+    services, given = exchange.services, exchange.request.headers.get("Origin")
+    config = services.config
+    is_ours = given in config["server.origins"] or not config["server.origins"]
+    return given if given and is_ours else origin_of(config, services.bound_port)
 
 
 def browser_secret(exchange: Exchange) -> str | None:

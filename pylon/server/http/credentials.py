@@ -123,9 +123,7 @@ async def change(exchange: Exchange) -> web.StreamResponse:
     account = own_account(exchange)
     body = await exchange.json_object()
     await demand_reproof(exchange, account, body)
-    await exchange.services.passwords.change(
-        account, body.get("password"), exchange.identity.session_id
-    )
+    await exchange.services.passwords.change(account, body.get("password"), exchange.identity)
     return no_content()
 
 
@@ -138,7 +136,7 @@ async def enrol(exchange: Exchange) -> web.StreamResponse:
     account = own_account(exchange)
     body = await exchange.json_object()
     await demand_reproof(exchange, account, body)
-    secret = await exchange.services.second_factor.enrol(account.id)
+    secret = await exchange.services.second_factor.enrol(account.id, exchange.identity)
     app = exchange.services.definitions.current.name
     url = otpauth_url(secret, app, account.label)
     return json_value({"secret": secret_text(secret), "url": url}, 201)
@@ -149,7 +147,9 @@ async def confirm(exchange: Exchange) -> web.StreamResponse:
     limit_sign_in(exchange)
     account = own_account(exchange)
     body = await exchange.json_object()
-    recovery = await exchange.services.second_factor.confirm(account.id, body.get("totp"))
+    recovery = await exchange.services.second_factor.confirm(
+        account.id, body.get("totp"), exchange.identity
+    )
     return json_value({"recovery": recovery})
 
 
@@ -173,7 +173,7 @@ async def remove(exchange: Exchange) -> web.StreamResponse:
     account = own_account(exchange)
     body = await exchange.json_object()
     await demand_reproof(exchange, account, body)
-    await exchange.services.second_factor.remove(account.id)
+    await exchange.services.second_factor.remove(account.id, exchange.identity)
     return no_content()
 
 

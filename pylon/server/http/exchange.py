@@ -25,6 +25,7 @@ from pylon.errors import (
     PylonError,
     RateLimited,
     RequestTimeout,
+    Unavailable,
     UnsupportedMedia,
 )  # fmt: skip
 from pylon.identity import Identity
@@ -121,7 +122,8 @@ class Exchange:
     async def body(self) -> bytes:
         """Return the body; raises PayloadTooLarge before reading more than the limit.
 
-        Raises RequestTimeout for a body that does not arrive in time.
+        Raises RequestTimeout for a body that does not arrive in time, and Unauthenticated where
+        the caller is out by its end.
         """
         request = self.request
         length = request.content_length
@@ -140,7 +142,14 @@ class Exchange:
                     data = self._within_limit(data + chunk if data else chunk)
         except TimeoutError:
             raise RequestTimeout from None
+        self._demand_same_caller()
         return data
+
+    def _demand_same_caller(self) -> None:
+        """Raise where who was let in by his headers is out, or another, by the end of his body."""
+        before, self._identity = self._identity, None
+        if before is not None and self.identity != before:
+            raise Unavailable("your rights changed on the way; send it again", reason="changed")
 
     def _within_limit(self, data: bytes) -> bytes:
         if len(data) > limits.BODY_BYTES_MAX:

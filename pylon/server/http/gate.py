@@ -28,7 +28,8 @@ from pylon.server.http.services import Services
 
 _log = logging.getLogger("pylon.http")
 #: What `limits.requests_per_second` counts; auth routes have a limit of their own.
-_DATA_PATHS = ("/api/entities/", "/api/query/", "/api/fn/", "/api/sync/")
+_DATA_PATHS = ("/api/entities/", "/api/query/", "/api/aggregate/", "/api/search/", "/api/fn/",
+               "/api/sync/")  # fmt: skip
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

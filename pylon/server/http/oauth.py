@@ -21,6 +21,7 @@ from pylon.server.auth.oauth.flow import arrive, depart, state_of
 from pylon.server.auth.oauth.id_token import Person
 from pylon.server.auth.oauth.providers import Provider
 from pylon.server.auth.oauth.redirects import safe_next
+from pylon.server.auth.sessions import caller_in
 from pylon.server.auth.sign_in import Proof, Prover, SignedIn
 from pylon.server.config import origin_of
 from pylon.server.http.auth import (
@@ -108,7 +109,7 @@ async def callback(exchange: Exchange) -> web.StreamResponse:
         next_page = departure.next
         person = await services.oauth.person(provider, code, departure)
         signed_in = await services.sign_in.enter(
-            _prover(provider, person, departure), visitor_of(exchange, may_wait=True)
+            _prover(provider, person, departure, exchange), visitor_of(exchange, may_wait=True)
         )
     except ProviderFailed as error:
         return _failed(exchange, provider, error, next_page)
@@ -132,7 +133,7 @@ def _user_now(exchange: Exchange) -> str | None:
         return None
 
 
-def _prover(provider: Provider, person: Person, departure: Departure) -> Prover:
+def _prover(provider: Provider, person: Person, departure: Departure, exchange: Exchange) -> Prover:
     """Return what proves an account by who somebody is at a provider."""
     email = _address(provider, person)
 
@@ -146,6 +147,7 @@ def _prover(provider: Provider, person: Person, departure: Departure) -> Prover:
     def prove(transaction: Transaction) -> Proof:
         owner = credentials.user_of_identity(transaction.select, person.issuer, person.subject)
         if departure.user_id is not None:
+            caller_in(transaction, exchange.identity)  # the provider took its time
             if owner not in (None, departure.user_id):
                 raise ProviderFailed("it is linked to another account", reason="linked_elsewhere")
             return Proof(method="oauth", user_id=departure.user_id, settle=settle)
@@ -223,6 +225,7 @@ async def unlink(exchange: Exchange) -> web.StreamResponse:
     account, provider = own_account(exchange), _provider(exchange)
 
     def work(transaction: Transaction) -> None:
+        caller_in(transaction, exchange.identity)
         linked = credentials.identities_of(transaction.select, account.id)
         others = [one for one in linked if one[0] != provider.issuer]
         if len(others) == len(linked):

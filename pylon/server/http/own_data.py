@@ -119,5 +119,5 @@ async def delete_me(exchange: Exchange) -> web.StreamResponse:
     account = own_account(exchange)
     body = await exchange.json_object()
     await demand_reproof(exchange, account, body)
-    await exchange.services.own_data.delete(account.id)
+    await exchange.services.own_data.delete(account.id, exchange.identity)
     return no_content()

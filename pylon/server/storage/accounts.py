@@ -31,6 +31,11 @@ class Account:
     created_at_ms: int = 0
 
     @property
+    def proven_email(self) -> str | None:
+        """Return the address as policies know it: none that somebody only claims to have."""
+        return self.email if self.is_proven else None
+
+    @property
     def label(self) -> str:
         """Return what to call it: its address, else its id."""
         return self.email or self.id
@@ -171,8 +176,15 @@ def _changed(transaction: Transaction, user_id: str) -> None:
 
 
 def set_proven(transaction: Transaction, user_id: str) -> None:
-    """Take note that somebody showed that the address of an account is his."""
-    transaction.execute("UPDATE _pylon_accounts SET proven = 1 WHERE id = ?", (user_id,))
+    """Take note that somebody showed that the address of an account is his.
+
+    Policies know it from now on: its auth_version rises, and its replicas start over.
+    """
+    transaction.execute(
+        "UPDATE _pylon_accounts SET proven = 1, auth_version = auth_version + 1 WHERE id = ?",
+        (user_id,),
+    )
+    _changed(transaction, user_id)
 
 
 def set_disabled(transaction: Transaction, user_id: str, *, disabled: bool) -> None:
