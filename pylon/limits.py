@@ -159,6 +159,9 @@ SNAPSHOTS_MAX: Final = 500
 #: in one batch. Above: RESYNC_REQUIRED, reason `slice_too_large`.
 REFRESH_ROWS_MAX: Final = 50_000
 REFRESH_BYTES_MAX: Final = 32 * MIB
+#: How often the rows of an entity are told anew whose policy uses `now` in a way that does not say
+#: when it turns, while somebody follows it.
+UNFORESEEN_SECONDS: Final = 30.0
 #: Connections at one time for which refreshes are read; the others wait.
 REFRESHES_AT_ONCE: Final = 2
 #: Rows of one window (`order` + `limit`). Above: 400.

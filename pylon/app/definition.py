@@ -28,6 +28,7 @@ from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, PolicySet, com
 from pylon.policy.fields import FieldPolicies
 from pylon.policy.mistakes import nearest
 from pylon.policy.slices import SliceRule, by_looked_at, meaning_text, rules_of
+from pylon.policy.timing import Timing, joined, timing_of
 from pylon.protocol.manifest import Manifest
 from pylon.schema.model import Access, Entity, Field, FieldKind, Position, Schema
 
@@ -69,6 +70,17 @@ class AppDefinition:
             if entity.sync
             for one in self.policies.reads(entity.name)
             for rule in rules_of(entity, one.condition)
+        )
+
+    @cached_property
+    def timing(self) -> Timing:
+        """Return when read policies change their mind as time passes."""
+        return joined(
+            timing_of(entity, one.condition)
+            for entity in self.schema.entities.values()
+            if entity.sync
+            for one in self.policies.reads(entity.name)
+            if one.uses_now
         )
 
     @cached_property

@@ -16,7 +16,7 @@ from pylon.identity import Identity
 from pylon.policy import grammar, ir
 from pylon.policy.audience import Audience
 from pylon.policy.fields import NO_FIELD_POLICIES, FieldPolicies
-from pylon.policy.indexes import missing_for_slices
+from pylon.policy.indexes import missing_for_slices, missing_for_time
 from pylon.policy.mistakes import PolicyMistakes, mistake_at
 from pylon.policy.names import Scope
 from pylon.policy.predicate import Predicate, compile_predicate
@@ -33,6 +33,7 @@ from pylon.policy.sqlclause import (
     inverse_sql,
     lookup_sql,
 )  # fmt: skip
+from pylon.policy.timing import timing_of
 from pylon.policy.typecheck import check_text
 from pylon.schema.model import Access, Entity, FieldKind, Position, Row, Schema, Value
 
@@ -281,7 +282,10 @@ def compile_policy(
     condition = _compile(text, scope)
     advice: tuple[str, ...] = ()
     if access is Access.READ and entity.sync:
-        advice = missing_for_slices(entity, rules_of(entity, condition))
+        advice = (
+            *missing_for_slices(entity, rules_of(entity, condition)),
+            *missing_for_time(schema, timing_of(entity, condition)),
+        )
     return CompiledPolicy(text, condition, where, advice)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pylon import limits
 from pylon.policy import ir
 from pylon.policy.slices import SliceRule
-from pylon.schema.model import Entity
+from pylon.policy.timing import Timing
+from pylon.schema.model import Entity, Schema
 
 
 def first_fields(entity: Entity) -> set[str]:
@@ -47,4 +49,26 @@ def missing_for_slices(entity: Entity, rules: Iterable[SliceRule]) -> tuple[str,
                 f"{entity.name} has no index that begins with {' or '.join(keys)}:"
                 f" add by_{'_'.join(keys)} = index({names})"
             )
+    return tuple(dict.fromkeys(advice))
+
+
+def missing_for_time(schema: Schema, timing: Timing) -> tuple[str, ...]:
+    """Return advice about policies over now: when the next row turns is looked up by an index."""
+    advice = []
+    for rule in timing.rules:
+        if rule.field not in first_fields(schema.entities[rule.looks_at]):
+            advice.append(
+                f"{rule.looks_at}.{rule.field} is compared with now and has no index that begins"
+                f' with it: add by_{rule.field} = index("{rule.field}")'
+            )
+        if rule.rule is None and not rule.is_told:
+            advice.append(
+                f"{rule.entity}.{rule.field} is compared with now, and not everybody gets it: at"
+                f" each such time all rows of {rule.entity} are read anew by all who follow them"
+            )
+    advice += [
+        f"{name} uses now in a way that does not say when it turns: its rows are read anew every"
+        f" {limits.UNFORESEEN_SECONDS:g} s; compare now with a time of the row"
+        for name in sorted(timing.unforeseen)
+    ]
     return tuple(dict.fromkeys(advice))

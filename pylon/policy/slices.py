@@ -72,7 +72,7 @@ class SliceRule:
 
     def moved(self, before: Row | None, after: Row | None) -> Iterator[tuple[Where, Named]]:
         """Yield what a change of a looked-at row moves: keys of one image and not of the other."""
-        old, new = self._key(before), self._key(after)
+        old, new = self.key(before), self.key(after)
         if old == new:
             # Where something else is compared, an equal key does not say that nothing changed.
             if old is not None and self._differs_elsewhere(before, after):
@@ -88,7 +88,8 @@ class SliceRule:
             return False
         return any(before.get(name) != after.get(name) for name in self.others)
 
-    def _key(self, image: Row | None) -> tuple[Where, Named] | None:
+    def key(self, image: Row | None) -> tuple[Where, Named] | None:
+        """Return which rows a looked-at row decides for, and for whom; None where for nothing."""
         if image is None or not all(_passes(one, image.get(one.field)) for one in self.literals):
             return None
         where = _joined([(name, image.get(field)) for name, field in self.data])
@@ -126,10 +127,11 @@ def _passes(one: ir.ExistsFilter, stored: Value) -> bool:
 def rules_of(entity: Entity, condition: ir.Condition) -> tuple[SliceRule, ...]:
     """Return the rules of an expression that decides what is seen of an entity, one per exists."""
     nodes = dict.fromkeys(one for one in walk(condition) if isinstance(one, ir.ExistsNode))
-    return tuple(_rule(entity, node) for node in nodes)
+    return tuple(rule_of(entity, node) for node in nodes)
 
 
-def _rule(entity: Entity, node: ir.ExistsNode) -> SliceRule:
+def rule_of(entity: Entity, node: ir.ExistsNode) -> SliceRule:
+    """Return the rule of one exists."""
     data: list[tuple[str, str]] = []
     auth: list[tuple[Slot, str]] = []
     literals: list[ir.ExistsFilter] = []
@@ -137,7 +139,7 @@ def _rule(entity: Entity, node: ir.ExistsNode) -> SliceRule:
     for one in node.filters:
         if _is_literal(one):
             literals.append(one)
-        elif one.op == "==" and isinstance(one.value, ir.Column) and _is_told(entity, one):
+        elif one.op == "==" and isinstance(one.value, ir.Column) and _is_comparable(entity, one):
             data.append((one.value.name, one.field))
         elif one.op == "==" and isinstance(one.value, ir.Fact):
             auth.append((one.value.slot, one.field))
@@ -155,15 +157,23 @@ def _is_literal(one: ir.ExistsFilter) -> bool:
     return one.value is None or all(isinstance(value, ir.Const) for value in values)
 
 
-def _is_told(entity: Entity, one: ir.ExistsFilter) -> bool:
+def _is_comparable(entity: Entity, one: ir.ExistsFilter) -> bool:
     """Tell whether clients have the field that is compared, and compare it as the server does."""
     assert isinstance(one.value, ir.Column)
     if one.value.name == "id":
         return one.kind in _TEXTS
-    field = entity.by_name[one.value.name]
-    if field.private or field.read is not None:
+    if not is_told(entity, one.value.name):
         return False
-    return field.kind == one.kind or {field.kind, one.kind} <= _TEXTS
+    kind = entity.by_name[one.value.name].kind
+    return kind == one.kind or {kind, one.kind} <= _TEXTS
+
+
+def is_told(entity: Entity, name: str) -> bool:
+    """Tell whether everybody who may read a row gets this field of it."""
+    if name == "id":
+        return True
+    found = entity.by_name.get(name)
+    return found is not None and not found.private and found.read is None
 
 
 def by_looked_at(rules: Iterable[SliceRule]) -> Mapping[str, tuple[SliceRule, ...]]:
@@ -182,12 +192,20 @@ def slices_of(
     changes: Iterable[tuple[str, Row | None, Row | None]],
 ) -> list[Slice]:
     """Return the slices that changes (entity, before, after) of one transaction make, collapsed."""
+    # Per exists, never pooled: keys of two of them may cancel out and must not.
+    return collapsed(
+        (rule.entity, where, who)
+        for looked_at, before, after in changes
+        for rule in rules.get(looked_at, ())
+        for where, who in rule.moved(before, after)
+    )
+
+
+def collapsed(moved: Iterable[tuple[str, Where, Named]]) -> list[Slice]:
+    """Return what moves as few slices: of equal rows one, of too many the whole entity."""
     found: dict[str, dict[Where, dict[Named, None]]] = {}
-    for looked_at, before, after in changes:
-        for rule in rules.get(looked_at, ()):
-            # Per exists, never pooled: keys of two of them may cancel out and must not.
-            for where, who in rule.moved(before, after):
-                found.setdefault(rule.entity, {}).setdefault(where, {})[who] = None
+    for entity, where, who in moved:
+        found.setdefault(entity, {}).setdefault(where, {})[who] = None
     return [one for entity, slices in found.items() for one in _collapsed(entity, slices)]
 
 
@@ -240,10 +258,11 @@ def slice_from_json(entity: str, stored: Mapping[str, Any]) -> Slice:
 
 
 def relaxed(condition: ir.Condition) -> ir.Condition:
-    """Return a condition that is true wherever this one could be, each exists free to be either.
+    """Return a condition that is true wherever this one could be: each exists free to be either.
 
-    Values of a looked-at row are told to everybody only where that allows it: exists that are
-    asked as they are would hide each other's slices where several are revoked together.
+    So is what is compared with `now`, which was otherwise a moment ago. Values of a looked-at row
+    are told to everybody only where that allows it: exists that are asked as they are would hide
+    each other's slices where several are revoked together.
     """
     return _could_be(condition, wanted=True)
 
@@ -258,7 +277,7 @@ def _could_be(node: ir.Condition, *, wanted: bool) -> ir.Condition:
             return ir.Conjunction(parts) if is_and else ir.Disjunction(parts)
         case ir.ExistsTest(exists):
             return _can_be_asked(exists)
-        case _ if any(isinstance(one, ir.ExistsNode) for one in walk(node)):
+        case _ if any(isinstance(one, ir.ExistsNode | ir.Now) for one in walk(node)):
             return ir.Constant(value=True)
         case _:
             return node if wanted else ir.Negation(node)

@@ -278,8 +278,8 @@ SABOTAGES: Final = (
         "11 images", "slices of the image after the change alone",
         (
             Edit(f"{POLICY}/slices.py",
-                 "        old, new = self._key(before), self._key(after)\n",
-                 "        old, new = None, self._key(after)\n"),
+                 "        old, new = self.key(before), self.key(after)\n",
+                 "        old, new = None, self.key(after)\n"),
         ),
         "tests/unit/policy/test_slices.py::test_what_comes_and_goes_moves_its_slice",
     ),
@@ -287,11 +287,10 @@ SABOTAGES: Final = (
         "11 pooled", "keys of several exists in one pool, where they cancel out",
         (
             Edit(f"{POLICY}/slices.py",
-                 "                found.setdefault(rule.entity, {}).setdefault(where, {})[who]"
-                 " = None\n",
-                 "                pool = found.setdefault(rule.entity, {}).setdefault(where, {})\n"
-                 "                if pool.pop(who, 1):\n"
-                 "                    pool[who] = None\n"),
+                 "        found.setdefault(entity, {}).setdefault(where, {})[who] = None\n",
+                 "        pool = found.setdefault(entity, {}).setdefault(where, {})\n"
+                 "        if pool.pop(who, 1):\n"
+                 "            pool[who] = None\n"),
         ),
         "tests/unit/policy/test_slices.py::test_keys_of_two_exists_do_not_cancel_out",
     ),

@@ -85,6 +85,7 @@ def start_of(exchange: Exchange, identity: Identity, text: str | None) -> Cursor
 async def read_batch(exchange: Exchange, view: View, cursor: Cursor, limit: int) -> Page:
     """Return the next page of a view; raises ResyncRequired."""
     database = exchange.services.database
+    await exchange.services.hub.passing.ready(view)
     now = iso_ms(exchange.services.clock.now_ms())
     return await database.readers.run(
         lambda reader: read_page(reader, view, cursor, database.epoch, limit, now)

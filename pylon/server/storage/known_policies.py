@@ -44,6 +44,7 @@ async def use_policies(
     ]  # fmt: skip
 
     def work(transaction: Transaction) -> None:
+        transaction.cause = "reload"
         for name in changed:
             transaction.append_slice(Slice(name, (), None))
         set_meta(transaction.connection, _KEY, jsonvalue.encode_text(dict(meanings)))

@@ -34,6 +34,7 @@ from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection, describe, principal_of
 from pylon.server.sync.known_clients import KnownClients
 from pylon.server.sync.pace import Pace, goodbye_ms
+from pylon.server.sync.passing import Passing
 from pylon.server.sync.pump import Pump
 from pylon.server.sync.quota import Quotas
 from pylon.server.sync.read_ahead import ReadAhead
@@ -76,6 +77,7 @@ class Hub:
         self._known = KnownClients(database, clock)
         self.read_ahead = ReadAhead(database, clock)
         self._pump = Pump(database, definitions, clock, queue_bytes_max, self.work)
+        self.passing = Passing(database, definitions, clock, self._pump.follows)
         self._reading = Reading(database, clock, queue_bytes_max, self._pump, self.resync)
         sessions.on_ended(self._session_ended)
 
@@ -87,6 +89,7 @@ class Hub:
         self._tasks = [
             self._loop.create_task(self._tick(), name="pylon-hub-tick"),
             self._loop.create_task(self._known.run(), name="pylon-hub-clients"),
+            self._loop.create_task(self.passing.run(), name="pylon-passing"),
         ]
 
     async def say_goodbye(self) -> None:
@@ -109,6 +112,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(PylonError):  # a full disk keeps no runtime from stopping
+            await self.passing.store()
             await self._known.store()
 
     # --- connections
@@ -137,7 +141,7 @@ class Hub:
         """Take a connection that was upgraded."""
         self._connections[connection.id] = connection
         if not self._sessions.watch_expiry(connection.identity):
-            self._abort(connection, "session ended")  # while the socket was opened
+            connection.close(4001, "session ended", self._loop)  # while the socket was opened
 
     async def greet_in_turn(
         self, connection: Connection, hello: Hello, cursor: Cursor | None
@@ -323,17 +327,14 @@ class Hub:
             if reason == "identity_changed":
                 self._identity_changed(connection)
             else:
-                self._abort(connection, reason)
-
-    def _abort(self, connection: Connection, reason: str) -> None:
-        connection.close(4001, reason, self._loop)
+                connection.close(4001, reason, self._loop)
 
     def _identity_changed(self, connection: Connection) -> None:
         identity = connection.identity
         assert identity.user_id is not None
         now = self._sessions.identity_now(identity.user_id, identity.session_id)
         if now is None:
-            self._abort(connection, "session ended")
+            connection.close(4001, "session ended", self._loop)
             return
         connection.identity = now
         if connection.subscriber.phase is Phase.GREETING:

@@ -118,6 +118,10 @@ class Pump:
             del self._members[view], self._views[view.key]
             self._index.remove_view(view)
 
+    def follows(self, entity: str) -> bool:
+        """Tell whether somebody who is connected follows an entity."""
+        return any(True for _ in self._index.of(entity))
+
     @property
     def sizes(self) -> dict[str, int]:
         """Return how much is kept: connections in views, views, windows, index by entity."""

@@ -14,7 +14,7 @@ from typing import Final
 from pylon import jsonvalue, limits
 from pylon.policy import ir
 from pylon.policy.compiled import CompiledFilter, no_lookup
-from pylon.policy.slices import Slice, Where, slice_from_json
+from pylon.policy.slices import Slice, Where, is_told, slice_from_json
 from pylon.policy.sqlclause import SqlClause, both
 from pylon.policy.types import type_of_field
 from pylon.schema.fieldtypes import to_wire
@@ -196,14 +196,7 @@ def _one_page(
 
 def _where_of(entity: Entity, one: Slice) -> Where:
     """Return the values of a slice that clients can compare; fewer of them are a larger slice."""
-    return tuple((name, value) for name, value in one.where if _is_told(entity, name))
-
-
-def _is_told(entity: Entity, name: str) -> bool:
-    if name == "id":
-        return True
-    found = entity.by_name.get(name)
-    return found is not None and not found.private and found.read is None
+    return tuple((name, value) for name, value in one.where if is_told(entity, name))
 
 
 def _field(entity: Entity, name: str) -> Field:
