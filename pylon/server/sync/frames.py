@@ -5,7 +5,8 @@ Pure. Frames end at a transaction's end and near 1 MiB; one transaction stays wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from pylon import limits
@@ -86,3 +87,11 @@ class Frames:
     def _end_of(self, change: Told) -> int:
         """Return the last seq of a change's transaction."""
         return max(one.seq for one in self._records if one.tx == change[1])
+
+
+def large_ones(records: Sequence[LogRecord], views: int, at_most: int) -> Set[int]:
+    """Return the transactions of which more would be told than that, if all views were told."""
+    if len(records) * views <= at_most:
+        return frozenset()
+    sizes = Counter([one.tx for one in records])
+    return {tx for tx, size in sizes.items() if size * views > at_most}

@@ -60,8 +60,7 @@ class Hub:
     def __init__(
         self, database: Database, definitions: DefinitionHolder, sessions: SessionService,
         clock: Clock, *, queue_bytes_max: int = limits.SEND_QUEUE_BYTES_MAX,
-        heartbeat_s: float = limits.HEARTBEAT_SECONDS,
-        quotas: Quotas | None = None,
+        heartbeat_s: float = limits.HEARTBEAT_SECONDS, quotas: Quotas | None = None,
     ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions

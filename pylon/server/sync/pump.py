@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Set
 
 from pylon.clock import Clock, iso_ms
@@ -19,7 +18,7 @@ from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection
-from pylon.server.sync.frames import Frame, Frames, Told
+from pylon.server.sync.frames import Frame, Frames, Told, large_ones
 from pylon.server.sync.projection import newest_seqs
 from pylon.server.sync.subscriber import Phase
 from pylon.server.sync.subscription_index import EntityIndex, SubscriptionIndex
@@ -169,7 +168,7 @@ class Pump:
         if not self._members:
             return head
         records = self._database.tail.since(self._position)
-        large = self._large_ones(records or [])
+        large = large_ones(records or [], len(self._views), _TOLD_MAX)
         if records and records[0].tx in large:
             first = [one for one in records if one.tx == records[0].tx]
             self._send_to_the_log({one.entity for one in first})
@@ -243,13 +242,6 @@ class Pump:
                 is_newest = newest[record.entity, record.row_id] == record.seq
                 index.tell(record, moment, told, moved, is_newest=is_newest)
         return len(records)
-
-    def _large_ones(self, records: list[LogRecord]) -> Set[int]:
-        """Return the transactions that would hold the loop too long if all views were told here."""
-        if len(records) * len(self._views) <= _TOLD_MAX:
-            return frozenset()
-        sizes = Counter([one.tx for one in records])
-        return {tx for tx, size in sizes.items() if size * len(self._views) > _TOLD_MAX}
 
     def _send_to_the_log(self, entities: Set[str] | None) -> None:
         """Have all who follow one of these entities, or anything, go on from the log."""
