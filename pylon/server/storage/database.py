@@ -301,8 +301,7 @@ def _bring_up_system_tables(raw: Any) -> None:
             hint="install a newer Pylon",
             reason="newer_format",
         )
-    if stored == system_tables.FORMAT:
-        return
+    # Also at our own format: between two releases a table joins without another number.
     raw.execute("BEGIN IMMEDIATE")
     for table, column, declaration in system_tables.ADDED_COLUMNS:
         names = raw.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
@@ -310,7 +309,8 @@ def _bring_up_system_tables(raw: Any) -> None:
             raw.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declaration}")
     for statement in system_tables.STATEMENTS:
         raw.execute(statement)
-    set_meta(raw, "format", system_tables.FORMAT)
+    if stored != system_tables.FORMAT:
+        set_meta(raw, "format", system_tables.FORMAT)
     raw.execute("COMMIT")
 
 

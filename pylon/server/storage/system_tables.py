@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 STATEMENTS: Final = (
     # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor, rewritten, the

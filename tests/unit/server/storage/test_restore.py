@@ -109,6 +109,36 @@ async def test_a_restored_database_is_another_history(tmp_path: Path) -> None:
     await again.close()
 
 
+@pytest.mark.parametrize("is_older", [False, True])
+async def test_no_way_in_comes_back_with_a_backup(tmp_path: Path, is_older: bool) -> None:
+    """Sessions, codes, departures and mails of such end (I91), also in an older release's file."""
+    folder, copy = tmp_path / ".pylon", tmp_path / "copy.db"
+    database = await open_database(folder)
+    await migrate(database, SCHEMA)
+    await _copied(database, copy)
+    await database.close()
+    with closing(sqlite3.connect(copy)) as raw, raw:
+        raw.execute("INSERT INTO _pylon_sessions (id, hash, user_id, kind, created_at, expires_at)"
+                    " VALUES ('s', x'00', 'u', 'token', 1, 9e15)")  # fmt: skip
+        raw.execute("INSERT INTO _pylon_codes (id, email, hash, created_at, expires_at)"
+                    " VALUES ('c', 'a@example.com', x'00', 1, 9e15)")  # fmt: skip
+        raw.execute("INSERT INTO _pylon_departures VALUES (x'01', 'p', x'02', 'v', 'n', '/', '/',"
+                    " NULL, 1)")  # fmt: skip
+        for job, is_secret in (("mail", 1), ("work", 0)):
+            raw.execute("INSERT INTO _pylon_jobs (id, name, queue, state, args, principal, due_at,"
+                        " retries, created_at, is_secret)"
+                        " VALUES (?, 'j', 'q', 'available', '{}', 'system', 1, 1, 1, ?)",
+                        (job, is_secret))  # fmt: skip
+        if is_older:
+            raw.execute("DROP TABLE _pylon_departures")
+    await restore(copy, folder, SystemClock())
+    await (await open_database(folder)).close()
+    with closing(sqlite3.connect(folder / "app.db")) as raw:
+        for table in ("_pylon_sessions", "_pylon_codes", "_pylon_departures"):
+            assert raw.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert raw.execute("SELECT id FROM _pylon_jobs").fetchall() == [("work",)]
+
+
 async def test_a_damaged_database_is_kept_with_its_journal(
     filled: Database, tmp_path: Path
 ) -> None:
