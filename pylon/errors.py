@@ -40,6 +40,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pylon.printable import without_controls
+
 
 class PylonError(Exception):
     """Something went wrong."""
@@ -61,13 +63,17 @@ class PylonError(Exception):
         super().__init__(self.message)
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the documented error object: code, message, and hint and details where present."""
+        """Return the documented error object: code, message, and hint and details where present.
+
+        Control characters, which only a request can have brought, become marks.
+        """
         wire: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.hint is not None:
             wire["hint"] = self.hint
         if self.details:
             wire["details"] = self.details
-        return wire
+        cleaned: dict[str, Any] = without_controls(wire)
+        return cleaned
 
 
 class BadRequest(PylonError):

@@ -6,6 +6,9 @@ a terminal becomes a visible mark. Pure.
 
 from __future__ import annotations
 
+import re
+from typing import Any, Final
+
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MARK = "�"
 
@@ -32,3 +35,21 @@ def clean(text: object) -> str:
 def clean_block(text: object) -> str:
     """Return text of several lines."""
     return "\n".join(clean(line.expandtabs(4)) for line in str(text).split("\n"))
+
+
+#: What strict JSON refuses in a text or nobody can see: newline and tab are neither.
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def without_controls(value: Any) -> Any:
+    """Return a JSON value whose texts, names too, have marks for control characters.
+
+    Errors quote what a request said; an answer is strict JSON whatever that was.
+    """
+    if isinstance(value, str):
+        return _CONTROLS.sub(_MARK, value)
+    if isinstance(value, dict):
+        return {without_controls(name): without_controls(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_controls(one) for one in value]
+    return value

@@ -101,6 +101,9 @@ async def test_unknown_paths_and_methods(serve: Serve) -> None:
     """Unknown paths of the API are 404, known ones with another method 405."""
     ada = await (await serve(NOTES)).login("ada@example.com")
     assert (await ada.get("/api/nope")).code == "NOT_FOUND"
+    # What an error quotes of a request is strict JSON, which has no NUL in a text.
+    for path in ("/api/x%00", "/api/entities/No%00te", "/api/health?a%00=1&a%00=1"):
+        assert "x00" not in str((await ada.get(path)).body["error"])
     assert (await ada.get("/api/entities/Nope")).code == "NOT_FOUND"
     assert (await ada.ask("PUT", "/api/entities/Note", {})).code == "METHOD_NOT_ALLOWED"
     assert (await ada.get("/../../etc/passwd")).status in (400, 404)
