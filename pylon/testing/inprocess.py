@@ -78,7 +78,7 @@ class InProcessRuntime(Runtime):
         services = self.services
         services.bound_port = _PORT
         services.known_hosts, services.known_origins = known_names(_HOST, _PORT, ())
-        gate = Gate(services, make_router(is_dev=True), is_local_socket=False)
+        gate = Gate(services, make_router(is_dev=self.config.is_dev), is_local_socket=False)
         server = PatientServer(gate.handle)
         self._network.listen(server)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,10 +116,15 @@ class World(Running):
 
     async def system_update(self, entity: str, row_id: str, **values: Any) -> None:
         """Update a row as the system: no policy is asked."""
-        args = {"entity": entity, "id": row_id, "values": values}
-        outcome = await self.runtime.services.executor.mutate(
-            SYSTEM, "pylon.update", args, op_id=None, cause="test"
-        )
+        await self._as_system("pylon.update", entity=entity, id=row_id, values=values)
+
+    async def system_delete(self, entity: str, row_id: str) -> None:
+        """Delete a row as the system, with whatever goes with it."""
+        await self._as_system("pylon.delete", entity=entity, id=row_id)
+
+    async def _as_system(self, fn: str, **args: Any) -> None:
+        executor = self.runtime.services.executor
+        outcome = await executor.mutate(SYSTEM, fn, args, op_id=None, cause="test")
         assert outcome.error is None, outcome.error
 
     async def observer(self, email: str | None) -> Observer:
@@ -151,12 +156,20 @@ class World(Running):
 
 
 @asynccontextmanager
-async def world(project: Path) -> AsyncIterator[World]:
-    """Run an app as `pylon serve` would, in this process, with nothing left to chance."""
+async def world(
+    project: Path, *, is_dev: bool = False, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[World]:
+    """Run an app in this process, with nothing left to chance.
+
+    Args:
+        project: the app's folder.
+        is_dev: as `pylon dev` would, not `pylon serve`.
+        environment: what settings name as `env:…`.
+    """
     clock, network = ManualClock(), MemoryNetwork()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pylon-world-"))
-        config = load_config(project, is_dev=False, environment={}, flags={})
+        config = load_config(project, is_dev=is_dev, environment=environment or {}, flags={})
         runtime = InProcessRuntime(
             config, Path(folder), network, clock=clock, ids=seeded_ids(clock)
         )  # fmt: skip

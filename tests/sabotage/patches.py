@@ -13,6 +13,10 @@ STORAGE = "pylon/server/storage"
 SYNC = "pylon/server/sync"
 POLICY = "pylon/policy"
 BROWSER = "pylon/client/browser"
+#: Sees whatever reaches somebody whom the policies deny it.
+CANARIES = (
+    "tests/canary/test_canary_matrix.py::test_no_canary_reaches_whom_the_reference_denies_it[serve]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,5 +319,36 @@ SABOTAGES: Final = (
                  "                self._refresh(group, self._position)\n"),
         ),
         "tests/unit/server/sync/test_refreshing.py::test_what_came_while_the_log_was_read_is_read_too",
+    ),
+    Sabotage(
+        "15 sums", "sums over what the caller may not read",
+        (
+            Edit("pylon/server/functions/reads.py",
+                 "            entity=selected.entity, policy=selected.policy, where=",
+                 "            entity=selected.entity, policy=selected.where, where="),
+        ),
+        CANARIES,
+    ),
+    Sabotage(
+        "9 content", "a row that leaves the view leaves with its content",
+        (
+            Edit(f"{SYNC}/subscription_index.py",
+                 'wire = None if kind == "delete" else _wire_without(',
+                 'wire = None if kind == "delete" and cause is None else _wire_without('),
+        ),
+        CANARIES,
+    ),
+    Sabotage(
+        "8 neighbours", "neighbours without their own policy",
+        (
+            Edit("pylon/server/functions/includes.py",
+                 "                policy=read_clause(definition, identity, target, now),\n",
+                 "                policy=SqlClause(\"1\", ()),\n"),
+            Edit("pylon/server/functions/includes.py",
+                 "from pylon.server.storage.expand import Hop\n",
+                 "from pylon.policy.sqlclause import SqlClause\n"
+                 "from pylon.server.storage.expand import Hop\n"),
+        ),
+        CANARIES,
     ),
 )  # fmt: skip
