@@ -8,7 +8,6 @@ abstract worlds holds, and what is found in one need not be real (`witness` look
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,10 +23,6 @@ ANY = TRUE | FALSE | UNKNOWN
 Known = Mapping[Hashable, Any]
 Key = Hashable
 
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
-    ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _USER: Key = ("there", "user")
 _BOTH = (True, False)
@@ -259,7 +254,7 @@ class Abstraction:
         needs = self._needs((left, right))
         if needs is None:
             return Fixed(UNKNOWN)
-        judge = _OPERATORS[op]
+        judge = ir.COMPARISONS[op]
         if isinstance(left, ir.Const) and isinstance(right, ir.Const):
             return Fixed(TRUE if judge(left.value, right.value) else FALSE)
         if isinstance(right, ir.Const):
@@ -274,7 +269,7 @@ class Abstraction:
         if key not in self.domains:
             self.domains[key] = (-1, 0, 1)
             self._pairs.append(pair)
-        ordered = _OPERATORS[op]
+        ordered = ir.COMPARISONS[op]
         return Leaf(needs, (key,), lambda found: ordered(found[0], 0))
 
     def _compare_constant(
@@ -286,7 +281,7 @@ class Abstraction:
         key = self._place(value)
         self._constants.setdefault(key, set()).add(constant)
         constants = self._all_constants(key)
-        place, judge = 2 * constants.index(constant) + 1, _OPERATORS[op]
+        place, judge = 2 * constants.index(constant) + 1, ir.COMPARISONS[op]
         few = self._choices.get(key)
         self.domains[key] = (
             tuple(range(2 * len(constants) + 1)) if few is None

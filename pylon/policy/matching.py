@@ -6,19 +6,10 @@ row satisfies nothing but `== null`.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from typing import Any
-
 from pylon import jsonvalue
 from pylon.policy import ir
 from pylon.policy.sqlclause import flat_values
 from pylon.schema.model import Row, Value
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
-    ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 
 
 def satisfied(node: ir.ExistsNode, values: tuple[Value, ...], row: Row) -> tuple[bool, ...]:
@@ -30,7 +21,7 @@ def satisfied(node: ir.ExistsNode, values: tuple[Value, ...], row: Row) -> tuple
         row: a row of the looked-at entity.
     """
     return tuple(
-        _satisfies(one, values_at(node, values, place), row.get(one.field))
+        satisfies(one, values_at(node, values, place), row.get(one.field))
         for place, one in enumerate(node.filters)
     )
 
@@ -46,13 +37,14 @@ def matches(node: ir.ExistsNode, values: tuple[Value, ...], row: Row) -> bool:
     return all(satisfied(node, values, row))
 
 
-def _satisfies(one: ir.ExistsFilter, values: tuple[Value, ...], value: Value) -> bool:
+def satisfies(one: ir.ExistsFilter, values: tuple[Value, ...], value: Value) -> bool:
+    """Tell whether a field's value satisfies one filter with these right-hand values."""
     if one.value is None:
         return (value is None) is (one.op == "==")
     if value is None:
         return False
     if one.op not in ("in", "not in"):
-        return _OPERATORS[one.op](value, values[0])
+        return ir.COMPARISONS[one.op](value, values[0])
     items = values if isinstance(one.value, tuple) else jsonvalue.decode_trusted(values[0])
     if one.op == "in":
         return value in items

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +16,6 @@ from pylon.policy.predicate import ascii_lower, member
 from pylon.policy.slots import answer
 from pylon.policy.sqlclause import flat_values, moved, shifted_now
 from pylon.schema.model import Row
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
-    ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +38,7 @@ def evaluate(node: ir.Condition, world: World) -> bool | None:
             return value
         case ir.Cmp(op, left, right):
             a, b = value_of(left, world), value_of(right, world)
-            return None if a is None or b is None else _OPERATORS[op](a, b)
+            return None if a is None or b is None else ir.COMPARISONS[op](a, b)
         case ir.Absent(value):
             return value_of(value, world) is None
         case ir.Member(value, items):

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from operator import ge, gt, le, lt
 from typing import Any, Final
 
 from pylon import limits
 from pylon.identity import Identity
 from pylon.policy import ir
 from pylon.policy.ir import Slot, SlotKind, TypeKind
+from pylon.policy.matching import satisfies
 from pylon.policy.slots import answer, walk
+from pylon.policy.sqlclause import flat_values
 from pylon.schema.model import Entity, FieldKind, Row, Value
 
 #: Kinds whose values are texts and stand for each other.
 _TEXTS: Final = frozenset({FieldKind.STR, FieldKind.TEXT, FieldKind.REF, FieldKind.ENUM})
-_ORDER: Final = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _SLOTS: Final = {SlotKind.USER_ID: "userId", SlotKind.EMAIL: "email"}
 #: What a field of the row must equal, and what the caller must answer, each sorted by name.
 Where = tuple[tuple[str, Value], ...]
@@ -65,11 +65,6 @@ class SliceRule:
     #: Fields of the looked-at row that are compared with anything else.
     others: tuple[str, ...]
 
-    @property
-    def is_everything(self) -> bool:
-        """Tell whether every change it looks at moves all rows of the entity."""
-        return not self.data
-
     def moved(self, before: Row | None, after: Row | None) -> Iterator[tuple[Where, Named]]:
         """Yield what a change of a looked-at row moves: keys of one image and not of the other."""
         old, new = self.key(before), self.key(after)
@@ -107,18 +102,8 @@ def _joined(pairs: list[tuple[Any, Value]]) -> tuple[tuple[Any, Value], ...] | N
 
 
 def _passes(one: ir.ExistsFilter, stored: Value) -> bool:
-    if one.value is None:
-        return (stored is None) is (one.op == "==")
-    if stored is None:
-        return False
-    if isinstance(one.value, tuple):
-        listed = [item.value for item in one.value if isinstance(item, ir.Const)]
-        return (stored in listed) is (one.op == "in")
-    assert isinstance(one.value, ir.Const)
-    wanted = one.value.value
-    if one.op in ("==", "!="):
-        return (stored == wanted) is (one.op == "==")
-    return bool(_ORDER[one.op](stored, wanted))
+    wanted = [value.value for value in flat_values(one) if isinstance(value, ir.Const)]
+    return satisfies(one, tuple(wanted), stored)
 
 
 # --- deriving them -----------------------------------------------------------------------

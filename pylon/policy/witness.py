@@ -7,16 +7,16 @@ tried is the same every time.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pylon import jsonvalue, limits
+from pylon import limits
 from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.policy import ir
 from pylon.policy.abstract import FALSE, TRUE, UNKNOWN, Who
 from pylon.policy.ir import SlotKind
+from pylon.policy.matching import matches
 from pylon.policy.reference import World, evaluate
 from pylon.policy.slots import walk
 from pylon.policy.sqlclause import shifted_now
@@ -29,10 +29,6 @@ _NOW = "2026-01-01T00:00:00.000Z"
 _IDS = ("a1", "a2", "a3")
 _FEW = 3
 _MASKS = {True: TRUE, False: FALSE, None: UNKNOWN}
-_OPERATORS = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
-    ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 
 
 class _Impossible(Exception):
@@ -56,7 +52,7 @@ class _Dice:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class FoundWorld:
     """A world, and the rows of the other entities in it."""
 
     world: World
@@ -228,7 +224,7 @@ class _Maker:
                 return [{}]
 
     def _lookup(self, node: ir.ExistsNode, values: tuple[Any, ...]) -> bool:
-        return any(_matches(row, node, values) for row in self.rows[node.entity])
+        return any(matches(node, values, row) for row in self.rows[node.entity])
 
 
 def _is_valid(one: Field, value: Any) -> bool:
@@ -257,28 +253,9 @@ def _is_day(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 10 and value[4:5] == value[7:8] == "-"
 
 
-def _matches(row: Row, node: ir.ExistsNode, values: tuple[Any, ...]) -> bool:
-    """Tell whether a row passes the filters of an exists, as SQLite would."""
-    rest = iter(values)
-    answers = []
-    for one in node.filters:
-        held = row[one.field]
-        if one.value is None:
-            answers.append((held is None) is (one.op == "=="))
-        elif isinstance(one.value, tuple):
-            items = [next(rest) for _ in one.value]
-            answers.append(held is not None and (held in items) is (one.op == "in"))
-        elif one.op in ("in", "not in"):
-            items = jsonvalue.parse(next(rest).encode())
-            is_sure = held in items or None not in items
-            answers.append(held is not None and is_sure and (held in items) is (one.op == "in"))
-        else:
-            value = next(rest)
-            answers.append(held is not None and _OPERATORS[one.op](held, value))
-    return all(answers)
-
-
-def find_world(wants: Sequence[Want], schema: Schema, entity: Entity, who: Who) -> Scene | None:
+def find_world(
+    wants: Sequence[Want], schema: Schema, entity: Entity, who: Who
+) -> FoundWorld | None:
     """Return a world with these outcomes of conditions over rows of `entity`; None for not found.
 
     Conditions that look at rows of the entity itself, or at arguments, are not tried.
@@ -297,5 +274,5 @@ def find_world(wants: Sequence[Want], schema: Schema, entity: Entity, who: Who) 
         except _Impossible:
             continue
         if all(_MASKS[evaluate(condition, world)] & wanted for condition, wanted in wants):
-            return Scene(world, maker.rows)
+            return FoundWorld(world, maker.rows)
     return None

@@ -15,7 +15,7 @@ from pylon.policy import reference
 from pylon.policy.abstract import TRUE, Who
 from pylon.policy.compiled import PolicyMistakes, compile_policy
 from pylon.policy.ir import Condition
-from pylon.policy.witness import Scene, find_world
+from pylon.policy.witness import FoundWorld, find_world
 from pylon.policy.worlds import NOT_TRUE, is_impossible
 from pylon.schema.model import Access
 from pylon.schema.wire import wire_text
@@ -107,11 +107,11 @@ def test_what_follows_by_logic_is_proved(said: policies.Said, other: policies.Sa
     assert is_impossible([(contradiction, TRUE)])
 
 
-def _judged_by_sqlite(condition: Condition, scene: Scene) -> bool | None:
-    """Return the answer with the scene's rows in real tables."""
+def _judged_by_sqlite(condition: Condition, found: FoundWorld) -> bool | None:
+    """Return the answer with the rows of the found world in real tables."""
     connection = sqlite3.connect(":memory:")
     tables = tables_of(SCHEMA)
-    for name, rows in scene.rows.items():
+    for name, rows in found.rows.items():
         table = tables[name]
         connection.execute(create_table(table.entity))
         for place, made in enumerate(rows):
@@ -123,7 +123,7 @@ def _judged_by_sqlite(condition: Condition, scene: Scene) -> bool | None:
     def lookup(node: Any, values: tuple[Any, ...]) -> bool:
         return exists_in(connection, node, values)
 
-    world = scene.world
+    world = found.world
     answer = reference.evaluate(
         condition,
         reference.World(identity=world.identity, data=world.data, now=world.now, lookup=lookup),
@@ -138,7 +138,7 @@ def test_a_world_that_is_found_is_one(said: policies.Said) -> None:
     """A row and caller that disprove a claim do so with their rows in a real database, too."""
     condition = _condition(said)
     for wanted, is_wanted in ((TRUE, True), (NOT_TRUE, False)):
-        scene = find_world([(condition, wanted)], SCHEMA, NOTE, Who.ANYBODY)
-        if scene is not None:
-            assert (_judged_by_sqlite(condition, scene) is True) is is_wanted
+        found = find_world([(condition, wanted)], SCHEMA, NOTE, Who.ANYBODY)
+        if found is not None:
+            assert (_judged_by_sqlite(condition, found) is True) is is_wanted
             assert not is_impossible([(condition, wanted)])

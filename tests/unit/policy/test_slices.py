@@ -115,14 +115,14 @@ def test_what_narrows_nothing_moves_where_it_differs() -> None:
 def test_a_field_that_clients_lack_is_no_key(name: str) -> None:
     """They could not tell which rows are meant, so the slice is all of them."""
     rule = _rule(f"user == data.{name}")
-    assert rule.is_everything
+    assert rule.data == ()
     assert rule.others == ("user",)
     assert list(rule.moved(_row(), _row(user="bob"))) == [((), ())]
 
 
 def test_values_that_clients_compare_otherwise_are_no_key() -> None:
     """An integer beside a double would be rounded on its way."""
-    assert _rule("n == data.ratio").is_everything
+    assert _rule("n == data.ratio").data == ()
     assert _rule("n == data.n").data == (("n", "n"),)
 
 
