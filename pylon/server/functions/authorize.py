@@ -7,7 +7,7 @@ that may not be read is answered as if it were missing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pylon.app.definition import AppDefinition
@@ -148,10 +148,9 @@ def fresh_identity(transaction: Transaction, identity: Identity) -> Identity:
         found = (
             identity
             if account.auth_version == identity.auth_version
-            else Identity(
-                kind=IdentityKind.USER, user_id=account.id, email=account.proven_email,
-                roles=account.roles, claims=identity.claims, session_id=identity.session_id,
-                auth_version=account.auth_version, scope=identity.scope,
+            else replace(
+                identity, email=account.proven_email, roles=account.roles,
+                auth_version=account.auth_version,
             )
         )  # fmt: skip
         transaction.batch_facts[key] = found

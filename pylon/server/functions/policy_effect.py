@@ -16,12 +16,13 @@ from pylon.app.definition import AppDefinition
 from pylon.app.matrix import field_policy
 from pylon.clock import Clock, iso_ms
 from pylon.errors import FunctionTimeout, PylonError
-from pylon.identity import ANONYMOUS, Identity, IdentityKind
+from pylon.identity import ANONYMOUS, Identity
 from pylon.policy import ir
 from pylon.policy.claims import is_same_meaning
 from pylon.policy.compiled import CompiledPolicy
 from pylon.policy.slots import walk
 from pylon.schema.model import Access
+from pylon.server.auth.sessions import identity_of
 from pylon.server.functions.policy_coverage import PolicyCoverage
 from pylon.server.observe import Observer
 from pylon.server.storage.database import Database
@@ -182,13 +183,8 @@ def _measured(
     reads: ReadConnection, one: _Changed, now: str, chance: bytes, effect: dict[str, Any]
 ) -> None:
     """Fill in what the sampled callers gain and lose."""
-    callers = [("anonymous", ANONYMOUS)] + [
-        (account.label, Identity(
-            kind=IdentityKind.USER, user_id=account.id, email=account.proven_email,
-            roles=account.roles, auth_version=account.auth_version,
-        ))
-        for account in sample_accounts(reads)
-    ]  # fmt: skip
+    callers = [("anonymous", ANONYMOUS)]
+    callers += [(account.label, identity_of(account)) for account in sample_accounts(reads)]
     sample = sample_rows(reads, one.entity, chance) if one.entity is not None else None
     effect["users"] = len(callers)
     if sample is not None:
