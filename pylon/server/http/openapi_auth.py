@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
+_NAMED: Final = re.compile(r"\{(\w+)\}")
 _TEXT: Final = {"type": "string"}
-_ID: Final = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
 _SIGNED_IN: Final = ("token", "user_id", "expires_at")
 _PROOF: Final = ("current", "code", "totp")
 
@@ -40,7 +41,10 @@ ROUTES: Final[tuple[Line, ...]] = (
     ("DELETE", "/api/auth/sessions/{id}", "End one", (), (), ()),
     ("POST", "/api/auth/tokens", "Make an API token", (), ("name", "days", "scope"),
      ("token", "id", "user_id", "email", "expires_at")),
-    ("GET", "/api/auth/providers", "How people sign in here", (), (), ("methods", "oauth")),
+    ("GET", "/api/auth/providers", "How people sign in here", (), (),
+     ("methods", "oauth", "dev_login")),
+    ("GET", "/api/auth/identities", "Providers that sign the caller in", (), (), ("identities",)),
+    ("DELETE", "/api/auth/identities/{provider}", "Unlink a provider", (), (), ()),
 )  # fmt: skip
 #: Members that are no text.
 _LIST: Final = {"type": "array"}
@@ -50,6 +54,7 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     "expires_at": {"type": "string", "format": "date-time"}, "email": {"type": ["string", "null"]},
     "scope": _OBJECT, "account": _OBJECT, "rows": _OBJECT, "roles": _LIST, "sessions": _LIST,
     "recovery": _LIST, "methods": _LIST, "oauth": _LIST,
+    "identities": _LIST, "dev_login": {"type": "boolean"},
 }  # fmt: skip
 _CREATED: Final = frozenset({"/api/auth/tokens", "/api/auth/totp"})
 
@@ -59,8 +64,11 @@ def identity_paths(error: dict[str, Any]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for method, path, summary, required, optional, answer in ROUTES:
         operation: dict[str, Any] = {"summary": summary, "responses": {"default": error}}
-        if "{id}" in path:
-            operation["parameters"] = [_ID]
+        named = _NAMED.findall(path)
+        if named:
+            operation["parameters"] = [
+                {"name": one, "in": "path", "required": True, "schema": _TEXT} for one in named
+            ]
         if required or optional:
             schema = {"type": "object", "properties": _properties((*required, *optional))}
             if required:
