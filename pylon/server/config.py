@@ -12,12 +12,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
 from pylon import limits
 from pylon.errors import ConfigError
+from pylon.server.hosts import is_this_machine
 from pylon.server.provider_settings import PROVIDERS, provider_settings
 
 
@@ -97,7 +98,7 @@ class ServerConfig:
 
     project: Path
     is_dev: bool
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, key: str) -> Any:
         """Return a setting by `section.key`."""
@@ -177,11 +178,7 @@ def demand_loopback(host: str) -> None:
 
     Whoever means it says so with --allow-remote.
     """
-    try:
-        is_here = ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        is_here = host == "localhost"
-    if not is_here:
+    if not is_this_machine(host):
         raise ConfigError(
             f"pylon dev listens on this machine only, not on {host}",
             hint="for others run `pylon serve`; --allow-remote if you mean it",

@@ -31,7 +31,8 @@ from pylon.errors import (
 from pylon.identity import Identity
 from pylon.ids import is_operation_id
 from pylon.policy.mistakes import nearest
-from pylon.server.http.peers import client_of, is_loopback, network_of
+from pylon.server.hosts import is_loopback, is_this_machine
+from pylon.server.http.peers import client_of, network_of
 
 if TYPE_CHECKING:
     from pylon.server.http.services import Services
@@ -81,8 +82,7 @@ class Exchange:
         name = urlsplit(f"//{self.request.host}").hostname or ""
         proxied_for = headers.get("X-Forwarded-For", peer).partition(",")[0].strip()
         is_here = is_loopback(peer) and is_loopback(proxied_for)
-        names_us = name == "localhost" or is_loopback(name)
-        return is_here and names_us and "Forwarded" not in headers
+        return is_here and is_this_machine(name) and "Forwarded" not in headers
 
     @property
     def identity(self) -> Identity:

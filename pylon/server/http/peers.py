@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+
+from pylon.server.hosts import Address, address_in
 
 Network = IPv4Network | IPv6Network
 _V6_PREFIX = 64
@@ -27,11 +29,11 @@ def client_of(peer: str, forwarded_for: Sequence[str], proxies: tuple[Network, .
         forwarded_for: the values of all X-Forwarded-For headers, in order.
         proxies: the networks of the proxies that are ours.
     """
-    client = _address(peer)
+    client = address_in(peer)
     if client is None or not _is_in(client, proxies):
         return peer
     for hop in reversed(",".join(forwarded_for).split(",")):
-        found = _address(hop.strip())
+        found = address_in(hop.strip())
         if found is None:
             break  # what is left of it, nobody vouches for
         client = found
@@ -46,26 +48,11 @@ def network_of(address: str) -> str:
 
     Whoever has one IPv6 address has the 2^64 around it.
     """
-    found = _address(address)
+    found = address_in(address)
     if isinstance(found, IPv6Address):
         return str(IPv6Network((int(found) >> _V6_PREFIX << _V6_PREFIX, _V6_PREFIX)))
     return address if found is None else str(found)
 
 
-def is_loopback(text: str) -> bool:
-    """Tell whether a text is an address of this machine's own, such as 127.0.0.1 or ::1."""
-    found = _address(text)
-    return found is not None and found.is_loopback
-
-
-@lru_cache(maxsize=4_096)
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        found = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found
-
-
-def _is_in(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
+def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address in one for one in networks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -19,6 +18,7 @@ from aiosmtplib import (
 
 from pylon import limits
 from pylon.errors import Refused, Unavailable
+from pylon.server.hosts import is_this_machine
 from pylon.server.mail.message import Sender
 
 _HINT = "smtp://user:password@host:587, or smtps:// for TLS from the first byte"
@@ -37,7 +37,7 @@ class SmtpServer:
     @property
     def demands_starttls(self) -> bool:
         """Tell whether the connection must be raised to TLS: anywhere but on this machine."""
-        return not self.is_tls and not _is_loopback(self.host)
+        return not self.is_tls and not is_this_machine(self.host)
 
 
 def parse_url(url: str) -> SmtpServer:
@@ -55,17 +55,10 @@ def parse_url(url: str) -> SmtpServer:
         raise ValueError("it has both a user and a password, or neither")
     is_tls = parts.scheme == "smtps"
     host = parts.hostname
-    default = 465 if is_tls else 25 if _is_loopback(host) else 587
+    default = 465 if is_tls else 25 if is_this_machine(host) else 587
     user = None if parts.username is None else unquote(parts.username)
     password = None if parts.password is None else unquote(parts.password)
     return SmtpServer(host, port or default, is_tls, user, password)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class SmtpTransport:

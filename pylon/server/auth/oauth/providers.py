@@ -7,14 +7,14 @@ publish theirs (OpenID Connect Discovery 1.0), which are held to the issuer that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from authlib.oidc.discovery import get_well_known_url
 
 from pylon.errors import ProviderFailed
+from pylon.server.hosts import is_this_machine
 
 _GITHUB: Final = "https://github.com"
 _GOOGLE: Final = "https://accounts.google.com"
@@ -28,7 +28,7 @@ class Provider:
     #: What the sign-in page calls it.
     label: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     #: The issuer's address, without a slash at its end unless it publishes one.
     issuer: str
     is_github: bool
@@ -80,16 +80,7 @@ def is_safe_url(url: object) -> bool:
         return False
     if not host or parts.username is not None or parts.password is not None or parts.fragment:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))
 
 
 def metadata_url(provider: Provider) -> str:
