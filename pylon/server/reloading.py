@@ -92,11 +92,10 @@ class Reloader:
             return self._failed(old, [error.message], started)
         self._definitions.current = new
         self._database.slice_rules = new.slice_rules
-        if self._policies is not None:
-            await self._policies.remember(new)
         self._hub.app_reloaded()
         self._worker.app_reloaded()
         await self._follow_policies(new)
+        await self._remember_policies(new)
         await run_hooks(old, old.on_stop, self._executor)
         await run_hooks(new, new.on_start, self._executor)
         if self._effects is not None:
@@ -117,6 +116,15 @@ class Reloader:
         else:
             if changed:
                 _log.info("app.policies_changed replicas follow for %s", ", ".join(changed))
+
+    async def _remember_policies(self, new: AppDefinition) -> None:
+        if self._policies is None:
+            return
+        try:
+            await self._policies.remember(new)
+        except PylonError as error:
+            # The next reload, or start, is held against those served before: it asks once more.
+            _log.error("app.policies_not_remembered %s", error.message)
 
     def _failed(self, old: AppDefinition, mistakes: list[str], started: float) -> dict[str, Any]:
         _log.warning("app.reload_failed generation %d serves on", old.generation)

@@ -49,5 +49,7 @@ class ServedPolicies:
     async def remember(self, definition: AppDefinition) -> None:
         """Take these policies for the ones served last."""
         text = jsonvalue.encode_text(policy_texts(definition))
-        await self._database.run_on_writer(lambda raw: set_meta(raw, _KEY, text))
+        await self._database.writer.submit(
+            lambda transaction: set_meta(transaction.connection, _KEY, text)
+        )
         self._accepts = False  # a consent is for one change

@@ -10,6 +10,7 @@ import pytest
 
 from pylon import limits
 from pylon.clock import SystemClock
+from pylon.errors import Unavailable
 from pylon.server import reloading
 from pylon.server.reloading import Reloader, run_hooks
 
@@ -106,3 +107,42 @@ async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.Monke
     answers = await asyncio.gather(reloader.reload(), reloader.reload())
     assert [one["generation"] for one in answers] == [2, 3]
     assert told == ["stop 1", "start 2", "stop 2", "start 3"]
+
+
+async def test_a_version_that_could_not_be_remembered_is_served_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in use when its policies are remembered: whoever is connected must hear of it."""
+    told: list[str] = []
+
+    class Policies:
+        async def demand(self, _: Any) -> None:
+            told.append("demanded")
+
+        async def remember(self, _: Any) -> None:
+            raise Unavailable("the disk is full", reason="disk_full")
+
+    async def migrated(*_: object, **__: object) -> Any:
+        return SimpleNamespace(render=lambda: "")
+
+    async def unchanged(*_: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(reloading, "migrate", migrated)
+    monkeypatch.setattr(reloading, "use_policies", unchanged)
+    new: Any = SimpleNamespace(
+        generation=2, schema=None, on_start=(), on_stop=(), slice_rules={}, read_meanings={}
+    )
+    holder: Any = SimpleNamespace(current=SimpleNamespace(generation=1, on_stop=()))
+    hub: Any = SimpleNamespace(app_reloaded=lambda: told.append("hub"))
+    worker: Any = SimpleNamespace(app_reloaded=lambda: told.append("worker"))
+    policies: Any = Policies()
+    reloader = Reloader(
+        SimpleNamespace(), holder, hub, EXECUTOR, worker, SystemClock(), policies,  # type: ignore[arg-type]
+        load=lambda _: new,
+    )  # fmt: skip
+    answer = await reloader.reload()
+    assert answer["ok"]
+    assert holder.current is new
+    assert told == ["demanded", "hub", "worker"]
+    assert "app.policies_not_remembered the disk is full" in caplog.text
