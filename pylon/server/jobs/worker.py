@@ -104,12 +104,14 @@ class Worker:
         left = list(self.running.values())
         for attempt in left:
             self._stop_attempt(attempt, "stopped")
-        if left:
-            async with asyncio.timeout(_GIVE_BACK_SECONDS):
-                await self._database.writer.submit(
-                    lambda transaction: [jobs.release(transaction, one.job) for one in left]
-                )
-        await self.keeper.stop()
+        try:
+            if left:
+                async with asyncio.timeout(_GIVE_BACK_SECONDS):
+                    await self._database.writer.submit(
+                        lambda transaction: [jobs.release(transaction, one.job) for one in left]
+                    )
+        finally:  # what is not given back, the next process finds
+            await self.keeper.stop()
 
     def _noticed(self, notice: object) -> None:
         match notice:
