@@ -25,6 +25,7 @@ from pylon.server.functions.outcome import Outcome, Status
 from pylon.server.functions.why import explain_denial
 from pylon.server.storage.database import Database
 from pylon.server.storage.readers import ReadConnection
+from pylon.sqlite import Error
 
 _log = logging.getLogger("pylon.policy")
 #: A hidden row is looked into when its answer is long sent, so that the answer takes no longer.
@@ -117,7 +118,11 @@ class Reasons:
 
         try:
             return await self._database.readers.run(explained)
-        except (PylonError, KeyError) as error:  # it stops, or the app was reloaded meanwhile
+        except (
+            PylonError,
+            KeyError,
+            Error,
+        ) as error:  # it stops, or was reloaded
             _log.info("policy.unexplained %r", error)
             return None
 
