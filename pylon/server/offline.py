@@ -1,6 +1,7 @@
-"""A project's accounts without a running runtime: for commands beside, or before, the first start.
+"""A project's data without a running runtime: accounts, migrations, explanations, the log.
 
-No project code runs here: the schema is the one that the database was last migrated to.
+For commands beside, or before, the first start. No project code runs here: the schema is the one
+that the database was last migrated to, or of an app that the caller has loaded.
 """
 
 from __future__ import annotations
