@@ -9,7 +9,7 @@ that the one who tries could use, so that nobody burns the codes of a browser th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pylon import limits
 from pylon.errors import InvalidArgument, Unauthenticated
@@ -34,9 +34,9 @@ class SentCode:
     """What the mail says."""
 
     email: str
-    code: str
+    code: str = field(repr=False)
     #: The token of the link.
-    link: str
+    link: str = field(repr=False)
     expires_at_ms: int
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pylon import limits
@@ -41,7 +41,7 @@ EndListener = Callable[[str | None, str, str], None]
 class Issued:
     """A new session with its token, which is never seen again."""
 
-    token: str
+    token: str = field(repr=False)
     session: LoginSession
 
 

@@ -8,7 +8,7 @@ the code up; the same transaction finds or makes the account, clears what strang
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pylon import limits
 from pylon.errors import Unauthenticated
@@ -59,7 +59,7 @@ class Visitor:
     #: What the browser calls itself.
     device: str | None = None
     #: What he gave as his second factor.
-    second_factor: object = None
+    second_factor: object = field(default=None, repr=False)
     #: He can give it later, and gets a ticket until then (`SignedIn.is_ticket`).
     may_wait: bool = False
 

@@ -8,7 +8,7 @@ control character is refused there. What does not live here: queueing (`mailer`)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -34,8 +34,8 @@ class Mail:
 
     to: str
     subject: str
-    text: str
-    html: str | None = None
+    text: str = field(repr=False)
+    html: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pylon.server.storage.accounts import Rows
 from pylon.server.storage.transaction import Transaction
@@ -12,7 +12,7 @@ from pylon.server.storage.transaction import Transaction
 class Totp:
     """A second factor by RFC 6238."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     is_confirmed: bool
     #: The time step of the last code that was used: none before it works again.
     step: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pylon import limits
 from pylon.server.storage.transaction import Transaction
@@ -17,8 +17,8 @@ class Departure:
     state: bytes
     #: The hash of the secret that his browser holds.
     browser: bytes
-    verifier: str
-    nonce: str
+    verifier: str = field(repr=False)
+    nonce: str = field(repr=False)
     redirect_uri: str
     #: The page he wants to see afterwards.
     next: str

@@ -8,7 +8,7 @@ token of its claim: who comes late changes nothing. What may follow what is deci
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pylon import jsonvalue, limits
@@ -27,7 +27,7 @@ class NewJob:
     id: str
     name: str
     queue: str
-    args: str
+    args: str = field(repr=False)
     identity: Identity
     retries: int
     #: Unix ms; None: at once.
@@ -44,7 +44,7 @@ class ClaimedJob:
     id: str
     name: str
     queue: str
-    args: str
+    args: str = field(repr=False)
     principal: str
     user_id: str | None
     attempt: int

@@ -7,7 +7,7 @@ only; the claims by Authlib, and here what it leaves open.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from authlib.oidc.core import CodeIDToken
@@ -50,8 +50,8 @@ class Expected:
 
     issuer: str
     client_id: str
-    nonce: str
-    access_token: str | None
+    nonce: str = field(repr=False)
+    access_token: str | None = field(repr=False)
     now_s: int
 
 
