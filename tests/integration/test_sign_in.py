@@ -276,3 +276,36 @@ async def test_every_auth_route_has_a_rate(serve: Serve) -> None:
     assert statuses.count(401) >= limits.AUTH_CALLS_AT_ONCE
     for _ in range(50):
         await served.login("ada@example.com")
+
+
+async def test_a_page_that_asks_who_is_there_is_answered(serve: Serve) -> None:
+    """With `anonymous` nobody and an ended session are nulls; else both are 401."""
+    served = await serve(NOTES)
+    ada, nobody = await served.login("ada@example.com"), served.anonymous()
+    path = "/api/auth/me?anonymous=1"
+    nulls = {"user_id": None, "email": None, "roles": []}
+    assert (await ada.get(path)).body["email"] == "ada@example.com"
+    await ada.post("/api/auth/logout", {})
+    for one in (ada, nobody):
+        answer = await one.get(path)
+        assert (answer.status, answer.body) == (200, nulls)
+        assert (await one.get("/api/auth/me")).code == "UNAUTHENTICATED"
+    assert (await nobody.get("/api/auth/me?anonymus=1")).code == "INVALID_ARGUMENT"
+
+
+async def test_the_pages_of_identity_let_nothing_foreign_in(serve: Serve) -> None:
+    """Each has a policy without inline script or style, and is framed and cached by nobody."""
+    served = await serve(NOTES, mode="serve")
+    nobody = served.anonymous()
+    for path in ("/auth", "/auth/", "/auth/link", "/auth/account"):
+        answer = await nobody.get(path)
+        assert answer.status == 200
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "no-cache" in answer.headers["Cache-Control"]
+    script = await nobody.get("/_pylon/elements.js")
+    assert script.status == 200
+    assert "__PYLON_APP__" not in str(script.body)

@@ -31,46 +31,16 @@ function words(error: unknown): string {
 
 // --- signing in --------------------------------------------------------------------------------
 
-function showSignIn(db: Database<App>): void {
-  const error = h("p", { class: "error", role: "alert" });
-  const email = h("input", {
-    type: "email", name: "email", required: true, autocomplete: "email",
-    placeholder: "you@example.com", "aria-label": "E-mail",
+/** All ways in that the settings turn on; in another tab, too. */
+async function showSignIn(db: Database<App>): Promise<void> {
+  await import("/_pylon/elements.js");
+  const signIn = Object.assign(h("pylon-sign-in", { level: "1" }), { db });
+  const stop = db.auth.onChange(() => {
+    if (db.auth.user == null) return;
+    stop();
+    void start(db);
   });
-  const code = h("input", {
-    name: "code", required: true, autocomplete: "one-time-code", placeholder: "Code",
-    "aria-label": "Code", disabled: true,
-  });
-  const note = h("p", { class: "note" }, "We send you a code; there is no password.");
-  const button = h("button", { class: "primary" }, "Send me a code");
-
-  const submit = async (): Promise<void> => {
-    error.textContent = "";
-    button.disabled = true;
-    try {
-      if (code.disabled) {
-        await db.auth.sendCode(email.value);
-        code.disabled = false;
-        email.readOnly = true;
-        button.textContent = "Sign in";
-        note.textContent =
-          "The code is on its way. In development it is in the dashboard's Mail screen.";
-        code.focus();
-      } else {
-        await db.auth.verifyCode(email.value, code.value.trim());
-        await start(db);
-      }
-    } catch (problem) {
-      error.textContent = words(problem);
-    } finally {
-      button.disabled = false;
-    }
-  };
-  const form = h("form", {
-    onsubmit: (event) => { event.preventDefault(); void submit(); },
-  }, email, code, button);
-  root.replaceChildren(h("main", { class: "signin" }, h("h1", {}, "Chat"), note, form, error));
-  email.focus();
+  root.replaceChildren(h("main", { class: "signin" }, signIn));
 }
 
 // --- the chat ----------------------------------------------------------------------------------
@@ -465,7 +435,7 @@ class Chat {
 
 async function start(db: Database<App>): Promise<void> {
   const me = await db.auth.me();
-  if (me === null) showSignIn(db);
+  if (me === null) await showSignIn(db);
   else new Chat(db, me.user_id, me.email).start();
 }
 

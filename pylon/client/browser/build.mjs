@@ -1,10 +1,10 @@
-// Builds dist/: client.js, react.js and dev.js as modules with source maps, and their types.
+// Builds dist/: client.js, elements.js, react.js and dev.js as modules with source maps, and their types.
 //
 // react.js imports "react" by its bare name (a bundler or an import map resolves it) and the
 // client as "./client.js", so that both share one copy of it.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { joinDeclarations } from "./declarations.mjs";
@@ -36,6 +36,11 @@ const loadedLater = {
 await build({ ...shared, entryPoints: { client: "src/index.ts" }, outdir: "dist", plugins: [loadedLater] });
 await build({ ...shared, entryPoints: { include: "src/include.ts" }, outdir: "dist" });
 await build({ ...shared, entryPoints: { dev: "src/dev.ts" }, outdir: "dist" });
+await build({
+  ...shared, entryPoints: { elements: "src/elements/index.ts" }, outdir: "dist", plugins: [nextDoor], loader: { ".css": "text" },
+});
+// The same sheet for the page itself.
+copyFileSync(join(root, "src", "elements", "elements.css"), join(dist, "elements.css"));
 await build({ ...shared, entryPoints: { react: "src/react/index.ts" }, outdir: "dist", external: ["react"], plugins: [nextDoor] });
 
 const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
@@ -47,11 +52,13 @@ const types = join(dist, "types");
 writeFileSync(join(dist, "client.d.ts"), joinDeclarations(join(types, "index.d.ts"), () => null));
 writeFileSync(join(dist, "react.d.ts"), joinDeclarations(join(types, "react", "index.d.ts"), (from) =>
   from === "react" ? "react" : from.endsWith("/index.ts") ? "./client.js" : null));
+writeFileSync(join(dist, "elements.d.ts"), joinDeclarations(join(types, "elements", "index.d.ts"), (from) =>
+  from.endsWith("/index.ts") ? "./client.js" : null));
 writeFileSync(join(dist, "dev.d.ts"), "export {};\n");
 rmSync(types, { recursive: true });
 
 // What a page loads stays small; over the bound, the build fails.
-for (const [name, kilobytesMax] of [["client.js", 25], ["include.js", 3], ["react.js", 5]]) {
+for (const [name, kilobytesMax] of [["client.js", 25], ["include.js", 3], ["react.js", 5], ["elements.js", 12]]) {
   const bytes = gzipSync(readFileSync(join(dist, name)), { level: 9 }).length;
   console.log(`${name}: ${(bytes / 1000).toFixed(1)} kB gzipped`);
   if (bytes > kilobytesMax * 1000) throw new Error(`${name} has ${bytes} bytes gzipped; at most ${kilobytesMax} kB`);

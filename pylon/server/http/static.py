@@ -1,4 +1,4 @@
-"""Files: the app's `web/` folder, the browser client, the sign-in page, and pages that reload.
+"""Files: the app's `web/` folder, the browser client, and pages that reload.
 
 No name leaves its folder, no dotfile is served, and unknown paths without an extension give
 `index.html`.
@@ -30,8 +30,9 @@ for _suffix, _kind in (
 ):  # fmt: skip
     _TYPES.add_type(_kind, _suffix)
 _FILE_BYTES_INLINE = 1_048_576
-#: In client.js: where the name of the app stands that it keeps rows for.
+#: Where the name of the app stands, whose rows client.js keeps and that people sign in to.
 _APP_MARK = b"__PYLON_APP__"
+_NAMED = ("client.js", "elements.js")
 
 
 def resolve(folder: Path, path: str) -> Path | None:
@@ -56,7 +57,7 @@ async def client_file(exchange: Exchange) -> web.StreamResponse:
     if found is None:
         hint = None if CLIENT_FOLDER.is_dir() else "build it: make client"
         raise NotFound(f"the browser client has no {exchange.parts[0][:100]}", hint=hint)
-    if found.name != "client.js":
+    if found.name not in _NAMED:
         return _file_answer(found, is_dev=False)
     # Percent-encoded, a name is a name between quotes of any kind.
     name = quote(exchange.services.definitions.current.name, safe="").encode()
@@ -143,18 +144,6 @@ def tell_pages_to_reload(listeners: set[asyncio.Queue[bytes]]) -> int:
     return len(listeners)
 
 
-async def sign_in_page(exchange: Exchange) -> web.StreamResponse:
-    """GET /auth/: the built-in sign-in page, in plain HTML and a little script."""
-    name = _escaped(exchange.services.definitions.current.name)
-    where = _WHERE_IN_DEV if exchange.services.config.is_dev else ""
-    return _page(_SIGN_IN.replace("{app}", name).replace("{where}", where))
-
-
-async def link_page(exchange: Exchange) -> web.StreamResponse:
-    """GET /auth/link?t=…: the page of a one-time link; looking at it uses nothing up."""
-    return _page(_LINK.replace("{app}", _escaped(exchange.services.definitions.current.name)))
-
-
 def _escaped(text: str) -> str:
     return (
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
@@ -167,76 +156,9 @@ def _page(body: str) -> web.Response:
         ' content="width=device-width, initial-scale=1"><title>Pylon</title>'
         '<link rel="icon" href="data:,">'
         "<style>:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
-        "body{max-width:22rem;margin:18vh auto 0;padding:0 1rem}form{display:grid;gap:.8rem}"
-        "label{display:grid;gap:.2rem}label[hidden]{display:none}"
-        "input,button{font:inherit;padding:.5rem .7rem}.error{color:#c0392b;min-height:1.5em}"
+        "body{max-width:22rem;margin:18vh auto 0;padding:0 1rem}"
         f"</style><body>{body}</body></html>"
     )
     return web.Response(
         text=text, content_type="text/html", headers={**_HEADERS, "X-Frame-Options": "DENY"}
     )
-
-
-_WHERE_IN_DEV = " In development it is on the dashboard's Mail screen and in .pylon/outbox/."
-_LINK = """<main><h1>Sign in to {app}</h1>
-<form id="f"><label id="email" hidden>E-mail that it was sent to
-<input name="email" type="email" autocomplete="email"></label>
-<label id="totp" hidden>Code of your second factor
-<input name="totp" autocomplete="one-time-code"></label>
-<button>Sign in</button><p class="error" role="alert" id="e"></p></form></main>
-<script type="module">
-const f = document.querySelector("#f"), e = document.querySelector("#e");
-const ask = (id) => {
-  const label = document.querySelector("#" + id);
-  label.hidden = false; label.querySelector("input").focus();
-};
-f.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  e.textContent = "";
-  const t = new URLSearchParams(location.hash.slice(1) || location.search).get("t") ?? "";
-  const body = {t};
-  for (const name of ["email", "totp"]) {
-    if (f.elements[name].value) body[name] = f.elements[name].value;
-  }
-  const answer = await fetch("/api/auth/link", {method: "POST",
-    headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
-  if (answer.ok) { location.replace("/"); return; }
-  const {error} = await answer.json();
-  e.textContent = error.message;
-  if (error.details?.confirm === "email") ask("email");
-  if (error.details?.second_factor) ask("totp");
-});
-</script>"""
-
-_SIGN_IN = """<main><h1>Sign in to {app}</h1>
-<form id="f"><label>E-mail <input name="email" type="email" required autocomplete="email"></label>
-<label id="c" hidden>Code <input name="code" autocomplete="one-time-code"></label>
-<button>Send me a code</button><p id="n" role="status">We send you a code; there is no password.</p>
-<p class="error" role="alert" id="e"></p></form></main>
-<script type="module">
-const f = document.querySelector("#f"), c = document.querySelector("#c");
-const e = document.querySelector("#e");
-const asked = new URLSearchParams(location.search).get("next") ?? "/";
-const next = /^\\/(?![\\/\\\\])/.test(asked) ? asked : "/";
-const post = async (path, body) => {
-  const answer = await fetch("/api/auth/magic/" + path, {method: "POST",
-    headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
-  if (!answer.ok) throw new Error((await answer.json()).error.message);
-};
-f.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  e.textContent = "";
-  const email = f.elements.email.value;
-  try {
-    if (c.hidden) {
-      await post("send", {email});
-      c.hidden = false; f.elements.email.readOnly = true; f.elements.code.focus();
-      document.querySelector("#n").textContent = "The code is on its way.{where}";
-      f.querySelector("button").textContent = "Sign in";
-    } else {
-      await post("verify", {email, code: f.elements.code.value});
-      location.assign(next);
-    }
-  } catch (problem) { e.textContent = problem.message; }
-});
-</script>"""

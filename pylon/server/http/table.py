@@ -17,6 +17,7 @@ from pylon.server.http import (
     admin_policies,
     admin_users,
     auth,
+    auth_pages,
     credentials,
     events,
     functions,
@@ -79,8 +80,10 @@ _OPEN: Final[tuple[Line, ...]] = (
     ("POST", "/api/sync/push", pull.push),
     ("GET", "/api/sync/snapshot", pull.snapshot),
     ("GET", "/api/sync/events", events.events),
-    ("GET", "/auth/", static.sign_in_page),
-    ("GET", "/auth/link", static.link_page),
+    ("GET", "/auth", auth_pages.sign_in_page),
+    ("GET", "/auth/", auth_pages.sign_in_page),
+    ("GET", "/auth/link", auth_pages.link_page),
+    ("GET", "/auth/account", auth_pages.account_page),
     ("GET", "/_pylon/{tail...}", static.client_file),
 )
 #: Signing in and one's own account: each has a rate of its own.

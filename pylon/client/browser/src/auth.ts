@@ -1,6 +1,5 @@
 // Signing in and out. Who the caller is, the server alone says.
 
-import { PylonError } from "./errors.ts";
 import { guarded } from "./live.ts";
 import type { Tab } from "./tab.ts";
 
@@ -37,41 +36,45 @@ export class Auth {
 
   /** Asks who is signed in; null for nobody. */
   async me(): Promise<Me | null> {
-    let me: Me | null = null;
-    try {
-      const answer = await this.tab.requests.ask("GET", "/api/auth/me") as Partial<Me> | null;
-      if (typeof answer?.user_id === "string") {
-        me = { ...answer, user_id: answer.user_id, email: answer.email ?? "", roles: answer.roles ?? [] };
-      }
-    } catch (error) {
-      if (!(error instanceof PylonError) || error.code !== "UNAUTHENTICATED") throw error;
-    }
+    // Nobody is an answer, not an error: a browser shows errors in its console.
+    const answer = await this.ask("GET", "me?anonymous=1") as Partial<Me> | null;
+    const me = typeof answer?.user_id !== "string" ? null
+      : { ...answer, user_id: answer.user_id, email: answer.email ?? "", roles: answer.roles ?? [] };
     this.learn(me);
     return me;
   }
 
   /** Has a code sent to this address; the answer is the same whether it is known or not. */
   async sendCode(email: string): Promise<void> {
-    await this.tab.requests.ask("POST", "/api/auth/magic/send", { email });
+    await this.ask("POST", "magic/send", { email });
   }
 
   /** Signs in with the code of the mail. */
-  async verifyCode(email: string, code: string): Promise<SignedIn> {
-    return this.signIn("/api/auth/magic/verify", { email, code });
+  verifyCode(email: string, code: string): Promise<SignedIn> {
+    return this.enter("magic/verify", { email, code });
   }
 
   /** Signs in as anybody; there in development only. */
-  async devLogin(email: string, roles?: readonly string[]): Promise<SignedIn> {
-    const body = roles === undefined ? { email } : { email, roles };
-    return this.signIn("/api/auth/dev/login", body);
+  devLogin(email: string, roles?: readonly string[]): Promise<SignedIn> {
+    return this.enter("dev/login", { email, roles });
+  }
+
+  /** Leaves for the sign-in page, which leads back: to this page, or another of the app. */
+  signIn(next = location.pathname + location.search): void {
+    location.assign(`/auth/?next=${encodeURIComponent(next)}`);
+  }
+
+  /** What this user saw leaves the browser; whoever he is then, the server says. */
+  async leave(): Promise<void> {
+    await this.tab.ask("forget");
   }
 
   /** Signs out. What this user saw leaves the browser first, whatever happens next (I33). */
   async signOut(): Promise<void> {
     this.learn(null);
-    await this.tab.ask("forget");
+    await this.leave();
     try {
-      await this.tab.requests.ask("POST", "/api/auth/logout");
+      await this.ask("POST", "logout");
     } finally {
       await this.tab.ask("believe");
     }
@@ -85,18 +88,24 @@ export class Auth {
     };
   };
 
-  /** From the moment the server knows another caller, rows of the one before are not shown again. */
-  private async signIn(path: string, body: object): Promise<SignedIn> {
+  /** Signs in by a route under `/api/auth/` that answers with a session, such as `password/login`.
+   * From the moment the server knows another caller, rows of the one before are not shown again. */
+  async enter(route: string, body: object): Promise<SignedIn> {
     await this.tab.ask("doubt");
     let answer: unknown;
     try {
-      answer = await this.tab.requests.ask("POST", path, body);
-      await this.tab.ask("forget");
+      answer = await this.ask("POST", route, body);
+      await this.leave();
     } finally {
       await this.tab.ask("believe");
     }
     await this.me();
     return answer as SignedIn;
+  }
+
+  /** @internal */
+  ask(method: string, route: string, body?: object): Promise<unknown> {
+    return this.tab.requests.ask(method, `/api/auth/${route}`, body);
   }
 
   private learn(me: Me | null): void {

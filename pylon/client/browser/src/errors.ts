@@ -8,23 +8,26 @@ export class PylonError extends Error {
   readonly code: ErrorCode | (string & {});
   readonly hint: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
+  /** Seconds after which it may be asked again, where the server said. */
+  readonly retryAfter: number | undefined;
 
-  constructor(error: WireError) {
+  constructor(error: WireError, retryAfter?: string | null) {
     super(error.message);
     this.code = error.code;
     this.hint = error.hint;
     this.details = error.details ?? {};
+    this.retryAfter = Number(retryAfter) || undefined;
   }
 }
 
 /** Returns the error of a failed call; under `pylon dev` the console says why a policy refused. */
-export function failure(error: WireError): PylonError {
+export function failure(error: WireError, retryAfter?: string | null): PylonError {
   const why = error.details?.["explain"] as Record<string, unknown> | undefined;
   if (why) {
     const flip = why["flip"] ?? "no single change would make it pass";
     console.warn(`${error.message} (${why["id"] ?? "a call"})\n  decided: ${why["decided_by"]}\n  ${flip}\n`, why);
   }
-  return new PylonError(error);
+  return new PylonError(error, retryAfter);
 }
 
 /** Returns the error object of a thing that failed without one. */

@@ -32,7 +32,7 @@ export class Requests {
       if (error instanceof SyntaxError) throw new PylonError(wireError("UNAVAILABLE", "the answer is not JSON"));
       throw new PylonError(wireError("UNAVAILABLE", "the server cannot be reached"));
     }
-    if (!response.ok) throw failure(errorOfBody(answer, response.status));
+    if (!response.ok) throw failure(errorOfBody(answer, response.status), response.headers.get("Retry-After"));
     return answer;
   }
 

@@ -58,8 +58,8 @@ export class FakeNetwork {
       }
       case "/api/auth/logout": this.userId = null; this.upgradeStatus = 101; return new Response(null, { status: 204 });
       case "/api/auth/me":
-        return this.userId === null ? say({ error: { code: "UNAUTHENTICATED", message: "no" } }, 401)
-          : say({ user_id: this.userId, email: `${this.userId}@example.com`, roles: [] });
+        return this.userId === null ? say({ user_id: null, email: null, roles: [] })
+          : say({ user_id: this.userId, email: `${this.userId}@example.com`, roles: ["member"] });
       case "/api/auth/dev/login": this.userId = "u2"; return say({ token: "t", user_id: "u2", expires_at: "" });
       case "/api/fn/count": return say({ value: this.server.rows.get("Note")?.size ?? 0 });
       default: return say({ error: { code: "NOT_FOUND", message: "nothing here" } }, 404);

@@ -3,7 +3,7 @@
 
 import { act, StrictMode, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { connect, type Database } from "../src/index.ts";
 import { PylonProvider, useAuth, useCall, useMutation, useQuery, useRow, useStatus } from "../src/react/index.ts";
 import { FakeNetwork } from "./fake-network.ts";
@@ -99,14 +99,38 @@ test("useCall keeps the last answer and its error", async () => {
   expect(page.textContent).toBe("0 NOT_FOUND");
 });
 
-test("useAuth says who is signed in, and follows signing out", async () => {
+test("useAuth says who is signed in, and follows signing out and in", async () => {
   let auth: ReturnType<typeof useAuth> | undefined;
+  const seen: string[] = [];
   const Me = (): ReactNode => {
     auth = useAuth();
-    return <p>{auth.user === undefined ? "…" : auth.user?.email ?? "nobody"}</p>;
+    const text = auth.loading ? "…" : `${auth.user?.email ?? "nobody"} ${auth.roles.join()}`;
+    seen.push(text);
+    return <p>{text}</p>;
   };
   await show(<Me />);
-  expect(page.textContent).toBe("u1@example.com");
+  expect(page.textContent).toBe("u1@example.com member");
+  const { signOut, enter } = auth!;
   await act(async () => { await auth?.signOut(); await network.settle(); });
-  expect(page.textContent).toBe("nobody");
+  expect(page.textContent).toBe("nobody ");
+  expect(auth).toMatchObject({ user: null, roles: [], loading: false });
+  await act(async () => { await auth?.enter("dev/login", { email: "b@example.com" }); await network.settle(); });
+  expect(page.textContent).toBe("u2@example.com member");
+  expect([auth?.signOut, auth?.enter]).toEqual([signOut, enter]);
+  expect(seen.indexOf("nobody ")).toBeGreaterThan(seen.indexOf("u1@example.com member"));
+});
+
+test("useAuth leaves for the sign-in page, which leads back here", async () => {
+  let auth: ReturnType<typeof useAuth> | undefined;
+  const Link = (): ReactNode => {
+    auth = useAuth();
+    return null;
+  };
+  await show(<Link />);
+  const left = vi.spyOn(location, "assign").mockImplementation(() => undefined);
+  auth?.signIn("/rooms/7?x=1");
+  auth?.signIn();
+  expect(left.mock.calls[0]).toEqual(["/auth/?next=%2Frooms%2F7%3Fx%3D1"]);
+  expect(left.mock.calls[1]?.[0]).toBe(`/auth/?next=${encodeURIComponent(location.pathname + location.search)}`);
+  left.mockRestore();
 });
