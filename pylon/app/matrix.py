@@ -85,12 +85,15 @@ class Matrix:
     rows: list[MatrixRow]
     #: None where no database was looked at.
     roles_without_policy: list[str] | None
+    #: The policies that name each role.
+    roles: dict[str, list[str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the matrix for JSON."""
         return {
             "rows": [row.to_json() for row in self.rows],
             "roles_without_policy": self.roles_without_policy,
+            "roles": self.roles,
         }
 
 
@@ -113,8 +116,8 @@ def build_matrix(definition: AppDefinition, granted: Iterable[str] | None = None
         for name, one in definition.functions.items()
         if not one.is_internal
     ]
-    unnamed = None if granted is None else sorted(frozenset(granted) - builder.named)
-    return Matrix(rows, unnamed)
+    unnamed = None if granted is None else sorted(frozenset(granted) - builder.named.keys())
+    return Matrix(rows, unnamed, {role: builder.named[role] for role in sorted(builder.named)})
 
 
 def _how_open(access: str) -> str:
@@ -128,7 +131,7 @@ class _Builder:
     def __init__(self, definition: AppDefinition, granted: frozenset[str] | None) -> None:
         self._definition = definition
         self._granted = granted
-        self.named: frozenset[str] = frozenset()
+        self.named: dict[str, list[str]] = {}
 
     def entity(self, entity: Entity) -> Iterable[MatrixRow]:
         judge = Judge(self._definition.schema, entity)
@@ -178,7 +181,8 @@ class _Builder:
         if policy.uses_now:
             row.flags.append(Flag(USES_NOW, "it changes its mind without a write"))
         roles = roles_named(condition)
-        self.named |= roles
+        for role in roles:
+            self.named.setdefault(role, []).append(row.key)
         if self._granted is not None:
             for role in sorted(roles - self._granted):
                 at = policy.text.find(role)

@@ -14,7 +14,9 @@ from pylon.cli.reach import ask_people, ask_runtime
 
 
 @click.group(short_help="List the accounts, and manage them.", invoke_without_command=True)
-@click.option("--search", help="Only those whose address, id or roles have it in them.")
+@click.option(
+    "--search", help="Words in address, id or roles; role:x, state:x; a ! before it turns it round."
+)
 @project_option
 @json_option
 @click.pass_context
@@ -26,7 +28,7 @@ def users(
         return
 
     async def offline(people: Any) -> dict[str, Any]:
-        listed: dict[str, Any] = people.list_users(search=search)
+        listed: dict[str, Any] = await people.list_users(search=search)
         return listed
 
     path = "admin/users" if search is None else f"admin/users?{_query(search)}"
@@ -42,7 +44,7 @@ def users(
     print_table(
         ["EMAIL", "ROLES", "STATE", "ID"],
         [
-            [one["email"] or "-", ", ".join(one["roles"]) or "-", _state(one), one["id"]]
+            [one["email"] or "-", ", ".join(one["roles"]) or "-", one["state"], one["id"]]
             for one in listed
         ],
     )
@@ -52,14 +54,6 @@ def _query(search: str) -> str:
     from urllib.parse import urlencode
 
     return urlencode({"search": search})
-
-
-def _state(one: dict[str, Any]) -> str:
-    if one["disabled"]:
-        return "disabled"
-    if one["is_guest"]:
-        return "guest"
-    return "active" if one["is_proven"] else "unproven"
 
 
 def _path(user: str, verb: str = "") -> str:
@@ -96,7 +90,7 @@ def show(user: str, project_path: str | None, as_json: bool) -> None:
     ways += [one["issuer"] for one in shown["identities"]]
     for name, value in (
         ("id", shown["user_id"]), ("email", shown["email"] or "-"),
-        ("roles", ", ".join(shown["roles"]) or "-"), ("state", _state(shown)),
+        ("roles", ", ".join(shown["roles"]) or "-"), ("state", shown["state"]),
         ("since", shown["created_at"]), ("has", ", ".join(ways) or "codes only"),
         ("sessions", str(len(shown["sessions"]))),
     ):  # fmt: skip
@@ -168,7 +162,11 @@ def invite(email: str, roles: tuple[str, ...], project_path: str | None, as_json
     if as_json:
         print_json(made)
         return
-    say(f"signs {made['email']} in, once, within a week")
+    way = made.get("mail")
+    sent = "no runtime runs, so no mail is sent; pass the link on yourself"
+    if way is not None:
+        sent = f"its mail goes to {way.get('host') or way['folder']}"
+    say(f"signs {made['email']} in, once, within a week; {sent}")
     print_line(made["url"])
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import msgspec
 
 from pylon import jsonvalue
 from pylon.tui.policies_text import details_of
+
+_LINK: Final = re.compile(r"https?://[^\s<>\"'\x00-\x1f\x7f]+")
 
 
 def pretty(value: Any) -> str:
@@ -49,7 +52,7 @@ def differences(change: Any) -> str:
 def copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
     """Return (name, text) of everything that can be copied of a pane's row."""
     if pane == "mail":
-        return [("code", str(row["code"] or row["text"]))]
+        return _mail_copies(row, url)
     if pane == "runtime":
         return [("line", row[1])]
     if pane == "policies":
@@ -64,6 +67,20 @@ def copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
     name = {"clients": "client_id", "functions": "name"}.get(pane)
     first = [(name, str(row[name]))] if name else []
     return [*first, ("JSON", whole)]
+
+
+def link_of(mail: dict[str, Any], url: str) -> str | None:
+    """Return the link of a mail: into the app where there is one, else the first; or None."""
+    links = [one.rstrip(".,;:!?)>") for one in _LINK.findall(str(mail.get("text") or ""))]
+    own = [one for one in links if url and one.startswith(f"{url}/")]
+    return next(iter([*own, *links]), None)
+
+
+def _mail_copies(mail: dict[str, Any], url: str) -> list[tuple[str, str]]:
+    link = link_of(mail, url)
+    found = [("code", mail["code"]), ("link", link)]
+    kept = [(name, str(text)) for name, text in found if text]
+    return kept or [("text", str(mail["text"] or mail["subject"]))]
 
 
 def _policy_copies(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -22,8 +22,8 @@ from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
-from pylon.tui.copying import copies, differences, pretty, readable
-from pylon.tui.dialogs import Details, Menu, Prompt
+from pylon.tui.copying import link_of
+from pylon.tui.dialogs import Details
 from pylon.tui.header import HeaderLine
 from pylon.tui.keys import BINDINGS, PANES, help_text, key_name
 from pylon.tui.leaving import Leaving
@@ -39,14 +39,15 @@ from pylon.tui.panes import (
     RuntimePane,
 )
 from pylon.tui.policies import Policies
-from pylon.tui.policies_text import details_of, title_of
 from pylon.tui.preferences import keep_theme
 from pylon.tui.projects import project_rows
 from pylon.tui.reloading import Reloading
+from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
-from pylon.tui.screens.client import ClientScreen
-from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.screens.why import AskingWhy
+from pylon.tui.user_actions import UserActions
+from pylon.tui.users import Users
+from pylon.tui.users_pane import UsersPane
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 1 / 8
@@ -81,6 +82,9 @@ class Dashboard(App[int]):
         self.reloading = Reloading(self, admin)
         self.asking_why = AskingWhy(self, admin)
         self.policies = Policies(self, admin)
+        self.users = Users(self, admin)
+        self.user_actions = UserActions(self, admin)
+        self.rows = RowKeys(self, admin)
         self._admin = admin
         self._supervisor = supervisor
         self._is_paused = False
@@ -106,8 +110,9 @@ class Dashboard(App[int]):
                 RuntimePane,
             ):
                 yield kind(self.state)
+            yield UsersPane(self.state, self.users, self.user_actions)
             yield AppsPane(self.state, lambda: project_rows(self.clock.now_ms()))
-        yield Input(placeholder="filter: words, entity:Message, user:ada, !not", id="filter")
+        yield Input(id="filter")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -163,6 +168,8 @@ class Dashboard(App[int]):
         self.state.note_silence(self.clock.monotonic())
         if pane.id == "policies":
             self.policies.keep_current()
+        if isinstance(pane, UsersPane) and not self._is_paused:
+            pane.keep_current()
         self.show_header(self.query_one(HeaderLine), place=pane.title_text)
         if not self._is_paused or pane.id == "runtime":
             pane.refresh_from()
@@ -191,6 +198,7 @@ class Dashboard(App[int]):
         """Show a pane."""
         self.query_one(ContentSwitcher).current = name
         self.policies.ask_again()
+        self.users.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()
         self.draw()
@@ -198,6 +206,7 @@ class Dashboard(App[int]):
     def action_filter(self) -> None:
         """Open the filter line."""
         line = self.query_one("#filter", Input)
+        line.placeholder = self.pane.filter_hint
         line.add_class("shown")
         line.value = self.pane.terms
         line.focus()
@@ -242,7 +251,15 @@ class Dashboard(App[int]):
             say(self, "no problem in sight")
 
     async def action_open(self) -> None:
-        """Open the app in a browser."""
+        """Open the app in a browser; on Mail the link of the mail under the cursor."""
+        pane = self.pane
+        if pane.id == "mail" and pane.list is not None and pane.list.current is not None:
+            link = link_of(pane.list.current, self.url)
+            if link is None:
+                say(self, "there is no link in this mail", seconds=4)
+            else:
+                self.run_worker(self._open_page(link), name="open", group="open")
+            return
         url = self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
         self.run_worker(self._open_page(url), name="open", group="open")
 
@@ -275,7 +292,11 @@ class Dashboard(App[int]):
 
     def action_help(self) -> None:
         """Show the keys, made from the bindings."""
-        self.push_screen(Details("Help", help_text()))
+        self.show_help(str(self.pane.id))
+
+    def show_help(self, place: str) -> None:
+        """Show the keys, those of a place first."""
+        self.push_screen(Details("Help", help_text(place)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action in the palette."""
@@ -290,6 +311,10 @@ class Dashboard(App[int]):
                     lambda action=one.action: self.call_later(self.run_action, action),
                 )  # fmt: skip
         yield SystemCommand(
+            "Invite a user", "an account, and a link by mail that signs it in once",
+            lambda: self.user_actions.invite(self.users.ask_again),
+        )  # fmt: skip
+        yield SystemCommand(
             "Watch as a user",
             "a ghost: frames and rows as somebody else gets them",
             self.action_ghost,
@@ -299,83 +324,27 @@ class Dashboard(App[int]):
                 "Stop the runtime", "and quit; it was started elsewhere", self.action_stop_runtime
             )
 
-    # --- details and copying
+    # --- the row under the cursor
 
     async def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Show everything about a row."""
-        row, pane = event.row, self.pane.id
-        if pane == "apps" and row["is_missing"]:
-            say(self, "its folder is gone; the launcher takes it off the list", is_bad=True)
-            return
-        if pane == "apps":
-            self.next_project = Path(row["path"])
-            self.action_leave()
-            return
-        if pane == "log":
-            try:
-                row = await self._admin.get(f"admin/log/{row['seq']}")
-            except AdminError as error:
-                say(self, error.message, is_bad=True)
-                return
-            title = f"change {row['seq']}"
-        elif pane == "clients":
-            self.push_screen(ClientScreen(self, self._admin, row))
-            return
-        elif pane == "runtime":
-            self.push_screen(Details("line", row[1]))
-            return
-        elif pane == "policies":
-            self.push_screen(Details(title_of(row), details_of(row)))
-            return
-        else:
-            self.push_screen(Details(str(pane), readable(row)))
-            return
-        self.push_screen(Details(title, differences(row) + pretty(row)))
+        await self.rows.show(event.row)
 
     def action_ghost(self) -> None:
         """Ask whose client to watch, and do it."""
-
-        def named(user: str | None) -> None:
-            if user:
-                self.push_screen(GhostScreen(self, user, None))
-
-        self.push_screen(Prompt("Watch as", "an e-mail address, a user id, or anonymous"), named)
+        self.rows.ghost()
 
     def action_why(self) -> None:
         """Ask why a user may do something with the row under the cursor, or may not."""
-        row = self.pane.list.current if self.pane.list is not None else None
-        if row is not None and self.pane.id == "log":
-            self.asking_why.about_row(str(row["entity"]), str(row["row_id"]))
-        elif row is not None and self.pane.id == "clients":
-            self.asking_why.about_user(str(row["email"] or row["user_id"] or "anonymous"))
-        else:
-            say(self, "w asks about a row of the Log, or as a user of the Clients")
+        self.rows.why()
 
     def action_copy(self) -> None:
         """Offer what can be copied of the row under the cursor."""
-        pane = self.pane
-        row = pane.list.current if pane.list is not None else None
-        if row is None:
-            return
-        options = copies(str(pane.id), row, self.url)
-        if isinstance(pane, RuntimePane) and pane.trouble:
-            options.append(("what is wrong", pane.trouble))
-        if len(options) == 1:
-            self._copied(options[0][1])
-            return
+        self.rows.copy()
 
-        def chosen(key: str | None) -> None:
-            text = next((text for name, text in options if name == key), None)
-            if text is not None:
-                self._copied(text)
-
-        self.push_screen(
-            Menu("Copy", [(name, f"{name}: {text[:70]}") for name, text in options]), chosen
-        )
-
-    def _copied(self, text: str) -> None:
-        self.copy_to_clipboard(text)
-        say(self, f"copied {text[:60]} (if your terminal allows it)")
+    def offer_copies(self, options: list[tuple[str, str]]) -> None:
+        """Let one of (name, text) be chosen, and copy it."""
+        self.rows.offer(options)
 
     # --- leaving
 

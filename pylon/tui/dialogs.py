@@ -47,10 +47,12 @@ class Details(ModalScreen[None]):
         Binding("end,G", "scroll(1000000)", "Last"),
     ]
 
-    def __init__(self, title: str, text: str) -> None:
+    def __init__(self, title: str, text: str, *, copied: str | None = None) -> None:
+        """Show a text; `copied` is what y copies, None: the text."""
         super().__init__()
         self._title = title
         self._text = text
+        self._copied = text if copied is None else copied
 
     def compose(self) -> ComposeResult:
         """Lay out title, text and keys."""
@@ -64,7 +66,7 @@ class Details(ModalScreen[None]):
 
     def action_copy(self) -> None:
         """Copy the text."""
-        self.app.copy_to_clipboard(self._text)
+        self.app.copy_to_clipboard(self._copied)
         say(self.app, "copied (if your terminal allows it)", seconds=2)
 
 
@@ -121,20 +123,36 @@ class Prompt(ModalScreen[str | None]):
 
     def __init__(
         self, title: str, placeholder: str, objection: Callable[[str], str] = lambda _: "",
-        suggestions: Sequence[str] = (),
+        suggestions: Sequence[str] = (), *, value: str = "", takes_nothing: bool = False,
     ) -> None:  # fmt: skip
-        """Make a prompt; `objection(text)` says what is wrong with a text, or nothing."""
+        """Make a prompt.
+
+        Args:
+            title: what is asked.
+            placeholder: what stands in the empty line.
+            objection: says what is wrong with a text, or nothing.
+            suggestions: what completes.
+            value: what stands in the line at first.
+            takes_nothing: an empty line is an answer, too.
+        """
         super().__init__()
         self._title = title
-        self._placeholder = placeholder
+        self._placeholder = clean(placeholder)
         self._objection = objection
-        self._suggester = SuggestFromList(suggestions, case_sensitive=False)
+        self._value = value
+        self._takes_nothing = takes_nothing
+        # What would steer the terminal is not offered: a completion is drawn as it is.
+        harmless = [one for one in suggestions if clean(one) == one]
+        self._suggester = SuggestFromList(harmless, case_sensitive=False)
 
     def compose(self) -> ComposeResult:
         """Lay out the line."""
         with Vertical() as box:
             titled(box, self._title, "enter go · esc back")
-            yield Input(placeholder=self._placeholder, compact=True, suggester=self._suggester)
+            yield Input(
+                self._value, self._placeholder, compact=True, suggester=self._suggester,
+                select_on_focus=False,
+            )  # fmt: skip
             yield Static(id="complaint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -144,4 +162,4 @@ class Prompt(ModalScreen[str | None]):
         if complaint:
             self.query_one("#complaint", Static).update(clean_block(complaint))
         else:
-            self.dismiss(text or None)
+            self.dismiss(text if text or self._takes_nothing else None)

@@ -15,7 +15,8 @@ PANES: Final = (
     ("clients", "4", "Clients: who is connected, and how far they have come"),
     ("functions", "5", "Functions: recent calls"),
     ("policies", "9", "Policies: who may do what, in words, and what deserves a look"),
-    ("mail", "m", "Mail: what was sent, with its codes"),
+    ("users", "U", "Users: accounts, roles, sessions; invite, disable, revoke"),
+    ("mail", "m", "Mail: what was sent, with its codes and links"),
     ("runtime", "0", "Runtime: process, health, reload errors, log"),
 )
 BINDINGS: Final = [
@@ -24,6 +25,7 @@ BINDINGS: Final = [
     Binding("4", "pane('clients')", "Clients", id="pane.clients"),
     Binding("5", "pane('functions')", "Calls", id="pane.functions"),
     Binding("9", "pane('policies')", "Policies", show=False, id="pane.policies"),
+    Binding("U", "pane('users')", "Users", show=False, id="pane.users"),
     Binding("m", "pane('mail')", "Mail", id="pane.mail"),
     Binding("0", "pane('runtime')", "Runtime", id="pane.runtime"),
     Binding("slash", "filter", "Filter", key_display="/", id="filter"),
@@ -41,6 +43,18 @@ BINDINGS: Final = [
     Binding("q", "leave", "Quit", show=False, id="quit"),
     Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),
 ]
+#: What can be done to an account, in the list and on its own screen.
+USER_BINDINGS: Final = [
+    Binding("plus", "user('grant')", "Grant a role", show=False, key_display="+"),
+    Binding("minus", "user('revoke_role')", "Take a role back", show=False, key_display="-"),
+    Binding("d", "user('disable')", "Disable it, or enable it again", show=False),
+    Binding("X", "user('revoke_all')", "End all its sessions and tokens", show=False),
+    Binding("F", "user('reset_factor')", "Take its second factor away", show=False),
+    Binding("e", "user('export')", "Export what it has to a file", show=False),
+    Binding("D", "user('delete')", "Delete it", show=False),
+    Binding("v", "user('ghost')", "Ghost: watch as it", show=False),
+    Binding("s", "sign_in_as", "Sign in as it, in a browser (development)", show=False),
+]
 #: On a screen above the panes: their keys lead back to them, and none of these is in the footer.
 LEAVING: Final = [
     *[Binding(key, f"leave_for('{name}')", show=False) for name, key, _ in PANES],
@@ -54,7 +68,9 @@ CLIENT_KEYS: Final = (
     ("v", "Ghost: watch as its user"),
     ("w", "Why may its user see the change under the cursor, or not"),
 )  # fmt: skip
-_KEY_NAMES = {"slash": "/", "question_mark": "?", "colon": ":"}
+_KEY_NAMES = {
+    "slash": "/", "question_mark": "?", "colon": ":", "plus": "+", "minus": "-"
+}  # fmt: skip
 
 
 def key_name(binding: Binding) -> str:
@@ -62,15 +78,39 @@ def key_name(binding: Binding) -> str:
     return " ".join(_KEY_NAMES.get(key, key) for key in binding.key.split(","))
 
 
-def help_text() -> str:
-    """Return the help: panes, keys, and the keys of lists."""
-    lines = ["Screens", ""]
+def help_text(place: str = "") -> str:
+    """Return the help: first the keys of a place of its own, then screens, keys, lists."""
+    lines = []
+    sections = [_client_help(), _users_help()]
+    if place == "users":
+        lines += [*sections.pop(), ""]
+    lines += ["Screens", ""]
     lines += [f"  {key:<10} {text}" for _, key, text in PANES]
     lines += ["", "Keys", ""]
     for one in (*BINDINGS, *(each for each in LineList.BINDINGS if isinstance(each, Binding))):
         if not one.action.startswith("pane"):
             lines.append(f"  {key_name(one):<14} {one.description}")
-    lines += ["", "On a client (enter on its line)", ""]
-    lines += [f"  {key:<14} {text}" for key, text in CLIENT_KEYS]
+    for section in sections:
+        lines += ["", *section]
     lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
     return "\n".join(lines)
+
+
+def _client_help() -> list[str]:
+    head = ["On a client (enter on its line)", ""]
+    return head + [f"  {key:<14} {text}" for key, text in CLIENT_KEYS]
+
+
+def _users_help() -> list[str]:
+    first = [
+        ("enter", "all about it: sessions, tokens, what signs it in"),
+        ("x", "there: end the session or token under the cursor"),
+    ]  # fmt: skip
+    last = [
+        ("i", "Invite somebody"), ("w", "Why it may do something with a row, or not"),
+        ("y", "Copy: address, id, command, JSON"),
+        ("/", "Search: words, role:admin, state:disabled, !not"),
+        ("", "(active, disabled, guest, invited, unproven)"),
+    ]  # fmt: skip
+    keys = [(key_name(one), one.description) for one in USER_BINDINGS]
+    return ["On Users", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]

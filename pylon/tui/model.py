@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylon import limits
+from pylon.tui.users_pages import UserPages
 
 _CHANGES_MAX = 10_000
 _STALE_SECONDS = 2.0
@@ -32,6 +33,9 @@ class DashboardState:
     )
     #: The matrix of policies as it was asked for last, and what the last reload changed for whom.
     policies: dict[str, Any] = field(default_factory=dict)
+    #: Accounts as far as they were read, and what is to be said about that.
+    users: UserPages = field(default_factory=UserPages)
+    users_note: str = ""
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
     dropped: int = 0
@@ -68,7 +72,8 @@ class DashboardState:
         """Return a number that rises when a part changes."""
         return self.versions.get(part, 0)
 
-    def _touch(self, part: str) -> None:
+    def touch(self, part: str) -> None:
+        """Take it that a part changed."""
         self.versions[part] = self.versions.get(part, 0) + 1
 
     def fold(self, message: dict[str, Any], now: float) -> None:
@@ -80,13 +85,13 @@ class DashboardState:
             self._fold_changes(message)
         elif kind == "clients":
             self.clients = message["clients"]
-            self._touch("clients")
+            self.touch("clients")
         elif kind == "calls":
             self._extend_new(self.calls, message["calls"])
-            self._touch("calls")
+            self.touch("calls")
         elif kind == "mail":
             self._extend_new(self.mails, message["mails"])
-            self._touch("mail")
+            self.touch("mail")
         elif kind == "policy_change":
             self.note_policies({**self.policies, "change": message})
         elif kind == "logs" and self.is_attached:
@@ -108,7 +113,7 @@ class DashboardState:
         self._writes.append((now, int(message.get("writes", 0))))
         while len(self._writes) > 2 and now - self._writes[0][0] > _RATE_SECONDS:
             self._writes.popleft()
-        self._touch("status")
+        self.touch("status")
 
     def _fold_changes(self, message: dict[str, Any]) -> None:
         for change in message["changes"]:
@@ -117,7 +122,7 @@ class DashboardState:
                 self.changes.append(change)
                 self.changes_seen += 1
         self.dropped += message.get("dropped", 0)
-        self._touch("changes")
+        self.touch("changes")
 
     @staticmethod
     def _extend_new(kept: deque[dict[str, Any]], coming: list[dict[str, Any]]) -> None:
@@ -127,12 +132,12 @@ class DashboardState:
     def note_policies(self, found: dict[str, Any]) -> None:
         """Take the matrix of policies, or what a reload changed for whom."""
         self.policies = found
-        self._touch("policies")
+        self.touch("policies")
 
     def add_line(self, level: str, text: str, at: str = "") -> None:
         """Take a line that the runtime printed at an ISO time."""
         self.lines.append((level, text, at))
-        self._touch("lines")
+        self.touch("lines")
 
     def note_process(self, state: str, why: str) -> None:
         """Take a new state of the runtime's process."""
@@ -146,26 +151,26 @@ class DashboardState:
             self._writes.clear()
             self.calls.clear()
             self.clients = []
-            self._touch("clients")
-        self._touch("status")
+            self.touch("clients")
+        self.touch("status")
 
     def note_stack(self, stack: str, at: str = "") -> None:
         """Take the stack of a loop that hangs; it stays in the log when the loop is back."""
         self.stack = stack
         for line in stack.splitlines():
             self.add_line("error", line, at)
-        self._touch("status")
+        self.touch("status")
 
     def clear_trouble(self) -> None:
         """Forget mistakes and stacks: a new start tells its own."""
         self.mistakes, self.stack, self.plan = (), "", ""
-        self._touch("reload")
+        self.touch("reload")
 
     def note_reload(self, *, ok: bool, note: str, mistakes: tuple[str, ...], plan: str) -> None:
         """Take what a save led to."""
         self.mistakes = () if ok else mistakes
         self.reload_note, self.plan = note, plan
-        self._touch("reload")
+        self.touch("reload")
 
     def writes_per_second(self) -> float:
         """Return the rate of committed operations over the last seconds."""
@@ -184,7 +189,7 @@ class DashboardState:
         """Take it that nothing came: an attached runtime that says nothing is gone."""
         if self.is_attached and self.process_state != "gone" and self.is_stale(now):
             self.process_state, self.process_why = "gone", "it does not answer"
-            self._touch("status")
+            self.touch("status")
 
     def is_stale(self, now: float) -> bool:
         """Tell whether the status shown is older than two seconds."""

@@ -24,6 +24,8 @@ class Pane(Vertical):
 
     #: What the help and the header call it.
     title_text = ""
+    #: What stands in the empty filter line.
+    filter_hint = "filter: words; a ! before them turns it round"
     #: The parts of the state that it shows.
     parts: tuple[str, ...] = ()
 
@@ -69,6 +71,7 @@ class LogPane(Pane):
     """The tail of the change log."""
 
     title_text = "Log"
+    filter_hint = "filter: words, entity:Message, user:ada, !not"
     parts = ("changes",)
 
     def compose(self) -> ComposeResult:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from pylon.client.connection import ServerRefused
+from pylon.clock import iso_ms
 from pylon.server.auth import hashing
 from tests.integration.house import House, house
 
@@ -115,6 +117,49 @@ async def test_the_owner_finds_disables_and_revokes(at: House) -> None:
     assert (await _admin(at, "POST", f"users/{ADA}/revoke", ended)).body["ended"] == 1
     assert (await ada.get("/api/auth/me")).code == "UNAUTHENTICATED"
     assert (await _admin(at, "POST", f"users/{ADA}/revoke", ended)).code == "NOT_FOUND"
+
+
+async def test_accounts_are_searched_by_words_role_and_state(at: House) -> None:
+    """Words in address, id and roles, `role:`, `state:`, `!` turns it; wildcards are text."""
+    await at.signed_in(ADA)
+    await at.signed_in("bob_b@example.com")
+    await _admin(at, "POST", "roles", {"user": "bob_b@example.com", "role": "Editor"})
+    await _admin(at, "POST", "users/bob_b@example.com/disable", {})
+    await _admin(at, "POST", "invite", {"email": "new@example.com"})
+    for line, found in (
+        ("ADA@", {"ada"}), ("example com", {"ada", "bob_b", "new"}), ("role:edi", {"bob_b"}),
+        ("role:ditor", set()), ("editor", {"bob_b"}), ("state:disabled", {"bob_b"}),
+        ("state:invited", {"new"}), ("state:active", {"ada"}), ("state:nothing", set()),
+        ("!state:active", {"bob_b", "new"}), ("!role:editor new", {"ada", "bob_b", "new"}),
+        ("b%b", set()), ("b_b", {"bob_b"}), ("'", set()), ("", {"ada", "bob_b", "new"}),
+        ("!", {"ada", "bob_b", "new"}),
+    ):  # fmt: skip
+        answer = (await _admin(at, "GET", f"users?search={quote(line)}")).body
+        assert {one["email"].partition("@")[0] for one in answer["users"]} == found, line
+        assert answer["total"] == len(found), line
+    assert (await _admin(at, "GET", f"users?search={'x' * 201}")).code == "INVALID_ARGUMENT"
+
+
+async def test_the_list_tells_sessions_and_last_use(at: House) -> None:
+    """What is not stored yet counts as well; what has expired does not."""
+    ada = await at.signed_in(ADA)
+    await ada.post("/api/auth/tokens", {"name": "tool"})
+    await at.rt.advance(30)
+    await ada.get("/api/auth/me")
+    now = iso_ms(at.services.clock.now_ms())
+    (one,) = (await _admin(at, "GET", "users")).body["users"]
+    assert (one["sessions"], one["tokens"], one["last_seen"]) == (1, 1, now)
+    await at.rt.advance(120 * 86_400)
+    (one,) = (await _admin(at, "GET", "users")).body["users"]
+    assert (one["sessions"], one["tokens"]) == (0, 0)
+
+
+async def test_an_invitation_says_where_its_mail_goes(at: House) -> None:
+    """In development it stays in the outbox, and the Mail screen shows its link."""
+    made = (await _admin(at, "POST", "invite", {"email": "new@example.com"})).body
+    assert made["mail"] == {"way": "outbox", "folder": ".pylon/outbox"}
+    await at.mailed()
+    assert made["url"] in at.services.observer.mails[-1]["text"]
 
 
 async def test_the_owner_invites_exports_deletes_and_signs_in_as(at: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.ghost import Frame
@@ -35,14 +35,26 @@ class ScriptedAdmin(AdminClient):
     async def get(self, path: str, **params: Any) -> dict[str, Any]:
         """Answer as told."""
         self.asked.append((path, params))
-        answer: dict[str, Any] = self.answers[path]
-        return answer
+        return self._answer(path, params)
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Answer as told."""
         self.asked.append((path, body))
-        answer: dict[str, Any] = self.answers[path]
-        return answer
+        return self._answer(path, body)
+
+    def _answer(self, path: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer, raise it, or call it with what was given."""
+        answer = self.answers[path]
+        if isinstance(answer, Exception):
+            raise answer
+        found: dict[str, Any] = answer(given) if callable(answer) else answer
+        return found
+
+    async def download(self, path: str, target: BinaryIO) -> str:
+        """Write the answer as told."""
+        self.asked.append((path, {}))
+        target.write(self._answer(path, {})["data"])
+        return ""
 
 
 def status(**changed: Any) -> dict[str, Any]:
@@ -97,6 +109,40 @@ def mail(number: int, **changed: Any) -> dict[str, Any]:
     return {
         "id": f"m{number}", "to": "ada@example.com", "subject": "Your code", "at": AT,
         "text": "Your code: ABC", "code": "GVSMX5Y5", **changed,
+    }  # fmt: skip
+
+
+def user(name: str, **changed: Any) -> dict[str, Any]:
+    """Return an account as the list has it."""
+    email = f"{name}@example.com"
+    return {
+        "id": f"id-{name}", "email": email, "roles": [], "state": "active", "disabled": False,
+        "is_guest": False, "is_proven": True, "created_at": AT, "sessions": 1, "tokens": 0,
+        "last_seen": AT, "key": email, **changed,
+    }  # fmt: skip
+
+
+def users(*found: dict[str, Any], following: str | None = None, total: int = 0) -> dict[str, Any]:
+    """Return a page of accounts."""
+    return {"users": list(found), "next": following, "total": total or len(found)}
+
+
+def login(number: str, **changed: Any) -> dict[str, Any]:
+    """Return a session, or a token."""
+    return {
+        "id": f"s-{number}", "kind": "session", "name": None, "current": False, "created_at": AT,
+        "expires_at": "2027-01-01T00:00:00.000Z", "last_seen": AT, "device": number, "scope": None,
+        **changed,
+    }  # fmt: skip
+
+
+def about_user(name: str, *sessions: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Return all that the runtime tells of one account."""
+    return {
+        "user_id": f"id-{name}", "email": f"{name}@example.com", "roles": [], "state": "active",
+        "disabled": False, "is_guest": False, "is_proven": True, "created_at": AT,
+        "password": False, "totp": False, "recovery_left": 0, "identities": [],
+        "sessions": list(sessions), "connections": 0, **changed,
     }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from pylon.ids import IdSource
 from pylon.schema.model import Entity
 from pylon.schema.validate import validate_insert
 from pylon.server.auth.addresses import normalise_email
-from pylon.server.storage import accounts, credentials, login_sessions
+from pylon.server.storage import account_pages, accounts, credentials, login_sessions
+from pylon.server.storage.account_pages import AccountPage, AccountSummary
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
@@ -41,9 +42,22 @@ class AccountService:
             return accounts.account_by_email(self._rows, normalise_email(who))
         return accounts.account_by_id(self._rows, who)
 
-    def listed(self, limit: int = 1000, *, search: str = "", after: str = "") -> list[Account]:
+    def listed(self, limit: int = 1000) -> list[Account]:
         """Return accounts by address (`storage.accounts.list_accounts`)."""
-        return accounts.list_accounts(self._rows, limit, search=search, after=after)
+        return accounts.list_accounts(self._rows, limit)
+
+    async def page(self, search: str, *, after: str, limit: int) -> AccountPage:
+        """Return a page of those that a search line finds (`account_pages.read_page`)."""
+        now_ms = self._database.clock.now_ms()
+        return await self._database.readers.run(
+            lambda reads: account_pages.read_page(
+                reads.rows, search, after=after, limit=limit, now_ms=now_ms
+            )
+        )
+
+    def summary(self, account: Account) -> AccountSummary:
+        """Return an account with its state and what it has."""
+        return account_pages.read_summary(self._rows, account, self._database.clock.now_ms())
 
     # --- making
 

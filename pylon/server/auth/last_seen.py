@@ -25,11 +25,19 @@ class LastSeen:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen: dict[str, int] = {}
+        #: The same by user, until all of it is stored.
+        self._users: dict[str, int] = {}
 
     def note(self, identity: Identity, now_ms: int) -> None:
         """Take note that a session was used."""
         if identity.session_id is not None and len(self._seen) < _MOST:
             self._seen[identity.session_id] = now_ms
+            if identity.user_id is not None:
+                self._users[identity.user_id] = now_ms
+
+    def of_user(self, user_id: str) -> int | None:
+        """Return when a user was last seen, where that is not stored yet."""
+        return self._users.get(user_id)
 
     def updated(self, session: LoginSession) -> LoginSession:
         """Return a session as it is known here."""
@@ -54,3 +62,5 @@ class LastSeen:
         for session_id, at_ms in part.items():
             if self._seen.get(session_id) == at_ms:
                 del self._seen[session_id]
+        if not self._seen:
+            self._users.clear()

@@ -21,12 +21,14 @@ from pylon.server.auth.own_data import OwnData
 from pylon.server.auth.scopes import scope_json, scope_of
 from pylon.server.auth.second_factor import SecondFactor
 from pylon.server.auth.sessions import SessionService, session_json
+from pylon.server.storage.account_pages import AccountSummary
 from pylon.server.storage.accounts import Account, key_of
 
 _DAYS_DEFAULT, _DAYS_MAX = 90, 3_650
 _NAME_CHARACTERS_MAX = 100
 _ROLE_CHARACTERS_MAX = 64
 _LIST_MAX = 1_000
+_SEARCH_CHARACTERS_MAX = 200
 #: How long an invitation's link works.
 INVITE_DAYS = 7
 
@@ -125,22 +127,37 @@ class People:
 
     # --- looking
 
-    def list_users(
+    async def list_users(
         self, *, search: str | None = None, limit: int | None = None, after: str | None = None
     ) -> dict[str, Any]:
-        """Return accounts by address, and the key of the next page."""
-        most = 1_000 if limit is None else limit
+        """Return accounts by address that a search line finds, and the key of the next page.
+
+        Raises InvalidArgument for a limit out of bounds or a line that is too long.
+        """
+        most = _LIST_MAX if limit is None else limit
         if not 1 <= most <= _LIST_MAX:
             raise InvalidArgument(f"limit is 1 to {_LIST_MAX}", field="limit")
-        found = self.accounts.listed(most, search=(search or "").lower(), after=after or "")
+        if search is not None and len(search) > _SEARCH_CHARACTERS_MAX:
+            raise InvalidArgument(
+                f"search has at most {_SEARCH_CHARACTERS_MAX} characters", field="search"
+            )
+        page = await self.accounts.page(search or "", after=after or "", limit=most)
         return {
-            "users": [
-                {"id": one.id, "email": one.email, "roles": sorted(one.roles),
-                 "disabled": one.disabled, "is_guest": one.is_guest,
-                 "is_proven": one.is_proven, "created_at": iso_ms(one.created_at_ms)}
-                for one in found
-            ],
-            "next": key_of(found[-1]) if len(found) == most else None,
+            "users": [self._summary_json(one) for one in page.found],
+            "next": key_of(page.found[-1].account) if len(page.found) == most else None,
+            "total": page.total,
+        }
+
+    def _summary_json(self, one: AccountSummary) -> dict[str, Any]:
+        account = one.account
+        stored, since = one.last_seen_ms, self.sessions.seen_of(account.id)
+        seen = max((at for at in (stored, since) if at is not None), default=None)
+        return {
+            "id": account.id, "email": account.email, "roles": sorted(account.roles),
+            "state": one.state, "disabled": account.disabled, "is_guest": account.is_guest,
+            "is_proven": account.is_proven, "created_at": iso_ms(account.created_at_ms),
+            "sessions": one.sessions, "tokens": one.tokens,
+            "last_seen": None if seen is None else iso_ms(seen), "key": key_of(account),
         }  # fmt: skip
 
     def show(self, who: str) -> dict[str, Any]:
@@ -148,7 +165,8 @@ class People:
         account = self._there(who)
         sessions = [session_json(one) for one in self.sessions.sessions_of(account.id)]
         about = self.own_data.account_json(account)
-        return {**about, "disabled": account.disabled, "sessions": sessions}
+        state = self.accounts.summary(account).state
+        return {**about, "disabled": account.disabled, "state": state, "sessions": sessions}
 
     def _there(self, who: str) -> Account:
         account = self.accounts.find(who)

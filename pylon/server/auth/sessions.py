@@ -240,6 +240,10 @@ class SessionService:
         found = login_sessions.sessions_of(self._rows, user_id)
         return [self._seen.updated(one) for one in found if one.kind in _CALLING_KINDS]
 
+    def seen_of(self, user_id: str) -> int | None:
+        """Return when a user was last seen, where that is not stored yet."""
+        return self._seen.of_user(user_id)
+
     async def end_others(self, user_id: str, keep: str | None, reason: str) -> int:
         """End all sessions and tokens of a user but one; returns how many."""
 

@@ -208,12 +208,20 @@ async def token(exchange: Exchange) -> web.StreamResponse:
 
 
 async def roles(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/roles {user, role, grant}."""
+    """POST /api/admin/roles {user, role, grant}: also how many connections are judged anew."""
     body = await exchange.json_object()
     changed = await exchange.services.people.change_role(
         body.get("user"), body.get("role"), grant=bool(body.get("grant", True))
     )
-    return json_value(changed)
+    count = connections_of(exchange.services, changed["user_id"])
+    return json_value({**changed, "connections": count})
+
+
+def connections_of(services: Services, user_id: str) -> int:
+    """Return how many connections a user has now; ghosts are none."""
+    return sum(
+        one.identity.user_id == user_id and not one.is_ghost for one in services.hub.connections()
+    )
 
 
 async def login_link(exchange: Exchange) -> web.StreamResponse:

@@ -7,8 +7,11 @@ from aiohttp import web
 from pylon.errors import NotFound
 from pylon.server.auth.people import INVITE_DAYS
 from pylon.server.config import origin_of
+from pylon.server.http.admin import connections_of
 from pylon.server.http.exchange import Exchange, integer, json_value
 from pylon.server.http.own_data import export_parts
+from pylon.server.http.services import Services
+from pylon.server.mail.smtp import parse_url
 from pylon.server.storage.transaction import Transaction
 
 
@@ -17,11 +20,14 @@ def _origin(exchange: Exchange) -> str:
 
 
 async def users(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/users?search=&limit=&after=: accounts by address."""
+    """GET /api/admin/users?search=&limit=&after=: accounts by address.
+
+    `search` is a line: words in address, id or roles, `role:x`, `state:x`; `!` turns it round.
+    """
     query = exchange.query(("search", "limit", "after"))
     limit = integer(query.get("limit"), "limit")
     return json_value(
-        exchange.services.people.list_users(
+        await exchange.services.people.list_users(
             search=query.get("search"), limit=limit, after=query.get("after")
         )
     )
@@ -29,7 +35,8 @@ async def users(exchange: Exchange) -> web.StreamResponse:
 
 async def user(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/users/{user}: the account, what signs it in, its sessions and tokens."""
-    return json_value(exchange.services.people.show(exchange.parts[0]))
+    shown = exchange.services.people.show(exchange.parts[0])
+    return json_value({**shown, "connections": connections_of(exchange.services, shown["user_id"])})
 
 
 async def disable(exchange: Exchange) -> web.StreamResponse:
@@ -70,7 +77,10 @@ async def export(exchange: Exchange) -> web.StreamResponse:
 
 
 async def invite(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/invite {email, roles?}: an account with a link that signs it in once."""
+    """POST /api/admin/invite {email, roles?}: an account with a link that signs it in once.
+
+    The answer says where its mail goes (`mail`): to a server, or into the outbox.
+    """
     body = await exchange.json_object()
     services = exchange.services
     made = await services.people.invite(body.get("email"), body.get("roles"), _origin(exchange))
@@ -78,11 +88,20 @@ async def invite(exchange: Exchange) -> web.StreamResponse:
     until_ms = services.clock.now_ms() + INVITE_DAYS * 86_400_000
 
     def post(transaction: Transaction) -> None:
-        mailer = services.mailer
-        mailer.send_secret(transaction, made["email"], "invitation", data, until_ms=until_ms)
+        services.mailer.send_secret(
+            transaction, made["email"], "invitation", data, until_ms=until_ms,
+            is_shown=services.config.is_dev,
+        )  # fmt: skip
 
     await services.database.writer.submit(post)
-    return json_value(made)
+    return json_value({**made, "mail": _way_of_mail(services)})
+
+
+def _way_of_mail(services: Services) -> dict[str, str]:
+    url = services.config["mail.url"]
+    if url and not services.config.is_dev:
+        return {"way": "smtp", "host": parse_url(url).host}
+    return {"way": "outbox", "folder": ".pylon/outbox"}
 
 
 async def sign_in_as(exchange: Exchange) -> web.StreamResponse:

@@ -39,7 +39,7 @@ class Delivery:
         mail = mail_of(args)
         await self._transport.deliver(build_message(mail, self._sender, job_id, now), mail.to)
         code = args.get("code")
-        is_shown = code is not None or not is_secret
+        is_shown = code is not None or not is_secret or bool(args.get("shown"))
         self._observer.note_mail(
             {
                 "id": job_id, "to": mail.to, "at": iso_ms(now), "code": code,

@@ -54,7 +54,7 @@ class Mailer:
 
     def send_secret(
         self, transaction: Transaction, to: str, template: str, data: Mapping[str, Any], *,
-        until_ms: int, code: str | None = None,
+        until_ms: int, code: str | None = None, is_shown: bool = False,
     ) -> str:  # fmt: skip
         """Enqueue a mail that signs somebody in; returns the id of its job.
 
@@ -69,6 +69,7 @@ class Mailer:
             data: what it is made of.
             until_ms: when the code expires, Unix ms.
             code: shown in the dashboard's Mail screen; given in development only.
+            is_shown: show there what it says, also without a code; in development only.
         """
         try:
             mail = self.compose(to, template=template, data=data)
@@ -78,7 +79,7 @@ class Mailer:
             mail = checked_mail(to, ours.subject, ours.text, ours.html)
         return self._enqueue(
             transaction, mail, SYSTEM, self._new_id(), is_secret=True,
-            more={"until_ms": until_ms, "code": code},
+            more={"until_ms": until_ms, "code": code, "shown": is_shown},
         )  # fmt: skip
 
     def _enqueue(

@@ -12,7 +12,7 @@ from pylon.server.storage.transaction import Transaction
 
 Rows = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
 #: What stands for the address of an account that has none; no address has this form.
-_NO_EMAIL: Final = "none:"
+NO_EMAIL: Final = "none:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,13 @@ class AccountNotice:
     reason: str
 
 
-_ACCOUNT = (
-    "SELECT id, email, roles, disabled, auth_version, proven, guest, created_at"
-    " FROM _pylon_accounts"
-)
+COLUMNS: Final = "id, email, roles, disabled, auth_version, proven, guest, created_at"
+_ACCOUNT: Final = f"SELECT {COLUMNS} FROM _pylon_accounts"
 
 
-def _account(row: tuple[Any, ...]) -> Account:
-    email = None if row[1].startswith(_NO_EMAIL) else row[1]
+def account_of(row: tuple[Any, ...]) -> Account:
+    """Return the account that `COLUMNS` of a row are."""
+    email = None if row[1].startswith(NO_EMAIL) else row[1]
     return Account(
         row[0], email, frozenset(jsonvalue.decode_trusted(row[2])), bool(row[3]), row[4],
         bool(row[5]), bool(row[6]), row[7],
@@ -70,37 +69,24 @@ def _account(row: tuple[Any, ...]) -> Account:
 def account_by_id(rows: Rows, user_id: str) -> Account | None:
     """Return the account of a user id."""
     found = rows(f"{_ACCOUNT} WHERE id = ?", (user_id,))
-    return _account(found[0]) if found else None
+    return account_of(found[0]) if found else None
 
 
 def account_by_email(rows: Rows, email: str) -> Account | None:
     """Return the account of a normalised address."""
     found = rows(f"{_ACCOUNT} WHERE email = ?", (email,))
-    return _account(found[0]) if found else None
+    return account_of(found[0]) if found else None
 
 
-def list_accounts(
-    rows: Rows, limit: int = 1000, *, search: str = "", after: str = ""
-) -> list[Account]:
-    """Return accounts by address, those without one by id among them.
-
-    Args:
-        rows: what is asked.
-        limit: how many.
-        search: only those whose address, id or roles have it in them.
-        after: only those behind this key (`key_of`).
-    """
-    found = rows(
-        f"{_ACCOUNT} WHERE email > ? AND (? = '' OR instr(email, ?) OR instr(id, ?)"
-        " OR instr(roles, ?)) ORDER BY email LIMIT ?",
-        (after, search, search, search, search, limit),
-    )
-    return [_account(row) for row in found]
+def list_accounts(rows: Rows, limit: int = 1000) -> list[Account]:
+    """Return accounts by address, those without one by id among them."""
+    found = rows(f"{_ACCOUNT} ORDER BY email LIMIT ?", (limit,))
+    return [account_of(row) for row in found]
 
 
 def key_of(account: Account) -> str:
     """Return where an account stands in the list."""
-    return account.email or f"{_NO_EMAIL}{account.id}"
+    return account.email or f"{NO_EMAIL}{account.id}"
 
 
 def insert_account(
@@ -112,7 +98,7 @@ def insert_account(
         "INSERT INTO _pylon_accounts (id, email, roles, created_at, proven, guest)"
         " VALUES (?, ?, '[]', ?, ?, ?)",
         (
-            user_id, email or f"{_NO_EMAIL}{user_id}", transaction.now_ms, int(is_proven),
+            user_id, email or f"{NO_EMAIL}{user_id}", transaction.now_ms, int(is_proven),
             int(is_guest),
         ),
     )  # fmt: skip
@@ -126,12 +112,12 @@ def insert_account(
 def sample_by_roles(rows: Rows, each: int, at_most: int) -> list[Account]:
     """Return at most `each` accounts of every distinct set of roles, the newest first."""
     found = rows(
-        "SELECT id, email, roles, disabled, auth_version, proven, guest, created_at FROM"
+        f"SELECT {COLUMNS} FROM"
         " (SELECT *, row_number() OVER (PARTITION BY roles ORDER BY created_at DESC) AS place"
         " FROM _pylon_accounts WHERE disabled = 0) WHERE place <= ? ORDER BY place LIMIT ?",
         (each, at_most),
     )
-    return [_account(row) for row in found]
+    return [account_of(row) for row in found]
 
 
 def granted_roles(rows: Rows) -> frozenset[str] | None:
@@ -159,7 +145,7 @@ def settle_guest(
     transaction.execute(
         "UPDATE _pylon_accounts SET email = ?, proven = ?, guest = 0,"
         " auth_version = auth_version + 1 WHERE id = ?",
-        (email or f"{_NO_EMAIL}{guest.id}", int(is_proven or email is None), guest.id),
+        (email or f"{NO_EMAIL}{guest.id}", int(is_proven or email is None), guest.id),
     )
     _changed(transaction, guest.id)
     found = account_by_id(transaction.select, guest.id)

@@ -91,6 +91,8 @@ class ClientScreen(Screen[None]):
         self._dashboard.show_header(self.query_one(HeaderLine), place="Client")
 
     def _show(self) -> None:
+        if not self.query("#about"):  # an answer may come when it is closed
+            return
         client, unseen = self._found["client"], self._found["unseen"]
         self.query_one("#about", Static).update(clean_block("\n".join(self._facts())))
         rows = [] if unseen is None else unseen.get("changes", [])

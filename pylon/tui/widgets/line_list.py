@@ -107,6 +107,11 @@ class LineList(ScrollView, can_focus=True):
         return self._rows
 
     @property
+    def cursor(self) -> int:
+        """Return the place of the cursor."""
+        return self._cursor
+
+    @property
     def current(self) -> Any | None:
         """Return the row under the cursor, or None."""
         return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None

@@ -109,4 +109,5 @@ def test_roles_that_nobody_has_and_that_nobody_asks_for(load: Load) -> None:
     )  # fmt: skip
     assert build_matrix(load(APP), {"clerk", "boss"}).roles_without_policy == ["boss"]
     assert build_matrix(load(APP)).roles_without_policy is None
+    assert "clerk" in build_matrix(load(APP)).roles
     assert matrix.UNUSED_ROLE not in _flags(_rows(load)["Post.delete"])

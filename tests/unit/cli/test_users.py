@@ -32,7 +32,7 @@ def test_an_account_is_invited_looked_at_locked_out_and_deleted(project: Path) -
     assert "/auth/link#t=" in _said(project, "users", "invite", "ada@example.com", "--role", "boss")
     shown = jsonvalue.parse(_said(project, "users", "show", "ada@example.com", "--json").encode())
     assert (shown["roles"], shown["totp"], shown["disabled"]) == (["boss"], False, False)
-    assert "state    active" in _said(project, "users", "show", "ada@example.com")
+    assert "state    invited" in _said(project, "users", "show", "ada@example.com")
     assert "is disabled" in _said(project, "users", "disable", "ada@example.com")
     assert "disabled" in _said(project, "users", "--search", "BOSS")
     assert "no account has nobody" in _said(project, "users", "--search", "nobody", code=1)

@@ -1,0 +1,37 @@
+"""A file that the dashboard writes: new, for its owner only, and gone again where that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+class OwnFile:
+    """One file to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def objection(text: str) -> str:
+        """Return what is wrong with a path that was typed, or nothing."""
+        path = Path(text).expanduser()
+        if path.exists():
+            return "there is something of this name: nothing is overwritten"
+        return "" if path.parent.is_dir() else f"there is no folder {path.parent}"
+
+    async def write(self, fill: Callable[[BinaryIO], Awaitable[object]]) -> int:
+        """Write what `fill` writes; returns how many bytes. Raises OSError."""
+        descriptor = await asyncio.to_thread(
+            os.open, self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600
+        )
+        with os.fdopen(descriptor, "wb") as target:
+            try:
+                await fill(target)
+            except BaseException:
+                self.path.unlink(missing_ok=True)
+                raise
+            return target.tell()
