@@ -290,8 +290,8 @@ async def test_the_journal_is_copied_back_for_what_leaves_no_record_too(database
         )
 
     sizes = []
-    for _ in range(6):
-        await asyncio.gather(*(database.writer.submit(work) for _ in range(2_500)))
+    for _ in range(4):
+        await asyncio.gather(*(database.writer.submit(work) for _ in range(2_100)))
         await asyncio.sleep(0.05)  # nothing waits: now is the time
         sizes.append(database.status.wal_bytes)
     assert max(sizes) < 2.5 * sizes[0], sizes

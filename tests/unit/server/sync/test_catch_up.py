@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from pylon import jsonvalue, limits
 from pylon.app.loader import load_app
@@ -89,15 +89,22 @@ async def _write(database: Database, dice: random.Random, entity: Any) -> None:
     await database.writer.submit(work)
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[tuple[Database, View, View]]:
+#: The history is written once: nobody here writes to it.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[Database, View, View]]:
     """A database with a long history of few rows, all of it and a filtered view."""
-    (tmp_path / "app.py").write_text(APP)
-    definition = load_app(tmp_path, generation=1)
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "app.py").write_text(APP)
+    definition = load_app(folder, generation=1)
     clock = SteppingClock()
     counter = iter(range(1, 10**9))
     ids = IdSource(clock, lambda count: next(counter).to_bytes(count))
-    database = await Database.open(tmp_path / ".pylon", clock=clock, ids=ids)
+    database = await Database.open(folder / ".pylon", clock=clock, ids=ids)
     await migrate(database, definition.schema)
     dice = random.Random(7)
     entity = definition.schema.entities["Note"]
