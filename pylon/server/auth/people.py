@@ -18,6 +18,7 @@ from pylon.server.auth.accounts import AccountService
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.codes import CodeService
 from pylon.server.auth.own_data import OwnData
+from pylon.server.auth.roles import checked_role, checked_roles
 from pylon.server.auth.scopes import scope_json, scope_of
 from pylon.server.auth.second_factor import SecondFactor
 from pylon.server.auth.sessions import SessionService, session_json
@@ -26,7 +27,6 @@ from pylon.server.storage.accounts import Account, key_of
 
 _DAYS_DEFAULT, _DAYS_MAX = 90, 3_650
 _NAME_CHARACTERS_MAX = 100
-_ROLE_CHARACTERS_MAX = 64
 _LIST_MAX = 1_000
 _SEARCH_CHARACTERS_MAX = 200
 #: How long an invitation's link works.
@@ -111,8 +111,7 @@ class People:
 
     async def change_role(self, who: object, role: object, *, grant: bool) -> dict[str, Any]:
         """Grant a role or take it back; raises InvalidArgument and NotFound."""
-        if not isinstance(role, str) or not role.strip() or len(role) > _ROLE_CHARACTERS_MAX:
-            raise InvalidArgument("role is a short name", field="role")
+        role = checked_role(role)
         account = await self._account(who) if grant else self._there(str(who))
         account = await self.accounts.change_role(account.id, role, grant=grant)
         return {"user_id": account.id, "email": account.email, "roles": sorted(account.roles)}
@@ -203,11 +202,9 @@ class People:
 
         Roles are added to those that it has. Whoever registered the address before loses it.
         """
-        wanted = [] if roles is None else roles
-        if not isinstance(wanted, list) or not all(isinstance(one, str) for one in wanted):
-            raise InvalidArgument("roles is a list of names", field="roles")
+        wanted = checked_roles(roles)
         account = await self.accounts.vouch(normalise_email(email))
-        for role in wanted:
+        for role in sorted(wanted or ()):
             account = await self.accounts.change_role(account.id, role, grant=True)
         token = await self.codes.make_link(account, days=INVITE_DAYS)
         return {

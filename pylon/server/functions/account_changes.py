@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pylon.errors import InvalidArgument, NotFound, PolicyDenied
+from pylon.errors import NotFound, PolicyDenied
+from pylon.server.auth.roles import checked_role
 from pylon.server.storage import accounts
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.transaction import Transaction
 
 if TYPE_CHECKING:
     from pylon.server.functions.context import Context
-
-_ROLE_CHARACTERS_MAX = 64
 
 
 class AccountChanges:
@@ -32,12 +31,12 @@ class AccountChanges:
     def grant(self, user_id: str, role: str) -> frozenset[str]:
         """Give a user a role; returns those that he has then."""
         found = self._account(user_id)
-        return self._set(found, found.roles | {_checked(role)})
+        return self._set(found, found.roles | {checked_role(role)})
 
     def revoke(self, user_id: str, role: str) -> frozenset[str]:
         """Take a role back from a user; returns those that he has then."""
         found = self._account(user_id)
-        return self._set(found, found.roles - {_checked(role)})
+        return self._set(found, found.roles - {checked_role(role)})
 
     def disable(self, user_id: str) -> None:
         """Lock a user out: his sessions are worth nothing until he is enabled again."""
@@ -65,9 +64,3 @@ class AccountChanges:
         if roles != account.roles:
             accounts.set_roles(self._transaction, account.id, roles)
         return roles
-
-
-def _checked(role: object) -> str:
-    if not isinstance(role, str) or not role.strip() or len(role) > _ROLE_CHARACTERS_MAX:
-        raise InvalidArgument("role is a short name", field="role")
-    return role

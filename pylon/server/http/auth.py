@@ -8,10 +8,11 @@ from aiohttp import web
 
 from pylon import limits
 from pylon.clock import iso_ms
-from pylon.errors import InvalidArgument, NotFound, Unauthenticated
+from pylon.errors import NotFound, Unauthenticated
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.codes import SentCode
 from pylon.server.auth.people import link_url
+from pylon.server.auth.roles import checked_roles
 from pylon.server.auth.sessions import Issued
 from pylon.server.auth.sign_in import Proof, Prover, SignedIn, Visitor
 from pylon.server.config import origin_of
@@ -134,16 +135,12 @@ async def dev_login(exchange: Exchange) -> web.StreamResponse:
     """POST /api/auth/dev/login: sign in as anybody, in development and on this machine only."""
     demand_here(exchange)
     body = await exchange.json_object()
-    roles = body.get("roles")
-    if roles is not None and (
-        not isinstance(roles, list) or not all(isinstance(one, str) for one in roles)
-    ):
-        raise InvalidArgument("roles is a list of names", field="roles")
+    roles = checked_roles(body.get("roles"))
     email, accounts = normalise_email(body.get("email")), exchange.services.accounts
 
     def settle(transaction: Transaction, account: Account) -> None:
         if roles is not None:
-            accounts.set_roles_in(transaction, account, frozenset(roles))
+            accounts.set_roles_in(transaction, account, roles)
 
     proof = Proof(method="dev", email=email, is_address_proven=True, settle=settle)
     return await sign_in(exchange, lambda _: proof)
