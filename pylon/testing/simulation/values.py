@@ -14,10 +14,10 @@ from typing import Any, Final
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function
 from pylon.policy import ir
-from pylon.policy.compiled import CompiledPolicy
+from pylon.policy.compiled import CompiledExpression
 from pylon.policy.slots import walk
 from pylon.schema.model import Access, DefaultKind, Entity, Field, FieldKind
-from pylon.testing.simulation.visibility import guards, looked_at
+from pylon.testing.simulation.visibility import looked_at
 
 #: Begins every text of a private field: never to be seen outside of the server.
 CANARY: Final = "canary-"
@@ -57,10 +57,10 @@ class Values:
             self._judged[entity.name] |= {one.name for one in columns}
             for access in Access:
                 self._learn(entity, definition.policies.get(entity.name, access))
-            for policy in guards(definition, entity.name):
+            for policy in definition.policies.reads(entity.name):
                 self._learn(entity, policy)
 
-    def _learn(self, entity: Entity, policy: CompiledPolicy) -> None:
+    def _learn(self, entity: Entity, policy: CompiledExpression) -> None:
         for node in walk(policy.condition):
             if isinstance(node, ir.Cmp):
                 for column, other in ((node.left, node.right), (node.right, node.left)):

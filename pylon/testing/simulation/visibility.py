@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from pylon.app.definition import AppDefinition
-from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, PolicySet, compile_policy
+from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, compile_policy
 from pylon.schema.model import Access, OnDelete, Schema
 
 #: A policy grows by a few words at most: texts have a limit.
@@ -18,15 +18,9 @@ def read_policies(definition: AppDefinition) -> dict[str, CompiledPolicy]:
     return {name: definition.policies.get(name, Access.READ) for name in definition.schema.entities}
 
 
-def guards(definition: AppDefinition, entity: str) -> tuple[CompiledPolicy, ...]:
-    """Return the policies that decide what is seen of an entity: its own and its fields'."""
-    fields = definition.policies.fields_of(entity).policies.values()
-    return (definition.policies.get(entity, Access.READ), *fields)
-
-
 def looked_at(definition: AppDefinition) -> list[str]:
     """Return the entities whose rows decide about rows of others, by name."""
-    asked = (one for name in definition.schema.entities for one in guards(definition, name))
+    asked = (one for name in definition.schema.entities for one in definition.policies.reads(name))
     return sorted({node.entity for policy in asked for node in policy.exists})
 
 
@@ -50,7 +44,7 @@ def timed(definition: AppDefinition) -> list[str]:
     """Return the entities of which rows come and go as time passes, by name."""
     entities = definition.schema.entities
     return sorted(
-        name for name in entities if any(one.uses_now for one in guards(definition, name))
+        name for name in entities if any(one.uses_now for one in definition.policies.reads(name))
     )
 
 
@@ -88,5 +82,8 @@ def with_read_policy(definition: AppDefinition, entity: str, text: str) -> AppDe
         definition,
         generation=definition.generation + 1,
         schema=replace(schema, entities=entities),
-        policies=PolicySet({**definition.policies.policies, (entity, Access.READ): policy}),
+        policies=replace(
+            definition.policies,
+            policies={**definition.policies.policies, (entity, Access.READ): policy},
+        ),
     )
