@@ -138,18 +138,17 @@ def order_of(entity: Entity, order: Any, unusable: frozenset[str]) -> tuple[Orde
         return (OrderTerm("id"),)
     if not isinstance(order, list) or not all(isinstance(one, str) for one in order):
         raise InvalidArgument("order is a list of field names", field="order")
-    terms: list[OrderTerm] = []
+    terms: dict[str, OrderTerm] = {}
     for one in order:
         name = one.removeprefix("-")
         ordered_field_of(entity, name, unusable)
-        if any(term.field == name for term in terms):
+        if name in terms:
             raise InvalidArgument(f"{name} stands twice in the order", field="order")
-        terms.append(OrderTerm(name, descending=one.startswith("-")))
-        if name == "id":
-            break
-    if not terms or terms[-1].field != "id":
-        terms.append(OrderTerm("id"))
-    return tuple(terms)
+        terms[name] = OrderTerm(name, descending=one.startswith("-"))
+    if "id" not in terms:
+        terms["id"] = OrderTerm("id")
+    # Behind the id nothing is left to decide.
+    return tuple(terms.values())[: list(terms).index("id") + 1]
 
 
 def limit_of(limit: Any) -> int:
