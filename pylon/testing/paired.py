@@ -183,7 +183,9 @@ async def world(
 Script = Callable[[World], Awaitable[None]]
 
 
-async def differences(project: Path, first: Script, second: Script, script: Script) -> list[str]:
+async def differences(
+    project: Path, first: Script, second: Script, script: Script, *, is_dev: bool = False
+) -> list[str]:
     """Return what observers could tell two worlds apart by; nothing where they can't.
 
     Args:
@@ -191,10 +193,11 @@ async def differences(project: Path, first: Script, second: Script, script: Scri
         first: makes the one world.
         second: makes the other: with as many changes as the first, since the log is counted.
         script: what is done in both, by observers and by those who know.
+        is_dev: run the app as `pylon dev` would.
     """
     seen: list[dict[str, list[tuple[str, str]]]] = []
     for prepare in (first, second):
-        async with world(project) as made:
+        async with world(project, is_dev=is_dev) as made:
             await prepare(made)
             await script(made)
             seen.append({name: one.seen for name, one in made.observers.items()})

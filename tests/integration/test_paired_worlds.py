@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from pylon import jsonvalue
+from pylon.testing.inprocess import URL
 from pylon.testing.paired import Observer, World, differences
 
 APP = """
@@ -85,6 +86,8 @@ def _json(value: Any) -> str:
 async def _try_row(one: Observer, entity: str, row_id: str) -> None:
     """Do whatever names a row, rightly and wrongly."""
     path = f"/api/entities/{entity}/{row_id}"
+    for ask in ("", "?access=update&values=%7B%7D", "?access=delete&as=eve@x.example"):
+        await one.ask("GET", f"/api/explain/{entity}/{row_id}{ask}")
     for tail in ("", "?include=owner", "?include=zzz"):
         await one.ask("GET", path + tail)
     bodies: list[Any] = [{"title": "x"}, {"zzz": 1}, {"title": 7}, {"title": "0123456789"},
@@ -133,6 +136,9 @@ async def _look_around(one: Observer, entity: str, wheres: list[Any], orders: li
         await one.ask("POST", "/api/fn/counted", expression)
     for word in ("secret", "quoted", "ada", "long ada", "zzz"):
         await one.ask("GET", f"/api/search/{entity}?q={quote(word)}")
+        await one.ask("GET", f"/api/search/{entity}?q={quote(word)}&include=owner&limit=1")
+    for path in ("owner", "boss", "boss.owner", "personsByBoss", "personsByBoss.boss", "zzz"):
+        await one.ask("POST", f"/api/query/{entity}", {"include": [path], "limit": 2})
     for path in (
         "/api/sync/pull",
         "/api/sync/snapshot?entity=" + entity,
@@ -146,8 +152,12 @@ async def _look_around(one: Observer, entity: str, wheres: list[Any], orders: li
         await one.ask("GET", path)  # fmt: skip
 
 
-async def test_a_hidden_row_and_a_missing_one_are_the_same(project: Path) -> None:
-    """Every path that names a row, and every set that could hold it, says the same bytes."""
+@pytest.mark.parametrize("mode", ["serve", "dev"])
+async def test_a_hidden_row_and_a_missing_one_are_the_same(project: Path, mode: str) -> None:
+    """Every path that names a row, and every set that could hold it, says the same bytes.
+
+    Under `pylon dev`, too, which explains what it refuses.
+    """
 
     async def hidden(made: World) -> None:
         await made.system_insert("Paper", id="h", title="secret", teamId="t", **NOBODY_S)
@@ -172,7 +182,7 @@ async def test_a_hidden_row_and_a_missing_one_are_the_same(project: Path) -> Non
             await made.system_insert("Paper", title=f"z{len(made.observers)}", **NOBODY_S)
             await made.quiet()
 
-    assert not await differences(project, hidden, missing, script)
+    assert not await differences(project, hidden, missing, script, is_dev=mode == "dev")
 
 
 @pytest.mark.parametrize(
@@ -225,6 +235,44 @@ async def test_whatever_a_field_holds_who_does_not_get_it_sees_the_same(
         await eve.ask("DELETE", "/api/entities/Person/p")
 
     assert not await differences(project, prepare(one), prepare(other), script)
+
+
+@pytest.mark.parametrize("other", ["unknown", "disabled"])
+async def test_whether_an_address_has_an_account_is_told_to_nobody(
+    project: Path, other: str
+) -> None:
+    """Codes, links and passwords, asked for and guessed; `register` apart, which says so (I68)."""
+    (project / "pylon.toml").write_text('[auth]\nmethods = ["magic", "link", "password"]\n')
+    email, wrong = "ada@x.example", "a wrong and long password"
+
+    def having(address: str, *, disabled: bool = False) -> Any:
+        async def made_so(made: World) -> None:
+            account = await made.runtime.services.accounts.ensure(address)
+            if disabled:
+                await made.runtime.services.accounts.set_disabled(address, disabled=True)
+            assert account.email == address
+
+        return made_so
+
+    async def script(made: World) -> None:
+        stranger = await made.observer(None)
+        for browser in ({}, {"Origin": URL, "Sec-Fetch-Site": "same-origin"}):
+            for path, body in (
+                ("magic/send", {"email": email}),
+                ("magic/verify", {"email": email, "code": "AAAAAAAA"}),
+                ("magic/verify", {"email": email, "code": "AAAAAAAA", "totp": "000000"}),
+                ("password/login", {"email": email, "password": wrong}),
+                ("password/login", {"email": email, "password": wrong, "totp": "000000"}),
+                ("password/reset", {"email": email, "code": "AAAAAAAA", "password": wrong}),
+                ("link", {"t": "x" * 43, "email": email}),
+            ):  # fmt: skip
+                for _ in range(2):
+                    await stranger.ask("POST", f"/api/auth/{path}", body, dict(browser))
+        for path in ("/api/auth/providers", "/api/auth/me", "/api/entities/User", "/api/sync/pull"):
+            await stranger.ask("GET", path)
+
+    another = having("else@x.example") if other == "unknown" else having(email, disabled=True)
+    assert not await differences(project, having(email), another, script)
 
 
 async def test_a_world_that_differs_is_told_apart(project: Path) -> None:
