@@ -309,8 +309,9 @@ async def test_no_canary_reaches_whom_the_reference_denies_it(
             await at.made.advance(13 * 3600)
         for name in FULL:
             await crowd.ask(crowd.people[name], "GET", "/api/entities/Later")
-        print(f"{len(crowd.answered)} requests, {len(crowd.placed)} canaries in rows,"
-              f" {len(crowd.secrets)} secrets, {sum(crowd.seen_rightly.values())} seen rightly")  # fmt: skip
+        rightly = sum(crowd.seen_rightly.values())
+        print(f"{len(crowd.answered)} requests, {len(crowd.placed)} canaries in rows")
+        print(f"{len(crowd.secrets)} secrets, {rightly} sightings, all of them rightly")
         assert crowd.leaks == [], "\n\n".join(crowd.leaks[:20])
         assert_everybody_asked(at)
         lines = caplog.text + str(list(at.services.observer.lines))

@@ -310,6 +310,25 @@ def test_every_keyword_of_a_field_is_explained() -> None:
     assert [name for name in names if f"`{name}=" not in text] == []
 
 
+# --- security --------------------------------------------------------------------------
+
+
+def test_each_threat_has_tests_that_there_are() -> None:
+    """The table of security.md has the rows 18 to 46, and a test named for one is in its row."""
+    table = re.findall(r"^\| (\d+) \| [^|]+ \| ([^|]+) \|$", _text("security.md"), re.MULTILINE)
+    assert [int(number) for number, _ in table] == list(range(18, 47))
+    files = {path.name: path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    named = {number: re.findall(r"`(test_\w+\.py)::(\w+)`", cell) for number, cell in table}
+    assert [number for number, tests in named.items() if not tests] == []
+    for file, test in (one for tests in named.values() for one in tests):
+        places = [path for path in (ROOT / "tests").rglob(file) if f"def {test}(" in
+                  path.read_text("utf-8")]  # fmt: skip
+        assert places, f"{file}::{test} is gone"
+    for file, text in files.items():
+        for test, number in re.findall(r"def (test_threat_(\d+)_\w+)\(", text):
+            assert (file, test) in named[number], f"row {number} of security.md lacks {test}"
+
+
 # --- the pages themselves ----------------------------------------------------------------
 
 

@@ -257,7 +257,10 @@ async def test_outgoing_requests_reach_no_private_address(serve: Serve) -> None:
     for url in (
         f"http://127.0.0.1:{served.port}/api/health", f"http://localhost:{served.port}/api/health",
         f"http://[::ffff:127.0.0.1]:{served.port}/", "http://169.254.169.254/latest/meta-data",
-        "http://10.0.0.1/", "http://0.0.0.0/",
+        "http://10.0.0.1/", "http://0.0.0.0/", "http://[::1]:80/", "http://[fd00::1]/",
+        # The same behind gateways from IPv6: NAT64, 6to4, Teredo, and the form of old.
+        "http://[64:ff9b::7f00:1]/", "http://[64:ff9b::a00:1]/", "http://[2002:7f00:1::]/",
+        "http://[2001:0:4136:e378:8000:63bf:f5ff:fffe]/", "http://[::127.0.0.1]/",
     ):  # fmt: skip
         answer = await nobody.call("fetch", url=url)
         assert answer.status == 200, answer
