@@ -132,7 +132,7 @@ async def status(exchange: Exchange) -> web.StreamResponse:
 
 async def log(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/log?after=&limit=: records without images, oldest first."""
-    services, query = exchange.services, exchange.query()
+    services, query = exchange.services, exchange.query(("after", "limit"))
     after = integer(query.get("after"), "after")
     limit = min(integer(query.get("limit"), "limit") or 100, _LOG_PAGE_MAX)
     raw, schema = services.database.readers.inline.raw, services.database.schema

@@ -22,7 +22,8 @@ _RETRIED_AT_ONCE_MAX: Final = 10_000
 
 async def list_jobs(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/jobs?queue=&state=&name=&before=&limit=: the newest first, and the queues."""
-    services, query = exchange.services, exchange.query()
+    services = exchange.services
+    query = exchange.query(("queue", "state", "name", "before", "limit"))
     state = query.get("state")
     if state is not None and state not in set(JobState):
         raise InvalidArgument(f"state is one of {', '.join(JobState)}", field="state")
@@ -121,6 +122,9 @@ async def retry_dead(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/jobs/retry {queue?, name?}: run all dead jobs again."""
     body = await exchange.json_object()
     queue, name = body.get("queue"), body.get("name")
+    for member, given in (("queue", queue), ("name", name)):
+        if given is not None and not isinstance(given, str):
+            raise InvalidArgument(f"{member} is a text", field=member)
 
     def work(transaction: Transaction) -> list[str]:
         return jobs.dead_ids(transaction, queue, name, _RETRIED_AT_ONCE_MAX)

@@ -63,7 +63,7 @@ async def get_row(exchange: Exchange) -> web.StreamResponse:
     """GET /api/entities/{E}/{id}."""
     entity, row_id = exchange.parts
     reads, identity = exchange.services.reads, exchange.identity
-    include = listed(exchange.query().get("include"))
+    include = listed(exchange.query(("include",)).get("include"))
     try:
         if include:
             wire, seq = await reads.get_with(identity, entity, row_id, include)
