@@ -10,7 +10,7 @@ from typing import Any
 
 from pylon import limits
 from pylon.policy import ir
-from pylon.policy.abstract import FALSE, TRUE, UNKNOWN, Abstraction, Tree, Who
+from pylon.policy.abstract import FALSE, UNKNOWN, Abstraction, Tree, Who
 
 NOT_TRUE = FALSE | UNKNOWN
 #: A condition, and the outcomes that are wanted of it.
@@ -30,21 +30,6 @@ def is_impossible(wants: Sequence[Want], who: Who = Who.ANYBODY) -> bool:
         return not search.finds(dict(abstraction.known))
     except _TooMany:
         return False
-
-
-def never_true(condition: ir.Condition, who: Who = Who.ANYBODY) -> bool:
-    """Tell whether it is proved that the condition allows no such caller anything."""
-    return is_impossible([(condition, TRUE)], who)
-
-
-def always_true(condition: ir.Condition, who: Who = Who.ANYBODY) -> bool:
-    """Tell whether it is proved that the condition allows every such caller everything."""
-    return is_impossible([(condition, NOT_TRUE)], who)
-
-
-def implies(one: ir.Condition, other: ir.Condition, who: Who = Who.ANYBODY) -> bool:
-    """Tell whether it is proved that the second allows all that the first does."""
-    return is_impossible([(one, TRUE), (other, NOT_TRUE)], who)
 
 
 class _Search:

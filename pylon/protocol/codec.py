@@ -1,4 +1,4 @@
-"""Frames of the sync socket: text to message and back. The only encoder of protocol messages."""
+"""Frames that clients send over the sync socket: text to message, bounded and checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 from pylon import jsonvalue, limits
 from pylon.errors import InvalidJson, PayloadTooLarge, PylonError
-from pylon.protocol.messages import Downstream, Upstream
+from pylon.protocol.messages import Upstream
 
 #: Frames that are spelled as we would spell them need one pass.
 _decoder: msgspec.json.Decoder[Upstream] = msgspec.json.Decoder(Upstream)
@@ -38,8 +38,3 @@ def decode_upstream(data: bytes) -> Upstream:
     except msgspec.ValidationError as error:
         raise BadFrame(str(error)) from error
     return message
-
-
-def encode_downstream(message: Downstream) -> bytes:
-    """Return the frame text of a server's message."""
-    return jsonvalue.encode(message)

@@ -172,11 +172,6 @@ class Database:
         """Return the name of this lineage of the log."""
         return self._lineage.epoch
 
-    @property
-    def began_new_epoch(self) -> bool:
-        """Tell whether history was found rolled back at this start."""
-        return self._lineage.is_new_epoch
-
     def cursor(self, seq: int | None = None) -> Cursor:
         """Return the cursor at a seq, by default at the head."""
         return Cursor(Epoch(self.epoch), Seq(self.head if seq is None else seq))

@@ -42,11 +42,6 @@ class MigrationPlan:
         return not self.steps
 
     @property
-    def is_additive(self) -> bool:
-        """Tell whether the plan can be applied without asking."""
-        return not self.blockers and not self.needs_consent
-
-    @property
     def needs_consent(self) -> bool:
         """Tell whether somebody must have agreed to what the plan says of live rows."""
         return bool(self.losses or self.breaches)

@@ -5,11 +5,24 @@ from __future__ import annotations
 import pytest
 
 from pylon import limits
-from pylon.policy.abstract import Who
-from pylon.policy.worlds import always_true, implies, never_true
+from pylon.policy import ir
+from pylon.policy.abstract import TRUE, Who
+from pylon.policy.worlds import NOT_TRUE, is_impossible
 from tests.unit.policy.schemas import policy
 
 MEMBER = "exists Membership(channelId == data.channelId, userId == auth.userId"
+
+
+def never_true(condition: ir.Condition, who: Who = Who.ANYBODY) -> bool:
+    return is_impossible([(condition, TRUE)], who)
+
+
+def always_true(condition: ir.Condition, who: Who = Who.ANYBODY) -> bool:
+    return is_impossible([(condition, NOT_TRUE)], who)
+
+
+def implies(one: ir.Condition, other: ir.Condition) -> bool:
+    return is_impossible([(one, TRUE), (other, NOT_TRUE)])
 
 
 @pytest.mark.parametrize(
