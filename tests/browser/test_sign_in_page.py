@@ -321,9 +321,16 @@ def _failing(code: str, status: int) -> Callable[[Route], Awaitable[None]]:
 async def test_providers_guests_and_links(chrome: Browser, world: ServedProject) -> None:
     """There and back at a provider; a guest who stays; a link in another browser."""
     context = await chrome.new_context()
-    ada = await _open(context, world, "/auth/?next=/empty.html")
+    leader = await _open(context, world, "/")
+    await expect(leader.page.get_by_role("link", name="Sign in")).to_be_visible()
+    ada = await _open(context, world, "/auth/?next=/")
     await ada.press("Continue with Example & Sons")
-    await ada.page.wait_for_url(f"{world.url}/empty.html")
+    await ada.page.wait_for_url(f"{world.url}/")
+    for visitor in (ada, leader):  # whose socket knew nobody
+        await expect(visitor.page.locator("pylon-user")).to_contain_text(ADA)
+    await ada.page.evaluate("db.insert('Note', { body: 'mine' }).then((row) => window.row = row)")
+    await expect(leader.page.locator("#list li")).to_have_text(["mine"])
+    await ada.page.evaluate("db.delete('Note', row.id)")
     await ada.go("/auth/account")
     providers = ada.page.get_by_role("region", name="Providers")
     await expect(providers).to_contain_text("Example & Sons: ada@example.com")

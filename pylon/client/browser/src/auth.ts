@@ -1,5 +1,6 @@
 // Signing in and out. Who the caller is, the server alone says.
 
+import type { Caller } from "./events.ts";
 import { guarded } from "./live.ts";
 import type { Tab } from "./tab.ts";
 
@@ -23,10 +24,21 @@ export class Auth {
 
   /** @internal */
   constructor(private readonly tab: Tab) {
-    tab.onCaller((caller) => {
-      if (caller.user_id === null) this.learn(null);
-      else if (this.known?.user_id !== caller.user_id) this.me().catch(() => undefined);
-    });
+    const heed = ({ user_id }: Caller): void => {
+      // The socket may be another tab's, from before somebody signed in at a provider or by a link.
+      if (user_id === null && tab.isLeading) this.learn(null);
+      else if (this.known === undefined || (this.known?.user_id ?? null) !== user_id) this.agree(user_id).catch(() => undefined);
+    };
+    tab.onCaller(heed);
+    if (tab.caller !== null) heed(tab.caller);
+  }
+
+  /** Has the connection begin anew where the server knows this browser as another than the socket does. */
+  private async agree(user: string | null): Promise<void> {
+    const me = await this.me();
+    if ((me?.user_id ?? null) === user || this.tab.caller?.user_id !== user) return;
+    await this.tab.ask("forget");
+    await this.tab.ask("believe");
   }
 
   /** Who is signed in as far as is known: undefined before the server said so. */
@@ -64,15 +76,16 @@ export class Auth {
     location.assign(`/auth/?next=${encodeURIComponent(next)}`);
   }
 
-  /** What this user saw leaves the browser; whoever he is then, the server says. */
+  /** @internal Before a page that may sign somebody else in: what this user saw leaves the browser.
+   * Another tab that leads goes on; it is told when its session ends. */
   async leave(): Promise<void> {
-    await this.tab.ask("forget");
+    if (this.tab.isLeading) await this.tab.ask("forget");
   }
 
   /** Signs out. What this user saw leaves the browser first, whatever happens next (I33). */
   async signOut(): Promise<void> {
     this.learn(null);
-    await this.leave();
+    await this.tab.ask("forget");
     try {
       await this.ask("POST", "logout");
     } finally {
@@ -95,7 +108,7 @@ export class Auth {
     let answer: unknown;
     try {
       answer = await this.ask("POST", route, body);
-      await this.leave();
+      await this.tab.ask("forget");
     } finally {
       await this.tab.ask("believe");
     }

@@ -386,6 +386,11 @@ export class Tab implements QueryHost {
     this.questions.delete(number);
   }
 
+  /** Tells whether the socket is this tab's own. */
+  get isLeading(): boolean {
+    return this.engine !== null;
+  }
+
   get caller(): Caller | null {
     return this.source?.caller ?? null;
   }
