@@ -17,6 +17,7 @@ from pylon.server import reloading
 from pylon.server.storage import transaction
 from pylon.server.sync import projection
 from pylon.server.sync.hub import Hub
+from pylon.server.sync.passing import Passing
 from pylon.testing.simulation.campaign import Bench, run_seeds
 from pylon.testing.simulation.maker import TURNING, Plan
 from pylon.testing.simulation.script import Script
@@ -201,6 +202,16 @@ def test_edited_policies_that_replicas_do_not_hear_of_are_seen(
         return []
 
     monkeypatch.setattr(reloading, "use_policies", unheard)
+    assert _finds_turned(views)
+
+
+def test_time_that_nobody_follows_is_seen(views: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies over now that are not asked again as time passes are found out."""
+
+    async def asleep(self: Passing) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(Passing, "step", asleep)
     assert _finds_turned(views)
 
 

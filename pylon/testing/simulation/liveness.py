@@ -86,8 +86,6 @@ def _window_difference(
 ) -> str | None:
     """Compare a window: the first rows by id, which is the order of all windows here."""
     entity = definition.entity
-    if oracle.asks_time(entity):
-        return None
     should = oracle.visible(identity, entity, definition.where)
     wanted = sorted(should)[: definition.limit]
     mine = sorted(row_id for row_id, row in has.items() if matches(row, definition.where))

@@ -116,7 +116,11 @@ class WireWatch:
                 self._check_marks(email, said.decode())
             for entity, row in _rows_of(message):
                 self.rows += 1
-                self._check(email, entity, row, is_answer=is_answer)
+                self._check(email, entity, row, is_answer=is_answer, seconds=_GRACE_SECONDS)
+            for row in _repeated(message):
+                # An answer that is given once more is the first one, whoever he has become.
+                self.rows += 1
+                self._check(email, None, row, is_answer=True, seconds=self._loop.time())
 
     def _find(self, promise: str, message: str) -> None:
         self.findings.append(Finding(promise, message))
@@ -135,8 +139,9 @@ class WireWatch:
         return (seq for _, seq in reversed(self._heads))
 
     def _check(
-        self, email: str | None, entity: str | None, row: dict[str, Any], *, is_answer: bool
-    ) -> None:
+        self, email: str | None, entity: str | None, row: dict[str, Any], *, is_answer: bool,
+        seconds: float,
+    ) -> None:  # fmt: skip
         names = [entity] if entity is not None else self._oracle.entity_of(row["id"])
         for name in names:
             image = self._oracle.version(name, row["id"], row["_seq"])
@@ -147,7 +152,7 @@ class WireWatch:
                 self._find("a row on the wire is the row", f"{email} was sent {row}, not {image}")
             # The answer of a write shows the row as it was then, whatever came behind it.
             then = [image["_seq"]] if is_answer else []
-            if not any(one == row for one in self._as_seen(email, name, image, then)):
+            if not any(one == row for one in self._as_seen(email, name, image, then, seconds)):
                 self._find(
                     "no row or field on the wire that a policy denies",
                     f"{email} was sent {name} {row}",
@@ -156,11 +161,12 @@ class WireWatch:
         self._find("a row on the wire is the row", f"{email} was sent {row}, which never was")
 
     def _as_seen(
-        self, email: str | None, entity: str, image: dict[str, Any], then: list[int]
-    ) -> Iterator[dict[str, Any]]:
-        """Visit what a caller might get of an image, as of moments ago."""
-        moments = self._oracle.moments(entity, [*then, *self._states()], _GRACE_SECONDS)
-        for identity in self._callers.lately(email, _GRACE_SECONDS):
+        self, email: str | None, entity: str, image: dict[str, Any], then: list[int],
+        seconds: float = _GRACE_SECONDS,
+    ) -> Iterator[dict[str, Any]]:  # fmt: skip
+        """Visit what a caller might get of an image, as of so long ago at most."""
+        moments = self._oracle.moments(entity, [*then, *self._states()], seconds)
+        for identity in self._callers.lately(email, seconds):
             for one in moments:
                 seen = self._oracle.seen(identity, entity, image, one)
                 if seen is not None:
@@ -182,7 +188,7 @@ def _rows_of(message: Any) -> Iterator[tuple[str | None, dict[str, Any]]]:
     """Visit the rows in a message with their entities, where the message names them."""
     match message:
         case {"type": "results", "results": results}:
-            found = [(None, one.get("value")) for one in results]
+            found = [(None, one.get("value")) for one in results if one["status"] != "duplicate"]
         case {"changes": changes}:
             found = []
             for one in changes:
@@ -195,9 +201,21 @@ def _rows_of(message: Any) -> Iterator[tuple[str | None, dict[str, Any]]]:
         case _:
             return
     for entity, row in found:
-        # A write whose result its author may not read answers id and _seq alone.
-        if isinstance(row, dict) and "_seq" in row and "id" in row and len(row) > 2:
+        if _is_row(row):
             yield entity, row
+
+
+def _repeated(message: Any) -> Iterator[dict[str, Any]]:
+    """Visit the rows of answers that were given before."""
+    if isinstance(message, dict) and message.get("type") == "results":
+        for one in message["results"]:
+            if one["status"] == "duplicate" and _is_row(one.get("value")):
+                yield one["value"]
+
+
+def _is_row(value: Any) -> bool:
+    # A write whose result its author may not read answers id and _seq alone.
+    return isinstance(value, dict) and "_seq" in value and "id" in value and len(value) > 2
 
 
 class ReplicaWatch:
@@ -242,7 +260,11 @@ class ReplicaWatch:
         moments = self._oracle.moments(definition.entity, states, _UNAWARE_SECONDS)
         message = ""
         for identity in self._callers.lately(device.email, _UNAWARE_SECONDS):
-            difference = compare(self._oracle, identity, definition, has, seq, moments)
+            difference = compare(
+                self._oracle, identity, definition, has, seq, moments,
+                # Whoever is away holds what was right when he was last told.
+                may_have_turned=self._oracle.asks_time(definition.entity),
+            )  # fmt: skip
             if difference is None:
                 return None
             message = message or difference
@@ -256,7 +278,7 @@ class ReplicaWatch:
 
 def compare(
     oracle: Oracle, identity: Identity, definition: Any, has: dict[str, dict[str, Any]], seq: int,
-    moments: list[Moment],
+    moments: list[Moment], *, may_have_turned: bool = False,
 ) -> str | None:  # fmt: skip
     """Say how rows differ from what a caller may see; None where they do not.
 
@@ -267,6 +289,7 @@ def compare(
         has: the rows that are there.
         seq: the rows must be as they stood then.
         moments: each row must be there, or not, as it was right at one of these.
+        may_have_turned: it may also be as it was right at any time before.
     """
     entity, where = definition.entity, definition.where
     stored = {row["id"]: row for row in oracle.rows(entity, seq)}
@@ -285,6 +308,6 @@ def compare(
                 break
             wanted.append(seen)
         else:
-            if not oracle.asks_time(entity):
+            if not may_have_turned:
                 return f"{entity} {row_id} is {mine}, should be {wanted[0]}"
     return None
