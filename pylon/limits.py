@@ -59,6 +59,9 @@ INCLUDE_RELATIONS_MAX: Final = 20
 #: Included rows of one answer, and all text that is put together for it. Above: 413.
 INCLUDE_ROWS_MAX: Final = 10_000
 INCLUDE_BYTES_MAX: Final = 16 * MIB
+#: Values of one hop of a subscription's `include` that are told one by one when what leads there
+#: changes. Above: all that the hop leads to is sent anew.
+INCLUDE_VALUES_MAX: Final = 64
 #: One text to search for. Above: 400.
 SEARCH_TEXT_MAX: Final = 1_000
 SEARCH_WORDS_MAX: Final = 32

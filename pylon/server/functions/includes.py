@@ -17,11 +17,11 @@ from pylon.server.storage.expand import Hop
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
     """One hop of the paths asked for, and what is asked for behind it."""
 
     relation: Relation
-    children: dict[str, _Node] = field(default_factory=dict)
+    children: dict[str, Node] = field(default_factory=dict)
 
 
 def hops_of(
@@ -36,11 +36,19 @@ def hops_of(
         include: a list of paths such as `channel.members`; None for none.
         now: the time that policies are asked at.
     """
+    tree = tree_of(definition, identity, entity, include)
+    return _hops(definition, identity, entity, tree, now)
+
+
+def tree_of(
+    definition: AppDefinition, identity: Identity, entity: Entity, include: Any
+) -> dict[str, Node]:
+    """Return the paths asked for as one tree of relations; raises InvalidArgument."""
+    root: dict[str, Node] = {}
     if include is None:
-        return ()
+        return root
     if not isinstance(include, list) or not all(isinstance(one, str) for one in include):
         raise InvalidArgument('include is a list of paths, such as ["author"]', field="include")
-    root: dict[str, _Node] = {}
     counted = 0
     for path in include:
         parts = path.split(".")
@@ -52,7 +60,7 @@ def hops_of(
         for place in range(len(parts)):
             relation = _relation(definition, identity, at, parts, place)
             if relation.name not in nodes:
-                nodes[relation.name] = _Node(relation)
+                nodes[relation.name] = Node(relation)
                 counted += 1
                 if counted > limits.INCLUDE_RELATIONS_MAX:
                     raise InvalidArgument(
@@ -61,7 +69,7 @@ def hops_of(
                     )
             nodes = nodes[relation.name].children
             at = definition.schema.entities[relation.entity]
-    return _hops(definition, identity, entity, root, now)
+    return root
 
 
 def _relation(
@@ -94,7 +102,7 @@ def _is_unusable(
 
 
 def _hops(
-    definition: AppDefinition, identity: Identity, at: Entity, nodes: dict[str, _Node], now: str
+    definition: AppDefinition, identity: Identity, at: Entity, nodes: dict[str, Node], now: str
 ) -> tuple[Hop, ...]:
     hops = []
     for name, node in nodes.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import IntEnum
 from typing import Final, Protocol
 
+from pylon import jsonvalue
 from pylon.clock import iso_ms
 from pylon.policy.sqlclause import SqlClause
-from pylon.schema.model import Entity
+from pylon.schema.model import Entity, Value
 from pylon.server.storage.select import WHOLE_WIRE
 from pylon.sqlite import RawConnection
 
@@ -225,6 +226,20 @@ def has_change_between(connection: RawConnection, entity: str, after: int, befor
         " AND kind <> 'slice' LIMIT 1",
         (after, before, entity),
     ).fetchone() is not None  # fmt: skip
+
+
+def values_led_to(
+    connection: RawConnection, entity: Entity, column: str, among: tuple[str, Collection[Value]],
+    clause: SqlClause, limit: int,
+) -> set[Value]:  # fmt: skip
+    """Return the values of a column in rows that have some value in another, as far as `limit`."""
+    name, values = among
+    rows = connection.execute(
+        f'SELECT DISTINCT t."{column}" FROM "{entity.name}" AS t'
+        f' WHERE t."{name}" IN (SELECT value FROM json_each(?)) AND {clause.text} LIMIT ?',
+        (jsonvalue.encode_text(sorted(values, key=str)), *clause.params, limit),
+    )
+    return {value for (value,) in rows}
 
 
 def has_row(connection: RawConnection, entity: str, clause: SqlClause) -> bool:

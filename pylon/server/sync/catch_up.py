@@ -7,7 +7,7 @@ images are only what it is asked about (SPEC.md).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Final
 
@@ -20,6 +20,7 @@ from pylon.server.storage import sync_select
 from pylon.server.storage.change_log import LogRecord, read_after, read_head, read_rewritten
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.sync_select import WasVisible
+from pylon.server.sync.including import BOUND, IncludeReader
 from pylon.server.sync.projection import newest_seqs, project
 from pylon.server.sync.refreshing import Paging, Refreshes, RefreshReader, SliceTooLarge
 from pylon.server.sync.view import EntityView, View
@@ -71,6 +72,7 @@ def _resync(reason: ResyncReason, epoch: str, head: int, horizon: int) -> Resync
 def read_page(
     connection: ReadConnection, view: View, cursor: Cursor, epoch: str, limit: int, now: str, *,
     paging: Paging | None = None, listed: Mapping[str, Collection[str]] | None = None,
+    anew: frozenset[str] = frozenset(),
 ) -> Page:  # fmt: skip
     """Return the next page of a view; inside one read transaction.
 
@@ -85,29 +87,42 @@ def read_page(
         now: the time that policies are asked at.
         paging: large refreshes come in pages, and so far these were sent; None: whole.
         listed: by entity, ids of rows that a refresh leaves where they are.
+        anew: entities of which all that is in view is sent.
     """
     head, horizon = read_head(connection.raw)
     rewritten = read_rewritten(connection.raw) if cursor.seq < horizon else 0
     check_cursor(cursor, epoch, head, horizon, rewritten)
     after = cursor.seq
     through, names, has_slices = sync_select.page_border(connection.raw, after, limit, head)
+    bound = None if paging is None else paging.get(BOUND)
+    border = through = through if bound is None else min(through, int(bound))
     wanted = [view.entities[name] for name in names if name in view.entities]
-    wanted = [seen for seen in wanted if seen.filters]
+    wanted = [seen for seen in wanted if seen.is_followed]
     refreshes = Refreshes(through)
-    if has_slices and wanted:
-        try:
-            reader = RefreshReader(connection, view, now, listed or {})
+    reader = RefreshReader(connection, view, now, listed or {})
+    includes, plan = IncludeReader(reader, anew), []
+    if anew or bound is not None or not view.follows.isdisjoint(names):
+        plan = includes.plan(after, border, head, paging)
+        reader = replace(reader, told=frozenset(name for name, where in plan if not where))
+    try:
+        if has_slices and wanted:
             refreshes = reader.read(after, through, paging)
-        except SliceTooLarge:
-            raise _resync(ResyncReason.SLICE_TOO_LARGE, epoch, head, horizon) from None
         if refreshes.paging is not None:
             [(_, text)] = refreshes.found
             return Page(after, after, text, more=True, head=head, paging=refreshes.paging)
         through = refreshes.through
-    if len(wanted) == 1 and not refreshes.found:
-        tail, through = _one_entity(connection, wanted[0], after, through, now)
-    else:
-        tail, through = _several(connection, wanted, after, through, now, refreshes.found)
+        if len(wanted) == 1 and not refreshes.found:
+            tail, through = _one_entity(connection, wanted[0], after, through, now)
+        else:
+            tail, through = _several(connection, wanted, after, through, now, refreshes.found)
+        if plan or anew:
+            told = includes.read(plan, through if bound is None else int(bound), paging)
+            if told.paging is not None:
+                text = b",".join(told.texts)
+                return Page(after, after, text, more=True, head=head, paging=told.paging)
+            tail = b",".join([*([tail] if tail else []), *told.texts])
+    except SliceTooLarge:
+        raise _resync(ResyncReason.SLICE_TOO_LARGE, epoch, head, horizon) from None
     more = through < head
     if not more:
         through = head

@@ -98,8 +98,7 @@ class Hub:
             await asyncio.wait(pushes, timeout=_LAST_ANSWERS_SECONDS)
         leaving = list(self._connections.values())
         for place, connection in enumerate(leaving):
-            retry_ms = goodbye_ms(place, len(leaving))
-            connection.send(GoAway(reason="stopping", retry_ms=retry_ms))
+            connection.send(GoAway(reason="stopping", retry_ms=goodbye_ms(place, len(leaving))))
             connection.close(1001, "going away", self._loop)
         until = self._clock.monotonic() + _FAREWELL_SECONDS
         while self._connections and self._clock.monotonic() < until:
@@ -196,6 +195,7 @@ class Hub:
         if connection.subscriber.remove(subscription_id):
             self.subscriptions_changed(connection)
         connection.send(Unsubscribed(id=subscription_id))
+        self.work(connection)
 
     def _add(
         self, connection: Connection, spec: SubscriptionSpec | Subscribe, *, is_resuming: bool

@@ -18,6 +18,7 @@ from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection
+from pylon.server.sync.followers import move_more
 from pylon.server.sync.frames import Frame, Frames, Told, large_ones
 from pylon.server.sync.projection import newest_seqs
 from pylon.server.sync.subscriber import Phase
@@ -119,7 +120,7 @@ class Pump:
 
     def follows(self, entity: str) -> bool:
         """Tell whether somebody who is connected follows an entity."""
-        return any(True for _ in self._index.of(entity))
+        return self._index.follows(entity)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -127,7 +128,8 @@ class Pump:
         return {
             "members": sum(len(those) for those in self._members.values()),
             "views": len(self._views), "windows": len(self.windows),
-            "owed": len(self._owed), "held": len(self._held), **self._index.sizes,
+            "owed": len(self._owed), "held": len(self._held),
+            "followers": len(self._index.followers), **self._index.sizes,
         }  # fmt: skip
 
     # --- a commit
@@ -188,6 +190,7 @@ class Pump:
             return head
         through = head if count == len(records) else records[count - 1].seq
         frames = Frames(self._database.epoch, records[:count], through, more=through < head)
+        refreshed.update(move_more(told, records or []))
         for view, changes in told.items():
             if view not in refreshed:
                 self._send(self._members[view], changes, self._position, frames)
@@ -232,6 +235,7 @@ class Pump:
                 tx = record.tx
                 if tx in large or self._clock.monotonic() > until:
                     return count
+            self._index.followers.concerned(record, now, reader, refreshed)
             for index in self._index.of(record.entity):
                 if record.slice is not None:
                     index.move(record.slice, refreshed, moved)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from pylon import limits
 from pylon.clock import Clock, iso_ms
 from pylon.errors import PylonError, ResyncRequired
-from pylon.policy.sqlclause import both
+from pylon.identity import Identity
+from pylon.policy.sqlclause import SqlClause, both
 from pylon.protocol.change import Cursor
+from pylon.schema.model import Entity
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.database import Database
 from pylon.server.storage.readers import READERS, ReadConnection
@@ -20,6 +22,7 @@ from pylon.server.sync.channel import Connection, frame
 from pylon.server.sync.projection import changes_frame
 from pylon.server.sync.pump import Pump
 from pylon.server.sync.subscriber import ReadLog, ReadPage, ReadWindow
+from pylon.server.sync.subscription import Subscription
 from pylon.server.sync.view import View
 
 _log = logging.getLogger("pylon.sync")
@@ -111,13 +114,16 @@ class Reading:
         view, epoch, starts = connection.view, self._database.epoch, connection.subscriber.starts
         assert view is not None, "who has greeted has a view"
         cursor = Cursor(epoch, max(seq, connection.judged))  # type: ignore[arg-type]
+        anew = connection.subscriber.anew
         page = await self._log_page(connection, view, cursor)
         await self._until_published(page.head)
         if connection.view is not view or connection.subscriber.starts != starts:
             return  # subscriptions changed meanwhile: the same piece is read again
         through = seq if page.paging else page.through
         connection.write(frame(changes_frame(epoch, seq, through, page.tail, more=page.more)))
-        connection.subscriber.log_sent(through, more=page.more)
+        if not page.paging:
+            connection.subscriber.anew -= anew
+        connection.subscriber.log_sent(through, more=page.more or bool(connection.subscriber.anew))
         connection.paging = page.paging
         connection.is_refreshed = bool(page.paging) or (connection.is_refreshed and page.more)
         connection.last_sent = self._clock.monotonic()
@@ -125,18 +131,19 @@ class Reading:
     async def _log_page(self, connection: Connection, view: View, cursor: Cursor) -> Page:
         """Return the next page of the log; those of equal views that begin alike are read once."""
         paging, listed = connection.paging, _listed_by(connection)
+        anew = connection.subscriber.anew
         now = iso_ms(self._clock.now_ms())
 
         def read(reader: ReadConnection) -> Page:
             return read_page(
                 reader, view, cursor, cursor.epoch, limits.PULL_LIMIT_MAX, now, paging=paging,
-                listed=listed,
+                listed=listed, anew=anew,
             )  # fmt: skip
 
         if not connection.is_refreshed:
             return await self._database.readers.run(read)
         key = (view, cursor.seq, tuple(paging.items()), self._database.head)
-        if listed:
+        if listed or anew:
             return await self._refresh_page(read)
         task = self._shared.get(key)
         if task is None:
@@ -159,20 +166,19 @@ class Reading:
         machine, view = connection.subscriber, connection.view
         assert view is not None, "who has greeted has a view"
         wanted, starts = machine.subscriptions[subscription_id], machine.starts
-        identity = connection.identity
+        identity, part = connection.identity, wanted.part
         now = iso_ms(self._clock.now_ms())
-        seen = view.entities[wanted.entity.name]
-        policy, _ = seen.clauses(now)
-        wire = seen.wire_clause(now)
-        clause = both(policy, wanted.filter.clause(identity, alias="t", now=now))
+        parts = _parts(view, wanted, identity, now)
+        entity, clause = parts[part]
+        wire = view.entities[entity.name].wire_clause(now)
 
         def read(reader: ReadConnection) -> tuple[bytes, str | None, int, int | None]:
             head, _ = read_head(reader.raw)
             total = wanted.total
             if total is None:
-                total = count_visible(reader.raw, wanted.entity, clause)
+                total = sum([count_visible(reader.raw, *one) for one in parts[part:]])
             rows, last = snapshot_page(
-                reader.raw, wanted.entity, clause, after, limits.SNAPSHOT_PAGE_ROWS,
+                reader.raw, entity, clause, after, limits.SNAPSHOT_PAGE_ROWS,
                 limits.FRAME_BYTES_MAX, wire,
             )  # fmt: skip
             return rows, last, head, total
@@ -190,9 +196,9 @@ class Reading:
         wanted.total = total
         start = (
             f'{{"type":"snapshot","subscription":"{subscription_id}","entity":'
-            f'"{wanted.entity.name}","rows":['
+            f'"{entity.name}","rows":['
         )
-        done = "true" if last is None else "false"
+        done = "true" if last is None and part == len(wanted.reaches) else "false"
         end = f'],"at":"{self._database.cursor(head)}","done":{done}{counted}}}'
         connection.write(frame(b"".join((start.encode(), rows, end.encode()))))
         machine.page_sent(subscription_id, last)
@@ -223,6 +229,16 @@ class Reading:
             f'"version":{wanted.version}}}'
         )
         wanted.listed = listed
+
+
+def _parts(
+    view: View, one: Subscription, identity: Identity, now: str
+) -> list[tuple[Entity, SqlClause]]:
+    """Return whose rows its pages are of, and what selects them: its own, then hop by hop."""
+    policy, _ = view.entities[one.entity.name].clauses(now)
+    own = both(policy, one.filter.clause(identity, alias="t", now=now))
+    led = [(hop.entity, hop.clause(identity, "t", now, as_set=True)) for hop in one.reaches]
+    return [(one.entity, own), *led]
 
 
 def _listed_by(connection: Connection) -> Mapping[str, Collection[str]]:

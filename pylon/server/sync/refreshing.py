@@ -7,7 +7,7 @@ have of it beyond that goes. One routine for the socket, pull and server-sent ev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,8 +25,9 @@ from pylon.server.storage.readers import ReadConnection
 from pylon.server.sync.view import EntityView, View, any_clause
 
 _ID: Final = Field(name="id", kind=FieldKind.STR)
-#: Refreshes of which pages were sent already: seq of the slice, id of the last row.
-Paging = Mapping[int, str]
+#: Refreshes of which pages were sent already: seq of the slice (or what `including` names one by),
+#: id of the last row.
+Paging = Mapping[Hashable, str]
 
 
 class SliceTooLarge(Exception):
@@ -63,6 +64,8 @@ class RefreshReader:
     now: str
     #: By entity, ids of rows that stay whatever is followed: those that windows list.
     listed: Mapping[str, Collection[str]] = field(default_factory=dict)
+    #: Entities of which all that is in view is told anyway (`including`).
+    told: frozenset[str] = frozenset()
 
     def read(self, after: int, through: int, paging: Paging | None) -> Refreshes:
         """Return the refreshes of the entries in (after, through].
@@ -77,16 +80,16 @@ class RefreshReader:
                 break
             if entry.is_told_to_all and not self._may_be_told(entry, after):
                 continue
-            visible = self._visible(entry)
+            visible = self.visible(entry)
             if entry.tx != tx:
                 rows, tx = 0, entry.tx
             last: str | None = "" if paging is None else paging.get(entry.seq, "")
             while last is not None:
                 start = last
-                text, count, last = self._page(entry, visible, start)
+                text, count, last = self.page(entry, visible, start)
                 if paging is not None and last is not None:
                     if not start:
-                        self._demand_bounded(entry, visible)
+                        self.demand_bounded(entry, visible)
                     return _one_page(made, entry, after, text, {**paging, entry.seq: last})
                 made.found.append((entry.seq, text))
                 size, rows = size + len(text), rows + count
@@ -103,7 +106,7 @@ class RefreshReader:
         entries = []
         for seq, tx, name, text in sync_select.slices_between(self.connection.raw, after, through):
             seen = self.view.entities.get(name)
-            if seen is None or not seen.filters:
+            if seen is None or not seen.is_followed or name in self.told:
                 continue
             one = slice_from_json(name, jsonvalue.decode_trusted(text))
             if seen.is_moved_by(one):
@@ -147,10 +150,10 @@ class RefreshReader:
 
     # --- its rows
 
-    def _visible(self, entry: SliceEntry) -> SqlClause:
+    def visible(self, entry: SliceEntry) -> SqlClause:
         """Return what selects the rows of a slice that the view may see and follows."""
         seen = entry.seen
-        policy, matches = seen.clauses(self.now)
+        policy, matches = seen.clauses(self.now, as_set=not entry.where)
         listed = self.listed.get(seen.entity.name)
         if listed:
             ids = jsonvalue.encode_text(list(listed))
@@ -159,9 +162,10 @@ class RefreshReader:
         where = _filter_of(seen.entity, entry.where).clause(seen.identity, alias="t", now=self.now)
         return both(both(where, policy), matches)
 
-    def _page(
+    def page(
         self, entry: SliceEntry, visible: SqlClause, after: str
     ) -> tuple[bytes, int, str | None]:
+        """Return (text, number of rows, id of the last or None where done) of a page."""
         entity = entry.seen.entity
         rows, count, last = sync_select.counted_page(
             self.connection.raw, entity, visible, after, limits.SNAPSHOT_PAGE_ROWS,
@@ -173,7 +177,7 @@ class RefreshReader:
         )  # fmt: skip
         return text, count, last
 
-    def _demand_bounded(self, entry: SliceEntry, visible: SqlClause) -> None:
+    def demand_bounded(self, entry: SliceEntry, visible: SqlClause) -> None:
         """Raise SliceTooLarge where a refresh would send more than a caller is sent."""
         most = limits.REFRESH_ROWS_MAX
         found = sync_select.count_visible(

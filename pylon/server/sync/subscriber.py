@@ -65,6 +65,8 @@ class Subscriber:
     #: How often it started over: what was asked for before is not sent after.
     starts: int = 0
     subscriptions_max: int = limits.SUBSCRIPTIONS_MAX
+    #: Entities of which all that is in view is sent anew: an `include` led to them and is gone.
+    anew: frozenset[str] = frozenset()
 
     def greet(
         self, cursor: Cursor | None, head: int, horizon: int, rewritten: int = 0,
@@ -112,6 +114,7 @@ class Subscriber:
             )  # fmt: skip
         if replaced is None and len(self.subscriptions) >= self.subscriptions_max:
             raise RateLimited(f"a socket has at most {self.subscriptions_max} subscriptions")
+        self._forget_included(replaced)
         self.subscriptions[subscription.id] = subscription
         self.versions[subscription.id] = subscription.version
         if subscription.is_window:
@@ -121,7 +124,15 @@ class Subscriber:
     def remove(self, subscription_id: str) -> bool:
         """Drop a subscription; tells whether it was there."""
         self.versions.pop(subscription_id, None)
-        return self.subscriptions.pop(subscription_id, None) is not None
+        removed = self.subscriptions.pop(subscription_id, None)
+        self._forget_included(removed)
+        return removed is not None
+
+    def _forget_included(self, subscription: Subscription | None) -> None:
+        """Have what it led to and nothing else does leave the replica, by the next batch."""
+        if subscription is not None and subscription.reaches:
+            self.anew |= {one.entity.name for one in subscription.reaches}
+            self.fall_behind()
 
     def start_over(self, head: int) -> None:
         """Go on as if `hello` had neither cursor nor `have`."""
@@ -129,12 +140,11 @@ class Subscriber:
         self.cursor = head
         self.phase = Phase.LIVE
         self.dirty_windows = []
+        self.anew = frozenset()
         for one in self.subscriptions.values():
-            one.listed = None
+            one.begin()
             if one.is_window:
                 self.dirty_windows.append(one.id)
-            else:
-                one.after = ""
 
     def next_read_is_due(self) -> bool:
         """Tell whether `next_read` would return something."""
@@ -166,8 +176,8 @@ class Subscriber:
         one = self.subscriptions.get(subscription_id)
         if one is None:
             return True
-        one.after = last_id
-        return last_id is None
+        one.page_sent(last_id)
+        return one.is_hydrated
 
     def log_sent(self, through: int, *, more: bool) -> None:
         """Note that changes through a seq were handed to the transport."""

@@ -1,11 +1,11 @@
-"""What a connection wants kept current: an entity, a filter, perhaps an order and a limit.
+"""What a connection wants kept current: an entity, a filter, perhaps an order, a limit, neighbours.
 
 Pure. What does not live here: which rows the policy lets through (`view`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from pylon import jsonvalue, limits
@@ -15,10 +15,11 @@ from pylon.identity import Identity
 from pylon.ids import is_id
 from pylon.policy.compiled import CompiledFilter
 from pylon.protocol.messages import HaveAfter, Subscribe, SubscriptionSpec
-from pylon.schema.model import Entity
+from pylon.schema.model import Access, Entity
 from pylon.server.auth.scopes import demand_entity
 from pylon.server.functions.queries import entity_of, filter_of, order_of, unusable_fields
 from pylon.server.storage.select import OrderTerm
+from pylon.server.sync.reach import Reach, Root, reaches_of
 
 
 @dataclass(slots=True)
@@ -41,6 +42,11 @@ class Subscription:
     listed: dict[str, Hashable] | None = None
     #: Its client lists what it wrote itself: the next frame is sent though it is as before.
     is_doubtful: bool = False
+    #: Paths of relations; and what they lead to, parents first.
+    include: tuple[str, ...] = ()
+    reaches: tuple[Reach, ...] = ()
+    #: Of whose rows pages are sent: its own, or those that so many of the hops lead to.
+    part: int = 0
 
     @property
     def is_window(self) -> bool:
@@ -51,6 +57,19 @@ class Subscription:
     def is_hydrated(self) -> bool:
         """Tell whether all its rows were sent."""
         return self.after is None
+
+    def page_sent(self, last_id: str | None) -> None:
+        """Note how far its pages were sent; None where those of one entity are done."""
+        if last_id is None and self.part < len(self.reaches):
+            self.part += 1
+            last_id = ""
+        self.after = last_id
+
+    def begin(self) -> None:
+        """Have all pages sent, again."""
+        self.listed = None
+        self.part = 1 if self.is_window else 0
+        self.after = None if self.is_window and not self.reaches else ""
 
 
 def make_subscription(
@@ -71,11 +90,6 @@ def make_subscription(
         raise InvalidArgument("live query functions are not in this version", field="fn")
     if spec.entity is None:
         raise InvalidArgument("a subscription names an entity", field="entity")
-    if spec.include:
-        raise InvalidArgument(
-            "a subscription brings rows of one entity: subscribe to their neighbours beside it",
-            hint="the clients of Pylon do that for `include`", field="include",
-        )  # fmt: skip
     entity = entity_of(definition, spec.entity)
     demand_entity(identity, entity.name)
     if not entity.sync:
@@ -92,11 +106,22 @@ def make_subscription(
         limit=spec.limit,
         version=spec.version or 0,
     )
-    if made.is_window or (is_resuming and spec.have is True):
+    made.reaches = _reaches(made, definition, identity, spec.include)
+    made.include = tuple(spec.include or ())
+    made.begin()
+    if is_resuming and spec.have is True:
         made.after = None
-    elif is_resuming and isinstance(spec.have, HaveAfter):
+    elif is_resuming and isinstance(spec.have, HaveAfter) and not made.is_window:
         made.after = spec.have.after
     return made
+
+
+def _reaches(
+    one: Subscription, definition: AppDefinition, identity: Identity, include: Sequence[str] | None
+) -> tuple[Reach, ...]:
+    policy = definition.policies.get(one.entity.name, Access.READ)
+    root = Root(one.entity, policy, one.filter, one.filter_key, one.order, one.limit)
+    return reaches_of(definition, identity, root, None if include is None else list(include))
 
 
 def still_compiles(
@@ -104,9 +129,12 @@ def still_compiles(
 ) -> Subscription | None:
     """Return the subscription over a new definition, or None where it no longer compiles."""
     try:
-        return recompiled(subscription, definition, identity)
+        made = recompiled(subscription, definition, identity)
     except PylonError:
         return None
+    # Where a path leads elsewhere than before, what was sent of it is wrong.
+    is_same = [one.key for one in made.reaches] == [one.key for one in subscription.reaches]
+    return made if is_same else None
 
 
 def recompiled(
@@ -117,10 +145,12 @@ def recompiled(
     where = jsonvalue.decode_trusted(subscription.filter_key)
     unusable = unusable_fields(definition, identity, entity)
     names = [f"{'-' if one.descending else ''}{one.field}" for one in subscription.order]
-    return Subscription(
+    made = Subscription(
         id=subscription.id, entity=entity, filter=filter_of(entity, where or None, unusable),
         filter_key=subscription.filter_key, order=order_of(entity, names, unusable),
         limit=subscription.limit, version=subscription.version, after=subscription.after,
-        total=subscription.total, listed=subscription.listed,
-        is_doubtful=subscription.is_doubtful,
+        total=subscription.total, listed=subscription.listed, part=subscription.part,
+        is_doubtful=subscription.is_doubtful, include=subscription.include,
     )  # fmt: skip
+    made.reaches = _reaches(made, definition, identity, subscription.include or None)
+    return made

@@ -20,6 +20,7 @@ from pylon.policy.slices import Slice
 from pylon.schema.model import Row
 from pylon.schema.wire import masked_text
 from pylon.server.storage.change_log import LogRecord
+from pylon.server.sync.followers import Followers
 from pylon.server.sync.frames import Told
 from pylon.server.sync.projection import text_of
 from pylon.server.sync.view import EntityView, View
@@ -302,10 +303,15 @@ class SubscriptionIndex:
 
     def __init__(self) -> None:
         self._of: dict[str, dict[CompiledPolicy, EntityIndex]] = {}
+        self.followers = Followers()
 
     def of(self, entity: str) -> Iterator[EntityIndex]:
         """Yield who follows an entity: one index, or two while an app is reloaded."""
         yield from self._of.get(entity, {}).values()
+
+    def follows(self, entity: str) -> bool:
+        """Tell whether anybody follows an entity."""
+        return entity in self._of or entity in self.followers
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -314,12 +320,14 @@ class SubscriptionIndex:
 
     def add_view(self, view: View) -> None:
         """Take a view in."""
+        self.followers.add(view)
         for name, seen in view.entities.items():
             if seen.filters:
                 self._index(name, seen).add_view(view, seen)
 
     def remove_view(self, view: View) -> None:
         """Take a view out."""
+        self.followers.remove(view)
         for name, seen in view.entities.items():
             if seen.filters:
                 self._index(name, seen).remove_view(view, seen)

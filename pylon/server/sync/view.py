@@ -21,6 +21,7 @@ from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import NO_CLAUSE, WHOLE_WIRE
 from pylon.server.sync.projection import Judge, Wire, project, whole_wire
+from pylon.server.sync.reach import Reach
 from pylon.server.sync.subscription import Subscription
 
 
@@ -28,12 +29,13 @@ class EntityView:
     """How one view sees one entity: the policies' facts and the filters."""
 
     __slots__ = (
-        "entity", "facts", "field_facts", "fields", "filters", "identity", "policy", "slots"
+        "entity", "facts", "field_facts", "fields", "filters", "identity", "policy", "reaches",
+        "slots",
     )  # fmt: skip
 
     def __init__(
         self, entity: Entity, policies: PolicySet, identity: Identity,
-        filters: Mapping[str, CompiledFilter],
+        filters: Mapping[str, CompiledFilter], reaches: tuple[Reach, ...] = (),
     ) -> None:  # fmt: skip
         policy = policies.get(entity.name, Access.READ)
         self.entity = entity
@@ -49,6 +51,23 @@ class EntityView:
         ])  # fmt: skip
         #: By canonical text; none where only windows look at the entity.
         self.filters = filters
+        #: What leads to it by `include`.
+        self.reaches = reaches
+
+    @property
+    def is_followed(self) -> bool:
+        """Tell whether rows of it are in view for more than windows."""
+        return bool(self.filters or self.reaches)
+
+    def allows(self, row: Row, now: str, reader: ReadConnection) -> bool:
+        """Tell whether these callers may see a row."""
+        return self.identity.is_system or (
+            self.policy.judge(self.facts, row, None, None, now, None, reader.exists) is True
+        )
+
+    def is_reached(self, row: Row, now: str, reader: ReadConnection) -> bool:
+        """Tell whether a row in view leads to this one."""
+        return any(one.holds(reader, self.identity, row, now) for one in self.reaches)
 
     def is_moved_by(self, one: Slice) -> bool:
         """Tell whether a slice concerns these callers, as far as it says whom."""
@@ -56,14 +75,12 @@ class EntityView:
 
     def judge(self, now: str, reader: ReadConnection) -> Judge:
         """Return the judge of this moment."""
-        policy, facts, filters = self.policy, self.facts, tuple(self.filters.values())
-        is_system = self.identity.is_system
+        filters = tuple(self.filters.values())
 
         def ask(row: Row) -> tuple[bool, bool]:
-            is_allowed = is_system or (
-                policy.judge(facts, row, None, None, now, None, reader.exists) is True
-            )
-            return is_allowed, any(one.matches(row, now) for one in filters)
+            is_matched = any(one.matches(row, now) for one in filters)
+            is_wanted = is_matched or self.is_reached(row, now, reader)
+            return self.allows(row, now, reader), is_wanted
 
         return ask
 
@@ -96,16 +113,21 @@ class EntityView:
         asked = (self.policy, self.fields)
         return not any(one.exists or one.uses_now for one in asked)
 
-    def clauses(self, now: str) -> tuple[SqlClause, SqlClause]:
-        """Return (policy, any filter) as SQL over the columns of `t`."""
+    def clauses(self, now: str, *, as_set: bool = False) -> tuple[SqlClause, SqlClause]:
+        """Return (policy, any filter or include) as SQL over the columns of `t`."""
         policy = (
             NO_CLAUSE
             if self.identity.is_system
             else self.policy.clause(self.identity, alias="t", now=now)
         )
-        return policy, any_clause(
-            [one.clause(self.identity, alias="t", now=now) for one in self.filters.values()]
-        )
+        identity = self.identity
+        return policy, any_clause([
+            *[one.clause(identity, alias="t", now=now) for one in self.filters.values()],
+            *[
+                one.leads_to(identity, f't."{one.target}"', now, as_set=as_set)
+                for one in self.reaches
+            ],
+        ])  # fmt: skip
 
     def image_clause(self, now: str) -> SqlClause | None:
         """Return policy and filters over the image `l.before`; None where SQL is not exact."""
@@ -117,6 +139,7 @@ class EntityView:
             policy = self.policy.image_clause(self.identity, column=column, now=now)
         else:
             policy = NO_CLAUSE
+        parts += [one.image_clause(self.identity, column, now) for one in self.reaches]
         if policy is None or any(part is None for part in parts):
             return None
         return both(policy, any_clause([part for part in parts if part is not None]))
@@ -133,7 +156,9 @@ def any_clause(clauses: list[SqlClause]) -> SqlClause:
 class View:
     """What a class of connections sees; made by `make_view`."""
 
-    def __init__(self, key: Hashable, entities: dict[str, EntityView]) -> None:
+    def __init__(
+        self, key: Hashable, entities: dict[str, EntityView], reaches: tuple[Reach, ...] = ()
+    ) -> None:
         self.key = key
         self.entities = entities
         #: What it shows does not change as time passes.
@@ -141,16 +166,33 @@ class View:
             one.policy.uses_now
             or one.fields.uses_now
             or any(each.uses_now for each in one.filters.values())
+            or any(each.uses_now for each in one.reaches)
             for one in entities.values()
         )
+        #: Every hop of every `include`, parents first.
+        self.reaches = reaches
+        #: Whose rows lead to others, and to whose rows they lead.
+        self.parents = frozenset(one.parent.entity.name for one in reaches)
+        self.included = frozenset(one.entity.name for one in reaches)
+        #: Whose changes may move more than themselves.
+        self.follows = self.parents | self.included
 
     def is_moved_by(self, records: Iterable[LogRecord]) -> bool:
-        """Tell whether there are slices among records that concern what is followed here."""
+        """Tell whether more than the rows of these records may have moved in this view.
+
+        A slice that concerns it, or a row that leads to others or that others lead to.
+        """
         for record in records:
-            if record.slice is not None:
-                seen = self.entities.get(record.entity)
-                if seen is not None and seen.filters and seen.is_moved_by(record.slice):
+            seen = self.entities.get(record.entity)
+            if seen is None:
+                continue
+            if record.slice is None:
+                if record.entity in self.follows:
                     return True
+            elif (seen.is_followed or record.entity in self.parents) and (
+                seen.is_moved_by(record.slice)
+            ):
+                return True
         return False
 
     def project(
@@ -162,7 +204,7 @@ class View:
         changes: list[tuple[int, int, bytes]] = []
         for record in records:
             seen = self.entities.get(record.entity)
-            if seen is None or not seen.filters:
+            if seen is None or not seen.is_followed:
                 continue
             asked = judges.get(record.entity)
             if asked is None:
@@ -181,17 +223,26 @@ def make_view(
 ) -> View:
     """Return the view of a caller with subscriptions; equal keys see the same."""
     by_entity: dict[str, list[Subscription]] = {}
+    reaches: dict[Hashable, Reach] = {}
     for one in subscriptions:
         by_entity.setdefault(one.entity.name, []).append(one)
+        for hop in one.reaches:
+            reaches.setdefault(hop.key, hop)
+    found: dict[str, list[Reach]] = {}
+    for hop in reaches.values():
+        found.setdefault(hop.entity.name, []).append(hop)
     entities: dict[str, EntityView] = {}
     key: list[Any] = [definition.generation, identity.is_system]
-    for name in sorted(by_entity):
-        wanted = by_entity[name]
+    for name in sorted({*by_entity, *found}):
+        wanted = by_entity.get(name, [])
+        entity = definition.schema.entities[name]
         filters = {one.filter_key: one.filter for one in wanted if not one.is_window}
-        seen = EntityView(wanted[0].entity, definition.policies, identity, filters)
+        led = tuple(found.get(name, ()))
+        seen = EntityView(entity, definition.policies, identity, filters, led)
         entities[name] = seen
         key.append((name, seen.class_key, tuple(sorted(filters))))
-    return View(tuple(key), entities)
+    key.append(frozenset(reaches))
+    return View(tuple(key), entities, tuple(reaches.values()))
 
 
 def whole_view(definition: AppDefinition, identity: Identity) -> View:

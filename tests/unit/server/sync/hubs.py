@@ -135,7 +135,7 @@ class Peer:
         self.cursor = ""
         self.seen: list[dict[str, Any]] = []
         self.windows: dict[str, list[str]] = {}
-        self._refreshed: dict[int, set[str]] = {}
+        self._refreshed: dict[tuple[int, str, str], set[str]] = {}
         self._taken = 0
 
     @property
@@ -180,6 +180,8 @@ class Peer:
                 case "changes":
                     assert message["after"] == self.cursor, "batches join"
                     self._take(message["changes"])
+                    if message["through"] != message["after"]:
+                        self._refreshed.clear()  # none can be open behind its cursor
                     self.cursor = message["through"]
 
     def _take(self, changes: list[dict[str, Any]]) -> None:
@@ -198,15 +200,20 @@ class Peer:
 
     def _refresh(self, one: dict[str, Any]) -> None:
         """Take the rows; at the end what matches and was not sent leaves."""
-        entity, sent = one["entity"], self._refreshed.setdefault(one["seq"], set())
+        entity, key = one["entity"], (one["seq"], one["entity"], str(one["where"]))
+        sent = self._refreshed.setdefault(key, set())
         for row in one["rows"]:
             sent.add(row["id"])
             self.rows[entity, row["id"]] = row
         if one["done"]:
-            del self._refreshed[one["seq"]]
-            for key, row in list(self.rows.items()):
-                if key[0] == entity and key[1] not in sent and one["where"].items() <= row.items():
-                    del self.rows[key]
+            del self._refreshed[key]
+            for place, row in list(self.rows.items()):
+                if (
+                    place[0] == entity
+                    and place[1] not in sent
+                    and (one["where"].items() <= row.items())
+                ):
+                    del self.rows[place]
 
     def refreshes(self) -> list[tuple[dict[str, Any], list[str]]]:
         """Return (where, ids of the rows) of every refresh so far, page by page."""
