@@ -25,7 +25,7 @@ from pylon.tui.browser import open_page
 from pylon.tui.copying import link_of
 from pylon.tui.dialogs import Details
 from pylon.tui.header import HeaderLine
-from pylon.tui.keys import BINDINGS, PANES, help_text, key_name
+from pylon.tui.keys import BINDINGS, PANES, USER_BINDINGS, help_text, key_name
 from pylon.tui.leaving import Leaving
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import (
@@ -44,6 +44,7 @@ from pylon.tui.projects import project_rows
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
+from pylon.tui.screens.user import UserScreen
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.user_actions import UserActions
 from pylon.tui.users import Users
@@ -310,6 +311,14 @@ class Dashboard(App[int]):
                     one.description, f"key {key_name(one)}",
                     lambda action=one.action: self.call_later(self.run_action, action),
                 )  # fmt: skip
+        place = self.pane if screen is self.screen_stack[0] else screen
+        if isinstance(place, UsersPane | UserScreen):
+            for one in USER_BINDINGS:
+                if place.check_action(one.action, ()):
+                    yield SystemCommand(
+                        f"User: {one.description}", f"key {key_name(one)}",
+                        lambda action=one.action: self.call_later(self.run_action, action, place),
+                    )  # fmt: skip
         yield SystemCommand(
             "Invite a user", "an account, and a link by mail that signs it in once",
             lambda: self.user_actions.invite(self.users.ask_again),

@@ -91,7 +91,7 @@ class UsersPane(Pane):
         line = self.query_one("#users-note", Static)
         line.set_class(said.startswith(("STALE", "✗")), "bad")
         quiet = "enter opens · i invites · + - roles · d disables · / searches · ? all keys"
-        line.update(clean_block(f" {said or self.actions.doing or quiet}"))
+        line.update(clean_block(f" {said or self.actions.doing or quiet}"), layout=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer signing in as somebody in development only."""

@@ -61,6 +61,8 @@ class UserScreen(Screen[None]):
         self._found: dict[str, Any] | None = None
         self._read_at = dashboard.clock.monotonic()
         self._trouble = ""
+        self._facts = ""
+        self._news = (False, "")
 
     def compose(self) -> ComposeResult:
         """Lay out header, facts, sessions and keys."""
@@ -116,16 +118,20 @@ class UserScreen(Screen[None]):
         elif is_bad:
             why = f": {self._trouble}" if self._trouble else ""
             news = f"STALE: not read for {old:.0f} s{why}"
-        line = self.query_one("#news", Static)
-        line.set_class(is_bad, "bad")
-        line.update(clean(f" {news}"))
+        if (is_bad, news) != self._news:
+            self._news = (is_bad, news)
+            line = self.query_one("#news", Static)
+            line.set_class(is_bad, "bad")
+            line.update(clean(f" {news}"), layout=False)
 
     def _show(self) -> None:
         found = self._found
         if found is None or not self.query("#about"):  # an answer may come when it is closed
             return
-        facts = users_tables.facts_of(found, self.size.width)
-        self.query_one("#about", Static).update(clean_block("\n".join(facts)))
+        facts = clean_block("\n".join(users_tables.facts_of(found, self.size.width)))
+        if facts != self._facts:  # a new text lays the screen out anew
+            self._facts = facts
+            self.query_one("#about", Static).update(facts)
         rows = found["sessions"]
         self.query_one(LineList).show(rows, key=lambda row: row["id"], total=len(rows))
 
