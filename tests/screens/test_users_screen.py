@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,11 @@ async def _seen(app: Dashboard, *words: str) -> str:
         plain = " ".join(text.replace("▌", " ").replace("│", " ").split())
         return all(one in plain for one in words)
 
-    return await until(app, holds)
+    for _ in range(200):  # a look costs as much as a frame: fewer of them than `until` takes
+        if holds(text := shown(app)):
+            return text
+        await asyncio.sleep(0.06)
+    raise AssertionError(f"{words} were never shown:\n{text}")
 
 
 async def _type(app: Dashboard, pilot: Pilot[int], text: str) -> None:
@@ -154,11 +159,8 @@ async def test_accounts_are_locked_out_and_let_in(size: tuple[int, int]) -> None
             admin.answers[path] = answer
             await pilot.press(key)
             await _seen(app, question, "ada@example.com", "y yes")
-            await pilot.press("n")
-            assert "y yes" not in shown(app)
+            await pilot.press("n", key)
             assert path not in [one for one, _ in admin.asked]
-            await pilot.press(key)
-            await until(app, lambda text: "y yes" in text)
             await pilot.press("y")
             await _seen(app, said)
             assert path in [one for one, _ in admin.asked]
