@@ -11,6 +11,7 @@ from pylon.cli.output import CommandFailed, print_json, print_line, print_table,
 from pylon.cli.people import origin_of_project
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_people, ask_runtime
+from pylon.client.admin import AdminClient
 
 
 @click.group(short_help="List the accounts, and manage them.", invoke_without_command=True)
@@ -26,13 +27,11 @@ def users(
     """List the accounts with their roles, or manage one: see the commands below."""
     if context.invoked_subcommand is not None:
         return
-
-    async def offline(people: Any) -> dict[str, Any]:
-        listed: dict[str, Any] = await people.list_users(search=search)
-        return listed
-
-    path = "admin/users" if search is None else f"admin/users?{_query(search)}"
-    listed = ask_people(find_project(project_path), lambda admin: admin.get(path), offline)["users"]
+    listed = ask_people(
+        find_project(project_path),
+        lambda admin: _every(lambda after: admin.get("admin/users", search=search, after=after)),
+        lambda people: _every(lambda after: people.list_users(search=search, after=after)),
+    )["users"]
     if as_json:
         print_json(listed)
         return
@@ -50,16 +49,20 @@ def users(
     )
 
 
-def _query(search: str) -> str:
-    from urllib.parse import urlencode
-
-    return urlencode({"search": search})
+async def _every(page: Callable[[str | None], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the accounts of all pages; `page` takes the key that the one before ended with."""
+    users: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        found = await page(after)
+        users += found["users"]
+        after = found["next"]
+        if after is None:
+            return {"users": users}
 
 
 def _path(user: str, verb: str = "") -> str:
-    from urllib.parse import quote
-
-    return f"admin/users/{quote(user, safe='')}" + (f"/{verb}" if verb else "")
+    return f"admin/users/{AdminClient.quoted(user)}" + (f"/{verb}" if verb else "")
 
 
 def _ask(

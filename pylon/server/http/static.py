@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -78,7 +79,7 @@ async def app_file(exchange: Exchange) -> web.StreamResponse:
         found = resolve(folder, "index.html")
     if found is None:
         if exchange.path == "/":
-            return _page(f"<h1>{_escaped(services.definitions.current.name)}</h1>"
+            return _page(f"<h1>{escape(services.definitions.current.name)}</h1>"
                          "<p>It runs. Put an index.html into web/ to see it here.</p>")  # fmt: skip
         raise NotFound(f"there is no {exchange.path[:200]}")
     return _file_answer(found, is_dev=services.config.is_dev)
@@ -142,12 +143,6 @@ def tell_pages_to_reload(listeners: set[asyncio.Queue[bytes]]) -> int:
         if not waiting.full():
             waiting.put_nowait(b"event: reload\ndata: {}\n\n")
     return len(listeners)
-
-
-def _escaped(text: str) -> str:
-    return (
-        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    )
 
 
 def _page(body: str) -> web.Response:

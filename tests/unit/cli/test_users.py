@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from pylon import jsonvalue
 from pylon.cli.main import cli
+from pylon.server.auth import people
 
 
 @pytest.fixture
@@ -42,3 +43,17 @@ def test_an_account_is_invited_looked_at_locked_out_and_deleted(project: Path) -
     assert "there is no account" in _said(project, "users", "show", "eve@example.com", code=1)
     assert "is deleted" in _said(project, "users", "delete", "ada@example.com", "--yes")
     assert "no accounts yet" in _said(project, "users", code=1)
+
+
+def test_all_accounts_are_listed_however_many_there_are(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, none cut off and none twice."""
+    monkeypatch.setattr(people, "_LIST_MAX", 2)
+    emails = [f"u{n}@example.com" for n in range(5)]
+    for email in emails:
+        _said(project, "users", "invite", email)
+    listed = jsonvalue.parse(_said(project, "users", "--json").encode())
+    assert [one["email"] for one in listed] == emails
+    found = jsonvalue.parse(_said(project, "users", "--search", "u3", "--json").encode())
+    assert [one["email"] for one in found] == ["u3@example.com"]
