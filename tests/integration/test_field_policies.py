@@ -108,6 +108,14 @@ async def _login(served: ServedProject, email: str, *roles: str) -> Caller:
     return Caller(served, answer.body["token"], answer.body["user_id"])
 
 
+def _told(way: str, changes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the Person of a batch, by itself and as whoever moved in a refresh gets it."""
+    told = [each for each in changes if each["entity"] == "Person"]
+    found = {way: next(each["row"] for each in reversed(told) if "row" in each)}
+    refreshed = [row for each in told for row in each.get("rows", ())]
+    return {**found, f"{way}, refreshed": refreshed[-1]} if refreshed else found
+
+
 async def _rows(caller: Caller) -> dict[str, dict[str, Any]]:
     """Return what a caller gets of the only Person, by each way out."""
     listed = (await caller.get("/api/entities/Person")).body["rows"]
@@ -122,10 +130,10 @@ async def _rows(caller: Caller) -> dict[str, dict[str, Any]]:
     exported = (await caller.get("/api/auth/export")).body["rows"]["Person"]
     if exported:  # his own, and nobody's because of a field that he does not get
         one["export"] = exported[0]
-    one["pull"] = [each["row"] for each in pulled if each["entity"] == "Person"][-1]
+    one |= _told("pull", pulled)
     asked = quote(jsonvalue.encode_text([{**SUBSCRIPTION, "where": {"name": "Ada"}}]))
     pulled = (await caller.get(f"/api/sync/pull?subscriptions={asked}")).body["changes"]
-    one["pull alone"] = pulled[-1]["row"]
+    one |= _told("pull alone", pulled)
     one["snapshot"] = (await caller.get("/api/sync/snapshot?entity=Person")).body["rows"][0]
     one["function"] = (await caller.call("found", id=row_id)).body["value"]
     one["functions"] = (await caller.call("everybody")).body["value"][0]
