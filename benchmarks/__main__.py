@@ -145,7 +145,7 @@ async def _start_lines() -> list[Line]:
 
 
 async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
-    lines = [] if only in ("dev", "jobs", "sync") else await _start_lines()
+    lines = [] if only in ("dev", "jobs", "sync", "team") else await _start_lines()
     for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
         if only not in (None, key):
             continue
@@ -162,6 +162,8 @@ async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
             lines.append(_line(name, our_runs, their_runs, at_least=at_least, latency=latency))
     if only in (None, "sync"):
         lines += await _sync_lines(console)
+    if only == "team":
+        lines += await _team_lines(console)
     if only in (None, "jobs"):
         lines += await _job_lines(console)
     if only in (None, "dev"):
@@ -207,8 +209,17 @@ async def _sync_lines(console: Console) -> list[Line]:
         hydration = await sync_works.hydration(server, works.CATCH_UP_ROWS)
     async with _alone() as server:
         stalled = await sync_works.stalled(server)
+    lines += await _team_lines(console)
     return [*lines, _beside_line("live p99 beside hydrations of 100,000 rows", hydration, None),
             _beside_line("live p99 beside 300 peers that never read", stalled, 400.0)]  # fmt: skip
+
+
+async def _team_lines(console: Console) -> list[Line]:
+    """Measure what a member costs others whom a team of 10,000 rows gains and loses."""
+    console.print("live changes beside somebody who joins and leaves a large team", style="dim")
+    async with _alone() as server:
+        team = await sync_works.team(server)
+    return [_beside_line("live p99 beside a member gained by 10,000 rows", team, None)]
 
 
 def _fan_out_line(name: str, runs: list[sync_works.FanOut], promised: int) -> Line:
@@ -298,7 +309,7 @@ def _print(lines: list[Line], console: Console) -> None:
 def main() -> int:
     """Measure, print, write; exit 1 where a promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=[*sorted(WORKS), "dev", "jobs", "sync"])
+    parser.add_argument("--only", choices=[*sorted(WORKS), "dev", "jobs", "sync", "team"])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     console = Console()

@@ -29,15 +29,16 @@ DUE = {"title": {"startsWith": "due "}}
 class Readers:
     """The process of the sockets."""
 
-    def __init__(self, server: PylonRuntime) -> None:
+    def __init__(self, server: PylonRuntime, token: str | None = None) -> None:
         self._server = server
+        self._token = token or server.token
         self._process: asyncio.subprocess.Process
 
     async def __aenter__(self) -> Readers:
         """Start it."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "benchmarks.readers", "127.0.0.1", str(self._server.port),
-            self._server.token, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            self._token, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         return self
 
@@ -313,3 +314,39 @@ async def stalled(server: PylonRuntime, *, peers: int = 300, seconds: float = 8.
         beside = await _live_p99(server, healthy, 100, seconds, **body)
         stop.set()
         return Beside(alone, beside, await health, megabytes=works.memory_mib(server.pid) - before)
+
+
+async def team(server: PylonRuntime, *, rows: int = 10_000, seconds: float = 8.0) -> Beside:
+    """Ten live sockets, while somebody joins and leaves a team of many rows again and again."""
+    for start in range(0, rows, 500):
+        await server.ask("POST", "/api/sync/push", {"operations": [
+            {"op_id": f"team-{n}", "fn": "pylon.insert",
+             "args": {"entity": "TeamRow", "values": {"team": "big", "body": "x" * 100}}}
+            for n in range(start, start + 500)
+        ]})  # fmt: skip
+    joiner = await server.admin("POST", "token", {"user": "joiner@example.com", "days": 1})
+    async with Readers(server) as live, Readers(server, joiner["token"]) as joining:
+        await live.ask(
+            "open", count=10, subscriptions=[{"id": "s", "entity": "Item", "where": DUE}]
+        )
+        await joining.ask("open", count=1, subscriptions=[{"id": "t", "entity": "TeamRow"}])
+        alone = await _live_p99(server, live, 10, seconds)
+        stop = asyncio.Event()
+        health = asyncio.ensure_future(_health(server, stop))
+        finished = 0
+
+        async def join_and_leave() -> None:
+            nonlocal finished
+            while not stop.is_set():
+                values = {"team": "big", "userId": joiner["user_id"]}
+                made = await server.ask("POST", "/api/entities/Member", values)
+                await asyncio.sleep(0.5)
+                await server.ask("DELETE", f"/api/entities/Member/{made['id']}")
+                await asyncio.sleep(0.3)
+                finished += 1
+
+        others = asyncio.ensure_future(join_and_leave())
+        beside = await _live_p99(server, live, 10, seconds)
+        stop.set()
+        await others
+        return Beside(alone, beside, await health, finished=finished)

@@ -1,10 +1,10 @@
-"""The app that is measured: one entity as its PocketBase twin has it, and jobs that do nothing."""
+"""The app that is measured: an entity as its PocketBase twin has it, a team's rows, idle jobs."""
 
 from __future__ import annotations
 
 import time
 
-from pylon import App, Entity, Text, actor, field
+from pylon import App, Entity, Text, actor, field, index
 
 app = App("bench", version="1")
 
@@ -20,6 +20,22 @@ class Item(Entity):
     title: str = field(max_length=200)
     body: Text = field(max_length=5_000)
     count: int = 0
+
+
+@app.entity(
+    read="exists Member(team == data.team, userId == auth.userId)", insert="auth.userId != null"
+)
+class TeamRow(Entity):
+    team: str = field(index=True)
+    body: Text
+
+
+@app.entity(read="true", insert="auth.userId != null", delete="auth.userId != null")
+class Member(Entity):
+    team: str
+    userId: str
+
+    by_team = index("team", "userId")
 
 
 @app.job

@@ -173,15 +173,6 @@ def snapshot_page(
     A page ends with the row that brings it to `bytes_max`. It is put together inside SQLite, so
     that nobody waits for Python meanwhile.
     """
-    text, _, last = counted_page(connection, entity, visible, after, limit, bytes_max, wire)
-    return text, last
-
-
-def counted_page(
-    connection: RawConnection, entity: Entity, visible: SqlClause, after: str, limit: int,
-    bytes_max: int, wire: SqlClause = WHOLE_WIRE,
-) -> tuple[bytes, int, str | None]:  # fmt: skip
-    """Return a page as `snapshot_page` does, with the number of its rows in the middle."""
     text, count, size, last = connection.execute(
         f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max("id")
         FROM (SELECT wire, "id", size FROM (
@@ -190,6 +181,29 @@ def counted_page(
           FROM (SELECT {wire.text} AS wire, t."id" FROM "{entity.name}" AS t
             WHERE t."id" > ? AND {visible.text} ORDER BY t."id" LIMIT ?))
           WHERE size - own < ? ORDER BY "id")""",
+        (*wire.params, after, *visible.params, limit, bytes_max),
+    ).fetchone()  # fmt: skip
+    is_done = count < limit and (size or 0) < bytes_max
+    return text or b"", None if is_done else last
+
+
+def refresh_page(
+    connection: RawConnection, entity: Entity, visible: SqlClause, after: int, limit: int,
+    bytes_max: int, wire: SqlClause = WHOLE_WIRE,
+) -> tuple[bytes, int, int | None]:  # fmt: skip
+    """Return (rows joined by commas, their number, place of the last or None where done).
+
+    Pages go by the rows' places in the table, which every index has at its end: of a slice that an
+    index finds, no page looks at the rows of another.
+    """
+    text, count, size, last = connection.execute(
+        f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max(place)
+        FROM (SELECT wire, place, size FROM (
+          SELECT wire, place, sum(length(CAST(wire AS BLOB))) OVER (ORDER BY place) AS size,
+            length(CAST(wire AS BLOB)) AS own
+          FROM (SELECT {wire.text} AS wire, t.rowid AS place FROM "{entity.name}" AS t
+            WHERE t.rowid > ? AND {visible.text} ORDER BY t.rowid LIMIT ?))
+          WHERE size - own < ? ORDER BY place)""",
         (*wire.params, after, *visible.params, limit, bytes_max),
     ).fetchone()  # fmt: skip
     is_done = count < limit and (size or 0) < bytes_max

@@ -69,7 +69,7 @@ class Connection:
     #: A policy changed its mind: the log is read for it in turn with others of whom that is so.
     is_refreshed: bool = False
     #: Refreshes of which pages were sent; the cursor stays before them until the last.
-    paging: Mapping[Hashable, str] = field(default_factory=dict)
+    paging: Mapping[Hashable, int] = field(default_factory=dict)
     #: A `changes` is owed even if nothing is visible.
     owes_changes: bool = False
     stored_seq: int = 0

@@ -25,7 +25,7 @@ from pylon.server.sync.view import View
 #: In `Paging`: the end of the page whose refreshes are under way.
 BOUND: Final = "bound"
 #: In `Paging`: all pages of one were sent.
-_SENT: Final = "\uffff"
+_SENT: Final = 2**62
 #: Values by hop: those that may have moved, or None for all.
 Moved = dict[Hashable, set[Value] | None]
 #: What is told: entities, each with values that its rows have; without them, all that is in view.
@@ -78,7 +78,7 @@ class IncludeReader:
             entry = SliceEntry(seq, 0, where, False, self._view.entities[name])  # noqa: FBT003
             key = (name, where)
             visible = self.refreshes.visible(entry)
-            last: str | None = progress.get(key, "")
+            last: int | None = progress.get(key, 0)
             while last is not None and last != _SENT:
                 start = last
                 text, count, last = self.refreshes.page(entry, visible, start)
@@ -88,7 +88,7 @@ class IncludeReader:
                 if paging is not None and (last is not None or size > limits.FRAME_BYTES_MAX):
                     if not start:
                         self.refreshes.demand_bounded(entry, visible)
-                    return Told(texts, {**progress, BOUND: str(seq)})
+                    return Told(texts, {**progress, BOUND: seq})
                 if rows > limits.REFRESH_ROWS_MAX or size > limits.REFRESH_BYTES_MAX:
                     raise SliceTooLarge
         texts += [self._nothing(name, seq) for name in sorted(self.anew - self._followed)]

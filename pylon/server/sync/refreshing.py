@@ -26,8 +26,8 @@ from pylon.server.sync.view import EntityView, View, any_clause
 
 _ID: Final = Field(name="id", kind=FieldKind.STR)
 #: Refreshes of which pages were sent already: seq of the slice (or what `including` names one by),
-#: id of the last row.
-Paging = Mapping[Hashable, str]
+#: place of the last row.
+Paging = Mapping[Hashable, int]
 
 
 class SliceTooLarge(Exception):
@@ -83,7 +83,7 @@ class RefreshReader:
             visible = self.visible(entry)
             if entry.tx != tx:
                 rows, tx = 0, entry.tx
-            last: str | None = "" if paging is None else paging.get(entry.seq, "")
+            last: int | None = 0 if paging is None else paging.get(entry.seq, 0)
             while last is not None:
                 start = last
                 text, count, last = self.page(entry, visible, start)
@@ -163,11 +163,11 @@ class RefreshReader:
         return both(both(where, policy), matches)
 
     def page(
-        self, entry: SliceEntry, visible: SqlClause, after: str
-    ) -> tuple[bytes, int, str | None]:
-        """Return (text, number of rows, id of the last or None where done) of a page."""
+        self, entry: SliceEntry, visible: SqlClause, after: int
+    ) -> tuple[bytes, int, int | None]:
+        """Return (text, number of rows, place of the last or None where done) of a page."""
         entity = entry.seen.entity
-        rows, count, last = sync_select.counted_page(
+        rows, count, last = sync_select.refresh_page(
             self.connection.raw, entity, visible, after, limits.SNAPSHOT_PAGE_ROWS,
             limits.FRAME_BYTES_MAX, entry.seen.wire_clause(self.now),
         )  # fmt: skip
