@@ -202,7 +202,7 @@ async def test_nothing_is_said_in_the_clear_to_a_server_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """STARTTLS or nothing: no password, no address, no text; and the certificate is checked."""
-    monkeypatch.setattr(smtp, "_is_loopback", lambda host: False)
+    monkeypatch.setattr(smtp, "is_this_machine", lambda host: False)
     url = "smtp://ann:hunter2@localhost:PORT"
     async with smtp_server(accepts=("ann", "hunter2")) as server:
         with pytest.raises(Unavailable, match="STARTTLS"):
