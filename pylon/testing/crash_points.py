@@ -2,7 +2,8 @@
 
 `arm()` wraps the product from outside and is called by `pylon.testing.warm_runtime` alone, which is
 no way that `pylon dev` or `pylon serve` take: a variable that was left in an environment does
-nothing to them. `PYLON_CRASH_AT=label:n` names the point and its n-th passing.
+nothing to them. `PYLON_CRASH_AT=label:n` names the point and its n-th passing; with
+`label:n:path` passings count only once there is a file of that path.
 """
 
 from __future__ import annotations
@@ -43,16 +44,17 @@ _DURING_SECONDS: Final = 0.0015
 class CrashPoints:
     """Counts the passings of one point and kills the process at the n-th."""
 
-    def __init__(self, label: str, number: int) -> None:
+    def __init__(self, label: str, number: int, armed_by: str = "") -> None:
         self._label = label
         self._left = number
+        self._armed_by = armed_by
         self._last: str | None = None
         self.passed: Counter[str] = Counter()
 
     def reach(self, label: str) -> None:
         """Pass a point."""
         self.passed[label] += 1
-        if label != self._label:
+        if label != self._label or (self._armed_by and not os.path.exists(self._armed_by)):
             return
         self._left -= 1
         if self._left:
@@ -100,10 +102,11 @@ def _kind(sql: str) -> str | None:
 
 def arm(spec: str) -> CrashPoints:
     """Wrap the product so that it passes its points, and dies at `label:n`; "" dies nowhere."""
-    label, _, number = spec.partition(":")
+    label, _, rest = spec.partition(":")
+    number, _, armed_by = rest.partition(":")
     if label and label not in (*STARTING, *WORKING):
         raise ValueError(f"there is no crash point {label}")
-    points = CrashPoints(label, int(number or 1))
+    points = CrashPoints(label, int(number or 1), armed_by)
     _wrap_opening(points)
     _wrap_writing(points)
     _wrap_answers(points)
