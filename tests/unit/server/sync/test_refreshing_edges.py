@@ -43,7 +43,7 @@ async def test_the_largest_refresh_is_sent_and_one_more_row_is_not(
     await hubs.settle(bob)
     assert bool(bob.of("resync")) is starts_over
     assert bob.ids == {"r1m0", "r1m1", "r1m2"}
-    if starts_over:
+    if most < 4:  # a pull brings the room as well
         with pytest.raises(ResyncRequired):
             _pull(hubs, BOB, before)
     else:
