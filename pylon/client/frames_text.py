@@ -46,7 +46,13 @@ def frame_words(message: Downstream) -> tuple[str, str]:
 def change_words(change: dict[str, Any]) -> tuple[str, str, str, str, str]:
     """Return (seq, kind, entity, row id, what) of a change in a batch."""
     row = change.get("row")
-    what = jsonvalue.encode_text(row) if row is not None else str(change.get("cause") or "")
+    if change.get("kind") == "refresh":
+        end = "" if change["done"] else ", more to come"
+        what = (
+            f"{len(change['rows'])} rows are all with {jsonvalue.encode_text(change['where'])}{end}"
+        )
+    else:
+        what = jsonvalue.encode_text(row) if row is not None else str(change.get("cause") or "")
     return (
         str(change.get("seq", "")), str(change.get("kind", "")), str(change.get("entity", "")),
         str(change.get("row_id", "")), what,

@@ -58,7 +58,7 @@ def copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
     if pane == "policies":
         return _policy_copies(row)
     whole = jsonvalue.encode_text(row)
-    if pane == "log":
+    if pane == "log" and row["row_id"]:  # a slice is of many rows
         path = f"{url}/api/entities/{row['entity']}/{row['row_id']}"
         return [
             ("id", str(row["row_id"])), ("change as JSON", whole),

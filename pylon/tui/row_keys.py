@@ -66,7 +66,7 @@ class RowKeys:
         """Ask why a user may do something with the row under the cursor, or may not."""
         row, pane = self._current, self._app.pane.id
         asking = self._app.asking_why
-        if row is not None and pane == "log":
+        if row is not None and pane == "log" and row["row_id"]:
             asking.about_row(str(row["entity"]), str(row["row_id"]))
         elif row is not None and pane == "clients":
             asking.about_user(str(row["email"] or row["user_id"] or "anonymous"))

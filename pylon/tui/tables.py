@@ -13,7 +13,8 @@ from pylon.tui.policies_text import covered, sign_of
 Line = list[tuple[str, str]]
 
 _KINDS = {
-    "insert": ("+ insert", "good"), "update": ("~ update", "accent"), "delete": ("- delete", "bad")
+    "insert": ("+ insert", "good"), "update": ("~ update", "accent"), "delete": ("- delete", "bad"),
+    "slice": ("= slice", "quiet"),
 }  # fmt: skip
 _STATES = {
     "live": ("● live", "good"), "catching_up": ("◐ catching up", "warn"),

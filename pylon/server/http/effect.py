@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pylon import jsonvalue
+from pylon.policy.slices import Slice, is_told
 from pylon.schema.model import DefaultKind, Entity, Field, FieldKind, Row
 from pylon.schema.wire import wire_row
 from pylon.server.storage.change_log import LogRecord
@@ -19,7 +20,12 @@ _USUAL: Final = frozenset({DefaultKind.NOW, DefaultKind.ACTOR})
 
 
 def effect_words(entity: Entity, record: LogRecord) -> str:
-    """Return `body: "hi"` for an insert or delete, `body: "hi" → "ho"` for an update."""
+    """Return `body: "hi"` for an insert or delete, `body: "hi" → "ho"` for an update.
+
+    Of a slice: which rows a policy changed its mind about, and for how many.
+    """
+    if record.slice is not None:
+        return _slice_words(entity, record.slice)
     if record.before is not None and record.after is not None:
         parts = _changed(entity, record.before, record.after)
     else:
@@ -34,6 +40,13 @@ def effect_words(entity: Entity, record: LogRecord) -> str:
             break
         words.append(part)
     return ", ".join(words)
+
+
+def _slice_words(entity: Entity, one: Slice) -> str:
+    told = [f"{name}: {_value(value)}" for name, value in one.where if is_told(entity, name)]
+    count = 0 if one.who is None else len(one.who)
+    whose = "everybody" if one.who is None else f"{count} caller{'' if count == 1 else 's'}"
+    return f"rows with {', '.join(told)}, for {whose}" if told else f"all rows, for {whose}"
 
 
 def _changed(entity: Entity, before: Row, after: Row) -> list[str]:

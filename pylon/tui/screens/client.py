@@ -221,7 +221,7 @@ class ClientScreen(Screen[None]):
         row = self.query_one(LineList).current
         client = self._found["client"]
         user = str(client["email"] or client["user_id"] or "anonymous")
-        if row is None:
+        if row is None or not row.get("row_id"):  # a refresh is of many rows
             self._dashboard.asking_why.about_user(user)
         else:
             self._dashboard.asking_why.about_row(str(row["entity"]), str(row["row_id"]), user)

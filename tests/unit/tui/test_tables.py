@@ -15,3 +15,11 @@ def test_a_dashboard_bears_a_runtime_of_another_version() -> None:
     del old_change["effect"]
     assert "ada@example.com" in "".join(text for text, _ in tables.client_line(old_client, 200))
     assert "row-1" in "".join(text for text, _ in tables.change_line(old_change, 200))
+
+
+def test_a_slice_is_a_line_of_its_own() -> None:
+    """Of no row, with what moved and for whom."""
+    one = {**change(1), "kind": "slice", "row_id": "", "effect": "all rows, for everybody"}
+    text = "".join(text for text, _ in tables.change_line(one, 200))
+    assert "= slice" in text
+    assert "all rows, for everybody" in text

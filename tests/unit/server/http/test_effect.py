@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pylon.policy.ir import Slot, SlotKind
+from pylon.policy.slices import Slice
 from pylon.schema.model import Default, DefaultKind, Entity, Field, FieldKind, Row
 from pylon.server.http.effect import effect_words
 from pylon.server.storage.change_log import LogRecord
@@ -61,3 +64,15 @@ def test_an_image_from_before_a_reload_is_told() -> None:
     before = _row()
     del before["price"]
     assert effect_words(NOTE, _record(before, _row(text="ho"))) == 'text: "hi" → "ho"'
+
+
+def test_a_slice_says_which_rows_and_how_many_callers() -> None:
+    """By fields that clients have; for whom is a number, not a name."""
+    user = Slot(SlotKind.USER_ID)
+
+    def words(one: Slice) -> str:
+        return effect_words(NOTE, replace(_record(None, None), slice=one))
+
+    where = (("inId", "m"), ("secret", "s3cret"))
+    assert words(Slice("Note", where, (((user, "u1"),),))) == 'rows with inId: "m", for 1 caller'
+    assert words(Slice("Note", (), None)) == "all rows, for everybody"
