@@ -105,7 +105,7 @@ class AccountService:
         def work(transaction: Transaction) -> None:
             entity = self._user_entity()
             assert entity is not None
-            for account in accounts.list_accounts(transaction.select):
+            for account in accounts.list_accounts(transaction.select, limit=None):
                 if transaction.get(entity, account.id) is None:
                     self._insert_user(transaction, entity, account.id, account.email)
 

@@ -7,6 +7,7 @@ PYLON_ADMIN_TOKEN; never from a page of another origin (the gate).
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -117,9 +118,11 @@ def change_of(record: LogRecord, emails: dict[str, str], schema: Schema) -> dict
     }  # fmt: skip
 
 
-def emails_of(services: Services) -> dict[str, str]:
-    """Return the addresses of accounts by user id, for showing."""
-    return {one.id: one.label for one in services.accounts.listed()}
+def emails_of(services: Services, records: Iterable[LogRecord]) -> dict[str, str]:
+    """Return what to call those who wrote records, by user id."""
+    actors = {one.actor for one in records if one.actor is not None}
+    found = (services.accounts.find(actor) for actor in actors if "@" not in actor)
+    return {one.id: one.label for one in found if one is not None}
 
 
 # --- handlers ----------------------------------------------------------------------------
@@ -140,7 +143,7 @@ async def log(exchange: Exchange) -> web.StreamResponse:
         records = change_log.read_last(raw, limit, schema)
     else:
         records = change_log.read_after(raw, after, limit, schema)
-    emails = emails_of(services)
+    emails = emails_of(services, records)
     changes = [change_of(one, emails, schema) for one in records]
     return json_value({"changes": changes, "head": services.database.head})
 
@@ -154,7 +157,7 @@ async def log_entry(exchange: Exchange) -> web.StreamResponse:
     if record is None:
         raise NotFound()
     entity = schema.entities.get(record.entity)
-    shown = change_of(record, emails_of(services), schema)
+    shown = change_of(record, emails_of(services, [record]), schema)
     for name, image in (("before", record.before), ("after", record.after)):
         shown[name] = (
             None

@@ -55,7 +55,6 @@ class _Feed:
             for name in ("calls", "mail", "logs", "reload", "policy_change")
         }
         self._task: asyncio.Task[None] | None = None
-        self._emails: dict[str, str] = {}
         self._stop_listening: Any = None
 
     def start(self) -> None:
@@ -83,7 +82,6 @@ class _Feed:
 
     async def _run(self) -> None:
         services = self._services
-        self._emails = emails_of(services)
         await self._send({"type": "status", **status_of(services)})
         records = change_log.read_last(
             services.database.readers.inline.raw, 200, services.database.schema
@@ -132,10 +130,9 @@ class _Feed:
         return max(_STATUS_SECONDS, took_s * _CLIENTS_REST)
 
     async def _send_changes(self, records: list[LogRecord], dropped: int) -> None:
-        if any(one.actor is not None and one.actor not in self._emails for one in records):
-            self._emails = emails_of(self._services)
+        emails = emails_of(self._services, records)
         schema = self._services.database.schema
-        changes = [change_of(one, self._emails, schema) for one in records]
+        changes = [change_of(one, emails, schema) for one in records]
         await self._send({"type": "changes", "changes": changes, "dropped": dropped})
 
     async def _send_others(self, name: str, values: list[Any]) -> None:

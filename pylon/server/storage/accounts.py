@@ -78,9 +78,9 @@ def account_by_email(rows: Rows, email: str) -> Account | None:
     return account_of(found[0]) if found else None
 
 
-def list_accounts(rows: Rows, limit: int = 1000) -> list[Account]:
-    """Return accounts by address, those without one by id among them."""
-    found = rows(f"{_ACCOUNT} ORDER BY email LIMIT ?", (limit,))
+def list_accounts(rows: Rows, limit: int | None = 1000) -> list[Account]:
+    """Return accounts by address, those without one by id among them; None: all of them."""
+    found = rows(f"{_ACCOUNT} ORDER BY email LIMIT ?", (-1 if limit is None else limit,))
     return [account_of(row) for row in found]
 
 
