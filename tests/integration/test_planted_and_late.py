@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pylon import jsonvalue
+from pylon import jsonvalue, limits
 from pylon.server.auth import hashing
+from pylon.server.storage.expand import Expander
 from pylon.testing.inprocess import URL
 from tests.integration.house import Browser, House, house
 
@@ -245,4 +246,144 @@ class Letter(Entity):
 @app.query
 def who(ctx) -> str | None:
     return ctx.auth.email
+"""
+
+
+# --- answers that took long --------------------------------------------------------------
+
+ROLES = """
+from __future__ import annotations
+import asyncio
+from pylon import App, Entity, Text
+
+app = App("office", version="1")
+going = asyncio.Event()
+
+@app.entity(read="hasRole('hr')", insert="auth.userId != null")
+class File(Entity):
+    text: Text = ""
+
+@app.query(allow="true")
+def files(ctx) -> list[str]:
+    return [one.text for one in ctx.db.list(File)]
+
+@app.action
+async def watch(ctx) -> list[str]:
+    going.set()
+    while await ctx.run(files):
+        await asyncio.sleep(0.01)
+    return await ctx.run(files)
+"""
+READS = [
+    ("GET", "/api/entities/File", None),
+    ("GET", "/api/entities/File?order=-text", None),
+    ("POST", "/api/query/File", {}),
+    ("POST", "/api/aggregate/File", {"aggregates": {"n": {"count": "*"}}}),
+    ("GET", "/api/search/File?q=pay", None),
+    ("GET", "/api/sync/pull", None),
+    ("GET", "/api/sync/snapshot?entity=File", None),
+]
+
+
+async def test_threat_39_what_waited_for_its_turn_goes_out_to_nobody_who_is_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that stood in line while a role or the session was taken away is not answered."""
+    monkeypatch.setattr(hashing, "_SCRYPT_N", 2)
+    async with house(tmp_path, app=ROLES) as at:
+        await at.rt.system_insert("File", text="pay")
+        await at.services.accounts.ensure(ADA, frozenset({"hr"}))
+        line = _Line(at)
+        for end, status in (("role", 503), ("session", 401)):
+            ada = await at.signed_in(ADA, is_page=False)
+            watching = asyncio.ensure_future(ada.post("/api/fn/watch", {}))
+            line.stop()
+            asked = [asyncio.ensure_future(ada.ask(*one)) for one in READS]
+            await line.holds(len(READS) - 1)  # a list without order is read at once
+            if end == "role":
+                await at.services.people.change_role(ADA, "hr", grant=False)
+            else:
+                await at.services.people.revoke(ADA)
+            line.go()
+            got = [(await one).status for one in asked]
+            assert {*got} <= {200, status}
+            assert got.count(status) >= len(READS) - 1
+            seen = await watching
+            assert seen.code == "UNAUTHENTICATED" or seen.body["value"] == []
+            await at.services.accounts.ensure(ADA, frozenset({"hr"}))
+
+
+class _Line:
+    """Lets reads stand in line, as if every reader were busy."""
+
+    def __init__(self, at: House) -> None:
+        self._readers = at.services.database.readers
+        self._inner = self._readers.run
+        self._open = asyncio.Event()
+        self._held = 0
+
+    def stop(self) -> None:
+        self._held = 0
+        self._open.clear()
+        self._readers.run = self._wait  # type: ignore[method-assign]
+
+    async def _wait(self, *given: Any, **more: Any) -> Any:
+        self._held += 1
+        await self._open.wait()
+        return await self._inner(*given, **more)
+
+    async def holds(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while self._held < count:
+                await asyncio.sleep(0.01)
+
+    def go(self) -> None:
+        self._readers.run = self._inner  # type: ignore[method-assign]
+        self._open.set()
+
+
+# --- memory ------------------------------------------------------------------------------
+
+
+async def test_threat_10_answers_hold_no_more_than_they_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long neighbours and groups of long texts are refused before they are all in memory."""
+    for name in ("INCLUDE_BYTES_MAX", "LIST_BYTES_MAX"):
+        monkeypatch.setattr(limits, name, 400_000)
+    async with house(tmp_path, app=BOOKS) as at:
+        await at.rt.system_insert("Book", id="b1")
+        for n in range(9):
+            await at.rt.system_insert("Page", bookId="b1", text=f"{n} {'x' * 150_000}")
+        one = await at.program()
+        aggregate = {"group": ["text"], "aggregates": {"n": {"count": "*"}}}
+        fetched = 0
+        counted = Expander._counted
+
+        def count(expander: Expander, row: tuple[Any, ...]) -> tuple[Any, ...]:
+            nonlocal fetched
+            fetched += 1
+            return counted(expander, row)
+
+        monkeypatch.setattr(Expander, "_counted", count)
+        answer = await one.ask("GET", "/api/entities/Book/b1?include=pages")
+        assert (answer.code, fetched) == ("PAYLOAD_TOO_LARGE", 3)
+        answer = await one.ask("POST", "/api/aggregate/Page", aggregate)
+        assert answer.code == "PAYLOAD_TOO_LARGE"
+
+
+BOOKS = """
+from __future__ import annotations
+from pylon import App, Entity, Ref, Text
+
+app = App("books", version="1")
+
+@app.entity(read="true")
+class Book(Entity):
+    name: str = ""
+
+@app.entity(read="true")
+class Page(Entity):
+    bookId: Ref[Book]
+    text: Text = ""
 """

@@ -21,7 +21,7 @@ from pylon.server.auth.last_seen import LastSeen
 from pylon.server.auth.scopes import scope_json, stored_scope
 from pylon.server.auth.tokens import new_token, token_hash
 from pylon.server.storage import accounts, login_sessions
-from pylon.server.storage.accounts import Account, AccountNotice
+from pylon.server.storage.accounts import Account, AccountNotice, Rows
 from pylon.server.storage.change_log import read_identity
 from pylon.server.storage.codes import delete_expired_codes
 from pylon.server.storage.database import Database
@@ -269,13 +269,18 @@ def caller_in(transaction: Transaction, caller: Identity) -> Account:
 
     Raises Unauthenticated where it is gone or disabled, or the session has ended since.
     """
+    return caller_at(transaction.select, caller, transaction.now_ms)
+
+
+def caller_at(rows: Rows, caller: Identity, now_ms: int) -> Account:
+    """Return a caller's account as it is now; raises Unauthenticated as `caller_in`."""
     user_id, session_id = caller.user_id, caller.session_id
-    found = None if user_id is None else accounts.account_by_id(transaction.select, user_id)
+    found = None if user_id is None else accounts.account_by_id(rows, user_id)
     if found is None or found.disabled:
         raise Unauthenticated("this account can't be used any more")
     if session_id is not None:
-        session = login_sessions.session_by_id(transaction.select, session_id)
-        if session is None or session.expires_at_ms <= transaction.now_ms:
+        session = login_sessions.session_by_id(rows, session_id)
+        if session is None or session.expires_at_ms <= now_ms:
             raise Unauthenticated("the session has ended")
     return found
 

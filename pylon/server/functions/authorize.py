@@ -16,7 +16,8 @@ from pylon.identity import Identity, IdentityKind
 from pylon.policy.compiled import CompiledPolicy, ExistsNode
 from pylon.policy.fields import NOTHING
 from pylon.schema.model import Access, Entity, Row, Value
-from pylon.server.auth.sessions import caller_in
+from pylon.server.auth.sessions import caller_at, caller_in
+from pylon.server.storage.accounts import Account, Rows
 from pylon.server.storage.transaction import Transaction
 
 
@@ -144,14 +145,24 @@ def fresh_identity(transaction: Transaction, identity: Identity) -> Identity:
     key = (identity.user_id, identity.session_id)
     found: Identity | None = transaction.batch_facts.get(key)
     if found is None:
-        account = caller_in(transaction, identity)
-        found = (
-            identity
-            if account.auth_version == identity.auth_version
-            else replace(
-                identity, email=account.proven_email, roles=account.roles,
-                auth_version=account.auth_version,
-            )
-        )  # fmt: skip
-        transaction.batch_facts[key] = found
+        found = transaction.batch_facts[key] = _as_now(identity, caller_in(transaction, identity))
     return found
+
+
+def identity_now(identity: Identity, rows: Rows, now_ms: int) -> Identity:
+    """Return the caller as the database knows him now, for reads that come long after he asked.
+
+    Raises as `fresh_identity`.
+    """
+    if identity.kind is not IdentityKind.USER:
+        return identity
+    return _as_now(identity, caller_at(rows, identity, now_ms))
+
+
+def _as_now(identity: Identity, account: Account) -> Identity:
+    if account.auth_version == identity.auth_version:
+        return identity
+    return replace(
+        identity, email=account.proven_email, roles=account.roles,
+        auth_version=account.auth_version,
+    )  # fmt: skip

@@ -142,11 +142,11 @@ class Exchange:
                     data = self._within_limit(data + chunk if data else chunk)
         except TimeoutError:
             raise RequestTimeout from None
-        self._demand_same_caller()
+        self.demand_same_caller()
         return data
 
-    def _demand_same_caller(self) -> None:
-        """Raise where who was let in by his headers is out, or another, by the end of his body."""
+    def demand_same_caller(self) -> None:
+        """Raise where who was let in is out by now, or another: body or answer took long."""
         before, self._identity = self._identity, None
         if before is not None and self.identity != before:
             raise Unavailable("your rights changed on the way; send it again", reason="changed")

@@ -30,6 +30,12 @@ _log = logging.getLogger("pylon.http")
 #: What `limits.requests_per_second` counts; auth routes have a limit of their own.
 _DATA_PATHS = ("/api/entities/", "/api/query/", "/api/aggregate/", "/api/search/", "/api/fn/",
                "/api/sync/")  # fmt: skip
+#: What is read for a caller, by POST and by GET: it may have waited for its turn, and goes out to
+#: nobody who lost his right to it in the meantime (I63). Writes are judged in their transactions.
+_READ_PATHS = (
+    ("/api/query/", "/api/aggregate/"),
+    ("/api/entities/", "/api/search/", "/api/sync/pull", "/api/sync/snapshot"),
+)
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -82,6 +88,8 @@ class Gate:
                 request, self._services, request.path, is_local_socket=self._is_local_socket
             )
             answer = await self._router.dispatch(exchange)
+            if request.path.startswith(_READ_PATHS[request.method in ("GET", "HEAD")]):
+                exchange.demand_same_caller()
         except PylonError as error:
             answer = self._refusal(request, error)
         except (asyncio.CancelledError, ConnectionError):

@@ -7,9 +7,12 @@ so the upper and the lower halves are added apart.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from pylon import limits
+from pylon.errors import PayloadTooLarge
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity, Field, FieldKind
 from pylon.server.storage.select import NO_CLAUSE
@@ -77,6 +80,7 @@ def aggregate_rows(
     """Return (stored values of the group, values asked for) per group; None for too many groups.
 
     A sum or a mean is a `Total`. Without fields to group by there is one group, even of no rows.
+    Raises PayloadTooLarge for groups of long values: what is held of them has a bound.
     """
     columns, takers = [f't."{one.name}"' for one in spec.group], []
     for one in spec.aggregates:
@@ -88,13 +92,24 @@ def aggregate_rows(
     params = [value for clause in terms for value in clause.params]
     by = ", ".join(columns[: len(spec.group)])
     grouped = f" GROUP BY {by} ORDER BY {by}" if by else ""
-    found = connection.execute(
+    statement = connection.execute(
         f'SELECT {", ".join(columns)} FROM "{spec.entity.name}" AS t'
         f" WHERE {where}{grouped} LIMIT ?",
         (*params, groups_max + 1),
-    ).fetchall()
-    if len(found) > groups_max:
-        return None
+    )
+    found, size = [], 0
+    # An error's traceback would keep the statement, and that the log from being checkpointed.
+    with closing(statement):
+        for row in statement:
+            found.append(row)
+            size += sum(len(one) for one in row if isinstance(one, str | bytes))
+            if len(found) > groups_max:
+                return None
+            if size > limits.LIST_BYTES_MAX:
+                raise PayloadTooLarge(
+                    f"the groups and their values take more than {limits.LIST_BYTES_MAX} bytes",
+                    hint="group by shorter fields, or ask for less by `where`",
+                )
     return [
         (list(row[: len(spec.group)]), [take(list(row[a:b])) for a, b, take in takers])
         for row in found

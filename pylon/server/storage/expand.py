@@ -7,6 +7,7 @@ from a list.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity
 from pylon.server.storage.select import WHOLE_WIRE
 from pylon.sqlite import RawConnection
+
+_BYTES = limits.INCLUDE_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Expander:
     def __init__(self, connection: RawConnection) -> None:
         self._connection = connection
         self._rows_left = limits.INCLUDE_ROWS_MAX
-        self._bytes_left = limits.INCLUDE_BYTES_MAX
+        self._bytes_left = self._fetched_left = limits.INCLUDE_BYTES_MAX
 
     def with_neighbours(self, rows: Sequence[tuple[Any, ...]], hops: tuple[Hop, ...]) -> list[str]:
         """Return the texts of rows, each (wire text, values of `sources_of(hops)`…), expanded.
@@ -82,10 +85,7 @@ class Expander:
             members.append((hop, texts))
         self._bytes_left -= size
         if self._bytes_left < 0:
-            raise PayloadTooLarge(
-                f"the rows and what is included take more than {limits.INCLUDE_BYTES_MAX} bytes",
-                hint="ask for fewer rows by `limit`, or for the neighbours by a list of their own",
-            )
+            raise _too_large(f"the rows and what is included take more than {_BYTES} bytes")
         replaced = [hop.name for hop, _ in members if hop.replaces]
         if replaced:
             kept = jsonvalue.decode_trusted(wire)
@@ -99,7 +99,7 @@ class Expander:
         if not wanted:
             return {}
         columns = "".join(f', t."{name}"' for name in sources_of(hop.children))
-        rows = self._connection.execute(
+        statement = self._connection.execute(
             f'SELECT {hop.wire.text}{columns}, t."{hop.target}" FROM "{hop.entity.name}" AS t'
             f' WHERE t."{hop.target}" IN (SELECT value FROM json_each(?)) AND {hop.policy.text}'
             ' ORDER BY t."id" LIMIT ?',
@@ -109,18 +109,31 @@ class Expander:
                 *hop.policy.params,
                 self._rows_left + 1,
             ),
-        ).fetchall()
-        self._rows_left -= len(rows)
-        if self._rows_left < 0:
-            raise PayloadTooLarge(
-                f"more than {limits.INCLUDE_ROWS_MAX} rows are included",
-                hint="ask for fewer rows by `limit`, or for the neighbours by a list of their own",
-            )
+        )
+        # An error's traceback would keep the statement, and that the log from being checkpointed.
+        with closing(statement):
+            rows = list(map(self._counted, statement))
         found: dict[str, list[str]] = {}
         texts = self.with_neighbours(rows, hop.children)
         for row, text in zip(rows, texts, strict=True):
             found.setdefault(row[-1], []).append(text)
         return found
+
+    def _counted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a fetched row; raises PayloadTooLarge before more is held than is answered."""
+        self._rows_left -= 1
+        self._fetched_left -= len(row[0])
+        if self._rows_left < 0:
+            raise _too_large(f"more than {limits.INCLUDE_ROWS_MAX} rows are included")
+        if self._fetched_left < 0:
+            raise _too_large(f"what is included takes more than {_BYTES} bytes")
+        return row
+
+
+def _too_large(message: str) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        message, hint="ask for fewer rows by `limit`, or for the neighbours by a list of their own"
+    )
 
 
 def _member(hop: Hop, texts: list[str]) -> str:
