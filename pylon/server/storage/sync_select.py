@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from pylon import jsonvalue
 from pylon.clock import iso_ms
@@ -12,6 +12,11 @@ from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity, Value
 from pylon.server.storage.select import WHOLE_WIRE
 from pylon.sqlite import RawConnection
+
+K = TypeVar("K", str, int)
+#: A page is read in stretches: of so many rows at first, then of so many times more.
+_FIRST_STRETCH: Final = 8
+_STRETCH_GROWTH: Final = 16
 
 
 def page_border(
@@ -173,18 +178,8 @@ def snapshot_page(
     A page ends with the row that brings it to `bytes_max`. It is put together inside SQLite, so
     that nobody waits for Python meanwhile.
     """
-    text, count, size, last = connection.execute(
-        f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max("id")
-        FROM (SELECT wire, "id", size FROM (
-          SELECT wire, "id", sum(length(CAST(wire AS BLOB))) OVER (ORDER BY "id") AS size,
-            length(CAST(wire AS BLOB)) AS own
-          FROM (SELECT {wire.text} AS wire, t."id" FROM "{entity.name}" AS t
-            WHERE t."id" > ? AND {visible.text} ORDER BY t."id" LIMIT ?))
-          WHERE size - own < ? ORDER BY "id")""",
-        (*wire.params, after, *visible.params, limit, bytes_max),
-    ).fetchone()  # fmt: skip
-    is_done = count < limit and (size or 0) < bytes_max
-    return text or b"", None if is_done else last
+    text, _, last = _page(connection, entity, visible, 't."id"', after, limit, bytes_max, wire)
+    return text, last
 
 
 def refresh_page(
@@ -196,18 +191,53 @@ def refresh_page(
     Pages go by the rows' places in the table, which every index has at its end: of a slice that an
     index finds, no page looks at the rows of another.
     """
-    text, count, size, last = connection.execute(
-        f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max(place)
-        FROM (SELECT wire, place, size FROM (
-          SELECT wire, place, sum(length(CAST(wire AS BLOB))) OVER (ORDER BY place) AS size,
+    return _page(connection, entity, visible, "t.rowid", after, limit, bytes_max, wire)
+
+
+def _page(
+    connection: RawConnection, entity: Entity, visible: SqlClause, key: str, after: K, limit: int,
+    bytes_max: int, wire: SqlClause,
+) -> tuple[bytes, int, K | None]:  # fmt: skip
+    """Return a page in the order of a key: rows, their number, key of the last or None where done.
+
+    It is read in stretches that grow: of large rows hardly more than the page takes is looked at.
+    """
+    parts: list[bytes] = []
+    count, size, last, stretch = 0, 0, after, _FIRST_STRETCH
+    while True:
+        wanted = min(stretch, limit - count)
+        text, found, added, end = _stretch(
+            connection, entity, visible, key, last, wanted, bytes_max - size, wire
+        )
+        if found:
+            parts.append(text)
+            count, size, last = count + found, size + added, end
+        if size >= bytes_max or count == limit:
+            return b",".join(parts), count, last
+        if found < wanted:
+            return b",".join(parts), count, None
+        stretch *= _STRETCH_GROWTH
+
+
+def _stretch(
+    connection: RawConnection, entity: Entity, visible: SqlClause, key: str, after: K, limit: int,
+    bytes_max: int, wire: SqlClause,
+) -> tuple[bytes, int, int, K]:  # fmt: skip
+    """Return (rows joined by commas, how many, their bytes, key of the last)."""
+    # Which rows, first: their text is made of those alone, whatever has to be sorted for it.
+    found: tuple[bytes, int, int, K] = connection.execute(
+        f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max(one)
+        FROM (SELECT wire, one, size FROM (
+          SELECT wire, one, sum(length(CAST(wire AS BLOB))) OVER (ORDER BY one) AS size,
             length(CAST(wire AS BLOB)) AS own
-          FROM (SELECT {wire.text} AS wire, t.rowid AS place FROM "{entity.name}" AS t
-            WHERE t.rowid > ? AND {visible.text} ORDER BY t.rowid LIMIT ?))
-          WHERE size - own < ? ORDER BY place)""",
+          FROM (SELECT {wire.text} AS wire, one FROM (
+              SELECT {key} AS one FROM "{entity.name}" AS t
+              WHERE {key} > ? AND {visible.text} ORDER BY {key} LIMIT ?)
+            CROSS JOIN "{entity.name}" AS t ON {key} = one))
+          WHERE size - own < ? ORDER BY one)""",
         (*wire.params, after, *visible.params, limit, bytes_max),
-    ).fetchone()  # fmt: skip
-    is_done = count < limit and (size or 0) < bytes_max
-    return text or b"", count, None if is_done else last
+    ).fetchone()
+    return found
 
 
 def window_page(
