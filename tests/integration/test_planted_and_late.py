@@ -345,7 +345,7 @@ class _Line:
 # --- memory ------------------------------------------------------------------------------
 
 
-async def test_threat_10_answers_hold_no_more_than_they_may_have(
+async def test_answers_hold_no_more_than_they_may_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Long neighbours and groups of long texts are refused before they are all in memory."""

@@ -46,7 +46,7 @@ def test_a_page_ends_with_the_row_that_fills_it(sizes: list[int], limit: int, mo
     assert seen == sizes
 
 
-def test_threat_9_of_large_rows_hardly_more_than_a_page_is_read() -> None:
+def test_of_large_rows_hardly_more_than_a_page_is_read() -> None:
     """A page of three rows makes the texts of a few, not of all that come behind them."""
     connection, asked = _rows([1_000] * 500), 0
 
