@@ -12,6 +12,7 @@ from pylon.cli.people import origin_of_project
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_people, ask_runtime
 from pylon.client.admin import AdminClient
+from pylon.printable import clean
 
 
 @click.group(short_help="List the accounts, and manage them.", invoke_without_command=True)
@@ -38,7 +39,9 @@ def users(
     if not listed:
         raise CommandFailed(
             "there are no accounts yet" if search is None else f"no account has {search}",
-            "they come with the first sign-in, or: pylon users invite EMAIL",
+            "they come with the first sign-in, or: pylon users invite EMAIL"
+            if search is None
+            else "words, role:NAME, state:STATE (`pylon users` lists all), ! before the line",
         )
     print_table(
         ["EMAIL", "ROLES", "STATE", "ID"],
@@ -98,6 +101,8 @@ def show(user: str, project_path: str | None, as_json: bool) -> None:
         ("sessions", str(len(shown["sessions"]))),
     ):  # fmt: skip
         print_line(f"{name:<9}{value}")
+    for one in shown["sessions"]:
+        print_line(f"  {one['id']}  {one['kind']:<7}  {clean(one['name'] or one['device'] or '-')}")
 
 
 @users.command("disable")

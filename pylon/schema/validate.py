@@ -135,8 +135,13 @@ def _checked(
     return row
 
 
-def validate_patch(entity: Entity, values: Mapping[str, Any], *, is_app: bool = False) -> Row:
-    """Return the checked values of an update; raises InvalidArgument listing every problem."""
+def validate_patch(
+    entity: Entity, values: Mapping[str, Any], *, is_app: bool = False, is_insert: bool = False
+) -> Row:
+    """Return the checked values of an update; raises InvalidArgument listing every problem.
+
+    With `is_insert` they are for a row that is yet to be inserted: immutable fields may be set.
+    """
     plan = _plan(entity)
     problems: Problems = []
     patch: Row = {}
@@ -144,7 +149,7 @@ def validate_patch(entity: Entity, values: Mapping[str, Any], *, is_app: bool = 
         if name not in values:
             continue
         value = values[name]
-        if field.immutable:
+        if field.immutable and not is_insert:
             problems.append({"field": name, "message": f"{name} is set on insert only"})
             continue
         if value is None and field.nullable:

@@ -47,6 +47,7 @@ class Doc(Entity):
     secret: str = field(default="hush-canary", private=True)
     pin: str = field(default="1234", private=True)
     wage: int = field(default=7, read="hasRole('boss')")
+    stamp: str = field(default="ours", immutable=True)
     by_team = index("teamId")
 """
 
@@ -137,6 +138,15 @@ async def test_the_owner_asks_about_anybody(serve: Serve) -> None:
         with pytest.raises(AdminError) as caught:
             await ask(**given)
         assert hint in str(caught.value.hint)
+    for row_id in ("d_1", "d_new"):
+        new = {"teamId": "t_7", "title": "New", "ownerId": bob}
+        assert (await ask(row_id, bob, access="insert", values=new))["allowed"] is True
+        assert (await ask(row_id, ada, access="insert", values=new))["allowed"] is False
+    stamped = {"ownerId": ada, "stamp": "mine"}
+    assert (await ask("d_1", ada, access="insert", values=stamped))["allowed"] is True
+    with pytest.raises(AdminError) as caught:
+        await ask("d_new", ada, access="insert")
+    assert "--set" in str(caught.value.hint)
     for wrong in ({"access": "reed"}, {"values": []}, {"values": {"nope": 1}, "access": "update"}):
         with pytest.raises(AdminError) as caught:
             await ask("d_1", ada, **wrong)

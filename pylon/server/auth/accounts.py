@@ -186,7 +186,7 @@ class AccountService:
     def _demanded(self, who: str) -> Account:
         account = self.find(who)
         if account is None:
-            raise NotFound(f"there is no account {who}")
+            raise NotFound(f"there is no account {who}", hint="pylon users lists them")
         return account
 
 

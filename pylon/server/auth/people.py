@@ -170,7 +170,7 @@ class People:
     def _there(self, who: str) -> Account:
         account = self.accounts.find(who)
         if account is None:
-            raise NotFound(f"there is no account {who}")
+            raise NotFound(f"there is no account {who}", hint="pylon users lists them")
         return account
 
     # --- acting
@@ -188,7 +188,7 @@ class People:
         elif await self.sessions.end(str(session_id), account.id, "revoked"):
             ended = 1
         else:
-            raise NotFound("there is no such session")
+            raise NotFound("there is no such session", hint="pylon users show lists them")
         return {"user_id": account.id, "email": account.email, "ended": ended}
 
     async def reset_factor(self, who: str) -> dict[str, Any]:

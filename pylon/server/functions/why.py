@@ -18,7 +18,7 @@ from pylon.policy.explain import Explanation, explain
 from pylon.policy.mistakes import nearest
 from pylon.policy.scene import Question, Scene, Sight
 from pylon.schema.model import Access, Entity, Row
-from pylon.schema.validate import validate_patch
+from pylon.schema.validate import validate_insert, validate_patch
 from pylon.server.auth.addresses import normalise_email
 from pylon.server.auth.sessions import identity_of
 from pylon.server.functions.authorize import Denial
@@ -66,17 +66,23 @@ def explain_row(
 ) -> Explanation:  # fmt: skip
     """Return why a user may do something with a row, or may not; raises NotFound.
 
-    An insert is judged as if the row that is there were to be inserted now.
+    An insert is judged as if the row that is there were to be inserted now; the owner may also ask
+    about one that is not there, by the values that would be set.
     """
     entity = entity_of(definition, asked.entity)
     identity, is_disabled = _who(connection, asked.user)
-    row = connection.get(entity, asked.row_id)
+    row, after = connection.get(entity, asked.row_id), None
+    is_insert = asked.access is Access.INSERT
     if row is None:
-        raise _no_row(connection, entity, asked.row_id)
-    after = None
-    if asked.access in (Access.UPDATE, Access.INSERT):
-        changed = {**row, **validate_patch(entity, asked.values or {})}
-        row, after = (row, changed) if asked.access is Access.UPDATE else (changed, None)
+        if not is_insert or asked.values is None or sight is not None:
+            raise _no_row(connection, entity, asked, is_owner=sight is None)
+        row = validate_insert(
+            entity, asked.values, now=now, actor=identity.user_id, new_id=lambda: asked.row_id,
+            row_id=asked.row_id,
+        )  # fmt: skip
+    elif asked.access in (Access.UPDATE, Access.INSERT):
+        changed = {**row, **validate_patch(entity, asked.values or {}, is_insert=is_insert)}
+        row, after = (changed, None) if is_insert else (row, changed)
     scene = Scene(
         identity=identity, now=now, row=row, after=after, is_disabled=is_disabled,
         rows=LookedAtRows(connection.raw, connection.tables),
@@ -170,8 +176,12 @@ def _who(connection: ReadConnection, name: str) -> tuple[Identity, bool]:
     return identity_of(account), account.disabled
 
 
-def _no_row(connection: ReadConnection, entity: Entity, row_id: str) -> NotFound:
+def _no_row(
+    connection: ReadConnection, entity: Entity, asked: Asked, *, is_owner: bool
+) -> NotFound:  # fmt: skip
     """Return what says that a row is not there, with the nearest id that is."""
-    near = LookedAtRows(connection.raw, connection.tables).ids_near(entity.name, row_id)
-    hint = nearest(row_id, near) or f"pylon query {entity.name} lists the rows"
-    return NotFound(f"there is no {entity.name} {row_id}", hint=hint)
+    near = LookedAtRows(connection.raw, connection.tables).ids_near(entity.name, asked.row_id)
+    hint = nearest(asked.row_id, near) or f"pylon query {entity.name} lists the rows"
+    if is_owner and asked.access is Access.INSERT:
+        hint = "for a row that is not there, say with --set what would be inserted"
+    return NotFound(f"there is no {entity.name} {asked.row_id}", hint=hint)

@@ -269,5 +269,5 @@ def acting(exchange: Exchange, who: Any) -> Identity:
         return SYSTEM
     account = exchange.services.accounts.find(str(who))
     if account is None:
-        raise NotFound(f"there is no account {who}")
+        raise NotFound(f"there is no account {who}", hint="pylon users lists them")
     return identity_of(account)

@@ -89,7 +89,7 @@ def _job(exchange: Exchange) -> job_reads.StoredJob:
     raw = exchange.services.database.readers.inline.raw
     found = job_reads.read_job(raw, exchange.parts[0])
     if found is None:
-        raise NotFound("there is no such job, or none any more")
+        raise NotFound("there is no such job, or none any more", hint="pylon jobs lists them")
     return found
 
 

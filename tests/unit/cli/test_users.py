@@ -38,7 +38,12 @@ def test_an_account_is_invited_looked_at_locked_out_and_deleted(project: Path) -
     assert "disabled" in _said(project, "users", "--search", "BOSS")
     assert "no account has nobody" in _said(project, "users", "--search", "nobody", code=1)
     assert "is enabled" in _said(project, "users", "enable", "ada@example.com")
-    assert "1 ended" in _said(project, "users", "revoke", "ada@example.com")
+    _said(project, "token", "ada@example.com", "--name", "made")
+    listed = jsonvalue.parse(_said(project, "users", "show", "ada@example.com", "--json").encode())
+    (session,) = listed["sessions"]
+    line = f"  {session['id']}  token    made"
+    assert line in _said(project, "users", "show", "ada@example.com")
+    assert "2 ended" in _said(project, "users", "revoke", "ada@example.com")
     assert "had no second factor" in _said(project, "users", "reset-factor", "ada@example.com")
     assert "there is no account" in _said(project, "users", "show", "eve@example.com", code=1)
     assert "is deleted" in _said(project, "users", "delete", "ada@example.com", "--yes")
