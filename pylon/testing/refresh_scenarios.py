@@ -109,3 +109,18 @@ def refresh_window() -> Events:
         _changes(12, 13, _refresh(13, {"channel": "x"}, done=True)),
         _received(type="window", subscription="w1", ids=[], at="e1:13", version=0, rows=[]),
     ]  # fmt: skip
+
+
+def window_filtered() -> Events:
+    """A row that only a window keeps any more goes with it, though as it is held it would match."""
+    left = {"seq": 11, "entity": "Note", "row_id": "a", "kind": "delete", "cause": "filtered"}
+    return [
+        *_OPENING, _subscribed("s1", where={"n": 1}), _subscribed("w1", order=["-n"], limit=1),
+        _welcome(), _page("s1", 10, _row("a", 1, n=1)),
+        _received(type="window", subscription="w1", ids=["a"], at="e1:10", version=0, rows=[]),
+        _changes(10, 11, left),
+        _received(type="window", subscription="w1", ids=["b"], at="e1:12", version=0,
+                  rows=[_row("b", 12, n=0)]),
+        # It comes again as one that matches.
+        _changes(11, 13, _upsert("Note", _row("a", 13, n=1))),
+    ]  # fmt: skip
