@@ -35,6 +35,7 @@ def test_the_committed_transcripts_are_current() -> None:
     found = {
         path.relative_to(vectors.FOLDER).as_posix(): path.read_bytes()
         for path in vectors.FOLDER.rglob("*.json")
+        if path.name != "redirects.json"  # written by hand, not told by scenarios
     }
     assert found == vectors.record(), "run: python -m pylon.testing.vectors"
 
