@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -68,6 +68,10 @@ class Crowd:
         self.answered: list[tuple[str, str, str, int]] = []
         #: Where each canary stands, or stood: entity and row.
         self.placed: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        #: Frames by who got them and their type.
+        self.frames: Counter[tuple[str, str]] = Counter()
+        #: The head and the callers as the step before began.
+        self._before: tuple[int, dict[str, Identity | None]] = (0, {})
         self._tails: dict[Link, str] = {}
         self._fresh: list[tuple[str, str]] = []
         definition = self.services.definitions.current
@@ -178,8 +182,9 @@ class Crowd:
         self.answered.append((one.name, "GET", path, 101))
 
         async def read() -> None:
-            while (await opened.receive()).type is aiohttp.WSMsgType.TEXT:
-                pass
+            while (message := await opened.receive()).type is aiohttp.WSMsgType.TEXT:
+                kind = jsonvalue.decode_trusted(message.data)["type"]
+                self.frames[one.name, kind] += 1
             await opened.close()
 
         if hello is not None:
@@ -194,10 +199,16 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def quiet(self) -> None:
-        """Return when nothing more comes to anybody."""
+    async def settle(self) -> None:
+        """Return when nothing of before is on its way: what comes then is judged by then alone."""
+        for _ in range(2):
+            async with self.step("nothing"):
+                await self.quiet(60)
+
+    async def quiet(self, passes: int = 15) -> None:
+        """Return when nothing more comes to anybody, as far as so many passes show."""
         still, before = 0, -1
-        while still < 15:
+        while still < passes:
             await asyncio.sleep(0.001)
             now = len(self._fresh) + self.oracle.head
             still, before = (still + 1 if now == before else 0), now
@@ -206,10 +217,15 @@ class Crowd:
 
     @asynccontextmanager
     async def step(self, did: str, by: str = "", said: str = "") -> AsyncIterator[None]:
-        """Judge what is sent in this block by all states of the rows and callers within it."""
-        since, callers = self.oracle.head, [self._callers()]
+        """Judge what is sent in this block by all states of the rows and callers within it.
+
+        And within the step before: on a busy machine something may still have been on its way.
+        """
+        (since, before), now = self._before, self._callers()
+        self._before = self.oracle.head, now
+        callers = [before, now]
         yield
-        if self.oracle.head != since:
+        if self.oracle.head != self._before[0]:
             await self.quiet()
         callers.append(self._callers())
         fresh, self._fresh = set(self._fresh), []

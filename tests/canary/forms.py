@@ -193,6 +193,33 @@ def of_operator(pools: Pools, job: str) -> list[Form]:
     ]
 
 
+def frames(pools: Pools) -> Iterator[dict[str, Any]]:
+    """Yield what a client may send over its socket, each with an id of its own."""
+    asked = 0
+    for entity in pools.schema.entities.values():
+        name, text = entity.name, pools.mint.text()
+        for each in [*(one.name for one in entity.fields), MISSING]:
+            for more in ({"where": _asks(entity, each)[1]}, {"order": [each], "limit": 2}):
+                asked += 1
+                yield {"type": "subscribe", "id": f"q{asked}", "entity": name, **more}
+                yield {"type": "unsubscribe", "id": f"q{asked}"}
+        yield {"type": "subscribe", "id": f"h-{name}", "entity": name, "have": {"after": ""}}
+        yield {"type": "unsubscribe", "id": f"h-{name}"}
+        for row_id in (*pools.ids[name][:3], MISSING):
+            asked += 1
+            args = {"entity": name, "id": row_id}
+            yield {"type": "call", "request_id": f"c{asked}", "fn": "found", "args": args}
+            yield {"type": "call", "request_id": f"l{asked}", "fn": "relayed", "args": args}
+            yield {"type": "cancel", "request_id": f"l{asked}"}
+            operations = [
+                {"op_id": f"o{asked}", "fn": "pylon.update", "args": {**args, "values": {}}},
+                {"op_id": f"p{asked}", "fn": "tried", "args": {**args, "values": {"text": text}}},
+            ]  # fmt: skip
+            yield {"type": "push", "request_id": f"p{asked}", "operations": operations}
+    yield {"type": "call", "request_id": "broken", "fn": "broken", "args": {}}
+    yield {"type": "ping"}
+
+
 def described(pools: Pools, document: Mapping[str, Any]) -> Iterator[Form]:
     """Yield for every operation of the OpenAPI a request with what it needs, and one with all."""
     for path, operations in document["paths"].items():

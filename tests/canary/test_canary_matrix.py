@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import pytest
 
-from pylon import limits
+from pylon import jsonvalue, limits
 from pylon.identity import Scope
+from pylon.protocol import messages
 from pylon.server.auth.rates import RateLimiter
 from pylon.server.http.table import make_router
 from pylon.testing.paired import world
@@ -29,6 +30,7 @@ from tests.canary.forms import (
     Pools,
     calls,
     described,
+    frames,
     from_table,
     of_entity,
     of_operator,
@@ -55,7 +57,12 @@ ENDING: Final = frozenset({
     ("POST", "/api/auth/guest"),
 })  # fmt: skip
 #: At the normal scale each asks for a part of what he can think of; together they ask for it all.
-ONE_OF: Final = max(1, 6 // int(os.environ.get("PYLON_TEST_SCALE", "1")))
+SCALE: Final = int(os.environ.get("PYLON_TEST_SCALE", "1"))
+ONE_OF, SOME_OF = max(1, 6 // SCALE), max(1, 3 // SCALE)
+#: Frames that are sent before what comes is waited for.
+_AT_ONCE: Final = 12
+#: Frames of a reload, and of what this version does not have: values that live and come in parts.
+UNSENT: Final = {"schema", "value", "part"}
 SCOPE: Final = {"read_only": True, "entities": ["Paper"], "functions": ["counted"]}
 
 
@@ -236,7 +243,7 @@ async def lose_rights(at: Matrix) -> None:
         await at.made.advance(2_000)
         for name in ("leaver", "expired"):
             people[name].is_alive = False
-        await crowd.quiet()
+    await crowd.settle()
     async with crowd.step("rows change that they had"):
         for row_id, (entity, values) in at.rows.items():
             if entity in ("Paper", "Comment", "Notice"):
@@ -252,6 +259,7 @@ async def lose_rights(at: Matrix) -> None:
         await at.made.system_delete("Paper", "paper-ours")
         await crowd.quiet()
         await at.plant()
+    await crowd.settle()
     for name, (cursor, after) in away.items():
         await crowd.ask(people[name], "GET", f"/api/sync/pull?cursor={cursor}")
         await crowd.ask(people[name], "GET", f"/api/sync/snapshot?entity=Paper&after={after}")
@@ -279,12 +287,32 @@ async def ask_for_everything(at: Matrix, document: dict[str, Any]) -> None:
         place = 0 if name == OPERATOR else FULL.index(name)
         for form in some(forms, at.routes, of=ONE_OF, from_=place):
             await at.send(one, form)
+    for name in FULL:
+        await say_everything(at, crowd.people[name])
     for name in DEAD:
         one = crowd.people[name]
         forms = list(described(at.pools(one), document))
         for form in some(forms, at.routes, of=10, from_=0):
             status = await at.send(one, form)
             assert status in (400, 401, 404) or "/api/auth/" in form.path, (name, form, status)
+
+
+async def say_everything(at: Matrix, one: Principal) -> None:
+    """Send over a socket of his whatever it takes, an unknown frame at last."""
+    hello = {"type": "hello", "protocol": 1, "client_id": f"{one.name}-2", "subscriptions": []}
+    opened = await at.crowd.socket(one, "/api/sync/ws", hello)
+    assert opened is not None
+    said = [jsonvalue.encode_text(each) for each in frames(at.pools(one))]
+    parts = [said[at_ : at_ + _AT_ONCE] for at_ in range(0, len(said), _AT_ONCE)]
+    place = FULL.index(one.name)
+    for part in [*parts[place % SOME_OF :: SOME_OF], said[-2:], ['{"type":"all"}']]:
+        async with at.crowd.step(f"{one.name} says {part}", one.name, "".join(part)):
+            for text in part:
+                await opened.send_str(text)
+            await at.crowd.quiet()
+    async with at.crowd.step(f"after {one.name} said everything"):
+        await at.crowd.quiet()
+        await at.plant()
 
 
 @pytest.mark.timeout(180)
@@ -335,5 +363,7 @@ def assert_everybody_asked(at: Matrix) -> None:
     assert {*at.routes} - said_yes - SPARED == set()
     for name in FULL:
         assert {*at.routes} - asked[name] - ENDING == set(), name
+    kinds = {each.__struct_config__.tag for each in messages.Downstream.__args__}
+    assert kinds - {kind for _, kind in crowd.frames} == UNSENT
     for name in ("owner", "member", "admin", "guest", "scoped", "anonymous", "ex"):
         assert crowd.seen_rightly[name] > 5, (name, crowd.seen_rightly)
