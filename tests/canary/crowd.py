@@ -70,6 +70,12 @@ class Crowd:
         self.placed: dict[str, set[tuple[str, str]]] = defaultdict(set)
         #: Frames by who got them and their type.
         self.frames: Counter[tuple[str, str]] = Counter()
+        #: Who loses a right during the test; to the others nothing comes too late.
+        self.losers: frozenset[str] = frozenset()
+        #: The head when nothing was on its way to them.
+        self._barrier = 0
+        #: What stood around a canary where somebody was sent it last.
+        self._shown: dict[tuple[str, str], str] = {}
         #: The head and the callers as the step before began.
         self._before: tuple[int, dict[str, Identity | None]] = (0, {})
         self._tails: dict[Link, str] = {}
@@ -99,6 +105,7 @@ class Crowd:
             # A number of some other origin may look like one.
             if found.end() > len(before) and (found[0] in self.placed or found[0][0] == "c"):
                 self._fresh.append((link.client, found[0]))
+                self._shown[link.client, found[0]] = text[max(0, found.start() - 600) :][:900]
         for one in self.secrets:
             if text.find(one, max(0, len(before) - len(one) + 1)) >= 0:
                 self._fresh.append((link.client, one))
@@ -203,7 +210,9 @@ class Crowd:
         """Return when nothing of before is on its way: what comes then is judged by then alone."""
         for _ in range(2):
             async with self.step("nothing"):
+                await self.world.advance(5)  # what is paced waits for the clock
                 await self.quiet(60)
+        self._barrier = self.oracle.head
 
     async def quiet(self, passes: int = 15) -> None:
         """Return when nothing more comes to anybody, as far as so many passes show."""
@@ -239,7 +248,10 @@ class Crowd:
                 self.seen_rightly[name] += 1
             else:
                 where = sorted(self.placed.get(token, ()))
-                self.leaks.append(f"{did}\n  {name} was sent {token}, which stands in {where}")
+                shown = self._shown.get((name, token), "")
+                self.leaks.append(
+                    f"{did}\n  {name} was sent {token}, which stands in {where}\n  {shown}"
+                )
 
     def _callers(self) -> dict[str, Identity | None]:
         return {name: self._identity(one) for name, one in self.people.items()}
@@ -276,8 +288,10 @@ class Crowd:
         for entity, row_id in self.placed.get(token, ()):
             if identity.scope is not None and entity not in (identity.scope.entities or ()):
                 continue
-            seqs = {since, self.oracle.head, *range(since, self.oracle.head)}
-            for seq in seqs:
+            # What is late was true when its row became so; whoever lost a right gets nothing late.
+            barrier = self._barrier if name in self.losers else 0
+            became = self.oracle.changes(entity, row_id, barrier)
+            for seq in {since, self.oracle.head, *range(since, self.oracle.head), *became}:
                 row = self.oracle.row(entity, row_id, seq)
                 moment = self.oracle.moment(seq)
                 seen = row and self.oracle.seen(identity, entity, row, moment)

@@ -212,6 +212,11 @@ class Oracle:
         """Tell whether what is seen of an entity changes as time passes."""
         return any(one.uses_now for one in self._generations[-1].asked(entity))
 
+    def changes(self, entity: str, row_id: str, seq: int) -> list[int]:
+        """Return the seqs after one at which a row changed."""
+        history = self._rows[entity].get(row_id, History())
+        return history.seqs[bisect.bisect_right(history.seqs, seq) :]
+
     def version(self, entity: str, row_id: str, seq: int) -> Row | None:
         """Return the row as written at a seq."""
         history = self._rows[entity].get(row_id)
