@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from aiohttp import web
 from joserfc import jwt
 
 from pylon.server.auth import hashing
+from pylon.server.auth.totp import totp_code
 from pylon.testing.inprocess import URL
 from pylon.testing.served import Answer
 from tests.integration.house import Browser, House, house
@@ -487,6 +489,24 @@ async def test_a_link_needs_the_same_person_at_its_end(world: World) -> None:
     nobody = await world.house.browser()
     assert (await nobody.get(START.format("test") + "?link=1")).status == 401
     assert world.counts()[2] == 0
+
+
+async def test_half_a_sign_in_links_nothing(world: World) -> None:
+    """Where a second factor is asked for, a verified address alone leaves no way in behind."""
+    ada = await world.house.signed_in(ADA)
+    await ada.send(ADA)
+    begun = await ada.post("/api/auth/totp", {"code": world.house.code(ADA)})
+    assert begun.status == 201, begun.body
+    secret = base64.b32decode(begun.body["secret"] + "=" * (-len(begun.body["secret"]) % 8))
+    now = totp_code(secret, world.house.services.clock.now_ms() // 30_000)
+    assert (await ada.post("/api/auth/totp/confirm", {"totp": now})).status == 200
+    stranger = await world.house.browser()
+    answer = await world.sign_in(stranger)
+    assert answer.headers["Location"].startswith("/auth/?step=totp")
+    assert await me(stranger) is None
+    assert world.counts()[2] == 0
+    assert (await world.sign_in(ada, query="?link=1")).status == 303
+    assert world.counts()[2] == 1, "who is in the account links it himself"
 
 
 async def test_a_closed_account_stays_closed(world: World) -> None:

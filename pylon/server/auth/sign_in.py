@@ -135,7 +135,8 @@ class SignIn:
         is_waiting = is_asked and visitor.second_factor is None and visitor.may_wait
         if is_asked and not is_waiting and proof.method != "dev":
             self._demand_second_factor(transaction, account, visitor.second_factor)
-        if proof.settle is not None:
+        # Half a sign-in leaves nothing behind; who is named by his account was in it before.
+        if proof.settle is not None and (not is_waiting or proof.user_id is not None):
             proof.settle(transaction, account)
         if is_waiting:
             issue = self._sessions.issue_in
