@@ -108,9 +108,10 @@ def login_link(user: str, project_path: str | None, as_json: bool) -> None:
 
 
 def origin_of_project(project: Any) -> str:
-    """Return where people reach a project, by its settings."""
+    """Return where people reach a project, by its settings and its `.env`."""
     import os
 
-    from pylon.server.config import load_config, origin_of
+    from pylon.server.config import load_config, load_dotenv, origin_of
 
-    return origin_of(load_config(project, is_dev=True, flags={}, environment=os.environ))
+    environment = {**os.environ, **load_dotenv(project, os.environ)}
+    return origin_of(load_config(project, is_dev=True, flags={}, environment=environment))

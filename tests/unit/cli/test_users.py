@@ -62,3 +62,14 @@ def test_all_accounts_are_listed_however_many_there_are(
     assert [one["email"] for one in listed] == emails
     found = jsonvalue.parse(_said(project, "users", "--search", "u3", "--json").encode())
     assert [one["email"] for one in found] == ["u3@example.com"]
+
+
+def test_links_are_made_with_what_the_env_file_says(project: Path) -> None:
+    """Secrets of providers and the origin stand there; a closed project reads it, too."""
+    (project / "pylon.toml").write_text(
+        "[auth]\nmethods = ['magic', 'oauth']\n[auth.oauth.github]\nclient_id = 'env:CLUB_ID'\n"
+    )
+    assert "CLUB_ID" in _said(project, "login-link", "ada@example.com", code=1)
+    (project / ".env").write_text("CLUB_ID=x\nPYLON_SERVER_ORIGINS=https://club.example\n")
+    assert "https://club.example/auth/link#t=" in _said(project, "login-link", "ada@example.com")
+    assert "https://club.example/auth/link#t=" in _said(project, "users", "invite", "b@example.com")
