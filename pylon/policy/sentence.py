@@ -48,7 +48,8 @@ def _say(node: ir.Condition, *, is_inner: bool) -> str:
         case ir.FactHolds(slot):
             return _slot_holds(slot)
         case ir.ExistsTest(exists):
-            return _exists(exists)
+            # Its own "and" must not run into what stands beside it.
+            return f"({_exists(exists)})" if is_inner else _exists(exists)
         case ir.Negation(item):
             return _negated(item)
         case ir.Conjunction(items):

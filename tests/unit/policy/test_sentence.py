@@ -54,6 +54,11 @@ from tests.unit.policy.schemas import MESSAGE, policy
             "there is a Membership whose channelId is its channelId and role is one of “owner” and"
             " until is after now and userId is present and role is not one of “member”",
         ),
+        (
+            "exists Membership(channelId == data.channelId, role == 'owner') || hasRole('b')",
+            "(there is a Membership whose channelId is its channelId and role is “owner”)"
+            " or the caller has the role b",
+        ),
     ],
 )
 def test_sentences(text: str, said: str) -> None:
