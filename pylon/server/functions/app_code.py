@@ -25,6 +25,7 @@ from pylon.errors import (
 from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource
 from pylon.policy import ir
+from pylon.policy.compiled import ExistsLookup
 from pylon.policy.mistakes import nearest
 from pylon.policy.slots import walk
 from pylon.server.functions.authorize import Denial
@@ -50,9 +51,14 @@ class AppCode:
 
     def arguments(
         self, definition: AppDefinition, function: Function, identity: Identity,
-        args: Mapping[str, Any], now: str,
+        args: Mapping[str, Any], now: str, lookup: ExistsLookup | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Judge `allow` and decode the arguments: 401, INVALID_ARGUMENT, POLICY_DENIED."""
+        """Judge `allow` and decode the arguments: 401, INVALID_ARGUMENT, POLICY_DENIED.
+
+        `lookup` answers an `exists`: a mutation's own transaction, which sees what others of its
+        batch revoked (I60). Without it, what is committed does.
+        """
+        lookup = lookup or self._database.readers.inline.exists
         is_anonymous = identity.kind is IdentityKind.ANONYMOUS
         if function.allow is None:
             if is_anonymous:
@@ -61,10 +67,10 @@ class AppCode:
         try:
             decoded = function.arguments.decode(args)
         except InvalidArgument:
-            if is_anonymous and not self._is_open(function, identity, now):
+            if is_anonymous and not self._is_open(function, identity, now, lookup):
                 raise Unauthenticated() from None
             raise
-        if not self._is_allowed(function, identity, decoded, now):
+        if not self._is_allowed(function, identity, decoded, now, lookup):
             if is_anonymous:
                 raise Unauthenticated()
             denied = PolicyDenied(f"the policy does not allow you to call {function.name}")
@@ -75,19 +81,22 @@ class AppCode:
             raise denied
         return decoded
 
-    def _is_open(self, function: Function, identity: Identity, now: str) -> bool:
+    def _is_open(
+        self, function: Function, identity: Identity, now: str, lookup: ExistsLookup
+    ) -> bool:
         """Tell whether `allow` lets the caller in whatever he says."""
         assert function.allow is not None
         asks_arguments = any(isinstance(one, ir.Argument) for one in walk(function.allow.condition))
-        return not asks_arguments and self._is_allowed(function, identity, {}, now)
+        return not asks_arguments and self._is_allowed(function, identity, {}, now, lookup)
 
     def _is_allowed(
-        self, function: Function, identity: Identity, decoded: Mapping[str, Any], now: str
-    ) -> bool:
+        self, function: Function, identity: Identity, decoded: Mapping[str, Any], now: str,
+        lookup: ExistsLookup,
+    ) -> bool:  # fmt: skip
         assert function.allow is not None
         return identity.is_system or function.allow.allows(
             identity, None, now=now, args=to_json(decoded),
-            lookup=self._database.readers.inline.exists,
+            lookup=lookup,
         )  # fmt: skip
 
     def facts(

@@ -188,7 +188,9 @@ class PreparedOperation:
     def _run_app(self, identity: Identity, transaction: Transaction) -> str:
         code, definition = self._makers.app_code, self._definition
         function = definition.functions[self._fn]
-        decoded = code.arguments(definition, function, identity, self._args, transaction.now)
+        decoded = code.arguments(
+            definition, function, identity, self._args, transaction.now, transaction.exists
+        )
         seconds = function.timeout_s or limits.FUNCTION_SECONDS
         facts = code.facts(definition, identity, transaction.now, self._seed, seconds, self._cause)
         context = MutationContext(facts, transaction)
