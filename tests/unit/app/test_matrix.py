@@ -75,7 +75,9 @@ def test_openness_is_told(load: Load) -> None:
     """To the world, to the world in part, to everybody who is signed in."""
     rows = _rows(load)
     assert _flags(rows["Order.read"]) == {matrix.OPEN, matrix.ALWAYS}
-    assert _flags(rows["Post.read"]) == {matrix.OPEN_IN_PART, matrix.USES_NOW}
+    assert _flags(rows["Post.read"]) == {
+        matrix.OPEN_IN_PART, matrix.USES_NOW, matrix.MISSING_INDEX
+    }  # fmt: skip
     assert _flags(rows["User.read"]) == {matrix.SIGNED_IN}
     assert _flags(rows["plain().call"]) == {matrix.SIGNED_IN}
     assert _flags(rows["public().call"]) == {matrix.OPEN, matrix.ALWAYS}
