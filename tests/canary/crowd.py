@@ -45,6 +45,8 @@ class Principal:
     scope: Scope | None = None
     is_alive: bool = True
     streams: list[asyncio.Task[None]] = field(default_factory=list)
+    #: The socket that follows everything.
+    live: aiohttp.ClientWebSocketResponse | None = None
 
     @property
     def headers(self) -> dict[str, str]:

@@ -90,7 +90,7 @@ class Matrix:
             email = f"{name}-{self.mint.chance.getrandbits(40):010x}@x.example"
             roles = frozenset({"admin"}) if name == "admin" else None
             account = await self.services.accounts.ensure(email, roles)
-            days = 0.01 if name == "expired" else None
+            days = 0.001 if name == "expired" else None
             issued = await self.services.sessions.issue(account, days=days)
             self.ids[name], self.emails[name] = account.id, email
             await self.crowd.join(name, token=issued.token, user_id=account.id)
@@ -206,7 +206,7 @@ async def follow(at: Matrix, one: Principal) -> None:
         {"id": "i2", "entity": "Comment", "include": ["paper.judge", "owner"], "limit": 9},
     ]
     hello = {"type": "hello", "protocol": 1, "client_id": one.name, "subscriptions": wanted}
-    await at.crowd.socket(one, "/api/sync/ws", hello)
+    one.live = await at.crowd.socket(one, "/api/sync/ws", hello)
     at.crowd.stream(one, "/api/sync/events")
     at.crowd.stream(one, "/_pylon/dev/events")
     ghost = f"/api/admin/ghost/{at.ids['owner']}/api/sync/ws"
@@ -243,10 +243,14 @@ async def lose_rights(at: Matrix) -> None:
         await at.services.accounts.ensure(at.emails["ex"], frozenset())
         await at.services.people.set_disabled(at.emails["disabled"], disabled=True)
         await crowd.request(people["leaver"], "POST", "/api/auth/logout")
-        await at.made.advance(2_000)
+        for _ in range(10):  # so that pings are answered meanwhile
+            await at.made.advance(9)
+            await crowd.quiet()
         for name in ("leaver", "expired"):
             people[name].is_alive = False
     await crowd.settle()
+    alive = {name for name, one in people.items() if one.live and not one.live.closed}
+    assert alive == {*FULL}, "of the live sockets those of the dead have ended, and no other"
     async with crowd.step("rows change that they had"):
         for row_id, (entity, values) in at.rows.items():
             if entity in ("Paper", "Comment", "Notice"):
