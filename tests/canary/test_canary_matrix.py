@@ -206,7 +206,12 @@ async def follow(at: Matrix, one: Principal) -> None:
         {"id": "i2", "entity": "Comment", "include": ["paper.judge", "owner"], "limit": 9},
     ]
     hello = {"type": "hello", "protocol": 1, "client_id": one.name, "subscriptions": wanted}
-    one.live = await at.crowd.socket(one, "/api/sync/ws", hello)
+    await at.crowd.socket(one, "/api/sync/ws", hello)
+    # Without windows and neighbours changes are told as they come, and not read from the log.
+    plain = [{"id": name, "entity": name} for name in schema.entities]
+    one.live = await at.crowd.socket(
+        one, "/api/sync/ws", {**hello, "client_id": f"{one.name}-plain", "subscriptions": plain}
+    )
     at.crowd.stream(one, "/api/sync/events")
     at.crowd.stream(one, "/_pylon/dev/events")
     ghost = f"/api/admin/ghost/{at.ids['owner']}/api/sync/ws"
