@@ -88,7 +88,7 @@ SABOTAGES: Final = (
         (
             Edit(f"{SYNC}/catch_up.py",
                  "    wanted = [view.entities[name] for name in names",
-                 "    cursor = Cursor(cursor.epoch, max(cursor.seq - 1, 0))\n"
+                 "    after = max(after - 1, 0)\n"
                  "    wanted = [view.entities[name] for name in names"),
         ),
         "tests/integration/test_pull.py::test_pages_of_any_size_are_the_same_log",
@@ -98,7 +98,7 @@ SABOTAGES: Final = (
         (
             Edit(f"{SYNC}/catch_up.py",
                  "    wanted = [view.entities[name] for name in names",
-                 "    cursor = Cursor(cursor.epoch, cursor.seq + 1)\n"
+                 "    after += 1\n"
                  "    wanted = [view.entities[name] for name in names"),
         ),
         "tests/integration/test_pull.py::test_pages_of_any_size_are_the_same_log",
