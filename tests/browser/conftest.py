@@ -13,7 +13,14 @@ from typing import Any
 import psutil
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    Playwright,
+    async_playwright,
+)
 
 from pylon.testing.served import Caller, ServedProject
 from tests.conftest import ROOT, Serve
@@ -231,6 +238,15 @@ async def stored(context: BrowserContext, served: ServedProject) -> dict[str, An
     """Return head, rows and pending mutations as the browser holds them."""
     page = await context.new_page()
     await page.goto(f"{served.url}/empty.html")
-    found: dict[str, Any] = await page.evaluate(STORED)
-    await page.close()
-    return found
+    for _ in range(20):
+        try:
+            found: dict[str, Any] = await page.evaluate(STORED)
+        except Error as error:
+            if "opening backing store" not in str(error):
+                raise
+            # The killed browser has not let go of its files yet.
+            await asyncio.sleep(0.25)
+        else:
+            await page.close()
+            return found
+    raise AssertionError("the store of the browser does not open again")

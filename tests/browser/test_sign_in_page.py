@@ -213,6 +213,7 @@ async def _code_by_keyboard(chrome: Browser, served: ServedProject) -> None:
     await ada.tab_to("Roles")
     await ada.type("admin, editor")
     await ada.page.wait_for_url(f"{served.url}/")
+    await ada.page.wait_for_function("typeof db !== 'undefined'")
     assert await ada.page.evaluate("fetch('/api/auth/me').then((a) => a.json())") == {
         "user_id": await ada.page.evaluate("db.auth.me().then((me) => me.user_id)"),
         "email": "root@example.com", "roles": ["admin", "editor"],
@@ -328,6 +329,7 @@ async def test_providers_guests_and_links(chrome: Browser, world: ServedProject)
     await ada.page.wait_for_url(f"{world.url}/")
     for visitor in (ada, leader):  # whose socket knew nobody
         await expect(visitor.page.locator("pylon-user")).to_contain_text(ADA)
+    await ada.page.wait_for_function("typeof db !== 'undefined'")
     await ada.page.evaluate("db.insert('Note', { body: 'mine' }).then((row) => window.row = row)")
     await expect(leader.page.locator("#list li")).to_have_text(["mine"])
     await ada.page.evaluate("db.delete('Note', row.id)")
@@ -420,6 +422,7 @@ async def test_own_pages_and_other_tabs_follow(chrome: Browser, world: ServedPro
     for visitor in (one, two):
         await expect(visitor.page.locator("pylon-user")).to_contain_text(OWEN)
         await expect(visitor.page.get_by_role("heading", level=2)).to_have_text("Signed in to tiny")
+    await one.page.wait_for_function("typeof db !== 'undefined'")
     await one.page.evaluate("db.insert('Note', { body: 'mine' })")
     for visitor in (one, two):
         await expect(visitor.page.locator("#list li")).to_have_text(["mine"])
@@ -430,6 +433,7 @@ async def test_own_pages_and_other_tabs_follow(chrome: Browser, world: ServedPro
         await expect(visitor.page.locator("#list li")).to_have_count(0)
     assert (await stored(context, world))["rows"] == []
     await auth.page.get_by_role("textbox", name="E-mail").first.wait_for()
+    await one.page.wait_for_function("typeof db !== 'undefined'")
     await one.page.evaluate("db.auth.enter('guest', {})")
     for visitor in (one, two):
         await expect(visitor.page.locator("pylon-user")).to_contain_text("Guest")

@@ -54,7 +54,7 @@ def _simulate(*arguments: str) -> Result:
 @pytest.mark.timeout(600 * SCALE)
 def test_chat_passes() -> None:
     """The example that everybody begins with: as many seeds as fit, or 200 and more at night."""
-    seconds = 20.0 if SCALE == 1 else None
+    seconds = 12.0 if SCALE == 1 else None
     results = list(run_seeds(CHAT, range(200 * SCALE), Plan(weights=EVERYDAY), seconds=seconds))
     failed = [f"{one.seed}: {one.outcome.finding}" for one in results if one.outcome.finding]
     assert not failed, "\n".join(failed)

@@ -89,7 +89,9 @@ SERVED = """
 /api/sync/push POST
 /api/sync/snapshot GET
 /api/sync/ws GET
+/auth GET
 /auth/ GET
+/auth/account GET
 /auth/link GET
 """
 #: What development serves beyond that, and production must not.
