@@ -325,19 +325,14 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule(name=USERS)
     def change_role(self, name: str) -> None:
-        """Replicas of that user start over: whoever is connected at once, others at the pull."""
+        """Replicas of that user start over: connected ones by the commit, others at the pull."""
         self.roles[name] = frozenset() if self.roles[name] else frozenset({"mod"})
         roles = self.roles[name]
         self.run(self._do(lambda tx: accounts.set_roles(tx, name, roles)))
-        self.hubs.sessions.now[name] = self._who(name)
         self.void.add((self.database.epoch, self.database.head))
-        self.run(self._tell_of_new_role(name))
         for one in self.followers:
             if one.name == name:
                 one.start_over(str(self.database.cursor()))
-
-    async def _tell_of_new_role(self, name: str) -> None:
-        self.hubs.sessions.end(None, name, "identity_changed")
 
     # --- replicas that pull
 

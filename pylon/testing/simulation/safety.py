@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -26,6 +26,7 @@ from pylon.testing.simulation.values import CANARY, MARK
 from pylon.testing.simulation.wire import Stream
 
 if TYPE_CHECKING:
+    from pylon.client.subscription import Definition
     from pylon.testing.simulation.virtual_time import VirtualLoop
 
 #: How long what was read under one state may take to the wire, and old roles may be spoken for.
@@ -258,12 +259,17 @@ class ReplicaWatch:
         # What it was told up to its cursor was judged by what was so then, or later.
         states = self._oracle.states_since(definition.entity, seq)
         moments = self._oracle.moments(definition.entity, states, _UNAWARE_SECONDS)
+        windows = [
+            one
+            for one in device.open.values()
+            if one.entity == definition.entity and one.limit is not None
+        ]
         message = ""
         for identity in self._callers.lately(device.email, _UNAWARE_SECONDS):
             difference = compare(
                 self._oracle, identity, definition, has, seq, moments,
                 # Whoever is away holds what was right when he was last told.
-                may_have_turned=self._oracle.asks_time(definition.entity),
+                may_have_turned=self._oracle.asks_time(definition.entity), windows=windows,
             )  # fmt: skip
             if difference is None:
                 return None
@@ -278,7 +284,7 @@ class ReplicaWatch:
 
 def compare(
     oracle: Oracle, identity: Identity, definition: Any, has: dict[str, dict[str, Any]], seq: int,
-    moments: list[Moment], *, may_have_turned: bool = False,
+    moments: list[Moment], *, may_have_turned: bool = False, windows: Sequence[Definition] = (),
 ) -> str | None:  # fmt: skip
     """Say how rows differ from what a caller may see; None where they do not.
 
@@ -290,6 +296,7 @@ def compare(
         seq: the rows must be as they stood then.
         moments: each row must be there, or not, as it was right at one of these.
         may_have_turned: it may also be as it was right at any time before.
+        windows: keep a row that left the filter until their own next frame.
     """
     entity, where = definition.entity, definition.where
     stored = {row["id"]: row for row in oracle.rows(entity, seq)}
@@ -308,6 +315,32 @@ def compare(
                 break
             wanted.append(seen)
         else:
-            if not may_have_turned:
+            is_kept = (
+                mine is not None
+                and None in wanted
+                and any(matches(mine, one.where) for one in windows)
+                and _has_left(oracle, identity, definition, mine, seq)
+            )
+            if not may_have_turned and not is_kept:
                 return f"{entity} {row_id} is {mine}, should be {wanted[0]}"
     return None
+
+
+def _has_left(
+    oracle: Oracle, identity: Identity, definition: Any, row: dict[str, Any], seq: int
+) -> bool:
+    """Tell whether a row changed up to a seq to one that its caller may read, but did not ask for.
+
+    What comes of it then, a delete too, is told by windows alone: they keep no step with cursors.
+    """
+    entity = definition.entity
+    for at in oracle.changes(entity, row["id"], row["_seq"]):
+        image = oracle.version(entity, row["id"], at)
+        if at > seq or image is None:
+            continue
+        states = oracle.states_since(entity, at)
+        for one in oracle.moments(entity, states, _UNAWARE_SECONDS):
+            seen = oracle.seen(identity, entity, image, one)
+            if seen is not None and not matches(seen, definition.where):
+                return True
+    return False

@@ -117,7 +117,8 @@ class Sessions(SessionService):
 
     @override
     def identity_now(self, user_id: str, session_id: str | None) -> Identity | None:
-        return self.now.get(user_id)
+        # A commit tells of its change of roles by itself: the account knows them by then.
+        return self.now.get(user_id) or super().identity_now(user_id, session_id)
 
     def oldest_cursor(self, identity: Identity) -> int:
         """Let every cursor go on: no role was ever changed."""
