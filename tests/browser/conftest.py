@@ -138,6 +138,17 @@ def _is_alive(process: psutil.Process) -> bool:
         return False
 
 
+def _has_members(session: int) -> bool:
+    """Tell whether any process is left of a session."""
+    for pid in psutil.pids():
+        try:
+            if os.getsid(pid) == session and _is_alive(psutil.Process(pid)):
+                return True
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return False
+
+
 class MortalBrowser:
     """A Chromium with a profile on disk and a process group of its own, to be killed."""
 
@@ -168,12 +179,14 @@ class MortalBrowser:
     async def kill(self) -> None:
         """End it and all its processes at once."""
         assert self._process is not None
-        family = psutil.Process(self._process.pid).children(recursive=True)
-        os.killpg(self._process.pid, signal.SIGKILL)
+        session = self._process.pid
+        family = psutil.Process(session).children(recursive=True)
+        os.killpg(session, signal.SIGKILL)
         await self._process.wait()
         # One that is still dying holds the lock of the stored data; the next browser can't open it.
+        # Those that were born meanwhile, and by others, are known by their session.
         async with asyncio.timeout(10):
-            while any(map(_is_alive, family)):
+            while any(map(_is_alive, family)) or _has_members(session):
                 await asyncio.sleep(0.01)
         if self._browser is not None:
             await self._browser.close()
