@@ -124,3 +124,18 @@ def window_filtered() -> Events:
         # It comes again as one that matches.
         _changes(11, 13, _upsert("Note", _row("a", 13, n=1))),
     ]  # fmt: skip
+
+
+def window_ahead() -> Events:
+    """A window's frame may be ahead: what left the filter before it is not what it brought."""
+    left = {"seq": 11, "entity": "Note", "row_id": "a", "kind": "delete", "cause": "filtered"}
+    return [
+        *_OPENING, _subscribed("s1", where={"n": 1}), _subscribed("w1", order=["-n"], limit=1),
+        _welcome(), _page("s1", 10, _row("a", 1, n=1)),
+        _received(type="window", subscription="w1", ids=["a"], at="e1:12", version=0,
+                  rows=[_row("a", 12, n=1)]),
+        _changes(10, 12, left, _upsert("Note", _row("a", 12, n=1))),
+        _received(type="window", subscription="w1", ids=["b"], at="e1:13", version=0,
+                  rows=[_row("b", 13, n=2)]),
+        _changes(12, 13),
+    ]  # fmt: skip

@@ -12,6 +12,7 @@ from pylon.testing.refresh_scenarios import (
     refresh_overlay,
     refresh_strict,
     refresh_window,
+    window_ahead,
     window_filtered,
 )
 from pylon.testing.scenario_events import LIVE as _LIVE
@@ -242,6 +243,6 @@ SCENARIOS: Final[dict[str, Callable[[], Events]]] = {
         catching_up, discard, gap, heartbeat, hydration, identity, late_store, lineage,
         offline_start, overlay, reconnection, refresh, refresh_cut, refresh_hydrating,
         refresh_overlay, refresh_strict, refresh_window, refusals, resync, window,
-        window_filtered,
+        window_ahead, window_filtered,
     )
 }  # fmt: skip

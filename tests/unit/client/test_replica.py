@@ -135,6 +135,21 @@ def test_a_filtered_row_leaves_with_the_window_that_kept_it() -> None:
     assert _ids(replica) == {"b"}
 
 
+def test_a_row_that_a_window_brought_anew_stays_with_its_filter() -> None:
+    """A frame may be ahead of the cursor: the older removal is not of what it brought."""
+    replica = Replica()
+    replica.start_at("e:10")
+    replica.subscribe("s1", Definition(entity="Note", where={"n": 1}))
+    replica.page(_page(10, _row("a", 3, n=1)))
+    replica.subscribe("w", Definition(entity="Note", where={}, order=["n"], limit=1))
+    rows = [_row("a", 12, n=1)]
+    replica.window(Window(subscription="w", ids=["a"], rows=rows, at="e:12", version=0))
+    replica.apply(_batch(10, 12, _delete("a", 11, "filtered"), _upsert(_row("a", 12, n=1))))
+    rows = [_row("b", 13, n=0)]
+    replica.window(Window(subscription="w", ids=["b"], rows=rows, at="e:13", version=0))
+    assert _ids(replica) == {"a", "b"}
+
+
 def test_rows_deletes_and_cursor_are_one_save(replica: Replica) -> None:
     """What a step changed is written together, and once (I24)."""
     replica.apply(_batch(10, 12, _upsert(_row("b", 11)), _delete("a", 12)))

@@ -289,7 +289,8 @@ export class Replica {
     if (change.kind === "delete") {
       // A window that still lists a filtered row keeps it until its own next frame (rule 16).
       if (change.cause === "filtered" && this.isListed(entity, id)) {
-        this.place(this.filtered, entity, id, true);
+        // Unless a frame has brought a newer one: that is not what left.
+        if (local !== undefined && local._seq < seq) this.place(this.filtered, entity, id, true);
         return;
       }
       if (this.isHydrating) this.place(this.tombstones, entity, id, seq);
