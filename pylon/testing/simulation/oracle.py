@@ -113,6 +113,8 @@ class Oracle:
         """
         self.definition = definition
         self.head = 0
+        #: Is told after each commit.
+        self.committed: Callable[[], None] = lambda: None
         self._seconds = seconds
         self._times = times
         self._generations = [_generation(definition)]

@@ -130,11 +130,15 @@ class WireWatch:
         """Forget states of before a restored copy."""
         self._heads = deque([(self._loop.time(), self._oracle.head)])
 
+    def note_head(self) -> None:
+        """Note which state rows are read at from now on; called after each commit."""
+        if self._heads[-1][1] != self._oracle.head:
+            self._heads.append((self._loop.time(), self._oracle.head))
+
     def _states(self) -> Iterator[int]:
         """Return the heads that what is on its way now may have been read at, newest first."""
-        now, head = self._loop.time(), self._oracle.head
-        if self._heads[-1][1] != head:
-            self._heads.append((now, head))
+        self.note_head()
+        now = self._loop.time()
         while len(self._heads) > 1 and self._heads[1][0] < now - _GRACE_SECONDS:
             self._heads.popleft()
         return (seq for _, seq in reversed(self._heads))

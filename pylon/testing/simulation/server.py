@@ -136,6 +136,7 @@ class SimulatedServer:
         with suppress(Error):  # before the first start there is no log
             self._oracle.take(read_after(raw, self._oracle.head, _RECORDS_MAX, schema))
             self._oracle.head = max(self._oracle.head, read_head(raw)[0])
+            self._oracle.committed()
 
     async def crash(self) -> None:
         """End as by `kill -9`: what is in the files stays, nothing else does."""

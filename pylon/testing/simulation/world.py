@@ -73,6 +73,7 @@ class World:
         self._callers = Callers(loop, self._oracle)
         self._wire = WireWatch(self._oracle, self._callers, loop)
         self._network.tap = self._wire.tap
+        self._oracle.committed = self._wire.note_head
         self._replicas = ReplicaWatch(self._oracle, self._callers)
         self._server = SimulatedServer(
             definition, config, folder, self._network, self._clock, loop, self._oracle,
