@@ -261,8 +261,7 @@ class Replica:
         if change["kind"] == "delete":
             # A window that still lists a filtered row keeps it until its own next frame.
             if change.get("cause") == "filtered" and self._is_listed(entity, row_id):
-                # Unless a frame has brought a newer one: that is not what left.
-                if local is not None and local["_seq"] < seq:
+                if local is not None and local["_seq"] < seq:  # a frame may have brought a newer
                     self._filtered.add((entity, row_id))
                 return
             if self.is_hydrating:
