@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pylon.server.config import SETTINGS, demand_loopback, load_config, load_dotenv
+from pylon.server.config import (
+    SETTINGS,
+    ServerConfig,
+    demand_loopback,
+    load_config,
+    load_dotenv,
+)
 
 
 def check_settings(project: Path) -> None:
     """Raise ConfigError where a project's settings would stop its start in development."""
-    address_of(project, None, None, is_dev=True)
+    from pylon.server.background import check_settings as check_texts
+
+    check_texts(_config_of(project, None, None, is_dev=True))
 
 
 def address_of(
@@ -22,13 +30,17 @@ def address_of(
 
     Raises ConfigError for a wrong setting.
     """
-    environment = {**os.environ, **load_dotenv(project, os.environ)}
-    config = load_config(
-        project, is_dev=is_dev, environment=environment,
-        flags={"server.host": host, "server.port": port},
-    )  # fmt: skip
+    config = _config_of(project, host, port, is_dev=is_dev)
     if not allow_remote:
         demand_loopback(config["server.host"])
     chosen: int = config["server.port"]
     is_default = port is None and chosen == SETTINGS["server.port"].default
     return config["server.host"], chosen, is_default
+
+
+def _config_of(project: Path, host: str | None, port: int | None, *, is_dev: bool) -> ServerConfig:
+    environment = {**os.environ, **load_dotenv(project, os.environ)}
+    return load_config(
+        project, is_dev=is_dev, environment=environment,
+        flags={"server.host": host, "server.port": port},
+    )  # fmt: skip

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
+from pylon.cli.address import check_settings
 from pylon.cli.output import CommandFailed, print_json, print_line
 from pylon.cli.project import find_project, json_option, project_argument
-from pylon.errors import LoadFailed
+from pylon.errors import ConfigError, LoadFailed, Mistake
 
 
 @click.command(short_help="Load the app and report every mistake.")
 @project_argument
 @json_option
 def check(path: str | None, as_json: bool) -> None:
-    """Load the app at PATH and report every mistake at once, with file, line and column.
+    """Load the app and the settings at PATH and report mistakes, with file, line and column.
 
     Exits 0 for an app that would start, 1 otherwise; advice stops no start. Runs the app's module,
     nothing else.
@@ -21,32 +25,17 @@ def check(path: str | None, as_json: bool) -> None:
     from pylon.app.loader import load_app
 
     root = find_project(path)
+    definition, mistakes = None, _settings_mistakes(root)
     try:
         definition = load_app(root, generation=0)
     except LoadFailed as failure:
-        if as_json:
-            print_json(
-                {
-                    "ok": False,
-                    "mistakes": [
-                        {
-                            "message": one.message,
-                            "file": one.file,
-                            "line": one.line,
-                            "column": one.column,
-                            "hint": one.hint,
-                        }
-                        for one in failure.mistakes
-                    ],
-                }
-            )
-        else:
-            for mistake in failure.mistakes:
-                click.echo(mistake.render(), err=True)
-        count = len(failure.mistakes)
+        mistakes = (*failure.mistakes, *mistakes)
+    if definition is None or mistakes:
+        _tell(mistakes, as_json=as_json)
+        count = len(mistakes)
         raise CommandFailed(
             f"{count} mistake{'s' if count != 1 else ''} in {root.name}", "mend and run it again"
-        ) from failure
+        )
     entities, functions = len(definition.schema.entities), len(definition.functions)
     if as_json:
         print_json(
@@ -57,3 +46,25 @@ def check(path: str | None, as_json: bool) -> None:
         for advice in definition.warnings:
             click.echo(f"advice: {advice}", err=True)
         print_line(f"{definition.name}: {entities} entities, {functions} functions, no mistakes")
+
+
+def _settings_mistakes(root: Path) -> tuple[Mistake, ...]:
+    """Return the first mistake of the settings: it would stop a start as one of the app's does."""
+    try:
+        check_settings(root)
+    except ConfigError as error:
+        return (Mistake(error.message, hint=error.hint),)
+    return ()
+
+
+def _tell(mistakes: Sequence[Mistake], *, as_json: bool) -> None:
+    if as_json:
+        shown = [
+            {"message": one.message, "file": one.file, "line": one.line, "column": one.column,
+             "hint": one.hint}
+            for one in mistakes
+        ]  # fmt: skip
+        print_json({"ok": False, "mistakes": shown})
+        return
+    for mistake in mistakes:
+        click.echo(mistake.render(), err=True)

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pylon import jsonvalue
+from pylon.cli.check import check
 from pylon.cli.main import COMMANDS, cli
 from pylon.cli.output import failure_of, print_json
 from pylon.errors import NotFound
@@ -129,6 +130,17 @@ def test_check_prints_every_mistake_with_its_place(tmp_path: Path) -> None:
     assert done.returncode == 1
     for word in ("nme", "did you mean name?", "Nothing", "nam", "app.py:4", "app.py:7", "app.py:8"):
         assert word in done.stderr, word
+
+
+def test_check_looks_at_the_settings_too(tmp_path: Path) -> None:
+    """What would stop a start is a mistake, also a text that only a part of the runtime reads."""
+    (tmp_path / "app.py").write_text("from pylon import App\napp = App('x')\n")
+    for text, word in (("[jobs]\nqueues = ['mail']", "jobs.queues: 'mail' is no queue"),
+                       ("[jobs]\nqeues = []", "did you mean jobs.queues?")):  # fmt: skip
+        (tmp_path / "pylon.toml").write_text(text)
+        done = CliRunner().invoke(check, [str(tmp_path)])
+        assert done.exit_code == 1
+        assert word in done.output
 
 
 def test_errors_are_one_paragraph_and_clean(capsys: pytest.CaptureFixture[str]) -> None:
