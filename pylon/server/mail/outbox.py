@@ -5,6 +5,7 @@ In development, and in serve where no `[mail] url` is set.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from email.message import EmailMessage
@@ -26,7 +27,10 @@ class Outbox:
         A second try of the same mail replaces the first.
         """
         mail_id = str(message["Message-ID"]).strip("<>").partition("@")[0]
-        path = self._folder / f"{mail_id}.eml"
+        # A slow disk holds its own thread, not the loop.
+        await asyncio.to_thread(self._write, self._folder / f"{mail_id}.eml", message)
+
+    def _write(self, path: Path, message: EmailMessage) -> None:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
