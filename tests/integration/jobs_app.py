@@ -65,6 +65,11 @@ async def counts(ctx, n: int):
     await ctx.run(note, text=f"end {n}")
 
 
+@app.job(queue="limited")
+def limited(ctx, n: int):
+    ctx.db.insert("Note", text=f"limited {n}")
+
+
 @app.job(retries=0)
 async def hangs(ctx):
     ctx.progress(0.25, "hanging")

@@ -160,6 +160,20 @@ async def test_who_was_stopped_for_longer_than_the_lease_ends_nothing(serve: Ser
     assert [one["text"] for one in rows] == ["acted 1"]
 
 
+async def test_two_hundred_racing_enqueues_of_a_key_make_one_job(serve: Serve) -> None:
+    """Over real sockets, each a connection of its own: all get the id of the one job (I84)."""
+    served = await serve(JOBS)
+    callers = [await served.login(f"{name}@example.com") for name in ("ann", "bob")]
+    given = {"fn": "once", "args": {"name": "x"}, "key": "the one", "delay": 3600}
+    answers = await asyncio.gather(
+        *(caller.call("enqueue", **given) for caller in callers for _ in range(100))
+    )
+    assert {one.status for one in answers} == {200}
+    (job_id,) = {one.body["value"][0] for one in answers}
+    listed = json.loads(await Shell(served)("jobs", "list", "--name", "once", "--json"))["jobs"]
+    assert [(one["id"], one["attempt"]) for one in listed] == [(job_id, 0)]
+
+
 async def test_the_command_line_shows_and_mends(serve: Serve) -> None:
     """list, show, retry, cancel, pause, resume, each with --json; a job that spins is stopped."""
     served = await serve(JOBS)
@@ -190,6 +204,7 @@ async def test_the_command_line_shows_and_mends(serve: Serve) -> None:
         assert (await ann.call("job", id=job_id)).body["value"]["state"] == "available"
     assert "cancelled" in await pylon("jobs", "cancel", waits)
     assert "has ended" in await pylon("jobs", "cancel", waits, code=1)
+    assert "did you mean default?" in await pylon("jobs", "pause", "defualt", code=1)
     await pylon("jobs", "resume", "default")
     async with asyncio.timeout(5):
         while (await ann.call("job", id=refuses)).body["value"]["state"] != "dead":

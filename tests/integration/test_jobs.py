@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pylon.errors import NotFound
 from pylon.server.storage import jobs, schedules
 from pylon.testing import ServerRefused, running
 from pylon.testing.harness import Member, Running
@@ -165,6 +166,57 @@ async def test_priority_goes_first_and_then_who_came_first(rt: Running) -> None:
     log = sorted(ann.rows("Note"), key=lambda one: one["_seq"])
     order = [3, 1, 4, 2]  # and never two at a time, as the function says
     assert [one.text for one in log] == [f"{w} {n}" for n in order for w in ("begin", "end")]
+
+
+async def test_a_queue_starts_no_more_than_its_bounds_and_its_rate(tmp_path: Path) -> None:
+    """`jobs at a time` and `starts per second` of the settings, in an app that runs (I82)."""
+    (tmp_path / "app.py").write_text(JOBS)
+    (tmp_path / "pylon.toml").write_text('[jobs]\nqueues = ["default 3", "limited 5 2/s"]\n')
+    async with running(tmp_path) as rt:
+        ann, worker = await rt.user("ann@example.com"), rt.runtime.services.worker
+        for _ in range(5):
+            await _enqueue(ann, "hangs")
+        for _ in range(3):
+            await rt.advance(1)
+            assert len(worker.running) == 3
+        for n in range(7):
+            await _enqueue(ann, "limited", args={"n": n})
+        seen = []
+        for _ in range(8):
+            seen.append(len(_notes(ann)))
+            await rt.advance(0.505)
+        # A burst of a second's worth, then one each half second.
+        assert seen == [2, 3, 4, 5, 6, 7, 7, 7]
+        assert len(worker.running) == 3
+
+
+async def test_only_a_queue_that_there_is_can_be_paused(rt: Running) -> None:
+    """A wrong name is told, with the right one; a paused queue can be opened in any case."""
+    worker = rt.runtime.services.worker
+    for is_paused in (True, False):
+        with pytest.raises(NotFound, match="there is no queue narow") as refused:
+            await worker.set_paused("narow", is_paused=is_paused)
+        assert refused.value.hint == "did you mean narrow?"
+    await worker.set_paused("mail", is_paused=True)  # the runtime's own
+    await worker.set_paused("mail", is_paused=False)
+    writer = rt.runtime.services.database.writer
+    await writer.submit(lambda transaction: jobs.pause(transaction, "of-an-old-version"))
+    worker.paused = jobs.paused(rt.runtime.services.database.readers.inline.raw)  # as at a start
+    await worker.set_paused("of-an-old-version", is_paused=False)
+    assert worker.paused == {}
+
+
+async def test_many_due_at_once_are_no_one_transaction(
+    rt: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They become available some at a time, and all of them run."""
+    monkeypatch.setattr("pylon.server.jobs.worker._DUE_AT_ONCE", 4)
+    ann = await rt.user("ann@example.com")
+    for n in range(11):
+        await _enqueue(ann, "write", args={"text": f"{n:02}"}, delay=5)
+    await rt.advance(6)
+    await rt.settled()
+    assert _notes(ann) == [f"{n:02}" for n in range(11)]
 
 
 async def test_a_cancelled_job_stores_nothing_more(rt: Running) -> None:

@@ -65,6 +65,11 @@ class Room:
         """Return how many run."""
         return self._by_queue.total()
 
+    @property
+    def named(self) -> set[str]:
+        """Return the queues that the setting names."""
+        return set(self._queues)
+
     def bounds(self, queue: str) -> QueueBounds:
         """Return what a queue may do."""
         return self._queues.get(queue, self._default)

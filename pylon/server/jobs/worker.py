@@ -15,8 +15,9 @@ from pylon import limits
 from pylon.app.definition import AppDefinition
 from pylon.app.jobs import JobOptions
 from pylon.clock import Clock
-from pylon.errors import PylonError, Unauthenticated, Unavailable
+from pylon.errors import NotFound, PylonError, Unauthenticated, Unavailable
 from pylon.identity import Identity
+from pylon.policy.mistakes import nearest
 from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.jobs.alarm import Alarm
@@ -33,6 +34,8 @@ from pylon.server.storage.transaction import Transaction
 _log = logging.getLogger("pylon.jobs")
 #: While nothing can be written.
 _AGAIN_SECONDS: Final = 1.0
+#: Scheduled jobs that one transaction makes available.
+_DUE_AT_ONCE: Final = 500
 #: What running jobs get to end by themselves at a stop, and then to be given back.
 _STOP_SECONDS: Final = 1.0
 _GIVE_BACK_SECONDS: Final = 0.8
@@ -47,6 +50,8 @@ class _Claims:
     hot: set[str]
     #: When the lease began, by the monotonic clock.
     at: float
+    #: More jobs may be due than one transaction made available.
+    has_more_due: bool = False
 
 
 class Worker:
@@ -150,7 +155,15 @@ class Worker:
         return {one.queue for one in options if one is not None}
 
     async def set_paused(self, queue: str, *, is_paused: bool) -> None:
-        """Pause a queue, over restarts too, or have it go on; what runs ends."""
+        """Pause a queue, over restarts too, or have it go on; what runs ends.
+
+        Raises NotFound for a name that no function, setting, job or pause has.
+        """
+        known = self.known_queues() | self.room.named | self.paused.keys()
+        if queue not in known:
+            known |= jobs.queues(self._database.readers.inline.raw)
+        if queue not in known:
+            raise NotFound(f"there is no queue {queue}", hint=nearest(queue, sorted(known)))
         change = jobs.pause if is_paused else jobs.resume
         await self._database.writer.submit(lambda transaction: change(transaction, queue))
         self.paused = jobs.paused(self._database.readers.inline.raw)
@@ -212,7 +225,7 @@ class Worker:
             self._begin(job, identity, definition, claims.at)
             if job.queue in claims.hot and self._runner.is_transaction(definition, job.name):
                 self._ahead.add(job.queue)
-        if self._ahead:
+        if self._ahead or claims.has_more_due:
             self._wake.set()
         # Read now, and nothing awaited after: what is enqueued from here on sets the timer itself.
         next_due = jobs.next_due(self._database.readers.inline.raw)
@@ -227,7 +240,7 @@ class Worker:
 
         def work(transaction: Transaction) -> _Claims:
             found = _Claims([], set(), self._clock.monotonic())
-            promoted = jobs.promote(transaction)
+            promoted, found.has_more_due = jobs.promote(transaction, at_most=_DUE_AT_ONCE)
             found.hot |= promoted & self.paused.keys()
             # As the table has it now: what ended in this batch has left its room.
             counts = jobs.running_counts(transaction)

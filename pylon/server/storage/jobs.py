@@ -105,14 +105,17 @@ def enqueue(transaction: Transaction, job: NewJob) -> str:
 # --- claiming
 
 
-def promote(transaction: Transaction) -> set[str]:
-    """Make scheduled jobs available whose time has come; returns their queues."""
+def promote(transaction: Transaction, *, at_most: int) -> tuple[set[str], bool]:
+    """Make scheduled jobs available whose time has come, the earliest first.
+
+    Returns their queues, and whether more may be due: a week of them must not be one transaction.
+    """
     found = transaction.select(
-        "UPDATE _pylon_jobs SET state = 'available' WHERE state = 'scheduled' AND due_at <= ?"
-        " RETURNING queue",
-        (transaction.now_ms,),
+        "UPDATE _pylon_jobs SET state = 'available' WHERE n IN (SELECT n FROM _pylon_jobs"
+        " WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING queue",
+        (transaction.now_ms, at_most),
     )
-    return {str(queue) for (queue,) in found}
+    return {str(queue) for (queue,) in found}, len(found) == at_most
 
 
 def next_due(connection: RawConnection) -> int | None:
@@ -284,6 +287,12 @@ def running_counts(transaction: Transaction) -> list[tuple[str, str, int]]:
         "SELECT queue, name, count(*) FROM _pylon_jobs WHERE state = 'running' GROUP BY 1, 2"
     )
     return [(str(queue), str(name), int(count)) for queue, name, count in rows]
+
+
+def queues(connection: RawConnection) -> set[str]:
+    """Return the queues that have a job, whatever its state."""
+    rows = connection.execute("SELECT DISTINCT queue FROM _pylon_jobs").fetchall()
+    return {str(queue) for (queue,) in rows}
 
 
 def available_queues(transaction: Transaction) -> set[str]:

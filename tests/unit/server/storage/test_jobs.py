@@ -38,6 +38,10 @@ def _transaction(raw: sqlite3.Connection, now_ms: int = 0) -> Transaction:
     return transaction
 
 
+def _available(raw: sqlite3.Connection) -> int:
+    return sum(one.get("available", 0) for one in count_jobs(raw).values())
+
+
 def _new(job_id: str, **options: Any) -> NewJob:
     given: dict[str, Any] = {"name": "f", "queue": "q", "args": "{}", "retries": 2, **options}
     return NewJob(id=job_id, identity=SYSTEM, **given)
@@ -103,7 +107,14 @@ class JobTable(RuleBasedStateMachine):
     @rule(step=st.integers(1, 9))
     def time_passes(self, step: int) -> None:
         self.now += step
-        promoted = jobs.promote(self.tx())
+        promoted, has_more = set[str](), True
+        while has_more:
+            before = _available(self.raw)
+            queues, has_more = jobs.promote(self.tx(), at_most=2)
+            made = _available(self.raw) - before
+            assert (made == 2) == has_more
+            assert made <= 2
+            promoted |= queues
         due = [
             one for one in self.jobs.values()
             if one.state is JobState.SCHEDULED and one.due <= self.now
