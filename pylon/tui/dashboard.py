@@ -46,6 +46,7 @@ from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
 from pylon.tui.screens.user import UserScreen
 from pylon.tui.screens.why import AskingWhy
+from pylon.tui.strip import ScreenStrip
 from pylon.tui.user_actions import UserActions
 from pylon.tui.users import Users
 from pylon.tui.users_pane import UsersPane
@@ -99,8 +100,9 @@ class Dashboard(App[int]):
     # --- life
 
     def compose(self) -> ComposeResult:
-        """Lay out header, panes, filter line and footer."""
+        """Lay out header, the strip of screens, panes, filter line and footer."""
         yield HeaderLine(markup=False)
+        yield ScreenStrip(PANES, self.action_pane)
         with ContentSwitcher(initial="log"):
             for kind in (
                 LogPane,
@@ -172,6 +174,7 @@ class Dashboard(App[int]):
         if isinstance(pane, UsersPane) and not self._is_paused:
             pane.keep_current()
         self.show_header(self.query_one(HeaderLine), place=pane.title_text)
+        self.query_one(ScreenStrip).show(str(pane.id))
         if not self._is_paused or pane.id == "runtime":
             pane.refresh_from()
 

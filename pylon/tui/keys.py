@@ -20,19 +20,16 @@ PANES: Final = (
     ("runtime", "0", "Runtime: process, health, reload errors, log"),
 )
 BINDINGS: Final = [
-    Binding("1", "pane('apps')", "Apps", show=False, id="pane.apps"),
-    Binding("2", "pane('log')", "Log", id="pane.log"),
-    Binding("4", "pane('clients')", "Clients", id="pane.clients"),
-    Binding("5", "pane('functions')", "Calls", id="pane.functions"),
-    Binding("9", "pane('policies')", "Policies", show=False, id="pane.policies"),
-    Binding("U", "pane('users')", "Users", show=False, id="pane.users"),
-    Binding("m", "pane('mail')", "Mail", id="pane.mail"),
-    Binding("0", "pane('runtime')", "Runtime", id="pane.runtime"),
+    *[
+        Binding(key, f"pane('{name}')", words.partition(":")[0], show=False, id=f"pane.{name}")
+        for name, key, words in PANES
+    ],
     Binding("slash", "filter", "Filter", key_display="/", id="filter"),
+    Binding("y", "copy", "Copy", id="copy"),
+    Binding("p", "pause", "Pause", id="pause"),
+    Binding("colon", "command_palette", "Palette", key_display=":", id="palette"),
     Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
-    Binding("colon", "command_palette", "Palette", show=False, id="palette"),
-    Binding("p", "pause", "Pause", show=False, id="pause"),
-    Binding("y", "copy", "Copy", show=False, id="copy"),
+    Binding("q", "leave", "Quit", id="quit"),
     Binding("w", "why", "Why may a user, or not", show=False, id="why"),
     Binding("o", "open", "Open in browser", show=False, id="open"),
     Binding("R", "reload", "Reload the app", show=False, id="reload"),
@@ -40,7 +37,6 @@ BINDINGS: Final = [
     Binding("n", "problem", "Next problem", show=False, id="problem"),
     Binding("M", "consent", "Apply the waiting migration", show=False, id="migrate"),
     Binding("escape", "back", "Back", show=False, id="back"),
-    Binding("q", "leave", "Quit", show=False, id="quit"),
     Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),
 ]
 #: What can be done to an account, in the list and on its own screen.

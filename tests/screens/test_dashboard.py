@@ -58,7 +58,7 @@ async def until(app: Dashboard, holds: Callable[[str], bool], seconds: float = 1
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_it_fits_every_screen(size: tuple[int, int]) -> None:
-    """All panes fit; the header says the app, port and head; the footer has at most seven keys."""
+    """All panes fit; header, the strip of every screen with its key, and six keys below."""
     async with opened(size) as (app, admin, pilot):
         admin.say(
             status(head=3, clients=1), changes(change(1), change(2), change(3)),
@@ -76,15 +76,21 @@ async def test_it_fits_every_screen(size: tuple[int, int]) -> None:
             assert all(len(line) <= size[0] for line in lines)
             assert ":4321" in lines[0]
             assert "chat" in lines[0]
-            footer = lines[-1]
-            assert (
-                sum(
-                    name in footer
-                    for name in ("Log", "Clients", "Calls", "Mail", "Runtime", "Filter", "Help")
-                )
-                >= 5
-            )
+            keys = ("1", "2", "4", "5", "9", "U", "m", "0")
+            assert all(f" {one} " in lines[1] for one in keys), lines[1]
+            assert all(one in lines[-1] for one in ("Filter", "Copy", "Pause", "Help", "Quit"))
             assert "Traceback" not in text
+
+
+async def test_the_strip_goes_to_a_screen_by_mouse_and_says_where_one_is() -> None:
+    """A click on a name of the second line opens it."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status())
+        await until(app, lambda text: "head 0" in text)
+        line = grid(app)[1]
+        await pilot.click("ScreenStrip", offset=(line.index("Mail"), 0))
+        await until(app, lambda text: "Mail" in text.splitlines()[0])
+        assert app.pane.id == "mail"
 
 
 async def test_the_log_follows_its_end_until_the_cursor_leaves_it() -> None:

@@ -1,0 +1,84 @@
+"""The second line: every screen with its key, so that all of them can be found; a click goes there.
+
+Where not all names fit, the longest ones are cut, the one that is seen last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.events import Click
+from textual.widgets import Static
+
+from pylon.tui.muted import muted_style
+
+_SHORTEST = 2
+#: (key, name) of each screen.
+Screens = Sequence[tuple[str, str]]
+
+
+class ScreenStrip(Static):
+    """One line with the keys and names of the screens."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"strip--here"}
+    DEFAULT_CSS = """
+    ScreenStrip { height: 1; width: 100%; background: $surface; color: $foreground;
+        text-wrap: nowrap; text-overflow: ellipsis; }
+    ScreenStrip > .strip--here { text-style: bold reverse; }
+    """
+
+    def __init__(self, panes: Sequence[tuple[str, str, str]], go: Callable[[str], None]) -> None:
+        """Make the strip of (name, key, words) panes; `go` shows the one of a name."""
+        super().__init__(markup=False)
+        self._names = [name for name, _, _ in panes]
+        self._screens = [(key, words.partition(":")[0]) for _, key, words in panes]
+        self._go = go
+        self._here = 0
+        #: (screen, width) that is drawn; None: anew.
+        self._shown: tuple[int, int] | None = None
+
+    def notify_style_update(self) -> None:
+        """Draw anew with the colours of another theme."""
+        super().notify_style_update()
+        self._shown = None
+
+    def show(self, name: str) -> None:
+        """Mark the screen that is seen, and cut the names for the width of this moment."""
+        self._here = self._names.index(name)
+        wanted = (self._here, self.size.width)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        text = Text(no_wrap=True, overflow="ellipsis")
+        quiet = muted_style(self)
+        for place, piece in enumerate(strip_pieces(self._screens, self._here, self.size.width)):
+            is_here = place == self._here
+            text.append(piece, self.get_component_rich_style("strip--here") if is_here else quiet)
+        self.update(text)
+
+    def on_click(self, event: Click) -> None:
+        """Go to the screen that was clicked."""
+        end = 0
+        for name, piece in zip(
+            self._names, strip_pieces(self._screens, self._here, self.size.width), strict=True
+        ):
+            end += len(piece)
+            if event.x < end:
+                self._go(name)
+                return
+
+
+def strip_pieces(screens: Screens, here: int, width: int) -> list[str]:
+    """Return ` key name ` of each screen, so cut that all of them fit if they can."""
+    longest = max(len(name) for _, name in screens)
+    for most in range(longest, _SHORTEST - 1, -1):
+        pieces = [
+            f" {key} {name if place == here else name[:most]} "
+            for place, (key, name) in enumerate(screens)
+        ]
+        if sum(map(len, pieces)) <= width:
+            return pieces
+    return [f" {key} {name} " if place == here else f" {key} "
+            for place, (key, name) in enumerate(screens)]  # fmt: skip

@@ -1,0 +1,28 @@
+"""The strip of screens: which names fit, and how they are cut."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pylon.tui.keys import PANES
+from pylon.tui.strip import strip_pieces
+
+SCREENS = [(key, words.partition(":")[0]) for _, key, words in PANES]
+
+
+@given(st.integers(20, 220), st.integers(0, len(SCREENS) - 1))
+def test_every_key_is_there_and_the_screen_that_is_seen_has_its_name(width: int, here: int) -> None:
+    """However narrow the terminal is; it fits from 60 cells on."""
+    pieces = strip_pieces(SCREENS, here, width)
+    assert [one.split()[0] for one in pieces] == [key for key, _ in SCREENS]
+    assert pieces[here] == f" {SCREENS[here][0]} {SCREENS[here][1]} "
+    if width >= 60:
+        assert sum(map(len, pieces)) <= width
+
+
+def test_all_names_are_whole_where_there_is_room() -> None:
+    """On a wide screen nothing is cut."""
+    assert "".join(strip_pieces(SCREENS, 0, 200)).split() == [
+        word for pair in SCREENS for word in pair
+    ]
