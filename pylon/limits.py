@@ -182,6 +182,8 @@ SHAPES_MAX: Final = 1_000
 # --- time --------------------------------------------------------------------------------
 #: A `def` function's budget on the loop. Above: rolled back, FUNCTION_TIMEOUT. (per function)
 FUNCTION_SECONDS: Final = 0.2
+#: What a function returns, as JSON. Above: 413 PAYLOAD_TOO_LARGE, rolled back.
+RESULT_BYTES_MAX: Final = 8 * MIB
 #: One `on_start` or `on_stop` hook. Above: cancelled and logged, the others run all the same.
 HOOK_SECONDS: Final = 10.0
 #: One read on a reader thread. Above: interrupted, FUNCTION_TIMEOUT.

@@ -64,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     code = 1
     try:
         code = _run(RuntimeProcess(config, given, lambda: os.ftruncate(descriptor, 0)))
+    except SystemExit as error:  # of a task that the app started: no way to stop a runtime
+        _print(sys.stderr, f"pylon: code of the app called sys.exit({error.code!r})\n")
     except Exception:  # noqa: BLE001 -- the process must end, whatever it was
         _print(sys.stderr, traceback.format_exc())
     finally:

@@ -15,6 +15,7 @@ from pylon.clock import Clock
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
+from pylon.server.functions.failures import contained
 from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.jobs.worker import Worker
 from pylon.server.storage.database import Database
@@ -154,9 +155,9 @@ async def run_hooks(definition: AppDefinition, hooks: Iterable[Hook], executor: 
 async def _run(definition: AppDefinition, hook: Hook, executor: Executor) -> None:
     try:
         if inspect.signature(hook).parameters:
-            await hook(executor.hook_context(definition, hook.__name__))
+            await contained(hook(executor.hook_context(definition, hook.__name__)))
         else:
-            await hook()
+            await contained(hook())
     except Exception:  # noqa: BLE001 -- the app's own code
         _log.exception("app.hook_failed %s of generation %d", hook.__name__,
                        definition.generation)  # fmt: skip

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
-import pylon
-from pylon import sqlite
+from pylon import jsonvalue, limits, sqlite
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, to_json
 from pylon.clock import Clock
 from pylon.errors import (
-    Internal,
     InvalidArgument,
     NotFound,
     PolicyDenied,
     PylonError,
+    Refused,
     Unauthenticated,
 )
 from pylon.identity import Identity, IdentityKind
@@ -31,12 +27,20 @@ from pylon.policy.slots import walk
 from pylon.server.functions.authorize import Denial
 from pylon.server.functions.budget import Budget
 from pylon.server.functions.context import CallFacts
+from pylon.server.functions.failures import (
+    AppFailed,
+    Uncommon,
+    demand_refusal_fits,
+    demand_result_fits,
+    described,
+)
 from pylon.server.mail.mailer import Mailer
 from pylon.server.storage.database import Database
 
 T = TypeVar("T")
 _log = logging.getLogger("pylon.functions")
-_PACKAGE: Final = Path(pylon.__file__).parent
+#: What an exception gets to say what it is.
+_TEXT_SECONDS: Final = 0.1
 
 
 class AppCode:
@@ -111,42 +115,59 @@ class AppCode:
         )  # fmt: skip
 
     def run(self, function: Function, handler: Callable[[], T], seconds: float) -> T:
-        """Run a handler within its budget; any exception but ours becomes Internal."""
+        """Run a handler within its budget; whatever it throws but our errors becomes Internal."""
         try:
             return self._budget.run(handler, seconds, function.name)
-        except (PylonError, sqlite.Error):
+        except sqlite.Error:
             raise
-        except Exception as error:
-            raise self.internal(function.name, error) from error
+        except PylonError as error:
+            self.check_refusal(function.name, error)
+            raise
+        except BaseException as error:  # noqa: BLE001 -- SystemExit, too, harms its call alone
+            raise self.internal(function.name, error) from None
+
+    def answer(self, function: Function, handler: Callable[[], Any], seconds: float) -> str:
+        """Run a handler and return its result as JSON text, all of it within the budget.
+
+        Raises Internal where the result is not what was declared, PayloadTooLarge.
+        """
+
+        def whole() -> str:
+            value = function.arguments.encode_result(handler())
+            return demand_result_fits(jsonvalue.encode_text(value), function.name)
+
+        return self.run(function, whole, seconds)
 
     def result(self, function: Function, value: Any) -> Any:
         """Return the JSON value of a result; Internal where it is not what was declared."""
+        seconds = function.timeout_s or limits.FUNCTION_SECONDS
+        return self.run(function, lambda: function.arguments.encode_result(value), seconds)
+
+    def check_refusal(self, name: str, error: PylonError) -> None:
+        """Raise Internal where what the app refused with can't be answered."""
+        if not isinstance(error, Refused):
+            return
         try:
-            return function.arguments.encode_result(value)
-        except TypeError as error:
-            raise self.internal(function.name, error) from error
+            demand_refusal_fits(error)
+        except Exception as trouble:  # noqa: BLE001 -- details are whatever the app put there
+            raise self.internal(name, trouble) from None
 
-    def internal(self, name: str, error: Exception) -> Internal:
+    def internal(self, name: str, error: BaseException) -> AppFailed:
         """Log what a function threw and return what its caller may know."""
+        if isinstance(error, Uncommon):
+            error = error.thrown
         error_id = self._ids.uuid7()
-        raised = (type(error), error, _below_our_frames(error.__traceback__))
-        _log.error("function.failed %s id=%s", name, error_id, exc_info=raised)
-        return Internal(f"{name} failed; the log has the details under {error_id}", id=error_id)
-
-
-def traceback_of(error: BaseException) -> str:
-    """Return the traceback of an exception of the app's, from its first frame on."""
-    return "".join(
-        traceback.format_exception(type(error), error, _below_our_frames(error.__traceback__))
-    )
-
-
-def _below_our_frames(found: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from the app's first frame on: how it was called is of no use there."""
-    rest = found
-    while rest is not None and Path(rest.tb_frame.f_code.co_filename).is_relative_to(_PACKAGE):
-        rest = rest.tb_next
-    return rest or found
+        said, text = described(
+            error, lambda ask: self._budget.run(ask, _TEXT_SECONDS, "the text of an exception")
+        )
+        _log.error("function.failed %s id=%s\n%s", name, error_id, text)
+        hint = None
+        if isinstance(error, MemoryError):
+            hint = "it asked for more memory than there is: do the work in smaller pieces"
+        return AppFailed(
+            f"{name} failed; the log has the details under {error_id}", hint=hint, id=error_id,
+            said=said, traceback_text=text,
+        )  # fmt: skip
 
 
 def find_function(definition: AppDefinition, name: str) -> Function:

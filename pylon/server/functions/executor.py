@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
 
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
-from pylon.app.functions import Function, FunctionKind, to_json
+from pylon.app.functions import Function, FunctionKind
 from pylon.clock import Clock, iso_ms
 from pylon.errors import FunctionTimeout, InvalidArgument, NotFound, PylonError
 from pylon.identity import SYSTEM, Identity
@@ -27,6 +27,7 @@ from pylon.server.functions.authorize import demand_signed_in, identity_now
 from pylon.server.functions.builtin import BUILTINS
 from pylon.server.functions.context import ActionContext, ActionTools, QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.failures import contained
 from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.functions.outgoing import open_session
@@ -135,7 +136,7 @@ class Executor:
                 value = self._query(definition, function, identity, args)
             else:
                 value = await self._action(definition, function, identity, args, cause)
-            outcome = Outcome(Status.APPLIED, None, jsonvalue.encode_text(value))
+            outcome = Outcome(Status.APPLIED, None, value)
         except PylonError as error:
             outcome = refused(error)
         self._note(identity, fn, started, outcome, None)
@@ -146,7 +147,7 @@ class Executor:
     def _query(
         self, definition: AppDefinition, function: Function, identity: Identity,
         args: Mapping[str, Any],
-    ) -> Any:  # fmt: skip
+    ) -> str:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
         code = self.app_code
         decoded = code.arguments(definition, function, identity, args, now)
@@ -156,15 +157,14 @@ class Executor:
         connection.raw.execute("BEGIN")
         try:
             context = QueryContext(facts, connection)
-            value = code.run(function, lambda: function.handler(context, **decoded), seconds)
-            return code.result(function, value)
+            return code.answer(function, lambda: function.handler(context, **decoded), seconds)
         finally:
             connection.raw.execute("ROLLBACK")
 
     async def _action(
         self, definition: AppDefinition, function: Function, identity: Identity,
         args: Mapping[str, Any], cause: str,
-    ) -> Any:  # fmt: skip
+    ) -> str:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
         code = self.app_code
         decoded = code.arguments(definition, function, identity, args, now)
@@ -172,11 +172,9 @@ class Executor:
         budget = asyncio.timeout(function.timeout_s)
         try:
             async with budget:
-                result = function.handler(context, **decoded)
-                if inspect.isasyncgen(result):
-                    return [to_json(part) async for part in result]
-                return code.result(function, await result)
-        except (PylonError, asyncio.CancelledError):
+                value = await contained(_ended(function.handler(context, **decoded)))
+        except PylonError as error:
+            code.check_refusal(function.name, error)
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and budget.expired():
@@ -184,7 +182,8 @@ class Executor:
                     f"{function.name} ran longer than {function.timeout_s:g} s and was stopped",
                     hint="what it wrote before stays; give it a longer timeout=",
                 ) from error
-            raise code.internal(function.name, error) from error
+            raise code.internal(function.name, error) from None
+        return code.answer(function, lambda: value, limits.FUNCTION_SECONDS)
 
     def _context(
         self, definition: AppDefinition, identity: Identity, caller: str, now: str
@@ -237,13 +236,11 @@ class Executor:
         if function is not None and function.kind is FunctionKind.QUERY:
             rows, now_ms = self._database.readers.inline.rows, self._clock.now_ms()
             identity = identity_now(identity, rows, now_ms)  # he asked long ago, perhaps
-            return Outcome(
-                Status.APPLIED, None,
-                jsonvalue.encode_text(self._query(definition, function, identity, args)),
-            )  # fmt: skip
+            value = self._query(definition, function, identity, args)
+            return Outcome(Status.APPLIED, None, value)
         if function is not None and function.kind is FunctionKind.ACTION:
             value = await self._action(definition, function, identity, args, cause)
-            return Outcome(Status.APPLIED, None, jsonvalue.encode_text(value))
+            return Outcome(Status.APPLIED, None, value)
         if function is None and fn not in BUILTINS:
             raise NotFound(f"there is no function {fn}")
         operation = self._preparer.make(identity, fn, args, None, cause, definition)
@@ -287,3 +284,10 @@ class Executor:
             rows_written=operation.rows_written if operation else 0,
             error=error["message"] if error else None,
         )  # fmt: skip
+
+
+async def _ended(result: Awaitable[Any] | AsyncGenerator[Any, None]) -> Any:
+    """Return what an action returns, or all that it yields."""
+    if inspect.isasyncgen(result):
+        return [part async for part in result]
+    return await result  # type: ignore[misc]

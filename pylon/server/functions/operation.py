@@ -194,8 +194,7 @@ class PreparedOperation:
         seconds = function.timeout_s or limits.FUNCTION_SECONDS
         facts = code.facts(definition, identity, transaction.now, self._seed, seconds, self._cause)
         context = MutationContext(facts, transaction)
-        value = code.run(function, lambda: function.handler(context, **decoded), seconds)
-        return jsonvalue.encode_text(code.result(function, value))
+        return code.answer(function, lambda: function.handler(context, **decoded), seconds)
 
 
 def _demand_caller(definition: AppDefinition, identity: Identity, fn: str) -> None:

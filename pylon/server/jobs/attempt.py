@@ -24,9 +24,10 @@ from pylon.errors import (
     Unauthenticated,
 )
 from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
-from pylon.server.functions.app_code import AppCode, traceback_of
+from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.context import ActionContext, ActionTools, CallFacts, MutationContext
+from pylon.server.functions.failures import AppFailed, contained, said_of, traceback_of
 from pylon.server.jobs.states import Verdict, after_failure
 from pylon.server.storage import jobs
 from pylon.server.storage.jobs import ClaimedJob
@@ -136,7 +137,11 @@ class JobActionContext(_InJob, ActionContext):
 
 def result_text(value: Any) -> str:
     """Return the JSON of a result; raises PayloadTooLarge."""
-    text = jsonvalue.encode_text(value)
+    return demand_job_result(jsonvalue.encode_text(value))
+
+
+def demand_job_result(text: str) -> str:
+    """Return the JSON of a job's result; raises PayloadTooLarge."""
     if len(text.encode()) > limits.JOB_BYTES_MAX:
         raise PayloadTooLarge(f"a job's result has at most {limits.JOB_BYTES_MAX} bytes")
     return text
@@ -154,14 +159,15 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """Return the failure that an exception is."""
+        if isinstance(error, AppFailed):
+            return cls(error.said, error.traceback_text, is_final=False)
         cause = error.__cause__ if isinstance(error, PylonError) and error.__cause__ else error
         if isinstance(cause, PylonError):
             return cls(
                 f"{cause.code}: {cause.message}", None,
                 isinstance(cause, Refused | Unauthenticated),
             )  # fmt: skip
-        said = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
-        return cls(said, traceback_of(cause), is_final=False)
+        return cls(said_of(cause), traceback_of(cause), is_final=False)
 
     def verdict(self, attempt: Attempt, now_ms: int, chance: float) -> Verdict:
         """Return what becomes of the job."""
@@ -211,8 +217,9 @@ class TransactionJob:
             self._definition, identity, transaction.now, attempt.seed, seconds, attempt.cause
         )
         context = JobTransactionContext(facts, transaction, attempt)
-        value = code.run(function, lambda: function.handler(context, **decoded), seconds)
-        result = result_text(code.result(function, value))
+        result = demand_job_result(
+            code.answer(function, lambda: function.handler(context, **decoded), seconds)
+        )
         job = attempt.job
         if not jobs.complete(transaction, job.id, job.token, result, attempt.progress):
             raise JobLost()
@@ -234,7 +241,7 @@ async def run_coroutine(
     """
     decoded = function.arguments.decode(jsonvalue.decode_trusted(attempt.job.args))
     seconds = attempt.options.timeout_s or limits.JOB_SECONDS
-    work = asyncio.ensure_future(function.handler(context, **decoded))
+    work = asyncio.ensure_future(contained(function.handler(context, **decoded)))
     try:
         done, _ = await asyncio.wait((work,), timeout=seconds)
     except asyncio.CancelledError:
@@ -252,6 +259,6 @@ async def run_coroutine(
         raise
     except asyncio.CancelledError as error:
         raise code.internal(function.name, RuntimeError("the job cancelled itself")) from error
-    except Exception as error:
-        raise code.internal(function.name, error) from error
-    return result_text(code.result(function, value))
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is the job's failure
+        raise code.internal(function.name, error) from None
+    return demand_job_result(code.answer(function, lambda: value, limits.FUNCTION_SECONDS))
