@@ -12,7 +12,8 @@ PylonError
 ├── Conflict                    unique index, restricted delete, stale version, reused operation id
 ├── ResyncRequired              the cursor cannot be continued; details carry the reason
 ├── PayloadTooLarge
-│   └── TransactionTooLarge
+│   ├── TransactionTooLarge
+│   └── QuotaExceeded           the caller's files would be more than he may have
 ├── RequestTimeout              the request did not arrive in time
 ├── UnsupportedMedia
 ├── Misdirected                 the Host header is not one of ours
@@ -163,6 +164,12 @@ class TransactionTooLarge(PayloadTooLarge):
     """One transaction changes more rows or bytes than the limit."""
 
     code = "TRANSACTION_TOO_LARGE"
+
+
+class QuotaExceeded(PayloadTooLarge):
+    """Your files would be more than you may have; delete some."""
+
+    code = "QUOTA_EXCEEDED"
 
 
 class RequestTimeout(PylonError):

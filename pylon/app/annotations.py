@@ -45,6 +45,7 @@ class FieldShape:
 
 _SIMPLE: dict[Any, FieldKind] = {
     str: FieldKind.STR, int: FieldKind.INT, float: FieldKind.FLOAT, bool: FieldKind.BOOL,
+    fields.File: FieldKind.FILE,
     bytes: FieldKind.BYTES, Decimal: FieldKind.DECIMAL, dt.datetime: FieldKind.DATETIME,
     dt.date: FieldKind.DATE, dict: FieldKind.OBJECT, list: FieldKind.LIST,
     fields.Text: FieldKind.TEXT, fields.BigInt: FieldKind.BIGINT, fields.Json: FieldKind.JSON,
@@ -129,10 +130,6 @@ def _one_or_none(parts: tuple[ast.expr, ...], names: dict[str, Any]) -> FieldSha
 
 
 def _shape_of_value(value: Any, text: str) -> FieldShape:
-    if value is fields.File:
-        raise AnnotationMistake(
-            "File fields are not available yet", "keep the file elsewhere and store its URL"
-        )
     if value is fields.Ref:
         raise AnnotationMistake("Ref names its entity", 'write Ref["Channel"]')
     try:

@@ -121,7 +121,9 @@ class _Reader:
         if issubclass(given, AppRow) and self.is_result:
             return ANYTHING
         if given is fields.File:
-            raise AnnotationMistake("File is not available yet")
+            if self.is_result:
+                return dataclass_of(given, self._members(given))
+            raise AnnotationMistake("a function takes a file by its id", "write str")
         if issubclass(given, enum.Enum):
             return enum_of(given)
         if typing.is_typeddict(given):

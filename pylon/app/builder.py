@@ -209,6 +209,11 @@ class EntityBuilder:
     # --- defaults
 
     def _default(self, field: model.Field, spec: FieldSpec) -> Default | None:
+        has_value = spec.default is not MISSING and spec.default is not None
+        if field.kind is FieldKind.FILE and (has_value or spec.default_factory is not None):
+            word = "default" if has_value else "default_factory"
+            self._note(field.name, "a file has no default", at=self._keyword_at(field.name, word))
+            return None
         if spec.default_factory is not None:
             if spec.default is not MISSING:
                 self._note(field.name, "has both default and default_factory")
@@ -298,7 +303,7 @@ class EntityBuilder:
                     self._note(name, f"there is no field {one!s:.60}", at=at, hint=hint)
                 continue
             if field is not None and field.kind in (
-                FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES
+                FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES, FieldKind.FILE
             ):  # fmt: skip
                 self._note(name, f"a {field.kind} field can't have an index", at=at)
             if one in fit:

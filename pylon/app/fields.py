@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NewType
 
+from pylon.schema.files import File as File  # noqa: PLC0414 -- apps find it here
+
 Text = NewType("Text", str)
 BigInt = NewType("BigInt", int)
 Json = Any if TYPE_CHECKING else NewType("Json", object)
-File = Any if TYPE_CHECKING else NewType("File", object)
 
 
 class _Missing:

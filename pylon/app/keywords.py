@@ -16,7 +16,9 @@ from pylon.schema.model import Field, FieldKind
 TEXTS = (FieldKind.STR, FieldKind.TEXT)
 _NUMBERS = (FieldKind.INT, FieldKind.FLOAT, FieldKind.BIGINT, FieldKind.DECIMAL)
 _WITH_LENGTH = (*TEXTS, FieldKind.BYTES, FieldKind.LIST)
-_UNORDERED = (FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES)
+_UNORDERED = (
+    FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES, FieldKind.FILE
+)  # fmt: skip
 _BOOLS = ("unique", "index", "immutable", "private", "search")
 _STRINGS = ("pattern", "read", "renamed_from", "doc", "on_delete")
 _COUNTS = ("min_length", "max_length", "scale")

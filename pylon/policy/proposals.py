@@ -112,7 +112,7 @@ _SAMPLES: dict[FieldKind, Any] = {
     FieldKind.INT: 0, FieldKind.BIGINT: 0, FieldKind.FLOAT: 0.0, FieldKind.DECIMAL: 0,
     FieldKind.BOOL: True, FieldKind.DATETIME: "2000-01-01T00:00:00.000Z",
     FieldKind.DATE: "2000-01-01", FieldKind.LIST: [], FieldKind.OBJECT: {}, FieldKind.JSON: {},
-    FieldKind.BYTES: b"",
+    FieldKind.BYTES: b"", FieldKind.FILE: {},
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ _KINDS = {
     FieldKind.BOOL: TypeKind.BOOL, FieldKind.DATETIME: TypeKind.DATETIME,
     FieldKind.DATE: TypeKind.DATE, FieldKind.LIST: TypeKind.LIST, FieldKind.OBJECT: TypeKind.OPAQUE,
     FieldKind.JSON: TypeKind.OPAQUE, FieldKind.BYTES: TypeKind.OPAQUE,
+    FieldKind.FILE: TypeKind.OPAQUE,
 }  # fmt: skip
 #: Lists whose items SQLite finds again exactly in the stored JSON.
 _SEARCHABLE_ITEMS = frozenset(

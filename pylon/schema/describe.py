@@ -6,6 +6,7 @@ from typing import Any
 
 from pylon import jsonvalue, limits
 from pylon.schema.fieldtypes import FIELD_TYPES
+from pylon.schema.files import FILE_SCHEMA
 from pylon.schema.model import Entity, Field, FieldKind
 
 _ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
@@ -108,6 +109,7 @@ _FIXED: dict[FieldKind, dict[str, Any]] = {
     FieldKind.OBJECT: {"type": "object"},
     FieldKind.JSON: {},
     FieldKind.BYTES: {"type": "string", "contentEncoding": "base64"},
+    FieldKind.FILE: FILE_SCHEMA,
 }
 #: By kind, the words for min, max, min_length and max_length.
 _BOUNDS: dict[FieldKind, tuple[str, ...]] = {

@@ -23,6 +23,7 @@ from pylon.errors import InvalidArgument
 from pylon.ids import is_id
 from pylon.schema.constraints import constraint_of
 from pylon.schema.decimals import parse_units, units_decimal, units_of, units_text
+from pylon.schema.files import FILE_TYPESCRIPT, File, file_from_app, parse_file
 from pylon.schema.jsontree import check_json, check_text, copied
 from pylon.schema.model import Field, FieldKind, Value
 from pylon.schema.times import canonical_datetime, datetime_ms, parse_date, parse_datetime
@@ -301,6 +302,15 @@ FIELD_TYPES: dict[FieldKind, FieldType] = {
         lambda _, value: base64.b64encode(value).decode(),
         _same,
         _app_bytes,
+    ),
+    FieldKind.FILE: FieldType(
+        "TEXT",
+        FILE_TYPESCRIPT,
+        lambda _, value: parse_file(value),
+        _same,
+        lambda _, value: File(**value),
+        lambda _, value: file_from_app(value),
+        is_json=True,
     ),
 }
 

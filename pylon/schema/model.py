@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Any
 
 #: A value in memory: bool for bool, int for int, BigInt and Decimal (smallest unit), canonical
-#: ISO text for datetime and date, text for Ref and enum, bytes for bytes, list/dict for JSON.
+#: ISO text for datetime and date, text for Ref and enum, bytes for bytes, list/dict for JSON,
+#: the file object for File.
 Value = Any
 Row = dict[str, Value]
 
@@ -37,6 +38,7 @@ class FieldKind(StrEnum):
     OBJECT = "object"
     JSON = "json"
     BYTES = "bytes"
+    FILE = "file"
 
 
 class OnDelete(StrEnum):

@@ -22,7 +22,7 @@ from pylon.errors import AddressInUse, PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.rates import RateLimiter
-from pylon.server.background import make_worker
+from pylon.server.background import make_files, make_trimmer, make_worker
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -48,7 +48,6 @@ from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.served_policies import ServedPolicies
-from pylon.server.storage.trimming import Trimmer
 from pylon.server.sync.hub import Hub
 from pylon.server.sync.quota import Quota, Quotas
 from pylon.server.sync.switchboard import Switchboard
@@ -186,12 +185,11 @@ class Runtime:
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
         coverage, effects = self._policy_watch(database, definitions, coverage_path)
-        trimmer = Trimmer(
-            database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
-        )
+        trimmer = make_trimmer(config, database)
         worker = make_worker(
             config, database, definitions, executor, self.clock, self.ids, self.observer
         )
+        files = make_files(config, database, definitions, self.clock, self.ids, self._stopper)
         per_second = config["limits.requests_per_second"]
         rates = partial(RateLimiter, self.clock)
 
@@ -205,7 +203,7 @@ class Runtime:
             sessions=sessions, sign_in=identity.sign_in, passwords=identity.passwords,
             second_factor=identity.second_factor, own_data=identity.own_data,
             codes=identity.codes, oauth=identity.oauth, people=identity.people,
-            mailer=mailer, worker=worker, coverage=coverage,
+            files=files, mailer=mailer, worker=worker, coverage=coverage,
             policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub,
             sign_in_rates=rates(limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE),

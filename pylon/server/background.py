@@ -1,4 +1,4 @@
-"""What runs beside requests, by the settings: the worker of jobs, and the way out of mails."""
+"""What runs beside requests, by the settings: the worker of jobs, the way out of mails, files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ from pylon.clock import Clock
 from pylon.errors import ConfigError
 from pylon.ids import IdSource
 from pylon.server.config import ServerConfig
+from pylon.server.files.room import Room
+from pylon.server.files.store import FileStore
+from pylon.server.files.sweeper import Sweeper
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
-from pylon.server.jobs.room import Room, parse_queues
+from pylon.server.functions.file_service import FileService
+from pylon.server.jobs.room import Room as JobRoom
+from pylon.server.jobs.room import parse_queues
 from pylon.server.jobs.runner import Runner, SystemJob
 from pylon.server.jobs.worker import Worker
+from pylon.server.lifecycle import Stopper
 from pylon.server.mail.delivery import Delivery, Transport
 from pylon.server.mail.mailer import MAIL_JOB, MAIL_QUEUE
 from pylon.server.mail.message import parse_sender
 from pylon.server.mail.outbox import Outbox
 from pylon.server.mail.smtp import SmtpTransport, parse_url
 from pylon.server.observe import Observer
+from pylon.server.storage import files
 from pylon.server.storage.database import Database
+from pylon.server.storage.trimming import Trimmer
 
 _log = logging.getLogger("pylon.runtime")
 
@@ -55,7 +63,7 @@ def make_worker(
     runner = Runner(
         database, executor, clock, ids, observer, {MAIL_JOB: SystemJob(delivery, options)}
     )
-    room = Room(parse_queues(config["jobs.queues"]), config["jobs.concurrency"])
+    room = JobRoom(parse_queues(config["jobs.queues"]), config["jobs.concurrency"])
     return Worker(database, definitions, runner, room, clock)
 
 
@@ -67,3 +75,33 @@ def _transport(config: ServerConfig, data: Path) -> Transport:
     if not config.is_dev:
         _log.warning("mail.not_sent there is no mail.url: mails go to .pylon/outbox only")
     return Outbox(data / "outbox")
+
+
+def make_files(
+    config: ServerConfig, database: Database, definitions: DefinitionHolder, clock: Clock,
+    ids: IdSource, stopper: Stopper,
+) -> FileService:  # fmt: skip
+    """Return the files of a project: the folders made, swept until the runtime stops."""
+    room = Room(
+        quota_bytes=config["files.quota_mb"] * limits.MIB,
+        total_bytes=config["files.total_mb"] * limits.MIB,
+        used=lambda principal: files.used_bytes(database.readers.inline.raw, principal),
+        used_by_all=lambda: files.all_bytes(database.readers.inline.raw),
+    )
+    store = FileStore(
+        database.folder / "files", max_bytes=config["files.max_mb"] * limits.MIB, room=room,
+        token=lambda: ids.token_hex(16),
+    )  # fmt: skip
+    store.prepare()
+    sweeper = Sweeper(store, database, clock)
+    service = FileService(database, definitions, clock, store, sweeper)
+    service.start()
+    stopper.add("files", service.stop)
+    return service
+
+
+def make_trimmer(config: ServerConfig, database: Database) -> Trimmer:
+    """Return what keeps the log within its bounds, not started."""
+    return Trimmer(
+        database, keep_changes=config["log.retain_changes"], keep_days=config["log.retain_days"]
+    )

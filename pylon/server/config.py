@@ -77,12 +77,20 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "jobs.concurrency": _bound(limits.QUEUE_CONCURRENCY, "Jobs of a queue that run at a time."),
     "jobs.queues": Setting(list, [], "Queues with bounds of their own: name, jobs, rate."),
     "mail.url": Setting(str, "", "Mail server: smtp://user:password@host:587, or smtps://."),
+    "files.max_mb": _bound(limits.FILE_MB_MAX, "Megabytes (2^20 bytes) of one file."),
+    "files.quota_mb": Setting(int, limits.FILE_QUOTA_MB, "Megabytes per user; 0: no limit."),
+    "files.total_mb": Setting(int, 0, "Megabytes of all files; 0: no limit."),
+    "files.anonymous": Setting(
+        bool, default=False, doc="Callers who are not signed in may upload."
+    ),
+    "files.backend": Setting(str, "disk", "disk, or s3://bucket/prefix?endpoint=https://…"),
     "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of mails."),
 }
 #: How people can sign in: what `auth.methods` may name.
 AUTH_METHODS: Final = ("magic", "link", "password", "oauth", "guest")
 _KINDS: Final[Mapping[type, str]] = {
-    str: "a text", int: "an integer", float: "a number", list: "a list of texts"
+    str: "a text", bool: "true or false", int: "an integer", float: "a number",
+    list: "a list of texts",
 }  # fmt: skip
 _PORT_MAX: Final = 65_535
 _ORIGIN: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
@@ -258,8 +266,10 @@ def _parsed(key: str, text: str, where: str) -> Any:
     try:
         if kind is list:
             return [part.strip() for part in text.split(",") if part.strip()]
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
         return kind(text)
-    except ValueError:
+    except (ValueError, KeyError):
         raise ConfigError(f"{where}: {key} is {_KINDS[kind]}, not {text!r}") from None
 
 

@@ -195,14 +195,14 @@ def _constants() -> dict[str, Any]:
 @pytest.mark.parametrize("name", [one for one in _constants() if one not in ("KIB", "MIB")])
 def test_every_limit_stands_with_its_value(name: str) -> None:
     """The row of a limit in limits.md shows the number that is in force."""
-    row = _table(_text("limits.md")).get(name)
+    row = _table(_text("limits.md") + _text("limits-files.md")).get(name)
     assert row is not None, f"docs/limits.md has no {name}"
     assert row[0] == str(_constants()[name])
 
 
 def test_no_limit_is_described_that_does_not_exist() -> None:
     """Each row of limits.md is a constant, and a setting that it names exists."""
-    for name, row in _table(_text("limits.md")).items():
+    for name, row in _table(_text("limits.md") + _text("limits-files.md")).items():
         assert name in _constants(), name
         for key in re.findall(r"`(\w+\.\w+)`", row[-1]):
             assert key in SETTINGS, key
@@ -265,10 +265,10 @@ def test_examples_of_json_parse() -> None:
 
 
 def test_every_route_is_in_the_table_of_the_api() -> None:
-    """Each path of the router, but the owner's and the client's files, is in the two pages."""
+    """Each path of the router, but the owner's and the client's files, is in the three pages."""
     from pylon.server.http.table import make_router
 
-    text = _text("api.md") + _text("api-identity.md")
+    text = _text("api.md") + _text("api-identity.md") + _text("files.md")
     text = text.replace("/Message", "/{E}").replace("/fn/order", "/fn/{name}")
     missing = [
         f"{one.method} {one.path}"
@@ -295,7 +295,7 @@ def test_every_route_of_the_owner_is_named() -> None:
 def test_every_public_name_of_an_app_is_explained() -> None:
     """What `from pylon import …` offers is in app.md or in reload.md."""
     text = _text("app.md") + _text("reload.md")
-    unexplained = {"File", "PylonError", "__version__"}
+    unexplained = {"PylonError", "__version__"}
     assert [name for name in set(pylon.__all__) - unexplained if name not in text] == []
 
 

@@ -16,7 +16,7 @@ from pylon.identity import Identity, IdentityKind
 from pylon.ids import is_id
 from pylon.policy.compiled import CompiledPolicy, no_lookup
 from pylon.policy.fields import NOTHING, FieldPolicies
-from pylon.schema.model import Access, Entity, Row
+from pylon.schema.model import Access, Entity, FieldKind, Row
 from pylon.schema.quick_insert import QuickInsert
 from pylon.schema.validate import quick_of
 from pylon.server.functions.rowwrites import secret_fields
@@ -88,6 +88,8 @@ class Drafter:
         insert, read = policies.get(name, Access.INSERT), policies.get(name, Access.READ)
         fields = policies.fields_of(name)
         is_steady = not any(one.exists or one.uses_now for one in (insert, read, fields))
+        # Whose a file is, is known inside the transaction only.
+        is_steady &= not any(one.kind is FieldKind.FILE for one in entity.fields)
         # A conflict over a field that not all know of is told in the transaction's words.
         secret = secret_fields(self.definition, entity)
         is_steady &= not any(one.unique and secret & {*one.fields} for one in entity.indexes)

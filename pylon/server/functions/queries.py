@@ -22,7 +22,9 @@ from pylon.schema.model import Access, Entity, Field, FieldKind
 from pylon.server.auth.scopes import demand_entity
 from pylon.server.storage.select import NO_CLAUSE, WHOLE_WIRE, OrderTerm
 
-_UNORDERED = (FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES)
+_UNORDERED = (
+    FieldKind.LIST, FieldKind.OBJECT, FieldKind.JSON, FieldKind.BYTES, FieldKind.FILE
+)  # fmt: skip
 _ID = Field(name="id", kind=FieldKind.STR)
 
 

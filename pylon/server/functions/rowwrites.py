@@ -27,6 +27,7 @@ from pylon.server.functions.authorize import (
     judge_another,
     may_read,
 )
+from pylon.server.functions.file_rights import resolve_files, rights_in
 from pylon.server.storage.transaction import Transaction, unique_conflict
 
 _COUNTABLE = (FieldKind.INT, FieldKind.BIGINT, FieldKind.FLOAT, FieldKind.DECIMAL)
@@ -57,6 +58,7 @@ class RowWrites:
             entity, values, now=self.transaction.now, actor=self.identity.user_id,
             new_id=self.new_id, row_id=row_id, is_app=self.is_app,
         )  # fmt: skip
+        self._resolve_files(entity, values, row, None)
         demand(
             self.definition, self.identity, entity, Access.INSERT, row, self.transaction.now,
             self.transaction,
@@ -71,6 +73,7 @@ class RowWrites:
         values, increments = self._split(entity, values)
         patch = validate_patch(entity, values, is_app=self.is_app)
         after = {**before, **patch}
+        self._resolve_files(entity, values, after, before)
         for name, amount in increments.items():
             after[name] = incremented(entity.by_name[name], before[name], amount)
         demand(
@@ -89,6 +92,14 @@ class RowWrites:
         )  # fmt: skip
         _demand_seq(before, if_seq)
         self.transaction.delete(entity, before)
+
+    def _resolve_files(
+        self, entity: Entity, given: Mapping[str, Any], row: Row, before: Row | None
+    ) -> None:
+        names = self.transaction.tables[entity.name].files
+        if names:
+            rights = rights_in(self.definition, self.identity, self.transaction)
+            resolve_files(rights, names, given, row, before)
 
     @contextmanager
     def _telling_conflicts(self, entity: Entity, given: Container[str]) -> Iterator[None]:

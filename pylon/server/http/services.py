@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pylon.server.config import ServerConfig
     from pylon.server.functions.definitions import DefinitionHolder
     from pylon.server.functions.executor import Executor
+    from pylon.server.functions.file_service import FileService
     from pylon.server.functions.policy_coverage import PolicyCoverage
     from pylon.server.functions.policy_matrix import PolicyMatrix
     from pylon.server.functions.reads import Reads
@@ -58,6 +59,7 @@ class Services:
     codes: CodeService
     oauth: ProviderClient
     people: People
+    files: FileService
     mailer: Mailer
     worker: Worker
     observer: Observer

@@ -22,6 +22,7 @@ from pylon.schema.fingerprint import schema_to_json
 from pylon.schema.model import Entity, Schema
 from pylon.schema.wire import image_text, row_from_image, wire_text
 from pylon.server.storage.change_log import note_rewritten, read_head
+from pylon.server.storage.files import rebuild_owners
 from pylon.server.storage.lineage import set_meta
 from pylon.server.storage.migration_plan import (
     MigrationPlan,
@@ -73,10 +74,10 @@ async def migrate(database: Database, schema: Schema, *, consent: bool = False) 
         if not plan.is_empty:
             if plan.needs_consent:
                 _copy_file(raw, database.folder / "backups", database.clock.now_ms())
-            now = iso_ms(database.clock.now_ms())
+            now_ms = database.clock.now_ms()
             raw.execute("BEGIN IMMEDIATE")
             try:
-                _apply(raw, plan, stored_schema(raw), schema, now)
+                _apply(raw, plan, stored_schema(raw), schema, now_ms)
                 if any(changes_copies(raw, step, schema) for step in plan.steps):
                     note_rewritten(raw, database.head)
                 raw.execute("COMMIT")
@@ -100,7 +101,8 @@ def _refused(plan: MigrationPlan, message: str) -> MigrationRefused:
     )
 
 
-def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, now: str) -> None:
+def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, now_ms: int) -> None:
+    now = iso_ms(now_ms)
     head, _ = read_head(raw)
     for step in plan.steps:
         if step.kind is StepKind.DROP_TABLE:
@@ -128,6 +130,7 @@ def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, no
             _change_indexes(raw, plan, entity)
             if any(s.entity == name and s.kind is StepKind.CHANGE_SEARCH for s in plan.steps):
                 _change_search(raw, old.entities[name], entity)
+    rebuild_owners(raw, new, now_ms)
     set_meta(raw, "schema", jsonvalue.encode_text(schema_to_json(new)))
 
 

@@ -114,6 +114,28 @@ STATEMENTS: Final = (
     # last_slot: the newest slot of a schedule that was dealt with, Unix ms.
     """CREATE TABLE IF NOT EXISTS _pylon_schedules (
         name TEXT PRIMARY KEY NOT NULL, last_slot INTEGER NOT NULL) WITHOUT ROWID""",
+    # sha256: of the bytes, by which they are stored; uploader: a principal, null for anonymous;
+    # state: fresh (no row owned it yet), owned, released (none does any more), and since when.
+    """CREATE TABLE IF NOT EXISTS _pylon_files (
+        id TEXT PRIMARY KEY NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+        type TEXT NOT NULL, name TEXT NOT NULL, uploader TEXT, created_at INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('fresh', 'owned', 'released')),
+        since INTEGER NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS _pylon_files_bytes ON _pylon_files (sha256)",
+    "CREATE INDEX IF NOT EXISTS _pylon_files_uploader ON _pylon_files (uploader, size)",
+    "CREATE INDEX IF NOT EXISTS _pylon_files_leaving ON _pylon_files (state, since)"
+    " WHERE state <> 'owned'",
+    # Which fields of which rows hold a file.
+    """CREATE TABLE IF NOT EXISTS _pylon_file_owners (
+        file_id TEXT NOT NULL, entity TEXT NOT NULL, row_id TEXT NOT NULL, field TEXT NOT NULL,
+        PRIMARY KEY (file_id, entity, row_id, field)) WITHOUT ROWID""",
+    # Uploads in pieces. kept: bytes that were synced to the disk; file: the file object once it is
+    # complete, for whom did not hear so.
+    """CREATE TABLE IF NOT EXISTS _pylon_uploads (
+        id TEXT PRIMARY KEY NOT NULL, uploader TEXT, name TEXT NOT NULL, type TEXT NOT NULL,
+        length INTEGER NOT NULL, kept INTEGER NOT NULL DEFAULT 0, expires_at INTEGER NOT NULL,
+        file TEXT)""",
+    "CREATE INDEX IF NOT EXISTS _pylon_uploads_expiry ON _pylon_uploads (expires_at)",
 )  # fmt: skip
 
 #: (table, column, declaration) of columns that joined a table after its first release.

@@ -21,7 +21,7 @@ class EntityTable:
     """Statements and conversions of one entity; made once per schema."""
 
     __slots__ = (
-        "_bools", "_jsons", "_pick", "columns", "delete_sql", "entity", "insert_sql",
+        "_bools", "_jsons", "_pick", "columns", "delete_sql", "entity", "files", "insert_sql",
         "is_wire_image", "references", "search", "select_sql", "update_sql",
     )  # fmt: skip
 
@@ -29,6 +29,8 @@ class EntityTable:
         self.entity = entity
         #: Fields that name a row which must exist.
         self.references = tuple(one for one in entity.fields if one.kind is FieldKind.REF)
+        #: Names of the fields that hold a file.
+        self.files = tuple(one.name for one in entity.fields if one.kind is FieldKind.FILE)
         #: None where no field is searched.
         self.search: SearchIndex | None = index_of(entity)
         #: The wire text of a row is its image in the log too.

@@ -17,6 +17,7 @@ from pylon.policy.compiled import ExistsNode, inverse_sql, lookup_sql
 from pylon.policy.slices import Slice, SliceRule, slice_to_json, slices_of
 from pylon.schema.model import Entity, Field, OnDelete, Row, Schema, Value
 from pylon.schema.wire import image_text, wire_text
+from pylon.server.storage import files
 from pylon.server.storage.change_log import SLICE, LogRecord
 from pylon.sqlite import IntegrityError, RawConnection
 
@@ -169,6 +170,8 @@ class Transaction:
             raise _conflict(entity, error) from error
         if table.search is not None:
             table.search.insert(self.connection, row)
+        if table.files:
+            files.move(self.connection, entity, table.files, None, row, self.now_ms)
         self._keep(entity, "insert", row["id"], seq, None, row, wire, None, image)
         return row
 
@@ -189,6 +192,8 @@ class Transaction:
         assert changed == 1, "an update is of a row that was just read"
         if table.search is not None:
             table.search.update(self.connection, before, after)
+        if table.files:
+            files.move(self.connection, entity, table.files, before, after, self.now_ms)
         self._keep(entity, "update", after["id"], seq, before, after, wire, image_before, image)
         return after
 
@@ -240,6 +245,8 @@ class Transaction:
         self.connection.execute(table.delete_sql, (row_id,))
         if table.search is not None:
             table.search.delete(self.connection, row_id)
+        if table.files:
+            files.move(self.connection, entity, table.files, current, None, self.now_ms)
         self._keep(entity, "delete", row_id, seq, current, None, None, image, None)
 
     def _referring(self, entity: Entity, field: Field, row_id: str) -> list[Row]:
@@ -301,6 +308,16 @@ class Transaction:
         self.records.append(LogRecord(*head, None, None, None, *facts, slice=one))
         text = jsonvalue.encode_text(slice_to_json(one))
         self.log_rows.append((*head, None, text, *facts))
+
+    def append_fact(
+        self, name: str, of: str, kind: str, before_text: str | None, after_text: str | None
+    ) -> None:
+        """Append a record of what is no row: nobody's view has it, and it takes a number."""
+        self.seq += 1
+        facts = (self.actor, self.cause, self.operation_id)
+        head = (self.seq, self.tx_id, self.now_ms, name, of, kind)
+        self.records.append(LogRecord(*head, None, None, None, *facts))
+        self.log_rows.append((*head, before_text, after_text, *facts))
 
     def _keep(
         self, entity: Entity, kind: str, row_id: str, seq: int, before: Row | None,

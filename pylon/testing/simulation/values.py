@@ -256,6 +256,8 @@ class Values:
                 return chance.choice([None, 0, "a", [1, {"a": None}], {"b": True}])
             case FieldKind.BYTES:
                 return chance.choice(("", "AAEC", "/+8="))
+            case FieldKind.FILE:
+                return None  # the simulated server has no files
 
     def _text(self, field: Field) -> str:
         if field.pattern is not None:

@@ -283,6 +283,7 @@ WIRE: dict[FieldKind, st.SearchStrategy[Any]] = {
         lambda one: one is not None
     ),
     FieldKind.BYTES: st.binary().map(lambda one: to_wire(field(FieldKind.BYTES), one)),
+    FieldKind.FILE: st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
 }  # fmt: skip
 
 
@@ -299,7 +300,8 @@ def test_every_way_comes_back(kind: FieldKind, data: st.DataObject) -> None:
     through_json = jsonvalue.parse(jsonvalue.encode(to_wire(one, value)))
     assert parse_wire(one, through_json) == value
     assert from_stored(one, to_stored(one, value)) == value
-    assert from_app(one, to_app(one, value)) == value
+    if kind is not FieldKind.FILE:  # what code sees of a file is what its upload made of it
+        assert from_app(one, to_app(one, value)) == value
     assert isinstance(to_stored(one, value), int | float | str | bytes)
 
 

@@ -78,6 +78,8 @@ SERVED = """
 /api/auth/totp/verify POST
 /api/entities/{E} GET POST
 /api/entities/{E}/{id} DELETE GET PATCH
+/api/files POST
+/api/files/{id} DELETE GET
 /api/fn/{name} POST
 /api/health GET
 /api/openapi.json GET

@@ -1,0 +1,158 @@
+"""What keeps files within their bounds: removes those nobody owns, and what broken uploads left.
+
+Files go in two steps: the database forgets them first, then their bytes go, if no other file has
+the same. A crash in between leaves orphans, which are found when the runtime starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pylon import limits
+from pylon.clock import Clock
+from pylon.errors import PylonError
+from pylon.server.files.store import FileStore
+from pylon.server.storage import files
+from pylon.server.storage.database import Database
+from pylon.server.storage.files import StoredFile
+from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.transaction import Transaction
+
+_log = logging.getLogger("pylon.files")
+_AT_ONCE = 200
+_SCAN_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Swept:
+    """What one sweep removed."""
+
+    files: int = 0
+    blobs: int = 0
+    uploads: int = 0
+    leftovers: int = 0
+
+
+class Sweeper:
+    """Sweeps one store until stopped."""
+
+    def __init__(
+        self, store: FileStore, database: Database, clock: Clock,
+        is_open: Callable[[str], bool] = lambda _: False,
+    ) -> None:  # fmt: skip
+        """Make it; `is_open` tells of an upload in pieces that somebody sends a piece of."""
+        self._store = store
+        self._database = database
+        self._clock = clock
+        self._is_open = is_open
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start to sweep; owned by this object until `stop()`."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="pylon-files-sweep")
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        has_scanned = False
+        while True:
+            try:
+                swept = await self.sweep(now_ms=self._clock.now_ms(), is_full=not has_scanned)
+                has_scanned = True
+                if swept != Swept():
+                    _log.info("files.swept files=%d blobs=%d uploads=%d leftovers=%d", swept.files,
+                              swept.blobs, swept.uploads, swept.leftovers)  # fmt: skip
+            except (PylonError, OSError) as error:  # the storage is in trouble, or stopping
+                _log.warning("files.sweep_failed %s", error)
+            await self._clock.sleep(limits.FILE_SWEEP_SECONDS)
+
+    async def sweep(
+        self, *, now_ms: int, is_full: bool, fresh_seconds: float = limits.FILE_FRESH_SECONDS,
+        released_seconds: float = limits.FILE_RELEASED_SECONDS,
+    ) -> Swept:  # fmt: skip
+        """Remove what is to go now; with `is_full` also look through the folders for orphans."""
+        swept = Swept()
+        await self._files(
+            swept, round(now_ms - fresh_seconds * 1000), round(now_ms - released_seconds * 1000)
+        )
+        await self._uploads(swept, now_ms)
+        if is_full:
+            await self._orphans(swept)
+        return swept
+
+    async def _files(self, swept: Swept, fresh_before: int, released_before: int) -> None:
+        def due(raw: object) -> list[StoredFile]:
+            return files.overdue(
+                raw, fresh_before=fresh_before, released_before=released_before, limit=_AT_ONCE  # type: ignore[arg-type]
+            )  # fmt: skip
+
+        def work(transaction: Transaction) -> list[StoredFile]:
+            gone = due(transaction.connection)  # asked again: one may have found an owner
+            transaction.cause = "sweep"
+            for one in gone:
+                files.remove(transaction, one)
+            return gone
+
+        while await self._database.readers.run(lambda reader: due(reader.raw)):
+            gone = (await self._database.writer.submit(work)).value
+            swept.files += len(gone)
+            for sha256 in {one.sha256 for one in gone}:
+                swept.blobs += await self.remove_unused(sha256)
+
+    async def remove_unused(self, sha256: str) -> bool:
+        """Remove bytes that no file has."""
+
+        def look(reader: ReadConnection) -> bool:
+            return files.is_used(reader.raw, sha256)
+
+        return await self._store.remove(sha256, lambda: self._database.readers.run(look))
+
+    async def _uploads(self, swept: Swept, now_ms: int) -> None:
+        expired = await self._database.readers.run(
+            lambda reader: files.expired_uploads(reader.raw, now_ms, _AT_ONCE)
+        )
+        gone = [one for one in expired if not self._is_open(one)]
+        if not gone:
+            return
+
+        def work(transaction: Transaction) -> None:
+            for one in gone:
+                files.drop_upload(transaction, one)
+
+        await self._database.writer.submit(work)
+        for one in gone:
+            await self._store.run(_unlink, self._store.incoming / one)
+        swept.uploads += len(gone)
+
+    async def _orphans(self, swept: Swept) -> None:
+        """Remove what the database does not know: bytes without a file, pieces without an upload.
+
+        An upload on its way is known to the store, and its bytes are not removed while they get
+        their place.
+        """
+        open_now = await self._database.readers.run(
+            lambda reader: {one.id for one in files.open_uploads(reader.raw)}
+        )
+        for path in await self._store.run(lambda: list(self._store.incoming.iterdir())):
+            if path.name not in open_now and path not in self._store.active:
+                await self._store.run(_unlink, path)
+                swept.leftovers += 1
+        there = await self._store.backend.all()
+        known = await self._database.readers.run(
+            lambda reader: files.hashes(reader.raw), timeout_s=_SCAN_SECONDS
+        )
+        for sha256 in there.keys() - known.keys():
+            swept.blobs += await self.remove_unused(sha256)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
