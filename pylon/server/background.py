@@ -11,6 +11,7 @@ from pylon.clock import Clock
 from pylon.errors import ConfigError
 from pylon.ids import IdSource
 from pylon.server.config import ServerConfig
+from pylon.server.files.pieces import Pieces
 from pylon.server.files.room import Room
 from pylon.server.files.store import FileStore
 from pylon.server.files.sweeper import Sweeper
@@ -93,8 +94,9 @@ def make_files(
         token=lambda: ids.token_hex(16),
     )  # fmt: skip
     store.prepare()
-    sweeper = Sweeper(store, database, clock)
-    service = FileService(database, definitions, clock, store, sweeper)
+    pieces = Pieces(store, database, clock)
+    sweeper = Sweeper(store, database, clock, pieces.is_open)
+    service = FileService(database, definitions, clock, store, sweeper, pieces)
     service.start()
     stopper.add("files", service.stop)
     return service

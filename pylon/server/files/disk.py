@@ -34,10 +34,20 @@ class DiskBlobs:
         return self.folder / sha256[:2] / sha256
 
     def publish(self, temporary: Path, sha256: str) -> None:
-        """Move bytes, synced before, to their place. Those that lie there are the same."""
+        """Give bytes, synced before, a name at their place; those that lie there are the same.
+
+        The temporary name stays until the database knows the file: else a piece that failed at the
+        last moment could not be sent again.
+        """
         path = self.path(sha256)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        temporary.replace(path)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            if path.stat().st_size != temporary.stat().st_size:  # it was damaged
+                temporary.replace(path)
+        except OSError:  # a file system without second names
+            temporary.replace(path)
         paths.sync_folder(path.parent)
         paths.sync_folder(self.folder)
 
@@ -72,6 +82,7 @@ class Writing:
     def __init__(self, path: Path, *, is_new: bool = True) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         self.path = path
+        self._flags = flags
         self._descriptor = os.open(path, flags | (os.O_EXCL if is_new else 0), 0o600)
         self.size = 0
         self._hash = hashlib.sha256()
@@ -82,6 +93,12 @@ class Writing:
         while chunk := os.pread(self._descriptor, limits.FILE_CHUNK_BYTES, self.size):
             self._hash.update(chunk)
             self.size += len(chunk)
+        os.lseek(self._descriptor, self.size, os.SEEK_SET)
+
+    def open_again(self) -> None:
+        """Open what was closed, to go on where it ended."""
+        self._descriptor = os.open(self.path, self._flags, 0o600)
+        os.ftruncate(self._descriptor, self.size)
         os.lseek(self._descriptor, self.size, os.SEEK_SET)
 
     def append(self, data: bytes) -> None:
@@ -151,3 +168,8 @@ def open_for_reading(path: Path) -> int:
 def close(descriptor: int) -> None:
     """Close an open file."""
     os.close(descriptor)
+
+
+def unlink(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)

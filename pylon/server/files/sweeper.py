@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from pylon import limits
 from pylon.clock import Clock
 from pylon.errors import PylonError
+from pylon.server.files import disk
 from pylon.server.files.store import FileStore
 from pylon.server.storage import files
 from pylon.server.storage.database import Database
@@ -130,7 +130,7 @@ class Sweeper:
 
         await self._database.writer.submit(work)
         for one in gone:
-            await self._store.run(_unlink, self._store.incoming / one)
+            await self._store.run(disk.unlink, self._store.incoming / one)
         swept.uploads += len(gone)
 
     async def _orphans(self, swept: Swept) -> None:
@@ -144,7 +144,7 @@ class Sweeper:
         )
         for path in await self._store.run(lambda: list(self._store.incoming.iterdir())):
             if path.name not in open_now and path not in self._store.active:
-                await self._store.run(_unlink, path)
+                await self._store.run(disk.unlink, path)
                 swept.leftovers += 1
         there = await self._store.backend.all()
         known = await self._database.readers.run(
@@ -152,7 +152,3 @@ class Sweeper:
         )
         for sha256 in there.keys() - known.keys():
             swept.blobs += await self.remove_unused(sha256)
-
-
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)

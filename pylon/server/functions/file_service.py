@@ -14,6 +14,7 @@ from pylon.clock import Clock, iso_ms
 from pylon.errors import Conflict, NotFound, PolicyDenied
 from pylon.identity import Identity
 from pylon.schema.model import Access, Entity, Row
+from pylon.server.files.pieces import Pieces
 from pylon.server.files.store import FileStore, Received
 from pylon.server.files.sweeper import Sweeper
 from pylon.server.functions.authorize import demand, fresh_identity
@@ -31,9 +32,11 @@ class FileService:
 
     def __init__(
         self, database: Database, definitions: DefinitionHolder, clock: Clock, store: FileStore,
-        sweeper: Sweeper,
+        sweeper: Sweeper, pieces: Pieces,
     ) -> None:  # fmt: skip
         self.store = store
+        #: Uploads in pieces.
+        self.pieces = pieces
         self.sweeper = sweeper
         self._database = database
         self._definitions = definitions

@@ -14,6 +14,7 @@ from pylon.errors import NotFound, PolicyDenied, PylonError, Unauthenticated
 from pylon.identity import IdentityKind
 from pylon.server.files.names import sent_headers
 from pylon.server.files.ranges import Part, is_known, part_of, range_holds
+from pylon.server.http import uploads
 from pylon.server.http.bodies import incoming
 from pylon.server.http.exchange import Exchange, flag, json_value, no_content
 from pylon.server.storage.files import StoredFile
@@ -34,7 +35,8 @@ def demand_uploader(exchange: Exchange) -> None:
 async def upload(exchange: Exchange) -> web.StreamResponse:
     """POST /api/files: a raw body, or the first file of a form."""
     demand_uploader(exchange)
-    exchange.query(())
+    if flag(exchange.query(("resumable",)).get("resumable")):
+        return await uploads.begin(exchange)
     service, op_id = exchange.services.files, exchange.operation_id
     given = await incoming(exchange)
     async with aclosing(given.chunks), service.store.receive(

@@ -32,6 +32,7 @@ from pylon.server.http import (
     stream,
     sync,
     upkeep,
+    uploads,
 )  # fmt: skip
 from pylon.server.http.admin import demand_owner, status_of
 from pylon.server.http.exchange import Exchange, flag, json_value
@@ -79,6 +80,9 @@ _OPEN: Final[tuple[Line, ...]] = (
     ("POST", "/api/files", files.upload),
     ("GET", "/api/files/{id}", files.download),
     ("DELETE", "/api/files/{id}", files.delete),
+    ("GET", "/api/files/uploads/{id}", uploads.show),
+    ("PATCH", "/api/files/uploads/{id}", uploads.go_on),
+    ("DELETE", "/api/files/uploads/{id}", uploads.drop),
     ("GET", "/api/sync/ws", sync.sync_socket),
     ("GET", "/api/sync/pull", pull.pull),
     ("POST", "/api/sync/push", pull.push),

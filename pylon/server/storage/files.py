@@ -196,16 +196,23 @@ def hashes(connection: RawConnection) -> dict[str, int]:
 
 
 def used_bytes(connection: RawConnection, uploader: str | None) -> int:
-    """Return the bytes of the files that a principal brought, counted whole; None: anonymous."""
+    """Return the bytes that a principal brought, or began to bring; None: anonymous callers."""
     (total,) = connection.execute(
-        "SELECT coalesce(sum(size), 0) FROM _pylon_files WHERE uploader IS ?", (uploader,)
+        "SELECT (SELECT coalesce(sum(size), 0) FROM _pylon_files WHERE uploader IS ?)"
+        " + (SELECT coalesce(sum(length), 0) FROM _pylon_uploads WHERE uploader IS ?"
+        " AND file IS NULL)",
+        (uploader, uploader),
     ).fetchone()
     return int(total)
 
 
 def all_bytes(connection: RawConnection) -> int:
-    """Return the bytes of all files, counted whole."""
-    return int(connection.execute("SELECT coalesce(sum(size), 0) FROM _pylon_files").fetchone()[0])
+    """Return the bytes of all files, counted whole, and of uploads that were begun."""
+    (total,) = connection.execute(
+        "SELECT (SELECT coalesce(sum(size), 0) FROM _pylon_files)"
+        " + (SELECT coalesce(sum(length), 0) FROM _pylon_uploads WHERE file IS NULL)"
+    ).fetchone()
+    return int(total)
 
 
 def release(transaction: Transaction, file_id: str) -> None:
@@ -294,3 +301,11 @@ def expired_uploads(connection: RawConnection, now_ms: int, limit: int) -> list[
         "SELECT id FROM _pylon_uploads WHERE expires_at < ? LIMIT ?", (now_ms, limit)
     ).fetchall()
     return [row[0] for row in rows]
+
+
+def count_uploads(connection: RawConnection, uploader: str | None) -> int:
+    """Return how many uploads of a principal are not complete."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM _pylon_uploads WHERE uploader IS ? AND file IS NULL", (uploader,)
+    ).fetchone()
+    return int(count)

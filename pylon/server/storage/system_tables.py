@@ -136,6 +136,7 @@ STATEMENTS: Final = (
         length INTEGER NOT NULL, kept INTEGER NOT NULL DEFAULT 0, expires_at INTEGER NOT NULL,
         file TEXT)""",
     "CREATE INDEX IF NOT EXISTS _pylon_uploads_expiry ON _pylon_uploads (expires_at)",
+    "CREATE INDEX IF NOT EXISTS _pylon_uploads_uploader ON _pylon_uploads (uploader)",
 )  # fmt: skip
 
 #: (table, column, declaration) of columns that joined a table after its first release.

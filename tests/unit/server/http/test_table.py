@@ -79,6 +79,7 @@ SERVED = """
 /api/entities/{E} GET POST
 /api/entities/{E}/{id} DELETE GET PATCH
 /api/files POST
+/api/files/uploads/{id} DELETE GET PATCH
 /api/files/{id} DELETE GET
 /api/fn/{name} POST
 /api/health GET
