@@ -65,7 +65,7 @@ class IdSource:
 
     def uuid7(self) -> str:
         """Return a new UUIDv7 in its usual text form."""
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.machine_ms()
         if now_ms > self._last_ms:
             self._start(now_ms)
         else:

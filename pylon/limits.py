@@ -231,6 +231,12 @@ DEAD_JOBS_KEPT_DAYS: Final = 90
 DEAD_JOBS_KEPT_MAX: Final = 10_000
 #: The timer for the next due job or slot never sleeps longer: the machine's clock may be set.
 JOB_TIMER_SECONDS: Final = 60.0
+#: A warped clock waits so long for what is due at one moment of its way; then that runs on, named.
+WARP_STEP_SECONDS: Final = 5.0
+#: Moments that one jump of it passes through. Above: it stops there and says so.
+WARP_STEPS_MAX: Final = 100_000
+#: How far it goes ahead of the machine's. Above: 400.
+WARP_DAYS_MAX: Final = 3_660
 #: One mail: its text and HTML. Above: 413 PAYLOAD_TOO_LARGE.
 MAIL_BYTES_MAX: Final = 200 * KIB
 MAIL_SUBJECT_CHARACTERS_MAX: Final = 255

@@ -17,8 +17,8 @@ from typing import Any
 from pylon import limits, paths
 from pylon.app.definition import AppDefinition
 from pylon.app.loader import load_app
-from pylon.clock import Clock, SystemClock
-from pylon.errors import AddressInUse, PylonError
+from pylon.clock import Clock, SystemClock, WarpedClock
+from pylon.errors import PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.rates import RateLimiter
@@ -30,7 +30,7 @@ from pylon.server.functions.policy_coverage import PolicyCoverage
 from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.functions.policy_matrix import PolicyMatrix
 from pylon.server.functions.reads import Reads
-from pylon.server.http.connections import PatientServer
+from pylon.server.http.connections import BACKLOG, PatientServer, listen_on
 from pylon.server.http.gate import Gate, known_names
 from pylon.server.http.peers import networks_of
 from pylon.server.http.services import Services
@@ -51,11 +51,11 @@ from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.sync.hub import Hub
 from pylon.server.sync.quota import Quota, Quotas
 from pylon.server.sync.switchboard import Switchboard
+from pylon.server.warp import Warp
 from pylon.sqlite import THREADS, Engine
 
 _log = logging.getLogger("pylon.runtime")
 _LAG_SECONDS = 0.1
-_BACKLOG = 1024
 #: What requests in flight get to finish at a stop, and once more to end when they are cancelled.
 _SHUTDOWN_SECONDS = 1.2
 #: Of the time to stop, what is kept for the process itself to end.
@@ -74,7 +74,8 @@ class Runtime:
         engine: Engine = THREADS,
     ) -> None:  # fmt: skip
         self.config = config
-        self.clock = clock or SystemClock()
+        machine = clock or SystemClock()
+        self.clock = WarpedClock(machine) if config.is_dev else machine
         self.ids = ids or IdSource(self.clock, secrets.token_bytes)
         self._engine = engine
         self.observer = Observer(self.clock)
@@ -123,6 +124,7 @@ class Runtime:
             await run_hooks(definition, definition.on_start, self.services.executor)
             await self.services.worker.start()
             self._stopper.add("jobs", self.services.worker.stop)
+            self._let_warp()
             port = await self._listen(listen_fd)
             if policies is not None:
                 await policies.remember(definition)
@@ -218,7 +220,7 @@ class Runtime:
             ).reload,
             stop=lambda reason: self.ask_to_stop(reason),
             proxies=networks_of(config["server.trusted_proxies"]),
-            started_ms=self.clock.now_ms(),
+            started_ms=self.clock.machine_ms(),
             switchboard=Switchboard(self.clock, self._chance) if config.is_dev else None,
         )  # fmt: skip
         sessions.start()
@@ -249,6 +251,13 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(self._watch_lag())
         self._stopper.add("lag", lambda: _cancel(task))
 
+    def _let_warp(self) -> None:
+        """Have the clock be moved, in development (I73)."""
+        if isinstance(self.clock, WarpedClock):
+            warp = Warp(self.clock, self.services.worker, self.observer)
+            self.services.warp = warp
+            self._stopper.add("clock", warp.stop)
+
     def _chance(self) -> float:
         """Return a number from 0 to 1."""
         return int.from_bytes(self.ids.random_bytes(6)) / 2**48
@@ -269,7 +278,7 @@ class Runtime:
         if listen_fd is not None:
             listener = socket.socket(fileno=listen_fd)
         else:
-            listener = _bind(host, self.config["server.port"])
+            listener = listen_on(host, self.config["server.port"])
         listener.setblocking(False)  # noqa: FBT003 -- the socket API
         port = int(listener.getsockname()[1])
         services = self.services
@@ -305,7 +314,7 @@ class Runtime:
         gate = Gate(self.services, router, is_local_socket=is_local_socket)
         server = PatientServer(gate.handle)
         listening = await asyncio.get_running_loop().create_server(
-            server, sock=listener, backlog=_BACKLOG
+            server, sock=listener, backlog=BACKLOG
         )
         self._servers.append((listening, server))
 
@@ -360,22 +369,6 @@ def _quotas(config: ServerConfig) -> Quotas:
 
 def _is_new(plan: Any) -> bool:
     return all(step.kind == "create table" for step in plan.steps)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise AddressInUse(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="another program has the port; choose one with --port",
-        ) from error
-    return listener
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -143,6 +143,19 @@ class Running:
         await self.clock.advance(seconds, self._quiet)
         await self._quiet()
 
+    async def travel(self, to: str) -> dict[str, Any]:
+        """Warp the app's clock as `pylon clock` does: `next`, `+7d`, an ISO time or `reset`.
+
+        What is due on the way runs, each at its time; heartbeats and timeouts notice nothing.
+        Returns what GET /api/admin/clock answers.
+        """
+        warp = self.runtime.services.warp
+        assert warp is not None
+        await warp.move(to)
+        await warp.arrived()
+        await self._quiet()
+        return warp.describe()
+
     async def settled(self) -> None:
         """Return when everybody has everything, nothing is pending, and due jobs have run.
 

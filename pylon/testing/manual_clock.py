@@ -28,6 +28,10 @@ class ManualClock:
         """Return the wall time as Unix milliseconds."""
         return self._start_ms + round(self._elapsed * 1000)
 
+    def machine_ms(self) -> int:
+        """Return the same: what warps a clock stands above this one."""
+        return self.now_ms()
+
     def monotonic(self) -> float:
         """Return seconds since the clock was made."""
         return self._elapsed

@@ -50,6 +50,7 @@ from pylon.tui.strip import ScreenStrip
 from pylon.tui.user_actions import UserActions
 from pylon.tui.users import Users
 from pylon.tui.users_pane import UsersPane
+from pylon.tui.warping import Warping
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 1 / 8
@@ -85,6 +86,7 @@ class Dashboard(App[int]):
         self.asking_why = AskingWhy(self, admin)
         self.policies = Policies(self, admin)
         self.users = Users(self, admin)
+        self.warping = Warping(self, admin)
         self.user_actions = UserActions(self, admin)
         self.rows = RowKeys(self, admin)
         self._admin = admin
@@ -282,6 +284,10 @@ class Dashboard(App[int]):
     def take_reload(self, *, ok: bool, note: str, mistakes: tuple[str, ...], plan: str) -> None:
         """Take what a save led to, and say it."""
         self.reloading.take(ok=ok, note=note, mistakes=mistakes, plan=plan)
+
+    def action_warp(self) -> None:
+        """Ask where to move the clock, and do it."""
+        self.warping.ask()
 
     async def action_restart(self) -> None:
         """Stop the runtime and start it anew."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.style import Style
 from rich.text import Text
 from textual.widgets import Static
 
+from pylon.clock import ahead_text
 from pylon.printable import clean
 from pylon.tui.model import DashboardState
 from pylon.tui.muted import muted_style
@@ -75,11 +76,25 @@ def header_pieces(state: DashboardState, now: float, *, is_paused: bool, place: 
         line.append((" dev", "quiet"))
     line.append((f"  {place}", "strong"))
     line += _troubles(state, now, style)
+    line += _warp(status.get("clock") or {})
     if is_paused:
         line += [("  ", "plain"), ("⏸ PAUSED (p goes on)", "loud")]
     if status:
         line += _numbers(state)
     return line
+
+
+def _warp(clock: dict[str, Any]) -> Pieces:
+    """Return what a warped clock says; nothing where it is the machine's."""
+    journey = clock.get("journey")
+    if not clock.get("offset_ms") and journey is None:
+        return []
+    text = f"⏲ {clock['now'][:16].replace('T', ' ')}Z"
+    if journey is not None:
+        text += f", on its way: {sum(journey['ran'].values())} ran"
+    else:
+        text += f", {ahead_text(clock['offset_ms'])}"
+    return [("  ", "plain"), (f"{text} (T)", "loud")]
 
 
 def _troubles(state: DashboardState, now: float, style: str) -> Pieces:

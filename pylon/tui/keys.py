@@ -35,6 +35,13 @@ BINDINGS: Final = [
     Binding("R", "reload", "Reload the app", show=False, id="reload"),
     Binding("ctrl+r", "restart", "Restart the runtime", show=False, id="restart"),
     Binding("n", "problem", "Next problem", show=False, id="problem"),
+    Binding(
+        "T",
+        "warp",
+        "Clock: jump to what is due, or through a week (development)",
+        show=False,
+        id="warp",
+    ),
     Binding("M", "consent", "Apply the waiting migration", show=False, id="migrate"),
     Binding("escape", "back", "Back", show=False, id="back"),
     Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),

@@ -82,11 +82,15 @@ def _options(command: click.Command) -> Iterator[str]:
             yield from _options(one)
 
 
+def _command_pages() -> str:
+    return _text("commands.md") + _text("commands-keeping.md")
+
+
 @pytest.mark.parametrize("name", _commands())
 def test_every_command_has_its_paragraph_and_every_option_its_name(name: str) -> None:
-    """`## pylon NAME` in commands.md names each option of the command."""
-    paragraph = _sections(_text("commands.md")).get(f"pylon {name}")
-    assert paragraph is not None, f"docs/commands.md has no ## pylon {name}"
+    """`## pylon NAME` in the pages of commands names each option of the command."""
+    paragraph = _sections(_command_pages()).get(f"pylon {name}")
+    assert paragraph is not None, f"no page of commands has a ## pylon {name}"
     command = _loaded(name)
     missing = [one for one in _options(command) if f"`{one}" not in paragraph]
     assert missing == []
@@ -96,7 +100,7 @@ def test_every_command_has_its_paragraph_and_every_option_its_name(name: str) ->
 
 def test_no_paragraph_is_about_a_command_that_is_gone() -> None:
     """Each `## pylon NAME` is a command of the table."""
-    headings = [one for one in _sections(_text("commands.md")) if one.startswith("pylon ")]
+    headings = [one for one in _sections(_command_pages()) if one.startswith("pylon ")]
     assert [one.removeprefix("pylon ") for one in headings] == _commands()
 
 
@@ -192,17 +196,22 @@ def _constants() -> dict[str, Any]:
     }
 
 
+def _limit_pages() -> str:
+    names = ("limits.md", "limits-work.md", "limits-files.md")
+    return "".join(_text(one) for one in names)
+
+
 @pytest.mark.parametrize("name", [one for one in _constants() if one not in ("KIB", "MIB")])
 def test_every_limit_stands_with_its_value(name: str) -> None:
-    """The row of a limit in limits.md shows the number that is in force."""
-    row = _table(_text("limits.md") + _text("limits-files.md")).get(name)
-    assert row is not None, f"docs/limits.md has no {name}"
+    """The row of a limit in the pages of limits shows the number that is in force."""
+    row = _table(_limit_pages()).get(name)
+    assert row is not None, f"no page of limits has {name}"
     assert row[0] == str(_constants()[name])
 
 
 def test_no_limit_is_described_that_does_not_exist() -> None:
-    """Each row of limits.md is a constant, and a setting that it names exists."""
-    for name, row in _table(_text("limits.md") + _text("limits-files.md")).items():
+    """Each row of the pages of limits is a constant, and a setting that it names exists."""
+    for name, row in _table(_limit_pages()).items():
         assert name in _constants(), name
         for key in re.findall(r"`(\w+\.\w+)`", row[-1]):
             assert key in SETTINGS, key

@@ -19,6 +19,9 @@ class _Clock:
     def now_ms(self) -> int:
         return self.at
 
+    def machine_ms(self) -> int:
+        return self.at
+
     def monotonic(self) -> float:
         return 0.0
 

@@ -78,7 +78,7 @@ class SecondFactor:
             found = credentials.totp_of(transaction.select, user_id)
             if found is None or found.is_confirmed:
                 raise Conflict("there is no second factor that waits for its first code")
-            step = matching_step(found.secret, typed, transaction.now_ms, found.step)
+            step = matching_step(found.secret, typed, transaction.machine_ms, found.step)
             if step is None:
                 raise Unauthenticated("the code is wrong", hint="is the clock of the phone right?")
             credentials.set_totp(transaction, user_id, Totp(found.secret, True, step))  # noqa: FBT003
@@ -98,7 +98,7 @@ class SecondFactor:
         found = credentials.totp_of(transaction.select, user_id)
         if found is None or not found.is_confirmed:
             return False
-        step = matching_step(found.secret, typed, transaction.now_ms, found.step)
+        step = matching_step(found.secret, typed, transaction.machine_ms, found.step)
         if step is not None:
             credentials.set_totp(transaction, user_id, Totp(found.secret, True, step))  # noqa: FBT003
             return True

@@ -75,7 +75,7 @@ class Preparer:
                 raise InvalidArgument("an op_id is 1-64 of A-Za-z0-9_.:-", field="op_id")
             minted_ms = uuid7_time_ms(op_id.lower())
             if minted_ms is not None and (
-                minted_ms < self._clock.now_ms() - self._memory_ms
+                minted_ms < self._clock.machine_ms() - self._memory_ms
                 or minted_ms <= self._forgotten_ms()
             ):
                 raise OperationExpired()

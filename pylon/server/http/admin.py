@@ -80,7 +80,7 @@ def status_of(services: Services) -> dict[str, Any]:
         "commit_ms": storage.commit_ms,
         "errors": observer.counters["errors"],
         "calls": observer.counters["calls"],
-        "uptime_s": round((services.clock.now_ms() - services.started_ms) / 1000, 1),
+        "uptime_s": round((services.clock.machine_ms() - services.started_ms) / 1000, 1),
         "loop_lag_ms": round(services.loop_lag_ms, 1),
         "memory_mb": _memory_mb(),
         "synchronous": storage.synchronous,
@@ -91,6 +91,7 @@ def status_of(services: Services) -> dict[str, Any]:
         "wal_bytes": storage.wal_bytes,
         "health": storage.health,
         "at": iso_ms(services.clock.now_ms()),
+        **({} if services.warp is None else {"clock": services.warp.describe()}),
     }
 
 

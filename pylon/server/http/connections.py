@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +16,14 @@ from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
 from pylon import limits
-from pylon.errors import BadRequest, Internal, PayloadTooLarge, PylonError, RateLimited
+from pylon.errors import (
+    AddressInUse,
+    BadRequest,
+    Internal,
+    PayloadTooLarge,
+    PylonError,
+    RateLimited,
+)
 from pylon.server.http.exchange import error_answer
 from pylon.server.sync.quota import Quota
 
@@ -23,6 +31,8 @@ _log = logging.getLogger("pylon.http")
 
 _KEEP_ALIVE_SECONDS = 75.0
 _LINE_BYTES_MAX = 8_190
+#: Connections that wait to be taken.
+BACKLOG = 1024
 
 
 class _Handler(RequestHandler):
@@ -125,3 +135,20 @@ class PatientServer(web.Server):
 def _address_of(transport: asyncio.Transport) -> str:
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else "local"
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raises AddressInUse."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise AddressInUse(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="another program has the port; choose one with --port",
+        ) from error
+    return listener

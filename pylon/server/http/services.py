@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pylon.server.storage.trimming import Trimmer
     from pylon.server.sync.hub import Hub
     from pylon.server.sync.switchboard import Switchboard
+    from pylon.server.warp import Warp
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,3 +90,5 @@ class Services:
     is_stopping: bool = False
     #: How clients' networks behave; None outside development (I73).
     switchboard: Switchboard | None = None
+    #: Moves the clock; None outside development (I73).
+    warp: Warp | None = None

@@ -11,6 +11,7 @@ from pylon.server.http import (
     account,
     admin,
     admin_clients,
+    admin_clock,
     admin_explain,
     admin_ghost,
     admin_jobs,
@@ -172,6 +173,7 @@ _DEV: Final[tuple[Line, ...]] = (
 _ADMIN_DEV: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/users/{user}/sign-in-as", admin_users.sign_in_as),
     ("POST", "/api/admin/refresh-pages", admin.refresh_pages),
+    *admin_clock.ROUTES,
     ("POST", "/api/admin/clients/{id}/network", admin_clients.network),
 )
 

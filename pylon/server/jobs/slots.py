@@ -3,6 +3,9 @@
 Of the slots that were missed while the app was down, or while the clock jumped ahead, the newest
 has its run, once, and those before it have none. A slot is skipped while the run of an earlier one
 has not begun yet. Where the clock goes back, slots that had their run have none again.
+
+In development time may be warped: slots that it took are taken for as long as the process lives,
+however far ahead they were, and the next start counts from its own time on.
 """
 
 from __future__ import annotations
@@ -32,13 +35,23 @@ class Slots:
         self._definitions = definitions
         self._clock = clock
         self._last: dict[str, int] = {}
+        #: Time was warped: a last slot far ahead is no clock's fault.
+        self._is_warped = False
         #: The next slot of each schedule; None until it was worked out.
         self._next: dict[str, int | None] | None = None
 
     async def start(self) -> None:
         """Read which slots had their runs."""
+        now = self._clock.now_ms()
+        await self._database.writer.submit(lambda tx: schedules.end_warp(tx, now))
         self._last = schedules.last_slots(self._database.readers.inline.raw)
         self.forget()
+
+    async def will_warp(self) -> None:
+        """Note, for the next process too, that time is warped."""
+        if not self._is_warped:
+            await self._database.writer.submit(schedules.note_warp)
+            self._is_warped = True
 
     def forget(self) -> None:
         """Work the next slots out anew."""
@@ -71,12 +84,8 @@ class Slots:
         assert function.job is not None
         assert function.job.schedule is not None
         last = self._last.get(function.name)
-        if last is None or last > now + _WRONG_CLOCK_MS:
-            # New: its slots count from now on.
-            await self._database.writer.submit(
-                lambda transaction: schedules.set_slot(transaction, function.name, now)
-            )
-            self._last[function.name] = now
+        if last is None or (last > now + _WRONG_CLOCK_MS and not self._is_warped):
+            await self._count_from(function.name, now)
             return
         slot = function.job.schedule.newest(last, now)
         if slot is None:
@@ -103,3 +112,10 @@ class Slots:
             _log.warning("cron.skipped %s at %s: the run before it has not begun yet",
                          function.name, iso_ms(slot))  # fmt: skip
         self._last[function.name] = slot
+
+    async def _count_from(self, name: str, now: int) -> None:
+        """Have a schedule's slots count from a moment on."""
+        await self._database.writer.submit(
+            lambda transaction: schedules.set_slot(transaction, name, now)
+        )
+        self._last[name] = now

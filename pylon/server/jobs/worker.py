@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Set
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pylon import limits
 from pylon.app.definition import AppDefinition
@@ -26,7 +27,7 @@ from pylon.server.jobs.keeper import Keeper
 from pylon.server.jobs.room import Room
 from pylon.server.jobs.runner import Runner
 from pylon.server.jobs.slots import Slots
-from pylon.server.storage import jobs
+from pylon.server.storage import job_reads, jobs
 from pylon.server.storage.database import Database
 from pylon.server.storage.jobs import ClaimedJob, JobCancelled, JobsDue
 from pylon.server.storage.transaction import Transaction
@@ -54,6 +55,13 @@ class _Claims:
     has_more_due: bool = False
 
 
+class Due(NamedTuple):
+    """What comes next: when (Unix ms), and its name."""
+
+    at_ms: int
+    name: str
+
+
 class Worker:
     """Runs the jobs of one runtime."""
 
@@ -79,6 +87,8 @@ class Worker:
         #: Some job may be running as the database has it, and nobody runs it.
         self._has_strangers = False
         self._is_in_round = False
+        #: Who waits for the end of the next round.
+        self._watchers: list[asyncio.Future[None]] = []
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -175,17 +185,51 @@ class Worker:
         waiting = self._hot - self.paused.keys()
         return not (self.running or waiting or self._wake.is_set() or self._is_in_round)
 
+    # --- a clock that is warped
+
+    async def will_warp(self) -> None:
+        """Note that time goes ahead by no clock's fault."""
+        await self.slots.will_warp()
+
+    def time_moved(self) -> None:
+        """Look at what is due: the wall time is another, and no timer knows."""
+        self._alarm.set(None)
+        self._wake.set()
+
+    def next_due(self) -> Due | None:
+        """Return the next job or slot that waits for its time; one may have come by now."""
+        found = job_reads.next_scheduled(self._database.readers.inline.raw)
+        slots = [
+            (at_ms, name) for name, at_ms in self.slots.upcoming().items() if at_ms is not None
+        ]
+        return min([Due(*one) for one in (*slots, *(() if found is None else (found,)))],
+                   default=None)  # fmt: skip
+
+    def is_quiet(self, without: Set[str]) -> bool:
+        """Tell whether nothing runs but these jobs, and no round is due.
+
+        What waits for room, or for the rate of its queue, does not count.
+        """
+        is_round = self._wake.is_set() or self._is_in_round
+        return not is_round and self.running.keys() <= without
+
+    async def round_over(self) -> None:
+        """Return when the next round is over."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append(waiter)
+        await waiter
+
     # --- claiming
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._is_in_round = True
             # One more pass of the loop: what ends in it leaves room for this round.
             await asyncio.sleep(0)
             if self._is_stopping:
                 return
-            self._is_in_round = True
             try:
                 await self._round()
             except Unavailable:
@@ -197,6 +241,10 @@ class Worker:
                 await self._clock.sleep(_AGAIN_SECONDS)
                 self._wake.set()
             self._is_in_round = False
+            watchers, self._watchers = self._watchers, []
+            for one in watchers:
+                if not one.done():
+                    one.set_result(None)
 
     async def _round(self) -> None:
         """Fire what is due, claim what there is room for, start it, and set the timer."""

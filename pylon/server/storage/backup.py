@@ -232,7 +232,7 @@ def publish(copy: Path, target: Path) -> None:
 
 def sweep(folder: Path, clock: Clock) -> None:
     """Remove what copies left in a folder that were interrupted a day ago or longer."""
-    before = clock.now_ms() / 1000 - _SWEEP_SECONDS
+    before = clock.machine_ms() / 1000 - _SWEEP_SECONDS
     for one in folder.glob(f".copy-*{_PARTIAL}*"):
         with suppress(OSError):
             if one.stat().st_mtime < before:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, Final, Protocol
 
+from pylon.clock import Clock
 from pylon.errors import Internal, PylonError
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.transaction import Transaction
@@ -71,12 +72,12 @@ class Batch:
     """Operations inside one open transaction of the writer's connection."""
 
     def __init__(
-        self, connection: RawConnection, transaction: Transaction, now_ms: int, seq: int, *,
+        self, connection: RawConnection, transaction: Transaction, clock: Clock, seq: int, *,
         new_id: Callable[[], str], is_careful: bool,
     ) -> None:  # fmt: skip
         self._connection = connection
         self._transaction = transaction
-        self._now_ms = now_ms
+        self._now_ms, self._machine_ms = clock.now_ms(), clock.machine_ms()
         self._is_careful = is_careful
         #: Mints the ids of what was not meant to happen.
         self.new_id = new_id
@@ -104,7 +105,7 @@ class Batch:
         transaction = self._transaction
         if has_savepoint:
             self._connection.execute("SAVEPOINT op")
-        transaction.begin(self._now_ms, self.seq)
+        transaction.begin(self._now_ms, self._machine_ms, self.seq)
         try:
             value = work.run(transaction)
             transaction.settle()
@@ -135,7 +136,7 @@ class Batch:
         transaction = self._transaction
         if has_savepoint:
             self._connection.execute("SAVEPOINT op")
-        transaction.begin(self._now_ms, self.seq)
+        transaction.begin(self._now_ms, self._machine_ms, self.seq)
         try:
             work.refuse(transaction, error)
             if has_savepoint:

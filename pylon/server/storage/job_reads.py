@@ -79,6 +79,14 @@ def read_job(connection: RawConnection, job_id: str) -> StoredJob | None:
     return None if row is None else StoredJob(*row)
 
 
+def next_scheduled(connection: RawConnection) -> tuple[int, str] | None:
+    """Return when the next scheduled job is due, Unix ms, and its name."""
+    row = connection.execute(
+        "SELECT due_at, name FROM _pylon_jobs WHERE state = 'scheduled' ORDER BY due_at LIMIT 1"
+    ).fetchone()
+    return None if row is None else (int(row[0]), str(row[1]))
+
+
 def list_jobs(
     connection: RawConnection, *, queue: str | None = None, state: str | None = None,
     name: str | None = None, before: int | None = None, limit: int = 100,

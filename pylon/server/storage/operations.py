@@ -56,7 +56,7 @@ def record(
     transaction: Transaction, principal: str, op_id: str, content: bytes, outcome: str
 ) -> None:
     """Record the outcome of an operation in the transaction that carries its effect."""
-    transaction.remembered.append((principal, op_id, transaction.now_ms, content, outcome))
+    transaction.remembered.append((principal, op_id, transaction.machine_ms, content, outcome))
     transaction.known_operations[principal, op_id] = (content, outcome)
 
 

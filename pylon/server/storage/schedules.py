@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from pylon.server.storage.lineage import meta, set_meta
 from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import RawConnection
+
+_WARPED: Final = "is_warped"
 
 
 def take_slot(transaction: Transaction, name: str, slot_ms: int) -> bool:
@@ -39,3 +44,18 @@ def has_unbegun(transaction: Transaction, name: str) -> bool:
             (name,),
         )
     )
+
+
+def note_warp(transaction: Transaction) -> None:
+    """Note that time is warped, until a process ends it."""
+    set_meta(transaction.connection, _WARPED, 1)
+
+
+def end_warp(transaction: Transaction, now_ms: int) -> None:
+    """Have slots count from now on that a warped time took, if there was one."""
+    if meta(transaction.connection, _WARPED) is None:
+        return
+    transaction.execute(
+        "UPDATE _pylon_schedules SET last_slot = ?1 WHERE last_slot > ?1", (now_ms,)
+    )
+    transaction.execute("DELETE FROM _pylon_meta WHERE key = ?", (_WARPED,))

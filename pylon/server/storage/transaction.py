@@ -68,6 +68,8 @@ class Transaction:
         self._slice_rules = slice_rules or {}
         self.now_ms = 0
         self.now = ""
+        #: The machine's time, which nobody warps: for what the world outside counts by.
+        self.machine_ms = 0
         #: The last seq given; the first of this operation is the next.
         self.seq = 0
         self.tx_id = 0
@@ -92,11 +94,12 @@ class Transaction:
         self._settled = 0
         self._has_executed = False
 
-    def begin(self, now_ms: int, seq: int) -> None:
+    def begin(self, now_ms: int, machine_ms: int, seq: int) -> None:
         """Start an operation: what came before it in the batch is not its business."""
         if now_ms != self.now_ms:
             self.now_ms = now_ms
             self.now = iso_ms(now_ms)
+        self.machine_ms = machine_ms
         self.seq = seq
         self.tx_id = seq + 1
         self.actor = self.cause = self.operation_id = None

@@ -59,7 +59,8 @@ class Trimmer:
         keep_after = self._keep_after(self._keep_days)
         trimmed = await self._trim(self._keep_changes, keep_after)
         # An id must outlive every cursor that could lead to its operation again.
-        has_forgotten = await self._forget(keep_after - limits.OPERATION_EXTRA_DAYS * _DAY_MS)
+        kept_days = self._keep_days + limits.OPERATION_EXTRA_DAYS
+        has_forgotten = await self._forget(self._database.clock.machine_ms() - kept_days * _DAY_MS)
         return trimmed.deleted > 0 or has_forgotten
 
     async def _forget(self, before_ms: int) -> bool:

@@ -256,7 +256,7 @@ class Writer:
         assert not connection.in_transaction
         connection.execute("BEGIN IMMEDIATE")
         batch = Batch(
-            connection, self._storage.new_transaction(), self._clock.now_ms(), self._storage.head,
+            connection, self._storage.new_transaction(), self._clock, self._storage.head,
             new_id=self._storage.new_id, is_careful=is_careful,
         )  # fmt: skip
         for unit in taken:

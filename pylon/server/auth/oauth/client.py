@@ -97,7 +97,7 @@ class ProviderClient:
             return await self._github_person(provider, known.endpoints, access)
         expected = Expected(
             issuer=provider.issuer, client_id=provider.client_id, nonce=departure.nonce,
-            access_token=access, now_s=self._clock.now_ms() // 1000,
+            access_token=access, now_s=self._clock.machine_ms() // 1000,
         )  # fmt: skip
         token = answer.get("id_token")
         try:

@@ -101,6 +101,7 @@ SERVED = """
 DEVELOPMENT = """
 /_pylon/dev/events GET
 /api/admin/clients/{id}/network POST
+/api/admin/clock GET POST
 /api/admin/refresh-pages POST
 /api/admin/users/{user}/sign-in-as POST
 /api/auth/dev/login POST

@@ -34,7 +34,7 @@ def _database() -> sqlite3.Connection:
 
 def _transaction(raw: sqlite3.Connection, now_ms: int = 0) -> Transaction:
     transaction = Transaction(raw, Schema(entities={}), {})
-    transaction.begin(now_ms, 0)
+    transaction.begin(now_ms, now_ms, 0)
     return transaction
 
 

@@ -57,6 +57,10 @@ class SteppingClock:
         self._ms += random.Random(self._ms).choice([0, 1, 7, 61_003, 40_000_001])
         return self._ms
 
+    def machine_ms(self) -> int:
+        """Return the next moment."""
+        return self.now_ms()
+
     def monotonic(self) -> float:
         """Return the same in seconds."""
         return self._ms / 1000
