@@ -4,19 +4,24 @@
 // client as "./client.js", so that both share one copy of it.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { joinDeclarations } from "./declarations.mjs";
+import { privateNames } from "./private-names.mjs";
 
 const root = import.meta.dirname;
 const dist = join(root, "dist");
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 
+const sources = readdirSync(join(root, "src"), { recursive: true }).filter((name) => /\.tsx?$/.test(name));
+const shortened = privateNames(sources.map((name) => join(root, "src", name)));
+
 const shared = {
   bundle: true, format: "esm", target: "es2022", minify: true, sourcemap: true, legalComments: "none",
   absWorkingDir: root, logLevel: "warning", sourcesContent: true,
+  mangleProps: new RegExp(`^(${shortened.join("|")})$`),
 };
 const nextDoor = {
   name: "client next door",
