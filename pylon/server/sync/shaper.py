@@ -13,6 +13,8 @@ from pylon.clock import Clock
 from pylon.server.sync.shaping import Lane, Mode, Shape, split_frames
 
 _CHANGES: Final = b'{"type":"changes"'
+#: Its pages stay whole: the cursor waits for the last, and no client could miss one before it.
+_REFRESH: Final = b'"kind":"refresh"'
 _DOUBLED_DOWN: Final = (
     _CHANGES, b'{"type":"snapshot"', b'{"type":"window"', b'{"type":"results"'
 )  # fmt: skip
@@ -72,8 +74,9 @@ class Shaper:
         now = self._clock.monotonic()
         for one in split_frames(data):
             payload = one[one.find(b"{") :][:_TYPE_WITHIN] if b"{" in one[:11] else b""
+            may_vanish = payload.startswith(_CHANGES) and _REFRESH not in one
             self._out.take(
-                one, now, may_vanish=payload.startswith(_CHANGES),
+                one, now, may_vanish=may_vanish,
                 may_double=payload.startswith(_DOUBLED_DOWN),
             )  # fmt: skip
         self._move()
