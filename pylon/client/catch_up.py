@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Final
 
 from pylon.client.replica import Replica
+from pylon.client.subscription import Definition
 
 GAPS_MAX: Final = 3
 FRAMES_KEPT_MAX: Final = 1_000
@@ -43,6 +44,8 @@ class CatchUp:
         self._pulls = 0
         self._is_pulling = False
         self._frames: list[Mapping[str, Any]] = []
+        #: What the pull under way was asked for, by id.
+        self._asked: dict[str, Definition] = {}
 
     def reset(self) -> None:
         """Forget what was under way; answers to older pulls are ignored from here on."""
@@ -66,6 +69,8 @@ class CatchUp:
         """Take the answer of a pull."""
         if not self.is_awaiting(pull_id):
             return None
+        if self._is_outgrown():
+            return StartOver.START_OVER
         before = self._replica.cursor
         applied = self._replica.apply(batch)
         cursor = self._replica.cursor
@@ -87,6 +92,16 @@ class CatchUp:
         """Tell whether this pull is the one under way."""
         return self._is_pulling and pull_id == self._pulls
 
+    def _is_outgrown(self) -> bool:
+        """Tell whether something was subscribed since the pull was asked.
+
+        Its answer knows nothing of it, and would take the cursor past what changed in it.
+        """
+        return any(
+            self._asked.get(one.id) is not one.definition
+            for one in self._replica.subscriptions.values()
+        )
+
     def _meet_gap(self) -> Move:
         self._gaps += 1
         cursor = self._replica.cursor
@@ -98,4 +113,5 @@ class CatchUp:
     def _pull(self, cursor: str) -> Move:
         self._is_pulling = True
         self._pulls += 1
+        self._asked = {one.id: one.definition for one in self._replica.subscriptions.values()}
         return PullNext(self._pulls, cursor)

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from pylon.client.claims import Claims
 from pylon.client.compare import is_same, key_text
 from pylon.client.fields import Fields
-from pylon.client.filters import Predicate, compile_filter, has_values
+from pylon.client.filters import has_values
 from pylon.client.pending import PendingMutation
 from pylon.client.rows import Save, Shown, StoredReplica, WireRow, Writes, is_row
 from pylon.client.subscription import Definition, Subscription, has_reached, read_cursor, seq_of
@@ -30,7 +31,7 @@ class Replica:
         self.subscriptions: dict[str, Subscription] = {}
         self._fields = fields or Fields()
         self._base: dict[str, dict[str, WireRow]] = {}
-        self._predicates: dict[str, Predicate] = {}
+        self._claims = Claims(self.subscriptions)
         self._shown = Shown()
         self._writes = Writes()
         self._ready_before: set[str] = set()
@@ -42,8 +43,6 @@ class Replica:
         self._is_concealed = False
         #: Deletes since a hydration began: a page read before them does not bring rows back.
         self._tombstones: dict[tuple[str, str], int] = {}
-        #: Rows as they were when no filter matched them any more, kept by windows alone.
-        self._filtered: set[tuple[str, str]] = set()
         #: Ids sent so far by refreshes whose last page is still missing.
         self._refreshes: dict[str, tuple[str, set[str]]] = {}
 
@@ -117,6 +116,8 @@ class Replica:
             self._base.setdefault(entity, {})[row["id"]] = self._fields.complete(entity, row)
         for one in stored.subscriptions:
             self._accept(one)
+        for entity, row in stored.rows:
+            self._claims.keeps(entity, row)
         self._is_concealed = True
 
     def reveal(self) -> None:
@@ -143,6 +144,7 @@ class Replica:
     def subscribe(self, subscription_id: str, definition: Definition) -> None:
         """Ask for rows under a new id."""
         self._accept(Subscription(id=subscription_id, definition=definition))
+        self._sweep(definition.entity, self._claims.listed(definition.entity))
         self._writes.is_changed = True
 
     def unsubscribe(self, subscription_id: str) -> None:
@@ -150,17 +152,18 @@ class Replica:
         found = self.subscriptions.pop(subscription_id, None)
         if found is None:
             return
-        self._predicates.pop(subscription_id)
+        self._claims.forget(subscription_id)
         self._writes.is_changed = True
         entity = found.definition.entity
         self._sweep(entity, list(self._base.get(entity, ())))
         self._end_hydration()
 
     def fail(self, subscription_id: str, error: dict[str, Any]) -> None:
-        """Note that the server refused a subscription."""
+        """Note that the server refused a subscription: it is told of no row any more."""
         found = self.subscriptions.get(subscription_id)
         if found is not None:
             self._change(replace(found, phase="failed", error=error))
+            self._sweep(found.definition.entity, list(self._base.get(found.definition.entity, ())))
 
     def start_at(self, head: str) -> None:
         """Take the cursor of a connection that started without one."""
@@ -178,7 +181,7 @@ class Replica:
             for row_id, row in rows.items():
                 self._shown.note(entity, row_id, row)
         self._base.clear()
-        for kept in (self._tombstones, self._refreshes, self._window_seqs, self._filtered):
+        for kept in (self._tombstones, self._refreshes, self._window_seqs, self._claims):
             kept.clear()
         self._writes.reset()
         self._has_more = self._is_concealed = False
@@ -201,9 +204,6 @@ class Replica:
         at = read_cursor(message.at)
         if at is None:
             return
-        for row in message.rows:
-            if at.seq >= self._tombstones.get((message.entity, row["id"]), 0):
-                self._upsert(message.entity, row)
         last = message.rows[-1]["id"] if message.rows else found.after
         self._change(
             replace(
@@ -214,6 +214,10 @@ class Replica:
                 error=None,
             )
         )
+        for row in message.rows:
+            if at.seq >= self._tombstones.get((message.entity, row["id"]), 0):
+                self._upsert(message.entity, row)
+        self._judge_doubted(found, None if message.done else last, at.seq)
         self._end_hydration()
 
     def window(self, message: Window) -> None:
@@ -260,9 +264,9 @@ class Replica:
         local = self._base.get(entity, {}).get(row_id)
         if change["kind"] == "delete":
             # A window that still lists a filtered row keeps it until its own next frame.
-            if change.get("cause") == "filtered" and self._is_listed(entity, row_id):
+            if change.get("cause") == "filtered" and self._claims.is_listed(entity, row_id):
                 if local is not None and local["_seq"] < seq:  # a frame may have brought a newer
-                    self._filtered.add((entity, row_id))
+                    self._claims.leave_to_windows(entity, row_id)
                 return
             if self.is_hydrating:
                 self._tombstones[entity, row_id] = seq
@@ -314,7 +318,7 @@ class Replica:
                 continue
             for one in windows:
                 is_new = one.ids is not None and row_id not in one.ids
-                if is_new and self._predicates[one.id](row):
+                if is_new and self._claims.matches(one.id, row):
                     self._change(replace(one, ids=[*(one.ids or ()), row_id]))
             self._upsert(entity, row)
 
@@ -337,8 +341,8 @@ class Replica:
         local = self._base.get(entity, {}).get(row["id"])
         if local is not None and local["_seq"] > row["_seq"]:
             return
-        self._filtered.discard((entity, row["id"]))
-        if not self._is_wanted(entity, row):
+        self._claims.settle(entity, row["id"])
+        if not self._claims.keeps(entity, row):
             if local is not None:
                 self._drop(entity, row["id"])
             return
@@ -349,26 +353,23 @@ class Replica:
         if local is None or not is_same(dict(local), dict(completed)):
             self._put(entity, row["id"], completed)
 
-    def _is_wanted(self, entity: str, row: WireRow) -> bool:
-        for one in self.subscriptions.values():
-            # A window wants what it lists, not all that its filter matches (rule 16).
-            is_open = one.definition.entity == entity and one.definition.limit is None
-            is_open = is_open and (entity, row["id"]) not in self._filtered
-            if is_open and self._predicates[one.id](row):
-                return True
-        return self._is_listed(entity, row["id"])
-
-    def _is_listed(self, entity: str, row_id: str) -> bool:
-        return any(
-            one.definition.entity == entity and one.ids is not None and row_id in one.ids
-            for one in self.subscriptions.values()
-        )
+    def _judge_doubted(self, subscription: Subscription, last: str | None, seq: int) -> None:
+        """Drop the doubted rows that a page true at `seq` has passed over, up to id `last`."""
+        entity = subscription.definition.entity
+        rows = self._base.get(entity, {})
+        for row_id in self._claims.passed(entity, subscription.after, last):
+            row = rows[row_id]
+            if row["_seq"] > seq or not self._claims.matches(subscription.id, row):
+                continue
+            self._claims.leave_to_windows(entity, row_id)
+            if not self._claims.is_listed(entity, row_id):
+                self._drop(entity, row_id)
 
     def _sweep(self, entity: str, ids: list[str]) -> None:
         rows = self._base.get(entity, {})
         for row_id in ids:
             row = rows.get(row_id)
-            if row is not None and not self._is_wanted(entity, row):
+            if row is not None and not self._claims.keeps(entity, row):
                 self._drop(entity, row_id)
 
     def _put(self, entity: str, row_id: str, row: WireRow) -> None:
@@ -381,15 +382,12 @@ class Replica:
         rows = self._base.get(entity, {})
         self._shown.note(entity, row_id, rows.get(row_id))
         rows.pop(row_id, None)
-        self._filtered.discard((entity, row_id))
+        self._claims.settle(entity, row_id)
         self._writes.delete(entity, row_id)
 
     def _accept(self, subscription: Subscription) -> None:
-        definition = subscription.definition
         self.subscriptions[subscription.id] = subscription
-        self._predicates[subscription.id] = compile_filter(
-            definition.where, definition.entity, self._fields
-        )
+        self._claims.compile(subscription, self._fields)
 
     def _change(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.id] = subscription

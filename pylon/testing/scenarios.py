@@ -67,6 +67,30 @@ def gap() -> Events:
     ]  # fmt: skip
 
 
+def outgrown() -> Events:
+    """An answer asked for before a subscription was there says nothing of its rows."""
+    return [
+        *_LIVE,
+        _changes(11, 12, _upsert("Note", _row("a", 12, text="late"))),
+        _subscribed("s2", entity="Tag"),
+        _page("s2", 12, _row("t", 12, name="old"), entity="Tag"),
+        {"type": "pulled", "id": 1, "batch": _batch(10, 14, _upsert("Note", _row("a", 12)))},
+    ]  # fmt: skip
+
+
+def doubted() -> Events:
+    """A row kept for a subscription that the server has not read yet may have ended unheard."""
+    return [
+        *_LIVE, _changes(10, 11, _upsert("Note", _row("b", 11, text="x"), "insert")),
+        _subscribed("s2", where={"text": "x"}), {"type": "unsubscribed", "id": "s1"},
+        # b and d came for s1; the end of both fell between the end of s1 and the start of s2.
+        _changes(11, 12, _upsert("Note", _row("d", 12, text="x"), "insert")),
+        _changes(12, 14),
+        _page("s2", 14, _row("c", 9, text="x"), done=False),
+        _page("s2", 14, _row("e", 9, text="x")),
+    ]  # fmt: skip
+
+
 def overlay() -> Events:
     """A mutation shows at once, and leaves the overlay when the cursor reaches its effect."""
     return [
@@ -240,8 +264,8 @@ def discard() -> Events:
 SCENARIOS: Final[dict[str, Callable[[], Events]]] = {
     one.__name__: one
     for one in (
-        catching_up, discard, gap, heartbeat, hydration, identity, late_store, lineage,
-        offline_start, overlay, reconnection, refresh, refresh_cut, refresh_hydrating,
+        catching_up, discard, doubted, gap, heartbeat, hydration, identity, late_store, lineage,
+        offline_start, outgrown, overlay, reconnection, refresh, refresh_cut, refresh_hydrating,
         refresh_overlay, refresh_strict, refresh_window, refusals, resync, window,
         window_ahead, window_filtered,
     )

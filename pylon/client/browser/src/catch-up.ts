@@ -5,6 +5,7 @@
 
 import type { ChangeBatch } from "./protocol.gen.ts";
 import type { Replica } from "./replica.ts";
+import type { Definition } from "./subscription.ts";
 
 const GAPS_MAX = 3;
 const FRAMES_KEPT_MAX = 1_000;
@@ -17,6 +18,8 @@ export class CatchUp {
   private pulls = 0;
   private isPulling = false;
   private frames: ChangeBatch[] = [];
+  /** What the pull under way was asked for, by id. */
+  private asked: ReadonlyMap<string, Definition> = new Map();
 
   constructor(private readonly replica: Replica) {}
 
@@ -40,6 +43,7 @@ export class CatchUp {
 
   pulled(id: number, batch: ChangeBatch): Move {
     if (!this.isAwaiting(id)) return null;
+    if (this.isOutgrown()) return "restart";
     const before = this.replica.cursor;
     const applied = this.replica.apply(batch);
     const { cursor } = this.replica;
@@ -61,6 +65,17 @@ export class CatchUp {
     return this.isPulling && id === this.pulls;
   }
 
+  /**
+   * Tells whether something was subscribed since the pull was asked: its answer knows nothing of
+   * it, and would take the cursor past what changed in it.
+   */
+  private isOutgrown(): boolean {
+    for (const [id, { definition }] of this.replica.subscriptions) {
+      if (this.asked.get(id) !== definition) return true;
+    }
+    return false;
+  }
+
   private meetGap(): Move {
     this.gaps += 1;
     const { cursor } = this.replica;
@@ -72,6 +87,7 @@ export class CatchUp {
   private pull(cursor: string): Move {
     this.isPulling = true;
     this.pulls += 1;
+    this.asked = new Map([...this.replica.subscriptions].map(([id, { definition }]) => [id, definition]));
     return { id: this.pulls, cursor };
   }
 }

@@ -5,11 +5,12 @@
 
 import { canonicalJson, isSame } from "./compare.ts";
 import { hasReached, parseCursor } from "./cursor.ts";
-import { compileFilter, hasValues, type Predicate } from "./filter.ts";
+import { hasValues } from "./filter.ts";
 import type { PendingMutation } from "./pending.ts";
 import type { Change, ChangeBatch, Json, JsonObject, Refresh, Snapshot, Window, WireError, WireRow } from "./protocol.gen.ts";
 import { Schema } from "./schema.ts";
 import { newSubscription, type Definition, type Subscription } from "./subscription.ts";
+import { Claims } from "./claims.ts";
 
 /** What one store transaction writes. Rows, states and cursor are never written apart (I24). */
 export interface Save {
@@ -43,7 +44,7 @@ export class Replica {
   cursor: string | null = null;
   readonly subscriptions = new Map<string, Subscription>();
   private readonly base: Rows<WireRow> = new Map();
-  private readonly predicates = new Map<string, Predicate>();
+  private readonly claims = new Claims(this.subscriptions);
   /** Rows as last shown, while later ones must not be shown yet; null: what is stored is shown. */
   private held: Rows<WireRow | undefined> | null = null;
   private readyBefore = new Set<string>();
@@ -55,8 +56,6 @@ export class Replica {
   private isConcealed = false;
   /** Deletes since a hydration began, by row: a page read before them does not bring rows back. */
   private readonly tombstones: Rows<number> = new Map();
-  /** Rows as they were when no filter matched them any more, kept by windows alone. */
-  private readonly filtered: Rows<true> = new Map();
   /** Ids sent so far by refreshes whose last page is still missing. */
   private readonly refreshes = new Map<string, { entity: string; ids: Set<string> }>();
   private touched: Rows<true> = new Map();
@@ -152,6 +151,7 @@ export class Replica {
     this.cursor = stored.cursor;
     for (const [entity, row] of stored.rows) this.place(this.base, entity, row.id, this.schema.complete(entity, row));
     for (const one of stored.subscriptions) this.accept(one);
+    for (const [entity, row] of stored.rows) this.claims.keeps(entity, row);
     this.isConcealed = true;
   }
 
@@ -177,6 +177,7 @@ export class Replica {
 
   subscribe(id: string, definition: Definition): void {
     this.accept(newSubscription(id, definition));
+    this.sweep(definition.entity, this.claims.listed(definition.entity));
     this.isChanged = true;
   }
 
@@ -185,15 +186,18 @@ export class Replica {
     const found = this.subscriptions.get(id);
     if (found === undefined) return;
     this.subscriptions.delete(id);
-    this.predicates.delete(id);
+    this.claims.forget(id);
     this.isChanged = true;
     this.sweep(found.definition.entity);
     if (!this.isHydrating) this.tombstones.clear();
   }
 
+  /** Notes that the server refused a subscription: it is told of no row any more. */
   fail(id: string, error: WireError): void {
     const found = this.subscriptions.get(id);
-    if (found !== undefined) this.change(found, { phase: "failed", error });
+    if (found === undefined) return;
+    this.change(found, { phase: "failed", error });
+    this.sweep(found.definition.entity);
   }
 
   /** Takes the cursor of a connection that started without one. */
@@ -211,7 +215,7 @@ export class Replica {
     this.base.clear();
     this.tombstones.clear();
     this.refreshes.clear();
-    this.filtered.clear();
+    this.claims.clear();
     this.windowSeqs.clear();
     this.puts = new Map();
     this.deletes = new Map();
@@ -237,17 +241,29 @@ export class Replica {
     if (found === undefined || found.phase === "done" || found.definition.entity !== message.entity) return;
     const at = parseCursor(message.at);
     if (at === null) return;
+    const last = message.done ? null : message.rows.at(-1)?.id ?? found.after;
+    this.change(found, {
+      phase: message.done ? "done" : "hydrating",
+      after: last,
+      at: hasReached(found.at, message.at) ? found.at : message.at,
+      error: null,
+    });
     const buried = this.tombstones.get(message.entity);
     for (const row of message.rows) {
       if (at.seq >= (buried?.get(row.id) ?? 0)) this.upsert(message.entity, row);
     }
-    this.change(found, {
-      phase: message.done ? "done" : "hydrating",
-      after: message.done ? null : message.rows.at(-1)?.id ?? found.after,
-      at: hasReached(found.at, message.at) ? found.at : message.at,
-      error: null,
-    });
+    this.judgeDoubted(found, last, at.seq);
     if (!this.isHydrating) this.tombstones.clear();
+  }
+
+  /** Drops the doubted rows that a page true at `seq` has passed over, up to id `last`. */
+  private judgeDoubted({ id, definition: { entity }, after }: Subscription, last: string | null, seq: number): void {
+    for (const rowId of this.claims.passed(entity, after, last)) {
+      const row = this.base.get(entity)?.get(rowId);
+      if (row === undefined || row._seq > seq || !this.claims.matches(id, row)) continue;
+      this.claims.leaveToWindows(entity, rowId);
+      if (!this.claims.isListed(entity, rowId)) this.drop(entity, rowId);
+    }
   }
 
   /** Takes a window's list of ids; frames of an older version are ignored (rule 17). */
@@ -288,9 +304,9 @@ export class Replica {
     const local = this.base.get(entity)?.get(id);
     if (change.kind === "delete") {
       // A window that still lists a filtered row keeps it until its own next frame (rule 16).
-      if (change.cause === "filtered" && this.isListed(entity, id)) {
+      if (change.cause === "filtered" && this.claims.isListed(entity, id)) {
         // Unless a frame has brought a newer one: that is not what left.
-        if (local !== undefined && local._seq < seq) this.place(this.filtered, entity, id, true);
+        if (local !== undefined && local._seq < seq) this.claims.leaveToWindows(entity, id);
         return;
       }
       if (this.isHydrating) this.place(this.tombstones, entity, id, seq);
@@ -334,7 +350,7 @@ export class Replica {
       }
       if (!isRow(value) || value.id !== id) continue;
       for (const one of windows) {
-        if (one.ids === null || one.ids.includes(id) || this.predicates.get(one.id)?.(value) !== true) continue;
+        if (one.ids === null || one.ids.includes(id) || !this.claims.matches(one.id, value)) continue;
         this.change(one, { ids: [...one.ids, id] });
       }
       this.upsert(entity, value);
@@ -373,8 +389,8 @@ export class Replica {
   private upsert(entity: string, row: WireRow): void {
     const local = this.base.get(entity)?.get(row.id);
     if (local !== undefined && local._seq > row._seq) return;
-    this.filtered.get(entity)?.delete(row.id);
-    if (!this.isWanted(entity, row)) {
+    this.claims.settle(entity, row.id);
+    if (!this.claims.keeps(entity, row)) {
       if (local !== undefined) this.drop(entity, row.id);
       return;
     }
@@ -383,30 +399,13 @@ export class Replica {
     if (local === undefined || !isSame(local, completed)) this.put(entity, row.id, completed);
   }
 
-  private isWanted(entity: string, row: WireRow): boolean {
-    for (const { id, definition } of this.subscriptions.values()) {
-      // A window wants what it lists, not all that its filter matches (rule 16).
-      if (definition.entity !== entity || definition.limit !== undefined) continue;
-      if (this.filtered.get(entity)?.has(row.id) === true) continue;
-      if (this.predicates.get(id)?.(row) === true) return true;
-    }
-    return this.isListed(entity, row.id);
-  }
-
-  private isListed(entity: string, id: string): boolean {
-    for (const one of this.subscriptions.values()) {
-      if (one.definition.entity === entity && one.ids?.includes(id) === true) return true;
-    }
-    return false;
-  }
-
   /** Drops the rows of an entity, or those of `ids`, that nothing wants any more. */
   private sweep(entity: string, ids?: readonly string[]): void {
     const rows = this.base.get(entity);
     if (rows === undefined) return;
     for (const id of ids ?? [...rows.keys()]) {
       const row = rows.get(id);
-      if (row !== undefined && !this.isWanted(entity, row)) this.drop(entity, id);
+      if (row !== undefined && !this.claims.keeps(entity, row)) this.drop(entity, id);
     }
   }
 
@@ -421,7 +420,7 @@ export class Replica {
   private drop(entity: string, id: string): void {
     this.note(entity, id, this.base.get(entity)?.get(id));
     this.base.get(entity)?.delete(id);
-    this.filtered.get(entity)?.delete(id);
+    this.claims.settle(entity, id);
     this.puts.get(entity)?.delete(id);
     this.place(this.deletes, entity, id, true);
     this.isChanged = true;
@@ -434,9 +433,8 @@ export class Replica {
   }
 
   private accept(subscription: Subscription): void {
-    const { entity, where } = subscription.definition;
     this.subscriptions.set(subscription.id, subscription);
-    this.predicates.set(subscription.id, compileFilter(where, entity, this.schema));
+    this.claims.compile(subscription, this.schema);
   }
 
   private change(subscription: Subscription, members: Partial<Subscription>): void {

@@ -16,6 +16,10 @@ import { ModelConnection, ModelServer } from "./model-server.ts";
 const WHERES: readonly JsonObject[] = [{}, { state: "a" }, { state: { "!=": "a" } }, { state: null }];
 const IDS = ["r1", "r2", "r3", "r4", "r5", "__proto__", "constructor"];
 
+function suffers(message: Downstream | undefined): boolean {
+  return message?.type === "changes" && !message.changes.some(({ kind }) => kind === "refresh");
+}
+
 class World {
   readonly server = new ModelServer();
   readonly machine = new Machine(() => 0.5);
@@ -60,11 +64,12 @@ class World {
     const { connection } = this;
     const message = connection?.out.shift();
     if (message === undefined || connection === null) return;
-    // Only batches suffer: the rest of a socket is ordered and whole.
-    if (message.type !== "changes" || fate === "deliver") return this.step({ type: "received", message });
+    // Only batches suffer: the rest of a socket is ordered and whole. So are the pages of a
+    // refresh: the cursor waits for the last of them, and could not tell that one is missing.
+    if (!suffers(message) || fate === "deliver") return this.step({ type: "received", message });
     if (fate === "drop") return;
     if (fate === "double") this.step({ type: "received", message });
-    const next: Downstream | undefined = fate === "swap" && connection.out[0]?.type === "changes" ? connection.out.shift() : undefined;
+    const next: Downstream | undefined = fate === "swap" && suffers(connection.out[0]) ? connection.out.shift() : undefined;
     if (next !== undefined) this.step({ type: "received", message: next });
     if (this.connection === connection) this.step({ type: "received", message });
   }
@@ -99,7 +104,7 @@ class World {
       this.step({ type: "fired", timer: "push" });
       const isBusy = this.connection?.run("page") === true || this.connection?.run("changes") === true;
       while ((this.connection?.out.length ?? 0) > 0) this.deliver("deliver");
-      if (!isBusy && this.machine.state === "live" && this.machine.pending.count === 0) return;
+      if (!isBusy && this.pulls.length === 0 && this.machine.state === "live" && this.machine.pending.count === 0) return;
     }
     throw new Error(`no rest: ${this.machine.state}, ${this.machine.pending.count} pending`);
   }
