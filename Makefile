@@ -19,8 +19,9 @@ run: $(VENV)/.installed $(CLIENT)/dist/client.js ## Set up and open the dashboar
 test: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Set up and run every check and every test
 	@sh installers/chromium.sh >/dev/null
 	@sh installers/strace.sh
-	@$(MAKE) --no-print-directory lint types contracts client-test
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(MAKE) -j2 --no-print-directory lint types contracts client-test
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not alone"
+	@$(BIN)/python -m pytest -m alone
 
 check: $(VENV)/.installed-dev lint types contracts ## Format, lint, types, contracts and the fast tests
 	@$(BIN)/python -m pytest -q -x tests/tidy tests/unit

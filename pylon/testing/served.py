@@ -14,14 +14,41 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
 from pylon import jsonvalue
 
-_START_SECONDS = 20.0
-_STOP_SECONDS = 15.0
+_START_SECONDS = 45.0
+_STOP_SECONDS = 30.0
+#: The longest line that a runtime may print.
+LINE_BYTES_MAX = 2**22
+
+
+class RuntimeProcess(Protocol):
+    """A process as far as it is needed here: asyncio's own, or one that was forked warm."""
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Return the exit code; None while it runs."""
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        """Return what it prints."""
+
+    async def wait(self) -> int:
+        """Wait for its end and return the exit code."""
+
+    def send_signal(self, signal: int, /) -> None:
+        """Send a signal; raises ProcessLookupError where it has ended."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +88,7 @@ class ServedProject:
         self._environment = {
             **os.environ, "PYLON_STATE_DIR": str(state), **(environment or {})
         }  # fmt: skip
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: RuntimeProcess | None = None
         self._session: aiohttp.ClientSession | None = None
         self._reader: asyncio.Task[None] | None = None
         self.lines: list[str] = []
@@ -79,7 +106,7 @@ class ServedProject:
         return self._process.pid
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> RuntimeProcess:
         """Return the process."""
         assert self._process is not None
         return self._process
@@ -91,11 +118,9 @@ class ServedProject:
 
     async def start(self) -> ServedProject:
         """Start the process and return when it answers; raises DidNotStart."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pylon.server", "--project", str(self.project),
-            "--mode", self._mode, "--port", str(self.port), "--detach", *self._extra,
-            env=self._environment, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, limit=2**22,
+        self._process = await self._spawn(
+            "--project", str(self.project), "--mode", self._mode, "--port", str(self.port),
+            "--detach", *self._extra,
         )  # fmt: skip
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read(self._process, ready))
@@ -105,9 +130,18 @@ class ServedProject:
         except TimeoutError:
             said = self.output or "nothing was printed"
             raise DidNotStart(f"no answer within {_START_SECONDS:g} s: {said}") from None
+        except DidNotStart:
+            await self._process.wait()
+            raise
         return self
 
-    async def _read(self, process: asyncio.subprocess.Process, ready: asyncio.Future[int]) -> None:
+    async def _spawn(self, *arguments: str) -> RuntimeProcess:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pylon.server", *arguments, env=self._environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=LINE_BYTES_MAX,
+        )  # fmt: skip
+
+    async def _read(self, process: RuntimeProcess, ready: asyncio.Future[int]) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
             text = line.decode("utf-8", "replace").rstrip()

@@ -7,10 +7,8 @@ every answer and every change that it saw. What must hold after each start is in
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +18,8 @@ from aiohttp import ClientError
 
 from pylon import jsonvalue
 from pylon.testing.crash_points import VARIABLE
-from pylon.testing.served import Caller, ServedProject
+from pylon.testing.served import Caller, DidNotStart, RuntimeProcess, ServedProject
+from pylon.testing.warm import WarmProject
 
 APP = """
 from __future__ import annotations
@@ -61,15 +60,12 @@ def append(ctx, book: str, page: int) -> int:
     return len(pages) + 1
 """
 ACCOUNTS, BOOKS = 6, 4
-_START_SECONDS = 20.0
 
 
-class KilledProject(ServedProject):
-    """A project whose runtimes are forked from a warm process, so that a start is cheap."""
+class KilledProject(WarmProject):
+    """A project whose runtimes may kill themselves at a named point."""
 
-    _warm: asyncio.subprocess.Process | None = None
-    _started: asyncio.Future[int]
-    _ended: asyncio.Future[int]
+    _is_forked: asyncio.Event
 
     async def start(self) -> ServedProject:
         """Start a runtime and return when it answers."""
@@ -79,76 +75,35 @@ class KilledProject(ServedProject):
 
     async def start_until(self, crash_at: str) -> int | None:
         """Start a runtime; returns its exit code, or None once it answers."""
-        ready = await self._fork(crash_at)
-        async with asyncio.timeout(_START_SECONDS):
-            await asyncio.wait((ready, self._ended), return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            self.port = ready.result()
-            return None
-        return self._ended.result()
+        self._environment[VARIABLE] = crash_at
+        self._is_forked = asyncio.Event()
+        try:
+            await super().start()
+        except DidNotStart:
+            assert self.process.returncode is not None, "it hangs"
+            return self.process.returncode
+        finally:
+            del self.lines[:-500]
+        return None
 
-    async def _fork(self, crash_at: str) -> asyncio.Future[int]:
-        loop = asyncio.get_running_loop()
-        self._ready, self._ended = loop.create_future(), loop.create_future()
-        self._started = loop.create_future()
-        if self._warm is None:
-            self._warm = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "pylon.testing.warm_runtime", env=self._environment,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT, limit=2**22,
-            )  # fmt: skip
-            self._reading = asyncio.create_task(self._read_warm(self._warm))
-        arguments = ["--project", str(self.project), "--port", str(self.port), "--mode", "dev"]
-        asked = {"arguments": arguments, "environment": {VARIABLE: crash_at} if crash_at else {}}
-        assert self._warm.stdin is not None
-        self._warm.stdin.write(jsonvalue.encode(asked) + b"\n")
-        return self._ready
+    async def _spawn(self, *arguments: str) -> RuntimeProcess:
+        process = await super()._spawn(*arguments)
+        self._is_forked.set()
+        return process
 
-    async def _read_warm(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            text = line.decode("utf-8", "replace").rstrip()
-            word, _, rest = text.partition(" ")
-            if word == "started":
-                self._started.set_result(int(rest))
-            elif word == "ended":
-                self._ended.set_result(int(rest.split()[1]))
-            elif text.startswith("listening on "):
-                self._ready.set_result(int(text.rpartition(":")[2]))
-            else:
-                self.lines.append(text)
-                del self.lines[:-500]
-
-    @property
-    def pid(self) -> int:
-        """Return the process id of the runtime."""
-        return self._started.result()
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End the runtime, also one that is just being forked, and return its exit code."""
+        await self._is_forked.wait()
+        return await super().stop(how)
 
     async def killed(self, within_s: float) -> bool:
         """Wait for the runtime to die by itself; tells whether it did."""
-        done, _ = await asyncio.wait((self._ended,), timeout=within_s)
-        return bool(done)
-
-    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """End the runtime and return its exit code."""
-        async with asyncio.timeout(_START_SECONDS):
-            child = await self._started
-            if not self._ended.done():
-                with suppress(ProcessLookupError):
-                    os.kill(child, how)
-            return await self._ended
-
-    async def close(self) -> None:
-        """End everything."""
-        if self._session is not None:
-            await self._session.close()
-        if self._warm is None:
-            return
-        await self.stop()
-        assert self._warm.stdin is not None
-        self._warm.stdin.close()
-        await self._warm.wait()
-        await self._reading
+        try:
+            async with asyncio.timeout(within_s):
+                await self.process.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 class Journal:

@@ -77,7 +77,8 @@ async def test_every_point_kills_a_start_and_the_next_start_recovers(tmp_path: P
 
 async def test_the_variable_does_nothing_to_the_product(serve: Serve) -> None:
     """What was left in an environment kills no runtime but the test build's."""
-    served: ServedProject = await serve(APP, environment={VARIABLE: "begin.before:1"})
+    environment = {VARIABLE: "begin.before:1"}
+    served: ServedProject = await serve(APP, environment=environment, is_warm=False)
     ada = await served.login("ada@example.com")
     for _ in range(3):
         await ada.insert("Account")

@@ -145,7 +145,8 @@ async def test_threat_44_tokens_are_nowhere_but_with_those_who_hold_them(serve: 
 
     Also where somebody put one into an address, or sent it as a name, or a wrong one.
     """
-    served = await serve(NOTES, environment={"PYLON_ADMIN_TOKEN": "s3cret-of-the-owner-0123456789"})
+    environment = {"PYLON_ADMIN_TOKEN": "s3cret-of-the-owner-0123456789"}
+    served = await serve(NOTES, environment=environment, is_warm=False)
     ada = await served.login("ada@example.com")
     made = (await ada.post("/api/auth/tokens", {"name": "importer"})).body["token"]
     owner = Caller(served, "s3cret-of-the-owner-0123456789", None)
