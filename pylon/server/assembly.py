@@ -174,16 +174,16 @@ class Runtime:
         )  # fmt: skip
         self._stopper.add("identity", identity.close)
         sessions = identity.sessions
-        hub = Hub(
-            database, definitions, sessions, self.clock,
-            queue_bytes_max=config["limits.send_queue_bytes"],
-            heartbeat_s=config["limits.heartbeat_seconds"],
-            quotas=_quotas(config),
-        )  # fmt: skip
         mailer = Mailer(MailTemplates(config.project / "mail"), self.ids.uuid7)
         executor = Executor(
             database, definitions, self.clock, self.ids, self.observer, mailer,
             retain_days=config["log.retain_days"], says_why=config.is_dev,
+        )  # fmt: skip
+        hub = Hub(
+            database, definitions, sessions, self.clock, executor.app_code,
+            queue_bytes_max=config["limits.send_queue_bytes"],
+            heartbeat_s=config["limits.heartbeat_seconds"],
+            quotas=_quotas(config),
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
         coverage, effects = self._policy_watch(database, definitions, coverage_path)

@@ -197,8 +197,7 @@ def _constants() -> dict[str, Any]:
 
 
 def _limit_pages() -> str:
-    names = ("limits.md", "limits-work.md", "limits-files.md")
-    return "".join(_text(one) for one in names)
+    return "".join(_text(one.name) for one in sorted(DOCS.glob("limits*.md")))
 
 
 @pytest.mark.parametrize("name", [one for one in _constants() if one not in ("KIB", "MIB")])

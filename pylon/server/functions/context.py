@@ -21,7 +21,7 @@ from pylon.errors import FunctionTimeout, InvalidArgument, PylonError
 from pylon.identity import SYSTEM, Identity
 from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter_text
-from pylon.schema.model import Entity, Row
+from pylon.schema.model import Access, Entity, Row
 from pylon.server.functions.account_changes import AccountChanges
 from pylon.server.functions.authorize import Reader, hidden_fields, readable_row
 from pylon.server.functions.later import (
@@ -40,6 +40,7 @@ from pylon.server.functions.queries import (
     unusable_everywhere,
     unusable_fields,
 )
+from pylon.server.functions.readset import ReadSet, RecordingReader
 from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.mail.mailer import Mailer
 from pylon.server.storage.readers import ReadConnection
@@ -78,6 +79,8 @@ class CallFacts:
     mailer: Mailer
     #: What the log says of writes and jobs that come of it.
     cause: str | None = None
+    #: Filled with what the call looks at, where somebody follows its result.
+    reads: ReadSet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +115,15 @@ class Context:
     def auth(self) -> AuthView:
         """Return who called, also inside `as_system()`."""
         caller = self._facts.identity
+        if self._facts.reads is not None:
+            self._facts.reads.note_caller()
         return AuthView(caller.user_id, caller.email, caller.roles, caller.claims)
 
     @property
     def now(self) -> dt.datetime:
         """Return the operation's time, in UTC."""
+        if self._facts.reads is not None:
+            self._facts.reads.note_time()
         return dt.datetime.fromisoformat(self._facts.now)
 
     def new_id(self) -> str:
@@ -156,11 +163,14 @@ class ReadDatabase:
 
     def get(self, entity: Any, row_id: str) -> AppRow | None:
         """Return a readable row, or None."""
-        found = self._entity(entity)
+        found, reads, identity = self._entity(entity), self._facts.reads, self._context.identity
+        if reads is not None:
+            reads.note_row(found.name, row_id)
+            if not identity.is_system:
+                reads.note_asked(self._facts.definition.policies.get(found.name, Access.READ))
         row = readable_row(
-            self._facts.definition, self._context.identity, found, row_id, self._facts.now,
-            self._reader,
-        )  # fmt: skip
+            self._facts.definition, identity, found, row_id, self._facts.now, self._reader
+        )
         return None if row is None else self._shown(found, row)
 
     def first(self, entity: Any, **equals: Any) -> AppRow | None:
@@ -189,6 +199,9 @@ class ReadDatabase:
 
     def _shown(self, entity: Entity, row: Row) -> AppRow:
         """Return a row for the app's code, without the fields that the caller does not get."""
+        if self._facts.reads is not None and not self._context.identity.is_system:
+            policies = self._facts.definition.policies
+            self._facts.reads.note_fields(policies.fields_of(entity.name))
         hidden = hidden_fields(
             self._facts.definition, self._context.identity, entity, row, self._facts.now,
             self._reader,
@@ -206,22 +219,37 @@ class ReadDatabase:
         self, entity: Entity, where: Any, args: Mapping[str, Any] | None, order: Any = None,
         limit: int = 1,
     ) -> SelectSpec:  # fmt: skip
-        now, identity = self._facts.now, self._context.identity
+        now, identity, reads = self._facts.now, self._context.identity, self._facts.reads
+        if reads is not None and not identity.is_system:
+            reads.note_fields(self._facts.definition.policies.fields_of(entity.name))
         unusable = unusable_fields(self._facts.definition, identity, entity)
-        clause = NO_CLAUSE
+        clause, selected = NO_CLAUSE, None
         if where is not None:
             selected = self._filter(entity, where, args, unusable)
             clause = selected.clause(identity, alias="t", now=now, args=selected.args)
+        if reads is not None:
+            self._note(reads, entity, selected, identity)
         return SelectSpec(
             entity=entity, where=clause, order=order_of(entity, order, unusable), limit=limit,
             policy=read_clause(self._facts.definition, identity, entity, now),
         )  # fmt: skip
 
+    def _note(
+        self, reads: ReadSet, entity: Entity, selected: CompiledFilter | None, identity: Identity
+    ) -> None:
+        """Note what a list or a count asks for, where its result is followed."""
+        policies = self._facts.definition.policies
+        policy = None if identity.is_system else policies.get(entity.name, Access.READ)
+        reads.note_selection(entity.name, policy, selected, identity)
+
     def _filter(
         self, entity: Entity, where: Any, args: Mapping[str, Any] | None, unusable: frozenset[str]
     ) -> CompiledFilter:
         if isinstance(where, str):
-            definition = self._facts.definition
+            definition, reads = self._facts.definition, self._facts.reads
+            if reads is not None:  # which fields he can name is asked of all entities
+                for fields in definition.policies.fields.values():
+                    reads.note_fields(fields)
             return compile_filter_text(
                 where, entity=entity, schema=definition.schema, args=to_json(args),
                 hidden=unusable_everywhere(definition, self._context.identity),
@@ -277,12 +305,16 @@ class QueryContext(Context):
 
     def __init__(self, facts: CallFacts, connection: ReadConnection) -> None:
         super().__init__(facts)
-        self.db = ReadDatabase(self, facts, connection.raw, connection)
+        reads = facts.reads
+        reader = connection if reads is None else RecordingReader(connection, reads)
+        self.db = ReadDatabase(self, facts, connection.raw, reader)
         self._connection = connection
 
     @cached_property
     def jobs(self) -> ReadJobs:
         """Return what a query may know of jobs."""
+        if self._facts.reads is not None:
+            self._facts.reads.note_time()  # no row of the app's says when a job has ended
         return ReadJobs(self._connection.raw)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from pylon import jsonvalue
+from pylon import jsonvalue, limits
 from pylon.identity import Identity
 from pylon.protocol.messages import Downstream
 from pylon.server.sync.shaper import Shaper
@@ -141,6 +141,13 @@ class Connection:
     def send_text(self, text: str) -> None:
         """Write one message that is ready JSON text."""
         self.write(frame(text.encode()))
+
+    def take_live(self, kind: str, members: str) -> bool:
+        """Write a `value` or an `error` of a function, unless too much waits already."""
+        if self.queued_bytes > limits.LIVE_QUEUE_BYTES_MAX:
+            return False
+        self.send_text(f'{{"type":"{kind}",{members}}}')
+        return True
 
     def close(self, code: int, reason: str, loop: asyncio.AbstractEventLoop) -> None:
         """Send a close frame and abort the transport a second later."""

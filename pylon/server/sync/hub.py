@@ -17,22 +17,23 @@ from pylon.errors import PylonError, RateLimited
 from pylon.identity import Identity
 from pylon.protocol.change import Cursor
 from pylon.protocol.messages import (
-    ErrorMessage,
     GoAway,
     Hello,
     Resync,
     SchemaChanged,
     Subscribe,
-    SubscriptionSpec,
     Unsubscribed,
     Welcome,
 )
 from pylon.server.auth.sessions import SessionService
+from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.live_run import LiveRunner
 from pylon.server.storage.clients import KnownClient
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection, describe, principal_of
 from pylon.server.sync.known_clients import KnownClients
+from pylon.server.sync.live_functions import LiveFunctions
 from pylon.server.sync.pace import Pace, goodbye_ms
 from pylon.server.sync.passing import Passing
 from pylon.server.sync.pump import Pump
@@ -40,12 +41,8 @@ from pylon.server.sync.quota import Quotas
 from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
 from pylon.server.sync.subscriber import Phase
-from pylon.server.sync.subscription import (
-    Subscription,
-    make_subscription,
-    recompiled,
-    still_compiles,
-)
+from pylon.server.sync.subscribing import Subscribing
+from pylon.server.sync.subscription import Subscription, still_compiles
 
 _log = logging.getLogger("pylon.sync")
 _TICK_SECONDS = 0.25
@@ -59,7 +56,7 @@ class Hub:
 
     def __init__(
         self, database: Database, definitions: DefinitionHolder, sessions: SessionService,
-        clock: Clock, *, queue_bytes_max: int = limits.SEND_QUEUE_BYTES_MAX,
+        clock: Clock, code: AppCode, *, queue_bytes_max: int = limits.SEND_QUEUE_BYTES_MAX,
         heartbeat_s: float = limits.HEARTBEAT_SECONDS, quotas: Quotas | None = None,
     ) -> None:  # fmt: skip
         self._database = database
@@ -68,6 +65,9 @@ class Hub:
         self._clock = clock
         self.heartbeat_s = heartbeat_s
         self.quotas = quotas or Quotas()
+        runner = LiveRunner(code, database, definitions, clock)
+        self.live = LiveFunctions(database, clock, runner)
+        self._subscribing = Subscribing(definitions, self.quotas, self.live)
         self._connections: dict[str, Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop
@@ -180,38 +180,22 @@ class Hub:
         if reason is not None:
             connection.send(Resync(reason=reason.value, head=str(database.cursor())))
         for spec in hello.subscriptions:
-            self._add(connection, spec, is_resuming=is_resuming)
+            self._subscribing.add(connection, spec, is_resuming=is_resuming)
         self.subscriptions_changed(connection)
         self.work(connection)
 
     def subscribe(self, connection: Connection, spec: Subscribe) -> None:
         """Take one more subscription; it takes part in changes from now on."""
-        self._add(connection, spec, is_resuming=True)
+        self._subscribing.add(connection, spec, is_resuming=True)
         self.subscriptions_changed(connection)
         self.work(connection)
 
     def unsubscribe(self, connection: Connection, subscription_id: str) -> None:
         """End a subscription; its id may be used again after the answer."""
-        if connection.subscriber.remove(subscription_id):
+        if self._subscribing.remove(connection, subscription_id):
             self.subscriptions_changed(connection)
         connection.send(Unsubscribed(id=subscription_id))
         self.work(connection)
-
-    def _add(
-        self, connection: Connection, spec: SubscriptionSpec | Subscribe, *, is_resuming: bool
-    ) -> None:
-        try:
-            made = make_subscription(
-                spec, self._definitions.current, connection.identity, is_resuming=is_resuming
-            )
-            machine = connection.subscriber
-            if made.id not in machine.subscriptions:
-                more = len(machine.subscriptions) + 1 - connection.counted
-                user = principal_of(connection.identity)
-                self.quotas.subscriptions.demand(user, connection.address, more)
-            machine.add(made)
-        except PylonError as error:
-            connection.send(ErrorMessage(error=error.to_wire(), subscription=spec.id))
 
     def detach(self, connection: Connection) -> None:
         """Forget a connection and everything that was kept for it."""
@@ -221,7 +205,7 @@ class Hub:
         was_greeted = connection.subscriber.phase is not Phase.GREETING
         connection.subscriber.phase = Phase.CLOSED
         self._pump.leave(connection)
-        self._count(connection, 0)
+        self._subscribing.leave(connection)
         if connection.reader is not None:
             connection.reader.cancel()
         for task in (*connection.calls.values(), *connection.pushes.values()):
@@ -269,14 +253,8 @@ class Hub:
 
     def subscriptions_changed(self, connection: Connection) -> None:
         """Put a connection into the view of its caller and subscriptions."""
-        self._count(connection, len(connection.subscriber.subscriptions))
+        self._subscribing.count(connection, connection.subscriber.count)
         self._pump.enter(connection)
-
-    def _count(self, connection: Connection, subscriptions: int) -> None:
-        more, connection.counted = subscriptions - connection.counted, subscriptions
-        if more:
-            user = principal_of(connection.identity)
-            self.quotas.subscriptions.add(user, connection.address, more)
 
     def work(self, connection: Connection) -> None:
         """Read what is missing for a connection, one piece after the other."""
@@ -297,7 +275,7 @@ class Hub:
     @property
     def sizes(self) -> dict[str, int]:
         """Return how much is kept for connections and their subscriptions."""
-        return {"connections": len(self._connections), **self._pump.sizes}
+        return {"connections": len(self._connections), **self._pump.sizes, **self.live.sizes}
 
     @property
     def deliveries(self) -> int:
@@ -311,6 +289,8 @@ class Hub:
         head = self._database.head
         connection.subscriber.start_over(head)
         connection.send(Resync(reason=reason, head=str(self._database.cursor(head))))
+        if reason != "identity_changed":  # then what he was told is another's
+            self.live.start_over(connection, connection.subscriber.functions)
         connection.paging = {}
         connection.reader = None  # one that is under way ends by itself, and sends nothing more
         connection.is_reading = False
@@ -338,20 +318,11 @@ class Hub:
         connection.identity = now
         if connection.subscriber.phase is Phase.GREETING:
             return  # its welcome will say who it is
-        self._drop_what_he_may_not_ask(connection)
+        self._subscribing.drop_unaskable(connection)
         # In this order: nothing is told of who he is now on top of what he held as who he was.
         self.resync(connection, "identity_changed")
+        self.live.change_identity(connection, connection.subscriber.functions, now)
         self.subscriptions_changed(connection)
-
-    def _drop_what_he_may_not_ask(self, connection: Connection) -> None:
-        """End the subscriptions that name a field which their caller can't name any more."""
-        machine, definition = connection.subscriber, self._definitions.current
-        for one in list(machine.subscriptions.values()):
-            try:
-                recompiled(one, definition, connection.identity)
-            except PylonError as error:
-                machine.remove(one.id)
-                connection.send(ErrorMessage(error=error.to_wire(), subscription=one.id))
 
     def app_reloaded(self) -> None:
         """Tell everybody of a new manifest; resync those who can't go on from where they are.
@@ -359,16 +330,14 @@ class Hub:
         A subscription no longer compiles, or rows that they hold were written anew.
         """
         definition = self._definitions.current
+        self.live.app_reloaded()
         for connection in list(self._connections.values()):
             if connection.subscriber.phase is Phase.GREETING:
                 continue
-            machine = connection.subscriber
-            kept = {key: still_compiles(one, definition, connection.identity) for key, one in
-                    machine.subscriptions.items()}  # fmt: skip
-            machine.subscriptions = {key: one for key, one in kept.items() if one is not None}
+            machine, goes_on = connection.subscriber, self._subscribing.compile_anew(connection)
             self.subscriptions_changed(connection)
             connection.send(SchemaChanged(schema=definition.hash))
-            if len(machine.subscriptions) != len(kept) or machine.cursor < self._database.horizon:
+            if not goes_on or machine.cursor < self._database.horizon:
                 self.resync(connection, "schema_changed")
             else:
                 self.work(connection)
@@ -381,6 +350,7 @@ class Hub:
         while True:
             await self._clock.sleep(_TICK_SECONDS)
             now = self._clock.monotonic()
+            self.live.tick(now)
             for connection in list(self._connections.values()):
                 self._check_drain(connection, now)
                 is_due = now - connection.last_sent > remind_s

@@ -7,13 +7,14 @@ order of frames among connections (`hub`).
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pylon import limits
 from pylon.errors import InvalidArgument, RateLimited
 from pylon.protocol.change import Cursor, ResyncReason
-from pylon.server.sync.subscription import Subscription
+from pylon.server.sync.subscription import FunctionSubscription, Subscription
 
 
 class Phase(StrEnum):
@@ -59,6 +60,8 @@ class Subscriber:
     phase: Phase = Phase.GREETING
     cursor: int = 0
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    #: Those to the values of functions; their ids are of the same kind.
+    functions: dict[str, FunctionSubscription] = field(default_factory=dict)
     #: The version of each subscription; a higher one takes its place.
     versions: dict[str, int] = field(default_factory=dict)
     dirty_windows: list[str] = field(default_factory=list)
@@ -105,15 +108,8 @@ class Subscriber:
         Returns the one it replaces (a higher version of the same id). Raises RateLimited over
         the limit, InvalidArgument for an id that is in use.
         """
-        known = self.versions.get(subscription.id)
         replaced = self.subscriptions.get(subscription.id)
-        if replaced is not None and subscription.version <= (known or 0):
-            raise InvalidArgument(
-                f"the subscription {subscription.id} exists", field="id",
-                hint="unsubscribe first, or send a higher version",
-            )  # fmt: skip
-        if replaced is None and len(self.subscriptions) >= self.subscriptions_max:
-            raise RateLimited(f"a socket has at most {self.subscriptions_max} subscriptions")
+        self._demand_room(subscription, self.functions, is_known=replaced is not None)
         self._forget_included(replaced)
         self.subscriptions[subscription.id] = subscription
         self.versions[subscription.id] = subscription.version
@@ -121,8 +117,40 @@ class Subscriber:
             self.dirty_windows.append(subscription.id)
         return replaced
 
+    def _demand_room(
+        self, one: Subscription | FunctionSubscription, others: Container[str], *, is_known: bool
+    ) -> None:
+        is_newer = is_known and one.version > self.versions.get(one.id, 0)
+        if one.id in others or (is_known and not is_newer):
+            raise InvalidArgument(
+                f"the subscription {one.id} exists", field="id",
+                hint="unsubscribe first, or send a higher version",
+            )  # fmt: skip
+        if not is_known and self.count >= self.subscriptions_max:
+            raise RateLimited(f"a socket has at most {self.subscriptions_max} subscriptions")
+
+    @property
+    def count(self) -> int:
+        """Return how many subscriptions there are, of both kinds."""
+        return len(self.subscriptions) + len(self.functions)
+
+    def add_function(self, one: FunctionSubscription) -> None:
+        """Take a subscription to a function; raises as `add`."""
+        self._demand_room(one, self.subscriptions, is_known=one.id in self.functions)
+        self.functions[one.id] = one
+        self.versions[one.id] = one.version
+
+    def remove_function(self, subscription_id: str) -> bool:
+        """Drop a subscription to a function; tells whether it was there."""
+        if self.functions.pop(subscription_id, None) is None:
+            return False
+        self.versions.pop(subscription_id, None)
+        return True
+
     def remove(self, subscription_id: str) -> bool:
-        """Drop a subscription; tells whether it was there."""
+        """Drop a subscription to rows; tells whether it was there."""
+        if subscription_id in self.functions:
+            return False
         self.versions.pop(subscription_id, None)
         removed = self.subscriptions.pop(subscription_id, None)
         self._forget_included(removed)
@@ -200,4 +228,6 @@ class Subscriber:
         """Assert what must hold after every step."""
         assert self.cursor >= 0
         assert set(self.subscriptions) <= set(self.versions)
-        assert len(self.subscriptions) <= self.subscriptions_max
+        assert not self.subscriptions.keys() & self.functions.keys()
+        assert set(self.functions) <= set(self.versions)
+        assert self.count <= self.subscriptions_max

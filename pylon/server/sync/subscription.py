@@ -1,12 +1,13 @@
-"""What a connection wants kept current: an entity, a filter, perhaps an order, a limit, neighbours.
+"""What a connection wants kept current: rows by a filter, or in a window; or a function's value.
 
 Pure. What does not live here: which rows the policy lets through (`view`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
@@ -17,6 +18,7 @@ from pylon.policy.compiled import CompiledFilter
 from pylon.protocol.messages import HaveAfter, Subscribe, SubscriptionSpec
 from pylon.schema.model import Access, Entity
 from pylon.server.auth.scopes import demand_entity
+from pylon.server.functions.live_run import followed_function
 from pylon.server.functions.queries import entity_of, filter_of, order_of, unusable_fields
 from pylon.server.storage.select import OrderTerm
 from pylon.server.sync.reach import Reach, Root, reaches_of
@@ -72,6 +74,40 @@ class Subscription:
         self.after = None if self.is_window and not self.reaches else ""
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionSubscription:
+    """One subscription of one connection to the value of a query function."""
+
+    id: str
+    fn: str
+    args: Mapping[str, Any]
+    version: int
+
+
+def make_function_subscription(
+    spec: SubscriptionSpec | Subscribe, definition: AppDefinition, identity: Identity
+) -> FunctionSubscription:
+    """Return the checked subscription to a function; raises as `followed_function`."""
+    _check_id(spec.id)
+    fn, args = spec.fn, spec.args or {}
+    assert fn is not None
+    for name in ("entity", "where", "order", "limit", "include", "have"):
+        if getattr(spec, name) is not None:
+            raise InvalidArgument(f"a function has args, and no {name}", field=name)
+    if len(jsonvalue.encode(args)) > limits.LIVE_ARGS_BYTES_MAX:
+        raise InvalidArgument(
+            f"the arguments of a live function have at most {limits.LIVE_ARGS_BYTES_MAX} bytes",
+            field="args",
+        )
+    followed_function(definition, identity, fn, args)
+    return FunctionSubscription(spec.id, fn, args, spec.version or 0)
+
+
+def _check_id(subscription_id: str) -> None:
+    if not is_id(subscription_id):
+        raise InvalidArgument("a subscription's id is 1-64 of A-Za-z0-9_-", field="id")
+
+
 def make_subscription(
     spec: SubscriptionSpec | Subscribe, definition: AppDefinition, identity: Identity, *,
     is_resuming: bool,
@@ -84,12 +120,16 @@ def make_subscription(
         identity: who asks.
         is_resuming: the connection continues a cursor, so that `have` counts.
     """
-    if not is_id(spec.id):
-        raise InvalidArgument("a subscription's id is 1-64 of A-Za-z0-9_-", field="id")
+    _check_id(spec.id)
     if spec.fn is not None:
-        raise InvalidArgument("live query functions are not in this version", field="fn")
+        raise InvalidArgument(
+            "a function's value is no part of a batch", field="fn",
+            hint="POST /api/fn/NAME asks once; a socket and GET /api/sync/events follow it",
+        )  # fmt: skip
     if spec.entity is None:
-        raise InvalidArgument("a subscription names an entity", field="entity")
+        raise InvalidArgument("a subscription names an entity or a function", field="entity")
+    if spec.args is not None:
+        raise InvalidArgument("an entity has a filter, and no args", field="args")
     entity = entity_of(definition, spec.entity)
     demand_entity(identity, entity.name)
     if not entity.sync:

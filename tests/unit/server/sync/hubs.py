@@ -19,7 +19,10 @@ from pylon.ids import IdSource
 from pylon.protocol.change import Cursor, parse_cursor
 from pylon.protocol.messages import Hello, Subscribe
 from pylon.server.auth.sessions import SessionService
+from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.mail.mailer import Mailer
+from pylon.server.mail.templates import MailTemplates
 from pylon.server.storage.database import Database
 from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import migrate
@@ -294,7 +297,12 @@ class Hubs:
 
     def new_hub(self, **options: Any) -> Hub:
         """Return another hub over the same database; the last one made is used."""
-        self.hub = Hub(self.database, self.definitions, self.sessions, SystemClock(), **options)
+        clock = SystemClock()
+        mailer = Mailer(MailTemplates(self.root / "mail"), lambda: "m")
+        self.code = AppCode(self.database, clock, IdSource(clock, bytes), mailer)
+        self.hub = Hub(
+            self.database, self.definitions, self.sessions, clock, self.code, **options
+        )  # fmt: skip
         self.hub._loop = asyncio.get_running_loop()
         return self.hub
 

@@ -63,7 +63,7 @@ class Timed:
     def __init__(self, hubs: Hubs) -> None:
         self.hubs = hubs
         self.clock = ManualClock()
-        hubs.hub = Hub(hubs.database, hubs.definitions, hubs.sessions, self.clock)
+        hubs.hub = Hub(hubs.database, hubs.definitions, hubs.sessions, self.clock, hubs.code)
         hubs.hub._loop = asyncio.get_running_loop()
         for part in (hubs.hub._pump, hubs.hub._pump.windows, hubs.hub._reading):
             part._clock = self.clock  # type: ignore[attr-defined]

@@ -1,0 +1,138 @@
+"""One run of a query function whose result is followed: its value or error, and what it read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pylon import jsonvalue, limits
+from pylon.app.definition import AppDefinition
+from pylon.app.functions import Function, FunctionKind
+from pylon.clock import Clock, iso_ms
+from pylon.errors import FunctionTimeout, InvalidArgument, PayloadTooLarge, PylonError
+from pylon.identity import Identity
+from pylon.server.auth.scopes import demand_call
+from pylon.server.functions.app_code import AppCode, find_function
+from pylon.server.functions.context import QueryContext
+from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.readset import ReadSet, RecordingReader
+from pylon.server.storage.change_log import read_head
+from pylon.server.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOutcome:
+    """What a run came to: JSON text of a value, or an error as it is told."""
+
+    value: str | None
+    error: Mapping[str, Any] | None = None
+
+    def is_like(self, other: LiveOutcome | None) -> bool:
+        """Tell whether it says the same; an internal error has another id each time."""
+        if other is None:
+            return False
+        if self.error is None or other.error is None:
+            return self == other
+        if self.error["code"] == "INTERNAL":
+            return bool(other.error["code"] == "INTERNAL")
+        return self.error == other.error
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRun:
+    """An outcome, the head that it was read at, and what it depends on."""
+
+    outcome: LiveOutcome
+    seq: int
+    reads: ReadSet
+    #: How long it took, in seconds.
+    seconds: float = 0.0
+
+
+def followed_function(
+    definition: AppDefinition, identity: Identity, name: str, args: Mapping[str, Any]
+) -> Function:
+    """Return the query function that a caller wants to follow.
+
+    Raises NotFound, InvalidArgument for one of another colour, and PolicyDenied beyond the scope
+    of the caller's token.
+    """
+    function = find_function(definition, name)
+    if function.kind is not FunctionKind.QUERY:
+        raise InvalidArgument(
+            f"{name} is a {function.kind}; only a query can be subscribed to", field="fn"
+        )
+    demand_call(identity, name, args, is_query=True)
+    return function
+
+
+class LiveRunner:
+    """Runs query functions for subscriptions; one per runtime."""
+
+    def __init__(
+        self, code: AppCode, database: Database, definitions: DefinitionHolder, clock: Clock
+    ) -> None:
+        self._code = code
+        self._database = database
+        self._definitions = definitions
+        self._clock = clock
+
+    def run(self, identity: Identity, name: str, args: Mapping[str, Any]) -> LiveRun:
+        """Run a function now, in one read transaction; what it throws is its outcome.
+
+        Raises what the storage raises while the file is opened again.
+        """
+        reads = ReadSet()
+        started = self._clock.monotonic()
+        raw = self._database.readers.inline.raw
+        raw.execute("BEGIN")
+        try:
+            seq, _ = read_head(raw)
+            try:
+                outcome = self._value(identity, name, args, reads)
+            except PylonError as error:
+                outcome = LiveOutcome(None, error.to_wire())
+                if error.is_transient or isinstance(error, FunctionTimeout):
+                    reads.note_time()  # another time it may end otherwise, over the same rows
+        finally:
+            raw.execute("ROLLBACK")
+        return LiveRun(outcome, seq, reads, self._clock.monotonic() - started)
+
+    def _value(
+        self, identity: Identity, name: str, args: Mapping[str, Any], reads: ReadSet
+    ) -> LiveOutcome:
+        definition, now = self._definitions.current, iso_ms(self._clock.now_ms())
+        # The scope of a token was asked when it subscribed, and stays what it is.
+        function = followed_function(definition, identity.unscoped, name, args)
+        code, connection = self._code, self._database.readers.inline
+        lookup = RecordingReader(connection, reads).exists
+        if function.allow is None:
+            reads.note_sign_in()
+        else:
+            reads.note_asked(function.allow)
+        try:
+            decoded = code.arguments(definition, function, identity, args, now, lookup)
+        except PylonError:
+            reads.note_sign_in()  # nobody is answered 401, whatever else is wrong
+            raise
+        seconds = function.timeout_s or limits.FUNCTION_SECONDS
+        facts = code.facts(definition, identity, now, _seed(name, args), seconds)
+        facts.reads = reads
+        context = QueryContext(facts, connection)
+        value = code.run(function, lambda: function.handler(context, **decoded), seconds)
+        text = jsonvalue.encode_text(code.result(function, value))
+        size = len(text.encode())
+        if size > limits.LIVE_VALUE_BYTES_MAX:
+            raise PayloadTooLarge(
+                f"the value of {name} has {size} bytes; a live one has at most"
+                f" {limits.LIVE_VALUE_BYTES_MAX}",
+                hint="return less, or subscribe to rows",
+            )
+        return LiveOutcome(text)
+
+
+def _seed(name: str, args: Mapping[str, Any]) -> bytes:
+    """Return the chance of a followed call: the same at each run, or each would be another."""
+    return hashlib.blake2b(jsonvalue.canonical_json([name, args]), digest_size=16).digest()

@@ -1,0 +1,286 @@
+"""The values of live query functions: who follows which, what must run, and whom to tell.
+
+Pure: subscriptions, changes and ended runs in; runs to make and members to tell out. Callers who
+follow the same call share one *answer* for as long as the last run asked nothing of its caller
+that they would answer otherwise; a run that did parts them, and those left over get a run of their
+own. What does not live here: running (`functions.live_run`), sockets and timers
+(`live_functions`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pylon import jsonvalue, limits
+from pylon.identity import Identity
+from pylon.server.functions.live_run import LiveOutcome, LiveRun
+from pylon.server.storage.change_log import LogRecord
+from pylon.server.sync.live_index import LiveIndex, concerns
+
+Key = tuple[Any, str]
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One subscription of one connection to a function."""
+
+    #: Who is told, and by which name.
+    key: Key
+    fn: str
+    args: Mapping[str, Any]
+    identity: Identity
+    answer: Answer | None = None
+    #: What it was told last; None before the first, and where it starts over.
+    told: LiveOutcome | None = None
+
+    @property
+    def news(self) -> tuple[LiveOutcome, int] | None:
+        """Return what to tell it and as of which seq, or None where it knows."""
+        answer = self.answer
+        if answer is None or answer.outcome is None or answer.is_stale:
+            return None
+        told, outcome = self.told, answer.outcome
+        is_known = outcome is told or outcome.is_like(told)
+        return None if is_known else (outcome, answer.seq)
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """What a call comes to for all of its members."""
+
+    question: Hashable
+    members: dict[Member, None] = field(default_factory=dict)
+    outcome: LiveOutcome | None = None
+    #: The head that the outcome was read at.
+    seq: int = 0
+    run: LiveRun | None = None
+    #: For whom it was run last.
+    asker: Identity | None = None
+    is_running: bool = False
+    is_due: bool = False
+    #: While it ran everything was doubted: what it came to is of an app or a log of before.
+    is_doubted: bool = False
+    #: Its outcome may not be given to anybody new: something that it stands on has changed.
+    is_stale: bool = False
+    #: Before this it is not run again, monotonic.
+    rests_until: float = 0.0
+    ran_at: float = 0.0
+
+    def fits(self, identity: Identity) -> bool:
+        """Tell whether a caller's outcome is this one; before the first run it may be."""
+        if self.run is None or self.asker is None:
+            return True
+        return self.run.reads.is_same_for(self.asker, identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a function as this caller, for an answer."""
+
+    answer: Answer
+    identity: Identity
+    fn: str
+    args: Mapping[str, Any]
+
+
+class LiveAnswers:
+    """All answers of a runtime."""
+
+    def __init__(self, tell: Callable[[Member], None]) -> None:
+        """Make it; `tell` is called for members whose `news` are to be sent."""
+        self._tell = tell
+        self._members: dict[Key, Member] = {}
+        self._questions: dict[Hashable, dict[Answer, None]] = {}
+        self._index: LiveIndex[Answer] = LiveIndex()
+        self._due: deque[Answer] = deque()
+        #: Answers that follow the time.
+        self._timed: dict[Answer, None] = {}
+        #: Runs that were made so far.
+        self.runs = 0
+
+    # --- who is there
+
+    def join(self, key: Key, fn: str, args: Mapping[str, Any], identity: Identity) -> None:
+        """Take a subscription, in the place of one with the same key."""
+        self.leave(key)
+        member = self._members[key] = Member(key, fn, args, identity)
+        self._place(member)
+
+    def leave(self, key: Key) -> bool:
+        """End a subscription; tells whether it was there."""
+        member = self._members.pop(key, None)
+        if member is None:
+            return False
+        self._take_out(member)
+        return True
+
+    def change_identity(self, key: Key, identity: Identity) -> None:
+        """Have a subscription be another caller's: what it was told is forgotten."""
+        member = self._members[key]
+        self._take_out(member)
+        member.identity, member.told = identity, None
+        self._place(member)
+
+    def start_over(self, key: Key) -> None:
+        """Have a subscription be told its value anew."""
+        member = self._members[key]
+        member.told = None
+        if member.news is not None:
+            self._tell(member)
+
+    def member(self, key: Key) -> Member | None:
+        """Return a subscription, or None."""
+        return self._members.get(key)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return how much is kept: subscriptions, answers, read sets, answers that wait."""
+        return {
+            "live_members": len(self._members),
+            "live_answers": sum(map(len, self._questions.values())),
+            "live_reads": len(self._index),
+            "live_due": len(self._due),
+        }
+
+    def _place(self, member: Member) -> None:
+        """Put a member where its outcome is, or will be."""
+        question = (member.fn, jsonvalue.canonical_json(member.args))
+        answers = self._questions.setdefault(question, {})
+        found = next((one for one in answers if one.fits(member.identity)), None)
+        if found is None:
+            found = Answer(question)
+            answers[found] = None
+        found.members[member] = None
+        member.answer = found
+        if member.news is not None:
+            self._tell(member)
+        elif found.outcome is None:
+            self._mark(found)
+
+    def _take_out(self, member: Member) -> None:
+        answer, member.answer = member.answer, None
+        if answer is None:
+            return
+        del answer.members[member]
+        if not answer.members:
+            self._forget(answer)
+
+    def _forget(self, answer: Answer) -> None:
+        answers = self._questions[answer.question]
+        answers.pop(answer, None)
+        if not answers:
+            del self._questions[answer.question]
+        self._index.drop(answer)
+        self._timed.pop(answer, None)
+        answer.is_due = False
+
+    # --- what changed
+
+    def changed(self, records: list[LogRecord]) -> None:
+        """Take commits, in order: what they touch is run again."""
+        newest = records[-1].seq if records else 0
+        for answer in self._index.concerned(records):
+            if answer.seq < newest:
+                self._mark(answer)
+
+    def doubt_all(self) -> None:
+        """Have everything run again: nobody can say what changed, or the app is another."""
+        for answers in self._questions.values():
+            for answer in answers:
+                answer.is_doubted = answer.is_running
+                self._mark(answer)
+
+    def pass_time(self, now: float) -> None:
+        """Have those run again that follow the time and have not run for a while."""
+        for answer in self._timed:
+            if now - answer.ran_at >= limits.LIVE_LOOK_SECONDS:
+                self._mark(answer, is_stale=False)
+
+    def _mark(self, answer: Answer, *, is_stale: bool = True) -> None:
+        answer.is_stale = answer.is_stale or is_stale
+        if not answer.is_due:
+            answer.is_due = True
+            if not answer.is_running:
+                self._due.append(answer)
+
+    # --- running
+
+    def next_run(self, now: float) -> Run | None:
+        """Return a run that is due and has rested, oldest first; None where there is none."""
+        for _ in range(len(self._due)):
+            answer = self._due.popleft()
+            if answer.is_running or not answer.members or not answer.is_due:
+                continue
+            if answer.rests_until > now:
+                self._due.append(answer)
+                continue
+            answer.is_due, answer.is_running = False, True
+            member = next(iter(answer.members))
+            return Run(answer, member.identity, member.fn, member.args)
+        return None
+
+    def rests_until(self) -> float | None:
+        """Return when the first of those that rest may run; None where nothing is due."""
+        return min((one.rests_until for one in self._due), default=None)
+
+    def failed(self, run: Run, now: float) -> None:
+        """Take that a run could not be made at all: it is due again after a rest."""
+        answer = run.answer
+        answer.is_running = False
+        answer.rests_until = now + limits.LIVE_REST_SECONDS_MAX
+        if answer.members:
+            answer.is_due = False
+            self._mark(answer)
+
+    def ran(self, run: Run, made: LiveRun, since: list[LogRecord] | None, now: float) -> None:
+        """Take the end of a run.
+
+        Args:
+            run: which.
+            made: what came of it.
+            since: what was committed after the head that it was read at; None where nobody knows.
+            now: the time, monotonic.
+        """
+        self.runs += 1
+        answer = run.answer
+        answer.is_running = False
+        if not answer.members:
+            return
+        was = answer.outcome
+        answer.run, answer.asker, answer.seq = made, run.identity, made.seq
+        answer.ran_at = now
+        answer.rests_until = now + min(made.seconds, limits.LIVE_REST_SECONDS_MAX)
+        # An outcome that is as before stays the same one, and nobody is told.
+        answer.outcome = was if was is not None and made.outcome.is_like(was) else made.outcome
+        self._index.put(answer, made.reads)
+        if made.reads.is_timed:
+            self._timed[answer] = None
+        else:
+            self._timed.pop(answer, None)
+        self._settle_due(answer, made, since)
+        self._part(answer)
+        for member in list(answer.members):
+            if member.news is not None:
+                self._tell(member)
+
+    def _settle_due(self, answer: Answer, made: LiveRun, since: list[LogRecord] | None) -> None:
+        """Decide whether what was committed while it ran makes it due again."""
+        was_doubted, answer.is_doubted = answer.is_doubted, False
+        answer.is_due = answer.is_stale = False
+        if was_doubted or since is None or concerns(made.reads, since):
+            self._mark(answer)
+
+    def _part(self, answer: Answer) -> None:
+        """Have those leave whom the run's outcome need not be the outcome of."""
+        leaving = [one for one in answer.members if not answer.fits(one.identity)]
+        for member in leaving:
+            del answer.members[member]
+            member.answer = None
+        for member in leaving:
+            self._place(member)
+        # He who asked is among those that stay, unless he has left meanwhile.
+        if not answer.members:
+            self._forget(answer)

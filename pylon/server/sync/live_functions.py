@@ -1,0 +1,177 @@
+"""Live query functions at work: runs what a commit may have turned, and tells those who follow.
+
+The rules are `live_answers`. Runs are made one after the other between the loop's other work, which
+gets as much time as they took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from pylon import jsonvalue, sqlite
+from pylon.clock import Clock
+from pylon.errors import PylonError
+from pylon.identity import Identity
+from pylon.server.functions.live_run import LiveRunner
+from pylon.server.storage.change_log import LogRecord
+from pylon.server.storage.database import Database
+from pylon.server.sync.live_answers import LiveAnswers, Member, Run
+from pylon.server.sync.subscription import FunctionSubscription
+
+_log = logging.getLogger("pylon.sync")
+#: How long runs hold the loop before others get it, and then rest at most.
+_TURN_SECONDS: Final = 0.01
+_REST_SECONDS_MAX: Final = 0.2
+
+
+class Follower(Protocol):
+    """Whoever has subscribed: a socket or a stream of events."""
+
+    def take_live(self, kind: str, members: str) -> bool:
+        """Take a `value` or an `error` (the inside of its JSON object); False where it is busy."""
+        ...
+
+
+class LiveFunctions:
+    """Follows the values of query functions for one runtime."""
+
+    def __init__(self, database: Database, clock: Clock, runner: LiveRunner) -> None:
+        self._database = database
+        self._clock = clock
+        self._runner = runner
+        self._answers = LiveAnswers(self._told)
+        #: Members of whom a follower was busy: it gets what is newest when it is not.
+        self._held: dict[Member, None] = {}
+        self._handle: asyncio.Handle | None = None
+        database.writer.on_commit(self._committed)
+
+    # --- who follows
+
+    def follow(self, follower: Follower, one: FunctionSubscription, identity: Identity) -> None:
+        """Tell a follower the value of a function, and each other one that it comes to."""
+        self._answers.join((follower, one.id), one.fn, one.args, identity)
+        self._wake()
+
+    def leave(self, follower: Follower, subscription_id: str) -> None:
+        """Tell a follower nothing more of a subscription."""
+        member = self._answers.member((follower, subscription_id))
+        if member is not None:
+            self._held.pop(member, None)
+            self._answers.leave(member.key)
+
+    def change_identity(
+        self, follower: Follower, subscriptions: Mapping[str, FunctionSubscription],
+        identity: Identity,
+    ) -> None:  # fmt: skip
+        """Have what a follower follows be another caller's from now on."""
+        for name in subscriptions:
+            self._answers.change_identity((follower, name), identity)
+        self._wake()
+
+    def start_over(
+        self, follower: Follower, subscriptions: Mapping[str, FunctionSubscription]
+    ) -> None:
+        """Tell a follower anew what it was told."""
+        for name in subscriptions:
+            self._answers.start_over((follower, name))
+
+    def app_reloaded(self) -> None:
+        """Run everything again: the functions are others."""
+        self._answers.doubt_all()
+        self._wake()
+
+    def is_told(self, follower: Follower, subscription_id: str) -> bool:
+        """Tell whether a follower was told a value or an error of a subscription."""
+        member = self._answers.member((follower, subscription_id))
+        return member is not None and member.told is not None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return how much is kept."""
+        return {**self._answers.sizes, "live_held": len(self._held)}
+
+    @property
+    def runs(self) -> int:
+        """Return how many runs were made so far."""
+        return self._answers.runs
+
+    # --- what happens
+
+    def _committed(self, records: list[LogRecord], head: int) -> None:
+        self._answers.changed(records)
+        self._wake()
+
+    def tick(self, now: float) -> None:
+        """Look at the time, and at followers that were busy."""
+        self._answers.pass_time(now)
+        held, self._held = self._held, {}
+        for member in held:
+            self._told(member)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have runs be made soon, if any are due."""
+        if self._handle is not None:
+            return
+        due = self._answers.rests_until()
+        if due is None:
+            return
+        wait_s = due - self._clock.monotonic()
+        loop = asyncio.get_running_loop()
+        self._handle = (
+            loop.call_soon(self._turn) if wait_s <= 0 else loop.call_later(wait_s, self._turn)
+        )
+
+    def _turn(self) -> None:
+        """Run what is due for a while."""
+        self._handle = None
+        started = now = self._clock.monotonic()
+        while now - started < _TURN_SECONDS:
+            run = self._answers.next_run(now)
+            if run is None:
+                break
+            self._run(run)
+            now = self._clock.monotonic()
+        else:
+            rest_s = min(now - started, _REST_SECONDS_MAX)
+            self._handle = asyncio.get_running_loop().call_later(rest_s, self._turn)
+            return
+        self._wake()
+
+    def _run(self, run: Run) -> None:
+        try:
+            made = self._runner.run(run.identity, run.fn, run.args)
+        except (PylonError, sqlite.Error) as error:
+            _log.warning("sync.live_run_failed %s: %s; trying again", run.fn, error)
+            self._answers.failed(run, self._clock.monotonic())
+        except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a value
+            _log.exception("sync.live_run_failed %s; trying again", run.fn)
+            self._answers.failed(run, self._clock.monotonic())
+        else:
+            since = self._database.tail.since(made.seq)
+            self._answers.ran(run, made, since, self._clock.monotonic())
+
+    # --- telling
+
+    def _told(self, member: Member) -> None:
+        news = member.news
+        if news is None:
+            return
+        outcome, seq = news
+        follower, subscription_id = member.key
+        name = jsonvalue.encode_text(subscription_id)
+        if outcome.error is None:
+            at = self._database.cursor(seq)
+            is_taken = follower.take_live(
+                "value", f'"subscription":{name},"value":{outcome.value},"at":"{at}"'
+            )
+        else:
+            error = jsonvalue.encode_text(dict(outcome.error))
+            is_taken = follower.take_live("error", f'"subscription":{name},"error":{error}')
+        if is_taken:
+            member.told = outcome
+        else:
+            self._held[member] = None
