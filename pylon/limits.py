@@ -334,6 +334,13 @@ UPLOAD_SILENT_SECONDS: Final = 2.0
 # --- what is kept for people -------------------------------------------------------------
 #: Function calls and runtime log lines kept in memory for the dashboard.
 CALLS_KEPT_MAX: Final = 1_000
+#: Calls that ran so long are kept apart, with their statements; each text of SQL counts once.
+SLOW_CALL_MS: Final = 50.0
+SLOW_CALLS_KEPT_MAX: Final = 200
+SLOW_STATEMENTS_KEPT_MAX: Final = 20
+STATEMENTS_PER_CALL_MAX: Final = 200
+#: Functions with counts of their own. Above: new ones are not counted.
+FUNCTIONS_COUNTED_MAX: Final = 1_000
 LOG_LINES_KEPT_MAX: Final = 5_000
 #: The runtime's log file; a full one is set aside in place of the one before, when the runtime
 #: starts or while it prints through its supervisor.

@@ -14,7 +14,7 @@ from pylon.app.tojson import to_json
 from pylon.errors import InvalidArgument
 from pylon.policy.compiled import CompiledPolicy
 from pylon.protocol.manifest import ArgumentManifest, FunctionManifest
-from pylon.schema.model import FieldKind
+from pylon.schema.model import FieldKind, Position
 
 
 class FunctionKind(StrEnum):
@@ -102,6 +102,17 @@ class Function:
     #: How it is run, where it is a job.
     job: JobOptions | None = None
     doc: str | None = None
+    #: Where it begins; None where its source is not known.
+    position: Position | None = None
+
+    @property
+    def signature(self) -> str:
+        """Return it as its callers write it: `name(text: string, count?: number): number`."""
+        arguments = ", ".join(
+            f"{one.name}{'' if one.is_required else '?'}: {one.type.typescript}"
+            for one in self.arguments.arguments
+        )
+        return f"{self.name}({arguments}): {self.arguments.returns.typescript}"
 
     def manifest(self) -> FunctionManifest:
         """Return what clients may know of the function."""

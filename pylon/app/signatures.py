@@ -68,6 +68,7 @@ class FunctionBuilder:
             timeout_s=timeout_s,
             job=self._job_options(arguments, timeout_s) if is_job else None,
             doc=inspect.getdoc(handler),
+            position=self.position,
         )
 
     @property

@@ -28,6 +28,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "cursors": ("pylon.cli.watching", "cursors", "Show every client and how far it has come."),
     "ghost": ("pylon.cli.ghost", "ghost", "Watch what a user's client would get."),
     "call": ("pylon.cli.data", "call", "Call a function of the running app."),
+    "functions": (
+        "pylon.cli.functions",
+        "functions",
+        "Show the functions, and how their calls went.",
+    ),
     "query": ("pylon.cli.data", "query", "List rows of an entity."),
     "check": ("pylon.cli.check", "check", "Load the app and report every mistake."),
     "policies": ("pylon.cli.policies", "policies", "Print who may do what, in words."),

@@ -11,28 +11,12 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from pylon import jsonvalue, limits
 from pylon.clock import Clock, iso_ms
 from pylon.printable import clean_block
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
-    """One call of a function, as the dashboard shows it."""
-
-    id: int
-    name: str
-    kind: str
-    user: str | None
-    at: str
-    ms: float
-    outcome: str
-    code: str | None = None
-    rows_written: int = 0
-    error: str | None = None
+from pylon.server.calls import Call, CallBook
 
 
 class Observer:
@@ -40,14 +24,13 @@ class Observer:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.calls: deque[CallRecord] = deque(maxlen=limits.CALLS_KEPT_MAX)
+        self.calls = CallBook(clock.now_ms, clock.monotonic)
         self.lines: deque[dict[str, str]] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
         self.mails: deque[dict[str, Any]] = deque(maxlen=limits.OUTBOX_MAILS_MAX)
         self.counters: dict[str, int] = {"errors": 0, "calls": 0, "writes": 0, "refused": 0}
         #: What the last reload that changed a policy changed for whom.
         self.policy_change: dict[str, Any] | None = None
         self._listeners: list[Callable[[str, Any], None]] = []
-        self._call_id = 0
 
     def listen(self, listener: Callable[[str, Any], None]) -> Callable[[], None]:
         """Call `listener(kind, value)` for calls, logs and mails; returns how to stop it."""
@@ -58,20 +41,18 @@ class Observer:
         for listener in self._listeners:
             listener(kind, value)
 
-    def note_call(
-        self, *, name: str, kind: str, user: str | None, ms: float, outcome: str,
-        code: str | None = None, rows_written: int = 0, error: str | None = None,
-    ) -> None:  # fmt: skip
-        """Keep one call."""
-        self._call_id += 1
+    def begin(self, name: str, kind: str, user: str | None, cause: str) -> Call:
+        """Take a call that begins."""
+        return self.calls.begin(name, kind, user, cause)
+
+    def end(
+        self, call: Call, outcome: str = "done", code: str | None = None, error: str | None = None
+    ) -> None:
+        """Take the end of a call, and tell who listens."""
         self.counters["calls"] += 1
-        record = CallRecord(
-            id=self._call_id, name=name, kind=kind, user=user, at=iso_ms(self.clock.now_ms()),
-            ms=round(ms, 2), outcome=outcome, code=code, rows_written=rows_written, error=error,
-        )  # fmt: skip
-        self.calls.append(record)
+        self.calls.end(call, outcome, code, error)
         if self._listeners:
-            self._tell("calls", record)
+            self._tell("calls", call)
 
     def note_mail(self, mail: dict[str, Any]) -> None:
         """Keep one mail that was sent."""

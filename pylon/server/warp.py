@@ -20,7 +20,8 @@ from typing import Any, Final, Protocol
 from pylon import limits
 from pylon.clock import MILLISECONDS_PER_DAY, WarpedClock, iso_ms
 from pylon.errors import Conflict, InvalidArgument
-from pylon.server.observe import CallRecord, Observer
+from pylon.server.calls import Call
+from pylon.server.observe import Observer
 
 _log = logging.getLogger("pylon.clock")
 _UNITS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
@@ -249,7 +250,7 @@ class Warp:
 
     def _counting(self, journey: Journey) -> Callable[[str, Any], None]:
         def note(kind: str, value: Any) -> None:
-            if kind == "calls" and isinstance(value, CallRecord) and value.kind == "job":
+            if kind == "calls" and isinstance(value, Call) and value.kind == "job":
                 journey.ran[value.name] += 1
                 if value.outcome == "failed":
                     journey.failed[value.name] += 1

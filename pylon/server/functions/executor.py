@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
@@ -22,13 +22,14 @@ from pylon.identity import SYSTEM, Identity
 from pylon.ids import IdSource
 from pylon.protocol.messages import Operation
 from pylon.server.auth.scopes import demand_call
+from pylon.server.calls import Call, inside
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import demand_signed_in, identity_now
 from pylon.server.functions.builtin import BUILTINS
 from pylon.server.functions.context import ActionContext, ActionTools, QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.failures import contained
-from pylon.server.functions.operation import PreparedOperation, Preparer
+from pylon.server.functions.operation import Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.functions.outgoing import open_session
 from pylon.server.functions.push import push_atomic, push_each
@@ -36,7 +37,10 @@ from pylon.server.functions.reasons import Reasons
 from pylon.server.mail.mailer import Mailer
 from pylon.server.observe import Observer
 from pylon.server.storage.database import Database
+from pylon.server.storage.statements import counting
 from pylon.server.storage.transaction import Transaction
+
+_DONE: Final = Outcome(Status.APPLIED)
 
 
 class Executor:
@@ -78,14 +82,14 @@ class Executor:
         cause: str,
     ) -> Outcome:  # fmt: skip
         """Run one mutation, built-in or the app's, and return what became of it."""
-        started = self._clock.monotonic()
-        operation = None
+        call = self._begin(identity, fn, cause)
         try:
             operation = self._preparer.prepare(identity, fn, args, op_id, cause)
+            operation.call = call
             outcome: Outcome = (await self._database.writer.submit_work(operation)).value
         except PylonError as error:
             outcome = refused(error)
-        self._note(identity, fn, started, outcome, operation)
+        self._end(call, outcome)
         if self.reasons is not None:
             await self.reasons.add_to(identity, [outcome], [op_id])
         return outcome
@@ -100,8 +104,13 @@ class Executor:
             )
         started = self._clock.monotonic()
         run = push_atomic if atomic else push_each
-        outcomes = await run(self._preparer, self._database.writer, identity, batch, cause)
-        self._note_push(identity, batch, outcomes, started)
+        calls = {
+            one.op_id: self._begin(identity, one.fn, cause)
+            for one in batch
+            if one.fn not in BUILTINS
+        }
+        outcomes = await run(self._preparer, self._database.writer, identity, batch, cause, calls)
+        self._end_push(identity, batch, outcomes, calls, started, cause)
         if self.reasons is not None:
             await self.reasons.add_to(identity, outcomes, [one.op_id for one in batch])
         return outcomes
@@ -122,31 +131,33 @@ class Executor:
         cause: str,
     ) -> Outcome:  # fmt: skip
         """Run a function of any colour from outside; refusals are outcomes."""
-        started = self._clock.monotonic()
+        definition = self._definitions.current
+        if self._kind(fn) == "mutation":
+            return await self.mutate(identity, fn, args, op_id=op_id, cause=cause)
+        call = self._begin(identity, fn, cause)
         try:
-            definition = self._definitions.current
-            if fn in BUILTINS:
-                return await self.mutate(identity, fn, args, op_id=op_id, cause=cause)
             function = find_function(definition, fn)
-            if function.kind is FunctionKind.MUTATION:
-                return await self.mutate(identity, fn, args, op_id=op_id, cause=cause)
             is_query = function.kind is FunctionKind.QUERY
             demand_call(identity, fn, args, is_query=is_query)
             if is_query:
-                value = self._query(definition, function, identity, args)
+                value = self._query(definition, function, identity, args, call)
             else:
-                value = await self._action(definition, function, identity, args, cause)
+                with inside(call):
+                    value = await self._action(definition, function, identity, args, cause)
             outcome = Outcome(Status.APPLIED, None, value)
         except PylonError as error:
             outcome = refused(error)
-        self._note(identity, fn, started, outcome, None)
+        except BaseException:  # whoever called is gone
+            self._observer.end(call, "cancelled")
+            raise
+        self._end(call, outcome)
         if self.reasons is not None:
             await self.reasons.add_to(identity, [outcome], [op_id])
         return outcome
 
     def _query(
         self, definition: AppDefinition, function: Function, identity: Identity,
-        args: Mapping[str, Any],
+        args: Mapping[str, Any], call: Call | None = None,
     ) -> str:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
         code = self.app_code
@@ -156,7 +167,7 @@ class Executor:
         connection = self._database.readers.inline
         connection.raw.execute("BEGIN")
         try:
-            context = QueryContext(facts, connection)
+            context = QueryContext(facts, counting(connection, call))
             return code.answer(function, lambda: function.handler(context, **decoded), seconds)
         finally:
             connection.raw.execute("ROLLBACK")
@@ -230,13 +241,30 @@ class Executor:
         cause: str,
     ) -> Outcome:  # fmt: skip
         """Run a function for an action; internal ones too, and refusals are raised."""
+        call = self._begin(identity, fn, cause)
+        try:
+            with inside(call):
+                outcome = await self._run_inside(definition, identity, fn, args, cause, call)
+        except PylonError as error:
+            self._end(call, refused(error))
+            raise
+        except BaseException:
+            self._observer.end(call, "cancelled")
+            raise
+        self._end(call, outcome)
+        return outcome
+
+    async def _run_inside(
+        self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
+        cause: str, call: Call,
+    ) -> Outcome:  # fmt: skip
         function = definition.functions.get(fn)
         if function is not None and function.kind is FunctionKind.JOB:
             raise InvalidArgument(f"{fn} is a job", hint=f"await ctx.jobs.enqueue({fn}, …)")
         if function is not None and function.kind is FunctionKind.QUERY:
             rows, now_ms = self._database.readers.inline.rows, self._clock.now_ms()
             identity = identity_now(identity, rows, now_ms)  # he asked long ago, perhaps
-            value = self._query(definition, function, identity, args)
+            value = self._query(definition, function, identity, args, call)
             return Outcome(Status.APPLIED, None, value)
         if function is not None and function.kind is FunctionKind.ACTION:
             value = await self._action(definition, function, identity, args, cause)
@@ -244,46 +272,49 @@ class Executor:
         if function is None and fn not in BUILTINS:
             raise NotFound(f"there is no function {fn}")
         operation = self._preparer.make(identity, fn, args, None, cause, definition)
+        operation.call = call
         outcome: Outcome = (await self._database.writer.submit_work(operation)).value
         return outcome
 
-    # --- what the dashboard shows
+    # --- what is traced
 
-    def _note_push(
+    def _kind(self, fn: str) -> str:
+        """Return the colour of a function that may be called from outside, or `call`."""
+        if fn in BUILTINS:
+            return FunctionKind.MUTATION.value
+        function = self._definitions.current.functions.get(fn)
+        return "call" if function is None else function.kind.value
+
+    def _begin(self, identity: Identity, fn: str, cause: str) -> Call:
+        user = identity.email or identity.user_id or identity.kind.value
+        return self._observer.begin(fn, self._kind(fn), user, cause)
+
+    def _end(self, call: Call, outcome: Outcome) -> None:
+        error = outcome.error
+        if error is None:
+            self._observer.end(call)
+        else:
+            self._observer.end(call, str(outcome.status), error["code"], error["message"])
+
+    def _end_push(
         self, identity: Identity, batch: Sequence[Operation], outcomes: Sequence[Outcome],
-        started: float,
+        calls: Mapping[str, Call], started: float, cause: str,
     ) -> None:  # fmt: skip
         """Keep each call of the app's functions and each refusal, and the rest as one line."""
         plain = 0
         for operation, outcome in zip(batch, outcomes, strict=True):
             if operation.fn in BUILTINS and outcome.error is None:
                 plain += 1
-            else:
-                self._note(identity, operation.fn, started, outcome, None)
-        if plain == 0:
-            return
-        first = next(one.fn for one in batch if one.fn in BUILTINS)
-        self._observer.note_call(
-            name=first if plain == 1 else f"{first} ×{plain}", kind="mutation",
-            user=identity.email or identity.kind.value,
-            ms=(self._clock.monotonic() - started) * 1000, outcome="done",
-            rows_written=sum(1 for one in outcomes if one.status is Status.APPLIED),
-        )  # fmt: skip
-
-    def _note(
-        self, identity: Identity, fn: str, started: float, outcome: Outcome,
-        operation: PreparedOperation | None,
-    ) -> None:  # fmt: skip
-        error = outcome.error
-        self._observer.note_call(
-            name=fn, kind="mutation" if outcome.seq is not None else "call",
-            user=identity.email or identity.kind.value,
-            ms=(self._clock.monotonic() - started) * 1000,
-            outcome="done" if error is None else str(outcome.status),
-            code=error["code"] if error else None,
-            rows_written=operation.rows_written if operation else 0,
-            error=error["message"] if error else None,
-        )  # fmt: skip
+                continue
+            call = calls.get(operation.op_id) or self._begin(identity, operation.fn, cause)
+            self._end(call, outcome)
+        if plain:
+            first = next(one.fn for one in batch if one.fn in BUILTINS)
+            call = self._begin(identity, first, cause)
+            call.started = call.run_from = started
+            call.times = plain
+            call.rows_written = sum(1 for one in outcomes if one.status is Status.APPLIED)
+            self._end(call, _DONE)
 
 
 async def _ended(result: Awaitable[Any] | AsyncGenerator[Any, None]) -> Any:

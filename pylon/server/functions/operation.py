@@ -26,6 +26,7 @@ from pylon.identity import Identity, IdentityKind
 from pylon.ids import IdSource, is_operation_id, uuid7_time_ms
 from pylon.schema.wire import masked_text
 from pylon.server.auth.scopes import demand_call
+from pylon.server.calls import Call
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.builtin import BUILTINS
@@ -35,6 +36,7 @@ from pylon.server.functions.drafts import Drafter, InsertDraft
 from pylon.server.functions.outcome import Outcome, Status
 from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.storage import operations
+from pylon.server.storage.statements import counted
 from pylon.server.storage.transaction import Transaction
 
 _DAY_MS: Final = 86_400_000
@@ -117,7 +119,7 @@ class PreparedOperation:
 
     __slots__ = (
         "_args", "_builtin", "_cause", "_content", "_definition", "_fn", "_identity", "_makers",
-        "_op_id", "_principal", "_seed", "draft", "is_plain", "refusal", "rows_written",
+        "_op_id", "_principal", "_seed", "call", "draft", "is_plain", "refusal",
     )  # fmt: skip
 
     def __init__(
@@ -142,10 +144,14 @@ class PreparedOperation:
         self.draft: InsertDraft | None = None
         #: Why it is refused whatever is stored; remembered like any other refusal.
         self.refusal: PylonError | None = None
-        self.rows_written = 0
+        #: What traces it; None where nobody does.
+        self.call: Call | None = None
 
     def run(self, transaction: Transaction) -> Outcome:
         """Run it; a duplicate answers what was answered the first time."""
+        call = self.call
+        if call is not None:
+            call.runs()
         identity = fresh_identity(transaction, self._identity)
         principal, op_id = self._principal, self._op_id
         if principal is not None and op_id is not None:
@@ -164,8 +170,10 @@ class PreparedOperation:
             writes = RowWrites(self._definition, identity, transaction, self._makers.ids.uuid7)
             value = self._builtin(writes, self._args)
         else:
-            value = self._run_app(identity, transaction)
-        self.rows_written = len(transaction.records)
+            with counted(transaction, call):
+                value = self._run_app(identity, transaction)
+        if call is not None:
+            call.rows_written = len(transaction.records)
         if not transaction.is_joined:
             transaction.settle()
         seq = transaction.seq

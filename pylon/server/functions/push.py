@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pylon.errors import Aborted, PylonError, Unavailable
 from pylon.identity import Identity
 from pylon.protocol.messages import Operation
+from pylon.server.calls import Call
 from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.storage import operations
@@ -16,14 +17,20 @@ from pylon.server.storage.writer import Writer
 
 
 async def push_each(
-    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str
-) -> list[Outcome]:
-    """Run the operations in order, each its own transaction; one answer for all."""
+    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str,
+    calls: Mapping[str, Call],
+) -> list[Outcome]:  # fmt: skip
+    """Run the operations in order, each its own transaction; one answer for all.
+
+    `calls` trace them, by operation id.
+    """
     outcomes: list[Outcome | None] = []
     prepared: list[PreparedOperation] = []
     for one in batch:
         try:
-            prepared.append(preparer.prepare(identity, one.fn, one.args, one.op_id, cause))
+            operation = preparer.prepare(identity, one.fn, one.args, one.op_id, cause)
+            operation.call = calls.get(one.op_id)
+            prepared.append(operation)
             outcomes.append(None)
         except PylonError as error:
             outcomes.append(refused(error))
@@ -74,8 +81,9 @@ class _RejectedBefore(PylonError):
 
 
 async def push_atomic(
-    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str
-) -> list[Outcome]:
+    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str,
+    calls: Mapping[str, Call],
+) -> list[Outcome]:  # fmt: skip
     """Run all in one savepoint: one rejected makes all rejected, the others ABORTED."""
     prepared: list[PreparedOperation] = []
     culprit = 0
@@ -95,7 +103,9 @@ async def push_atomic(
     try:
         for place, one in enumerate(batch):
             culprit = place
-            prepared.append(preparer.prepare(identity, one.fn, one.args, one.op_id, cause))
+            operation = preparer.prepare(identity, one.fn, one.args, one.op_id, cause)
+            operation.call = calls.get(one.op_id)
+            prepared.append(operation)
         committed: Committed[list[Outcome]] = await writer.submit(work)
     except _RejectedBefore as rejection:
         failed = rejection.outcome

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -166,11 +165,6 @@ async def log_entry(exchange: Exchange) -> web.StreamResponse:
             else jsonvalue.decode_trusted(image_text(entity, image))
         )
     return json_value(shown)
-
-
-async def calls(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/calls: recent calls, oldest first."""
-    return json_value({"calls": [asdict(one) for one in exchange.services.observer.calls]})
 
 
 async def mail(exchange: Exchange) -> web.StreamResponse:

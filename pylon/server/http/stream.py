@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import asdict
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from pylon import jsonvalue
+from pylon.server.calls import Call
 from pylon.server.http.admin import change_of, demand_owner, emails_of, status_of
 from pylon.server.http.admin_clients import clients_of
+from pylon.server.http.admin_functions import counts_of, functions_of
 from pylon.server.http.exchange import Exchange
-from pylon.server.observe import CallRecord
 from pylon.server.storage import change_log
 from pylon.server.storage.change_log import LogRecord
 
@@ -54,6 +54,9 @@ class _Feed:
             name: deque(maxlen=_BATCH_MAX)
             for name in ("calls", "mail", "logs", "reload", "policy_change")
         }
+        #: What was sent of the functions: of which generation, and how often each had been called.
+        self._generation = self._services.definitions.current.generation
+        self._timed: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Any = None
 
@@ -88,7 +91,7 @@ class _Feed:
         )
         await self._send_changes(records, 0)
         for name, values in (
-            ("calls", [asdict(one) for one in services.observer.calls]),
+            ("calls", [one.to_json() for one in services.observer.calls.newest]),
             ("mail", list(services.observer.mails)),
             ("logs", list(services.observer.lines)),
         ):
@@ -96,6 +99,7 @@ class _Feed:
         if services.observer.policy_change is not None:
             change = {"type": "policy_change", **services.observer.policy_change, "is_news": False}
             await self._send(change)
+        await self._send({"type": "functions", "functions": functions_of(services)})
         next_status = next_clients = 0.0
         while not self._socket.closed:
             if services.is_stopping:
@@ -104,6 +108,7 @@ class _Feed:
             if services.clock.monotonic() >= next_status:
                 next_status = services.clock.monotonic() + _STATUS_SECONDS
                 await self._send({"type": "status", **status_of(services)})
+                await self._send_timings()
             if services.clock.monotonic() >= next_clients:
                 next_clients = services.clock.monotonic() + await self._send_clients()
             if self._changes:
@@ -113,12 +118,26 @@ class _Feed:
                 await self._send_changes(records, dropped)
             for name, waiting in self._others.items():
                 if waiting:
-                    values = [
-                        asdict(one) if isinstance(one, CallRecord) else one for one in waiting
-                    ]
+                    values = [one.to_json() if isinstance(one, Call) else one for one in waiting]
                     waiting.clear()
                     await self._send_others(name, values)
             await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def _send_timings(self) -> None:
+        """Send the counts of the functions that were called since; all of them after a reload."""
+        services, book = self._services, self._services.observer.calls
+        generation = services.definitions.current.generation
+        if generation != self._generation:
+            self._generation = generation
+            await self._send({"type": "functions", "functions": functions_of(services)})
+            return
+        now = services.clock.monotonic()
+        ended = {name: one.calls for name, one in book.stats.items()}
+        changed = [name for name, calls in ended.items() if self._timed.get(name) != calls]
+        self._timed = ended
+        if changed:
+            timings = [{"name": name, **counts_of(services, name, now)} for name in changed]
+            await self._send({"type": "timings", "timings": timings})
 
     async def _send_clients(self) -> float:
         """Send all clients; returns after how many seconds again, the later the more they are."""

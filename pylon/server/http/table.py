@@ -13,6 +13,7 @@ from pylon.server.http import (
     admin_clients,
     admin_clock,
     admin_explain,
+    admin_functions,
     admin_ghost,
     admin_jobs,
     admin_policies,
@@ -23,6 +24,7 @@ from pylon.server.http import (
     events,
     files,
     functions,
+    metrics,
     oauth,
     openapi,
     own_data,
@@ -140,7 +142,6 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("GET", "/api/admin/ghost/{user}/api/schema", admin_ghost.schema),
     ("GET", "/api/admin/ghost/{user}/api/sync/pull", admin_ghost.pull),
     ("GET", "/api/admin/ghost/{user}/api/sync/ws", admin_ghost.socket),
-    ("GET", "/api/admin/calls", admin.calls),
     ("GET", "/api/admin/policies", admin_policies.policies),
     ("GET", "/api/admin/mail", admin.mail),
     ("GET", "/api/admin/logs", admin.logs),
@@ -163,6 +164,8 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/query", admin.query),
     ("POST", "/api/admin/explain", admin_explain.explain),
     *admin_jobs.ROUTES,
+    *admin_functions.ROUTES,
+    ("GET", "/metrics", metrics.metrics),
 )
 #: In development only, for anybody and for the owner.
 _DEV: Final[tuple[Line, ...]] = (

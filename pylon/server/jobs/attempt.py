@@ -24,6 +24,7 @@ from pylon.errors import (
     Unauthenticated,
 )
 from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
+from pylon.server.calls import Call
 from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.context import ActionContext, ActionTools, CallFacts, MutationContext
@@ -31,6 +32,7 @@ from pylon.server.functions.failures import AppFailed, contained, said_of, trace
 from pylon.server.jobs.states import Verdict, after_failure
 from pylon.server.storage import jobs
 from pylon.server.storage.jobs import ClaimedJob
+from pylon.server.storage.statements import counted
 from pylon.server.storage.transaction import Transaction
 
 _PROGRESS_TEXT_MAX: Final = 200
@@ -55,6 +57,8 @@ class Attempt:
     progress: tuple[float, str | None] | None = None
     #: Why it was stopped from outside; None while nobody did.
     stopped: str | None = None
+    #: What traces it.
+    call: Call | None = field(default=None, repr=False)
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -169,6 +173,11 @@ class Failure:
             )  # fmt: skip
         return cls(said_of(cause), traceback_of(cause), is_final=False)
 
+    @property
+    def code(self) -> str:
+        """Return the code of a refusal; INTERNAL for whatever the app threw."""
+        return self.error.partition(":")[0] if self.traceback is None else "INTERNAL"
+
     def verdict(self, attempt: Attempt, now_ms: int, chance: float) -> Verdict:
         """Return what becomes of the job."""
         return after_failure(
@@ -216,10 +225,15 @@ class TransactionJob:
         facts = code.facts(
             self._definition, identity, transaction.now, attempt.seed, seconds, attempt.cause
         )
-        context = JobTransactionContext(facts, transaction, attempt)
-        result = demand_job_result(
-            code.answer(function, lambda: function.handler(context, **decoded), seconds)
-        )
+        call = attempt.call
+        if call is not None:
+            call.runs()
+        with counted(transaction, call):
+            context = JobTransactionContext(facts, transaction, attempt)
+            value = code.answer(function, lambda: function.handler(context, **decoded), seconds)
+        if call is not None:
+            call.rows_written = len(transaction.records)
+        result = demand_job_result(value)
         job = attempt.job
         if not jobs.complete(transaction, job.id, job.token, result, attempt.progress):
             raise JobLost()

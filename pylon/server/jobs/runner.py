@@ -20,6 +20,7 @@ from pylon.clock import Clock, iso_ms
 from pylon.errors import NotFound, PylonError, Unavailable
 from pylon.identity import Identity
 from pylon.ids import IdSource
+from pylon.server.calls import inside
 from pylon.server.functions.executor import Executor
 from pylon.server.jobs.attempt import (
     Attempt,
@@ -88,15 +89,20 @@ class Runner:
 
         Cancelled, it ends nothing: whoever cancels does that.
         """
-        started = self._clock.monotonic()
-        failure = await self._run(attempt, definition, identity)
-        self._observer.note_call(
-            name=attempt.job.name, kind="job", user=attempt.job.user_id or attempt.job.principal,
-            ms=(self._clock.monotonic() - started) * 1000,
-            outcome="done" if failure is None else "failed",
-            code=None if failure is None else failure.error.partition(":")[0],
-            error=None if failure is None else failure.error,
-        )  # fmt: skip
+        call = self._observer.begin(
+            attempt.job.name, "job", attempt.job.user_id or attempt.job.principal, attempt.cause
+        )
+        attempt.call = call
+        try:
+            with inside(call):
+                failure = await self._run(attempt, definition, identity)
+        except BaseException:
+            self._observer.end(call, attempt.stopped or "lost")
+            raise
+        if failure is None:
+            self._observer.end(call)
+        else:
+            self._observer.end(call, "failed", failure.code, failure.error)
 
     async def _run(
         self, attempt: Attempt, definition: AppDefinition, identity: Identity | None

@@ -17,6 +17,8 @@ SERVED = """
 /api/admin/clients/{id}/disconnect POST
 /api/admin/clients/{id}/resync POST
 /api/admin/explain POST
+/api/admin/functions GET
+/api/admin/functions/{name} GET
 /api/admin/ghost/{user} GET
 /api/admin/ghost/{user}/api/schema GET
 /api/admin/ghost/{user}/api/sync/pull GET
@@ -96,6 +98,7 @@ SERVED = """
 /auth/ GET
 /auth/account GET
 /auth/link GET
+/metrics GET
 """
 #: What development serves beyond that, and production must not.
 DEVELOPMENT = """

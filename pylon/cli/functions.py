@@ -1,0 +1,82 @@
+"""`pylon functions`: what can be called in the running app, and how each has been doing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pylon.cli.output import print_json, print_line, print_table, say
+from pylon.cli.project import find_project, json_option, project_option
+from pylon.cli.reach import ask_runtime
+from pylon.client.admin import AdminClient
+
+
+@click.command(short_help="Show the functions, and how their calls went.")
+@click.argument("name", required=False)
+@project_option
+@json_option
+def functions(name: str | None, project_path: str | None, as_json: bool) -> None:
+    """Show the functions of the running app with their counts, or one with its last calls.
+
+    Counts are since the runtime started; durations are of the last 256 calls of each.
+    """
+    path = "admin/functions" if name is None else f"admin/functions/{AdminClient.quoted(name)}"
+    found = ask_runtime(find_project(project_path), lambda admin: admin.get(path))
+    if as_json:
+        print_json(found)
+    elif name is not None:
+        _print_one(found)
+    elif not found["functions"]:
+        say("the app has no functions; one is declared with @app.query, @app.mutation, …")
+    else:
+        print_table(
+            ["FUNCTION", "KIND", "MAY CALL", "CALLS", "ERRORS", "/MIN", "P50 MS", "P99 MS", "AT"],
+            [
+                [one["name"], one["kind"], one["allow_in_words"], one["calls"], one["errors"],
+                 one["per_minute"], one["p50_ms"], one["p99_ms"], one["place"]]
+                for one in found["functions"]
+            ],
+        )  # fmt: skip
+
+
+def _print_one(found: dict[str, Any]) -> None:
+    print_line(found["signature"])
+    print_line(f"  {found['kind']} at {found['place'] or 'no file of the app'}")
+    print_line(f"  may be called by: {found['allow_in_words']}")
+    if found["timeout_s"] is not None:
+        print_line(f"  is stopped after {found['timeout_s']:g} s")
+    if found["doc"]:
+        print_line(f"  {found['doc']}")
+    print_line(
+        f"  {found['calls']} calls, {found['errors']} errors, {found['refused']} refused;"
+        f" p50 {_ms(found['p50_ms'])}, p99 {_ms(found['p99_ms'])}"
+    )
+    error = found["last_error"]
+    if error is not None:
+        print_line(f"  last error {error['at']} {error['code']}: {error['message']}")
+    if found["last_calls"]:
+        print_line("")
+        print_table(
+            ["AT", "USER", "CAUSE", "MS", "WAITED", "READ", "WROTE", "OUTCOME"],
+            [
+                [one["at"], one["user"], one["cause"], one["ms"], one["wait_ms"],
+                 one["rows_read"], one["rows_written"], one["code"] or one["outcome"]]
+                for one in found["last_calls"][:20]
+            ],
+        )  # fmt: skip
+    for call in found["slow_calls"][:3]:
+        _print_slow(call)
+
+
+def _print_slow(call: dict[str, Any]) -> None:
+    print_line("")
+    print_line(f"slow: {call['at']} ran {call['run_ms']:g} ms, {call['statements']} statements")
+    for one in call["slowest"][:5]:
+        print_line(f"  {one['ms']:g} ms, {one['count']} times, {one['rows']} rows: {one['sql']}")
+        for step in one["plan"]:
+            print_line(f"    {step}")
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:g} ms"
