@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from pylon.app.keep import keep
     from pylon.app.user import User
-    from pylon.errors import PylonError, Refused
+    from pylon.errors import PylonError, Refused, StepFailed
 
 _HOMES = {
     "App": "pylon.app.app",
@@ -40,6 +40,7 @@ _HOMES = {
     "PylonError": "pylon.errors",
     "Ref": "pylon.app.fields",
     "Refused": "pylon.errors",
+    "StepFailed": "pylon.errors",
     "Text": "pylon.app.fields",
     "User": "pylon.app.user",
     "actor": "pylon.app.fields",
@@ -60,6 +61,7 @@ __all__ = [
     "PylonError",
     "Ref",
     "Refused",
+    "StepFailed",
     "Text",
     "User",
     "__version__",

@@ -26,6 +26,10 @@ PylonError
 ├── Internal                    an exception nobody expected; details carry an id, never internals
 ├── Unavailable                 retry with the same operation id; details carry the reason
 ├── FunctionTimeout             a function went over its budget and was rolled back
+├── StepFailed                  a step of a workflow failed, as its code sees it
+├── WorkflowDiverged            a workflow's code no longer fits what its run recorded
+├── WorkflowMisuse              a workflow's code did what can't be replayed
+├── WorkflowTooLong             a run recorded more than the limit
 ├── AddressInUse                another program has the port
 ├── ConfigError                 a setting is wrong
 └── AppError                    mistakes in an app's definition, with positions
@@ -276,6 +280,35 @@ class FunctionTimeout(PylonError):
 
     code = "FUNCTION_TIMEOUT"
     http_status = 503
+
+
+class StepFailed(PylonError):
+    """A step of the workflow failed, and was tried as often as it may be."""
+
+    code = "STEP_FAILED"
+
+    def __init__(self, message: str | None = None, *, step: str = "", **details: Any) -> None:
+        super().__init__(message, step=step, **details)
+        self.step = step
+
+
+class WorkflowDiverged(PylonError):
+    """The workflow's code asks for something else than its run recorded."""
+
+    code = "WORKFLOW_DIVERGED"
+    http_status = 409
+
+
+class WorkflowMisuse(PylonError):
+    """The workflow's code did something that could not be replayed."""
+
+    code = "WORKFLOW_MISUSE"
+
+
+class WorkflowTooLong(PylonError):
+    """The run recorded more steps, or bytes of results, than the limit."""
+
+    code = "WORKFLOW_TOO_LONG"
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,32 @@ MAIL_SUBJECT_CHARACTERS_MAX: Final = 255
 #: Talking to the mail server about one mail. Above: tried again later.
 MAIL_SECONDS: Final = 60.0
 
+# --- workflows -----------------------------------------------------------------------------
+#: Runs that are driven at a time: the others wait their turn. Parked runs are none of them.
+WORKFLOWS_ACTIVE_MAX: Final = 200
+#: Steps of one run, and bytes of what they recorded. Above: the run fails, WORKFLOW_TOO_LONG.
+WORKFLOW_STEPS_MAX: Final = 10_000
+WORKFLOW_JOURNAL_BYTES_MAX: Final = 16 * MIB
+#: A run's arguments, a step's arguments and its result, a signal's data. Above: 413
+#: PAYLOAD_TOO_LARGE, and for a step that is its failure.
+WORKFLOW_BYTES_MAX: Final = 256 * KIB
+#: Tries of a step after the first, and the pause before the first of them; it doubles with each.
+STEP_RETRIES: Final = 5
+STEP_BACKOFF_SECONDS: Final = 2.0
+#: An action as a step. Above: cancelled, and that try has failed. (per step)
+STEP_SECONDS: Final = 300.0
+#: Signals of one run that nobody has waited for yet. Above: 409 CONFLICT.
+WORKFLOW_SIGNALS_MAX: Final = 1_000
+#: Children of children: so deep. Above: the step that would start one more fails.
+WORKFLOW_DEPTH_MAX: Final = 16
+#: How often the process may end while a run works on one and the same step. Above: the run fails.
+WORKFLOW_LOSSES_MAX: Final = 20
+#: How long a run may sleep, or wait. Above: INVALID_ARGUMENT.
+WORKFLOW_WAIT_DAYS_MAX: Final = 3_660
+#: Ended runs are kept so long, and so many of them.
+WORKFLOWS_KEPT_DAYS: Final = 30
+WORKFLOWS_KEPT_MAX: Final = 10_000
+
 # --- accounts ----------------------------------------------------------------------------
 #: A magic code lives so long, dies after so many wrong tries.
 CODE_SECONDS: Final = 600.0
@@ -357,4 +383,5 @@ assert SOCKETS_MAX < CONNECTIONS_MAX < OPEN_FILES_WANTED
 assert SOCKETS_PER_ADDRESS_MAX < CONNECTIONS_PER_ADDRESS_MAX
 assert JOB_LEASE_SECONDS > HANG_RESTART_SECONDS
 assert MAIL_BYTES_MAX < JOB_BYTES_MAX
+assert WORKFLOW_BYTES_MAX < WORKFLOW_JOURNAL_BYTES_MAX
 assert HANG_REPORT_SECONDS < HANG_RESTART_SECONDS

@@ -16,9 +16,9 @@ from pylon.policy.mistakes import nearest
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Decorators of APP.md that this version does not have.
-LATER: Final = ("workflow", "webhook", "shard", "room")
+LATER: Final = ("webhook", "shard", "room")
 _DECORATORS: Final = (
-    "entity", "query", "mutation", "action", "job", "cron", "on_start", "on_stop"
+    "entity", "query", "mutation", "action", "job", "cron", "workflow", "on_start", "on_stop"
 )  # fmt: skip
 
 
@@ -106,6 +106,10 @@ class App:
         if callable(schedule):  # written without its schedule
             return self._declare("cron", schedule, keywords)
         return self._declare("cron", None, {"schedule": schedule, **keywords})
+
+    def workflow(self, handler: F | None = None, /, **keywords: Any) -> Any:
+        """Declare a workflow: `async def`, durable, written as steps."""
+        return self._declare("workflow", handler, keywords)
 
     def on_start(self, handler: F) -> F:
         """Run a coroutine function when a generation of the app starts."""

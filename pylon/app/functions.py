@@ -25,6 +25,8 @@ class FunctionKind(StrEnum):
     ACTION = "action"
     #: Run from a queue only, also what a schedule starts.
     JOB = "job"
+    #: A durable coroutine of steps; started, never called.
+    WORKFLOW = "workflow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

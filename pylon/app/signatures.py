@@ -29,6 +29,9 @@ from pylon.policy.mistakes import nearest
 from pylon.schema.model import Position, Schema
 
 _KEYWORDS: Final = ("allow", "internal", "timeout")
+_KEYWORDS_OF: Final[dict[str, tuple[str, ...]]] = {
+    "job": JOB_KEYWORDS, "cron": CRON_KEYWORDS, "workflow": (),
+}  # fmt: skip
 _EMPTY: Final = inspect.Parameter.empty
 
 
@@ -56,13 +59,15 @@ class FunctionBuilder:
         if arguments is None:
             return None
         timeout_s = self._timeout()
+        if kind is FunctionKind.WORKFLOW:
+            self._check_reserved(arguments, "a workflow", "start()")
         return Function(
             name=name,
             kind=kind,
             handler=handler,
             arguments=arguments,
             allow=self._allow(arguments),
-            is_internal=is_job
+            is_internal=kind in (FunctionKind.JOB, FunctionKind.WORKFLOW)
             or name.startswith("_")
             or bool(self.declared.keywords.get("internal")),
             timeout_s=timeout_s,
@@ -83,7 +88,7 @@ class FunctionBuilder:
 
     def _check_keywords(self) -> None:
         kind = self.declared.kind
-        known = {"job": JOB_KEYWORDS, "cron": CRON_KEYWORDS}.get(kind, _KEYWORDS)
+        known = _KEYWORDS_OF.get(kind, _KEYWORDS)
         for keyword in self.declared.keywords:
             if keyword not in known:
                 self.note(
@@ -99,6 +104,9 @@ class FunctionBuilder:
         if kind is FunctionKind.JOB:
             if is_stream or inspect.isgeneratorfunction(handler):
                 self.note("a job returns its value; it can't yield")
+        elif kind is FunctionKind.WORKFLOW:
+            if is_stream or not is_async:
+                self.note("a workflow is async def, and returns its value")
         elif kind is FunctionKind.ACTION:
             if not is_async:
                 self.note("an action is async def")
@@ -180,13 +188,9 @@ class FunctionBuilder:
     def _job_options(self, arguments: ArgSpec, timeout_s: float | None) -> JobOptions:
         names = tuple(one.name for one in arguments.arguments)
         is_cron = self.declared.kind == "cron"
+        self._check_reserved(arguments, "a job", "enqueue()")
         for one in arguments.arguments:
-            if one.name in RESERVED_ARGUMENTS:
-                self.note(
-                    f"a job has no argument named {one.name}: enqueue() takes it for itself",
-                    argument=one.name,
-                )
-            elif is_cron and one.is_required:
+            if is_cron and one.is_required:
                 self.note("nobody gives a schedule arguments; give it a default",
                           argument=one.name)  # fmt: skip
         return read_options(
@@ -194,6 +198,14 @@ class FunctionBuilder:
             is_coroutine=inspect.iscoroutinefunction(self.declared.handler), timeout_s=timeout_s,
             note=lambda message, keyword: self.note(message, keyword=keyword),
         )  # fmt: skip
+
+    def _check_reserved(self, arguments: ArgSpec, what: str, taker: str) -> None:
+        for one in arguments.arguments:
+            if one.name in RESERVED_ARGUMENTS:
+                self.note(
+                    f"{what} has no argument named {one.name}: {taker} takes it for itself",
+                    argument=one.name,
+                )
 
     def _allow(self, arguments: ArgSpec) -> CompiledPolicy | None:
         text = self.declared.keywords.get("allow")

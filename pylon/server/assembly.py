@@ -22,7 +22,7 @@ from pylon.errors import PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.rates import RateLimiter
-from pylon.server.background import make_files, make_trimmer, make_worker
+from pylon.server.background import make_background, make_files, make_trimmer
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -122,8 +122,7 @@ class Runtime:
                 await self.services.accounts.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start, self.services.executor)
-            await self.services.worker.start()
-            self._stopper.add("jobs", self.services.worker.stop)
+            await self._background.start(self._stopper)
             self._let_warp()
             port = await self._listen(listen_fd)
             if policies is not None:
@@ -188,7 +187,7 @@ class Runtime:
         self._stopper.add("outgoing", executor.close)
         coverage, effects = self._policy_watch(database, definitions, coverage_path)
         trimmer = make_trimmer(config, database)
-        worker = make_worker(
+        self._background = background = make_background(
             config, database, definitions, executor, self.clock, self.ids, self.observer
         )
         files = make_files(config, database, definitions, self.clock, self.ids, self._stopper)
@@ -205,7 +204,8 @@ class Runtime:
             sessions=sessions, sign_in=identity.sign_in, passwords=identity.passwords,
             second_factor=identity.second_factor, own_data=identity.own_data,
             codes=identity.codes, oauth=identity.oauth, people=identity.people,
-            files=files, mailer=mailer, worker=worker, coverage=coverage,
+            files=files, mailer=mailer, coverage=coverage,
+            worker=background.worker, workflows=background.workflows,
             policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub,
             sign_in_rates=rates(limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE),
@@ -215,8 +215,8 @@ class Runtime:
             data_rates=rates(per_second, per_second * 2) if per_second else None,
             admin_tokens=self._admin_tokens(),
             reload=Reloader(
-                database, definitions, hub, executor, worker, self.clock, policies, effects,
-                self._load_anew,
+                database, definitions, hub, executor, background.app_reloaded, self.clock, policies,
+                effects, self._load_anew,
             ).reload,
             stop=lambda reason: self.ask_to_stop(reason),
             proxies=networks_of(config["server.trusted_proxies"]),

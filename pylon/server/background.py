@@ -1,8 +1,9 @@
-"""What runs beside requests, by the settings: the worker of jobs, the way out of mails, files."""
+"""What runs beside requests, by the settings: jobs, workflows, the way out of mails, files."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from pylon import limits
@@ -32,6 +33,8 @@ from pylon.server.observe import Observer
 from pylon.server.storage import files
 from pylon.server.storage.database import Database
 from pylon.server.storage.trimming import Trimmer
+from pylon.server.workflows.engine import Engine
+from pylon.server.workflows.tools import Tools
 
 _log = logging.getLogger("pylon.runtime")
 
@@ -49,6 +52,37 @@ def check_settings(config: ServerConfig) -> None:
 
 def _server_of(url: str) -> object:
     return parse_url(url) if url else None
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What a runtime does beside requests."""
+
+    worker: Worker
+    workflows: Engine
+
+    async def start(self, stopper: Stopper) -> None:
+        """Start everything, each with its stop."""
+        await self.worker.start()
+        stopper.add("jobs", self.worker.stop)
+        await self.workflows.start()
+        stopper.add("workflows", self.workflows.stop)
+
+    def app_reloaded(self) -> None:
+        """Have everything go by the new definition."""
+        self.worker.app_reloaded()
+        self.workflows.app_reloaded()
+
+
+def make_background(
+    config: ServerConfig, database: Database, definitions: DefinitionHolder, executor: Executor,
+    clock: Clock, ids: IdSource, observer: Observer,
+) -> Background:  # fmt: skip
+    """Return what a runtime does beside requests, not started."""
+    return Background(
+        make_worker(config, database, definitions, executor, clock, ids, observer),
+        Engine(Tools(database, definitions, executor, clock, ids, observer)),
+    )
 
 
 def make_worker(

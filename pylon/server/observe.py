@@ -64,6 +64,11 @@ class Observer:
         self.policy_change = change
         self._tell("policy_change", change)
 
+    def note_workflow(self, run_id: str) -> None:
+        """Say that a run of a workflow has moved."""
+        if self._listeners:
+            self._tell("workflows", run_id)
+
     def note_line(self, level: str, event: str, message: str) -> None:
         """Keep one line of the log."""
         line = {

@@ -17,7 +17,6 @@ from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.failures import contained
 from pylon.server.functions.policy_effect import PolicyEffects
-from pylon.server.jobs.worker import Worker
 from pylon.server.storage.database import Database
 from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import MigrationRefused, migrate
@@ -38,7 +37,7 @@ class Reloader:
 
     def __init__(
         self, database: Database, definitions: DefinitionHolder, hub: Hub, executor: Executor,
-        worker: Worker, clock: Clock, policies: ServedPolicies | None = None,
+        tell: Callable[[], None], clock: Clock, policies: ServedPolicies | None = None,
         effects: PolicyEffects | None = None,
         load: Callable[[AppDefinition], AppDefinition] = load_next,
     ) -> None:  # fmt: skip
@@ -49,7 +48,7 @@ class Reloader:
             definitions: hold the generation that serves.
             hub: tells those who are connected.
             executor: runs hooks.
-            worker: runs jobs, and what the schedules of the app start.
+            tell: has what runs beside requests (jobs, workflows) go by the new definition.
             clock: measures.
             policies: in production, what was served before.
             effects: in development, what an edit of a policy changes for whom.
@@ -59,7 +58,7 @@ class Reloader:
         self._definitions = definitions
         self._hub = hub
         self._executor = executor
-        self._worker = worker
+        self._tell = tell
         self._clock = clock
         #: In production: what was served before, and may not be widened unsaid.
         self._policies = policies
@@ -94,7 +93,7 @@ class Reloader:
         self._definitions.current = new
         self._database.slice_rules = new.slice_rules
         self._hub.app_reloaded()
-        self._worker.app_reloaded()
+        self._tell()
         await self._follow_policies(new)
         await self._remember_policies(new)
         await run_hooks(old, old.on_stop, self._executor)

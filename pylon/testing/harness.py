@@ -175,7 +175,8 @@ class Running:
     def _is_settled(self) -> bool:
         services = self.runtime.services
         head = services.database.head
-        return services.worker.is_idle and all(
+        is_idle = services.worker.is_idle and services.workflows.is_idle
+        return is_idle and all(
             one.client.is_settled and seq_of(one.client.cursor) >= head for one in self._members
         )
 

@@ -45,6 +45,12 @@ def _text(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
+def _pages(name: str) -> str:
+    """Return a page and those that go on with its subject: NAME.md, then each NAME-….md."""
+    rest = sorted(one for one in DOCS.glob(f"{name}-*.md"))
+    return "".join(one.read_text(encoding="utf-8") for one in (DOCS / f"{name}.md", *rest))
+
+
 def _sections(text: str) -> dict[str, str]:
     """Return the text below each `## heading`."""
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
@@ -82,14 +88,10 @@ def _options(command: click.Command) -> Iterator[str]:
             yield from _options(one)
 
 
-def _command_pages() -> str:
-    return _text("commands.md") + _text("commands-keeping.md")
-
-
 @pytest.mark.parametrize("name", _commands())
 def test_every_command_has_its_paragraph_and_every_option_its_name(name: str) -> None:
     """`## pylon NAME` in the pages of commands names each option of the command."""
-    paragraph = _sections(_command_pages()).get(f"pylon {name}")
+    paragraph = _sections(_pages("commands")).get(f"pylon {name}")
     assert paragraph is not None, f"no page of commands has a ## pylon {name}"
     command = _loaded(name)
     missing = [one for one in _options(command) if f"`{one}" not in paragraph]
@@ -100,7 +102,7 @@ def test_every_command_has_its_paragraph_and_every_option_its_name(name: str) ->
 
 def test_no_paragraph_is_about_a_command_that_is_gone() -> None:
     """Each `## pylon NAME` is a command of the table."""
-    headings = [one for one in _sections(_command_pages()) if one.startswith("pylon ")]
+    headings = [one for one in _sections(_pages("commands")) if one.startswith("pylon ")]
     assert [one.removeprefix("pylon ") for one in headings] == _commands()
 
 
@@ -132,7 +134,7 @@ def _documented_errors() -> dict[str, type[PylonError]]:
 
 def test_every_error_has_its_paragraph_with_its_status() -> None:
     """`## CODE` in errors.md begins with the status that HTTP answers, where it is one's own."""
-    sections = _sections(_text("errors.md"))
+    sections = _sections(_pages("errors"))
     wrong = []
     for code, error in _documented_errors().items():
         paragraph = sections.get(code)
@@ -151,12 +153,12 @@ def test_every_error_has_its_paragraph_with_its_status() -> None:
 def test_no_paragraph_is_about_an_error_that_is_gone() -> None:
     """Each heading of errors.md is a code, or the class of the app's own refusals."""
     known = {*_documented_errors(), "Refused"}
-    assert [one for one in _sections(_text("errors.md")) if one not in known] == []
+    assert [one for one in _sections(_pages("errors")) if one not in known] == []
 
 
 def test_transient_errors_are_called_so() -> None:
     """What may be sent again says `transient`, and nothing else does."""
-    sections = _sections(_text("errors.md"))
+    sections = _sections(_pages("errors"))
     for code, error in _documented_errors().items():
         assert ("transient" in sections[code]) is error.is_transient, code
 
@@ -196,21 +198,17 @@ def _constants() -> dict[str, Any]:
     }
 
 
-def _limit_pages() -> str:
-    return "".join(_text(one.name) for one in sorted(DOCS.glob("limits*.md")))
-
-
 @pytest.mark.parametrize("name", [one for one in _constants() if one not in ("KIB", "MIB")])
 def test_every_limit_stands_with_its_value(name: str) -> None:
     """The row of a limit in the pages of limits shows the number that is in force."""
-    row = _table(_limit_pages()).get(name)
+    row = _table(_pages("limits")).get(name)
     assert row is not None, f"no page of limits has {name}"
     assert row[0] == str(_constants()[name])
 
 
 def test_no_limit_is_described_that_does_not_exist() -> None:
     """Each row of the pages of limits is a constant, and a setting that it names exists."""
-    for name, row in _table(_limit_pages()).items():
+    for name, row in _table(_pages("limits")).items():
         assert name in _constants(), name
         for key in re.findall(r"`(\w+\.\w+)`", row[-1]):
             assert key in SETTINGS, key
@@ -218,7 +216,7 @@ def test_no_limit_is_described_that_does_not_exist() -> None:
 
 def test_units_are_explained_with_their_values() -> None:
     """KIB and MIB are said where the sizes are."""
-    text = _text("limits.md")
+    text = _pages("limits")
     assert "`KIB` = 1024" in text
     assert f"`MIB` = {limits.MIB}" in text
 

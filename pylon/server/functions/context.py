@@ -42,6 +42,11 @@ from pylon.server.functions.queries import (
 )
 from pylon.server.functions.readset import ReadSet, RecordingReader
 from pylon.server.functions.rowwrites import RowWrites
+from pylon.server.functions.workflow_calls import (
+    ActionWorkflows,
+    ReadWorkflows,
+    TransactionWorkflows,
+)
 from pylon.server.mail.mailer import Mailer
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import NO_CLAUSE, SelectSpec, count_rows, list_rows
@@ -51,7 +56,7 @@ from pylon.sqlite import SQLITE_INTERRUPT, OperationalError, RawConnection
 T = TypeVar("T")
 _LIST_MAX = 10_000
 _PROGRESS_STEPS = 20_000
-_LATER = ("workflows", "files", "rooms", "shards")
+_LATER = ("files", "rooms", "shards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +322,11 @@ class QueryContext(Context):
             self._facts.reads.note_time()  # no row of the app's says when a job has ended
         return ReadJobs(self._connection.raw)
 
+    @property
+    def workflows(self) -> ReadWorkflows:
+        """Return the runs of workflows, to look at."""
+        return ReadWorkflows(self._connection.raw)
+
 
 class MutationContext(Context):
     """`ctx` of a mutation."""
@@ -333,6 +343,11 @@ class MutationContext(Context):
         return TransactionJobs(self, self._facts, self._transaction)
 
     @cached_property
+    def workflows(self) -> TransactionWorkflows:
+        """Return the workflows, to start, signal and cancel in this transaction."""
+        return TransactionWorkflows(self, self._facts, self._transaction)
+
+    @cached_property
     def mail(self) -> TransactionMail:
         """Return how mail is sent, if this transaction is committed."""
         return TransactionMail(self, self._facts, self._transaction)
@@ -347,6 +362,7 @@ class ActionContext(Context):
         self.http = tools.http
         self.jobs = ActionJobs(self, facts, tools.submit, tools.reader)
         self.mail = ActionMail(self, facts, tools.submit)
+        self.workflows = ActionWorkflows(self, facts, tools.submit, tools.reader)
 
     async def run(self, function: Any, **args: Any) -> Any:
         """Call a query, a mutation or another action with the authority in force."""

@@ -29,7 +29,7 @@ from pylon.server.functions.builtin import BUILTINS
 from pylon.server.functions.context import ActionContext, ActionTools, QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.failures import contained
-from pylon.server.functions.operation import Preparer
+from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.functions.outgoing import open_session
 from pylon.server.functions.push import push_atomic, push_each
@@ -41,6 +41,12 @@ from pylon.server.storage.statements import counting
 from pylon.server.storage.transaction import Transaction
 
 _DONE: Final = Outcome(Status.APPLIED)
+#: Raises where code outside of transactions may do nothing more.
+Demand = Callable[[], None]
+
+
+def _nothing() -> None:
+    """Demand nothing."""
 
 
 class Executor:
@@ -174,12 +180,12 @@ class Executor:
 
     async def _action(
         self, definition: AppDefinition, function: Function, identity: Identity,
-        args: Mapping[str, Any], cause: str,
+        args: Mapping[str, Any], cause: str, demand: Demand = _nothing,
     ) -> str:  # fmt: skip
         now = iso_ms(self._clock.now_ms())
         code = self.app_code
         decoded = code.arguments(definition, function, identity, args, now)
-        context = self._context(definition, identity, function.name, now)
+        context = self._context(definition, identity, function.name, now, demand)
         budget = asyncio.timeout(function.timeout_s)
         try:
             async with budget:
@@ -197,16 +203,17 @@ class Executor:
         return code.answer(function, lambda: value, limits.FUNCTION_SECONDS)
 
     def _context(
-        self, definition: AppDefinition, identity: Identity, caller: str, now: str
-    ) -> ActionContext:
+        self, definition: AppDefinition, identity: Identity, caller: str, now: str,
+        demand: Demand = _nothing,
+    ) -> ActionContext:  # fmt: skip
         cause = f"function:{caller}"
         facts = self.app_code.facts(
             definition, identity, now, self._ids.random_bytes(16), limits.FUNCTION_SECONDS, cause
         )
-        return ActionContext(facts, self.tools(definition, cause))
+        return ActionContext(facts, self.tools(definition, cause, demand))
 
     def tools(
-        self, definition: AppDefinition, cause: str, demand: Callable[[], None] = lambda: None
+        self, definition: AppDefinition, cause: str, demand: Demand = _nothing
     ) -> ActionTools:
         """Return what code outside of transactions reaches the app's data with.
 
@@ -218,7 +225,7 @@ class Executor:
 
         async def run(authority: Identity, name: str, inner: Mapping[str, Any]) -> Any:
             demand()
-            outcome = await self._call_inside(definition, authority, name, inner, cause)
+            outcome = await self.call_inside(definition, authority, name, inner, cause, demand)
             return None if outcome.value is None else jsonvalue.decode_trusted(outcome.value)
 
         async def submit(work: Callable[[Transaction], Any]) -> Any:
@@ -236,15 +243,24 @@ class Executor:
         """Return what a start or stop hook works with: an action's context, as the system."""
         return self._context(definition, SYSTEM, hook, iso_ms(self._clock.now_ms()))
 
-    async def _call_inside(
+    def prepare_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
         cause: str,
+    ) -> PreparedOperation:  # fmt: skip
+        """Return a mutation, built-in or the app's own, for a transaction that is more than it."""
+        return self._preparer.make(identity, fn, args, None, cause, definition)
+
+    async def call_inside(
+        self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
+        cause: str, demand: Demand = _nothing,
     ) -> Outcome:  # fmt: skip
-        """Run a function for an action; internal ones too, and refusals are raised."""
+        """Run a function for an action or a step; internal ones too, and refusals are raised."""
         call = self._begin(identity, fn, cause)
         try:
             with inside(call):
-                outcome = await self._run_inside(definition, identity, fn, args, cause, call)
+                outcome = await self._run_inside(
+                    definition, identity, fn, args, cause, call, demand
+                )
         except PylonError as error:
             self._end(call, refused(error))
             raise
@@ -256,18 +272,20 @@ class Executor:
 
     async def _run_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
-        cause: str, call: Call,
+        cause: str, call: Call, demand: Demand,
     ) -> Outcome:  # fmt: skip
         function = definition.functions.get(fn)
         if function is not None and function.kind is FunctionKind.JOB:
             raise InvalidArgument(f"{fn} is a job", hint=f"await ctx.jobs.enqueue({fn}, …)")
+        if function is not None and function.kind is FunctionKind.WORKFLOW:
+            raise InvalidArgument(f"{fn} is a workflow", hint=f"await ctx.workflows.start({fn}, …)")
         if function is not None and function.kind is FunctionKind.QUERY:
             rows, now_ms = self._database.readers.inline.rows, self._clock.now_ms()
             identity = identity_now(identity, rows, now_ms)  # he asked long ago, perhaps
             value = self._query(definition, function, identity, args, call)
             return Outcome(Status.APPLIED, None, value)
         if function is not None and function.kind is FunctionKind.ACTION:
-            value = await self._action(definition, function, identity, args, cause)
+            value = await self._action(definition, function, identity, args, cause, demand)
             return Outcome(Status.APPLIED, None, value)
         if function is None and fn not in BUILTINS:
             raise NotFound(f"there is no function {fn}")

@@ -82,7 +82,7 @@ class _Maker:
             id=self._context.new_id(), name=found.name, queue=found.job.queue, args=text,
             identity=self._context.identity, retries=found.job.retries,
             due_ms=_due_ms(delay, at, now_ms), priority=_priority(priority),
-            key=_key(key) if key is not None else found.job.key_of(plain),
+            key=key_of(key) if key is not None else found.job.key_of(plain),
         )  # fmt: skip
 
     def mail(
@@ -142,7 +142,8 @@ def _priority(given: Any) -> int:
     return given
 
 
-def _key(given: Any) -> str:
+def key_of(given: Any) -> str:
+    """Return a key as given; raises InvalidArgument for what can't be one."""
     if not isinstance(given, str) or not 1 <= len(given) <= _KEY_CHARACTERS_MAX:
         raise InvalidArgument(
             f"key is a text of 1 to {_KEY_CHARACTERS_MAX} characters", field="key"

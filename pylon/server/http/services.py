@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pylon.server.sync.hub import Hub
     from pylon.server.sync.switchboard import Switchboard
     from pylon.server.warp import Warp
+    from pylon.server.workflows.engine import Engine
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class Services:
     files: FileService
     mailer: Mailer
     worker: Worker
+    workflows: Engine
     observer: Observer
     hub: Hub
     sign_in_rates: RateLimiter

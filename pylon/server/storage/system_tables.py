@@ -1,16 +1,17 @@
 """The tables of our own, column by column. Created, or brought up to this, in one transaction.
 
 `_pylon_log` is the change log, `_pylon_ops` the memory of operations; the rest belongs to accounts,
-to jobs, and to what the dashboard knows. A release that adds tables, indexes or columns raises
-`FORMAT`: tables and indexes are made where they are missing, and a column that joins a table of an
-older release stands in its statement and in `ADDED_COLUMNS`, nullable or with a default.
+to jobs, to workflows, and to what the dashboard knows. A release that adds tables, indexes or
+columns raises `FORMAT`: tables and indexes are made where they are missing, and a column that joins
+a table of an older release stands in its statement and in `ADDED_COLUMNS`, nullable or with a
+default.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 STATEMENTS: Final = (
     # One value per key: epoch, format, schema, lineage tokens, horizon, head_floor, rewritten, the
@@ -137,6 +138,49 @@ STATEMENTS: Final = (
         file TEXT)""",
     "CREATE INDEX IF NOT EXISTS _pylon_uploads_expiry ON _pylon_uploads (expires_at)",
     "CREATE INDEX IF NOT EXISTS _pylon_uploads_uploader ON _pylon_uploads (uploader)",
+    # Runs of workflows. run_key: at most one live run of a name has it; parent, parent_path: the
+    # step of another run that waits for this one; depth: how many parents are above; wake_at: when
+    # the next timer of it rings, Unix ms; seq: records of its journal so far, bytes: of their
+    # results; lost: how often the process ended since its last record; error: JSON, as its parent
+    # gets it; seed, began_at: what its chance comes from, and its first time: a rerun's are those
+    # of its origin.
+    """CREATE TABLE IF NOT EXISTS _pylon_workflows (
+        n INTEGER PRIMARY KEY NOT NULL, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('running', 'parked', 'diverged', 'completed', 'failed', 'cancelled')),
+        run_key TEXT, args TEXT NOT NULL, principal TEXT NOT NULL, user_id TEXT,
+        parent INTEGER, parent_path TEXT, depth INTEGER NOT NULL DEFAULT 0,
+        created_at INTEGER NOT NULL, ended_at INTEGER, wake_at INTEGER,
+        seq INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+        lost INTEGER NOT NULL DEFAULT 0, result TEXT, error TEXT, traceback TEXT,
+        cause TEXT, seed TEXT NOT NULL, began_at INTEGER NOT NULL, origin TEXT)""",
+    "CREATE INDEX IF NOT EXISTS _pylon_workflows_running ON _pylon_workflows (n)"
+    " WHERE state = 'running'",
+    "CREATE INDEX IF NOT EXISTS _pylon_workflows_wake ON _pylon_workflows (wake_at)"
+    " WHERE wake_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS _pylon_workflows_diverged ON _pylon_workflows (n)"
+    " WHERE state = 'diverged'",
+    "CREATE INDEX IF NOT EXISTS _pylon_workflows_ended ON _pylon_workflows (ended_at)"
+    " WHERE ended_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS _pylon_workflows_parent ON _pylon_workflows (parent)"
+    " WHERE parent IS NOT NULL",
+    "CREATE UNIQUE INDEX IF NOT EXISTS _pylon_workflows_key ON _pylon_workflows (name, run_key)"
+    " WHERE run_key IS NOT NULL AND state IN ('running', 'parked', 'diverged')",
+    # The journal of a run. path: where in the code, "2" or, in a gather, "3.1.2"; seq: in which
+    # order outcomes were recorded, null while there is none; kind: step, sleep, wait, child or
+    # version; attempt: how often it was begun, failures: how often that failed; due_at: when a
+    # timer, a timeout or the next try is due, null for what is under way; place: file and line.
+    """CREATE TABLE IF NOT EXISTS _pylon_journal (
+        run INTEGER NOT NULL, path TEXT NOT NULL, seq INTEGER, kind TEXT NOT NULL,
+        name TEXT NOT NULL, fn TEXT, args TEXT, attempt INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0, due_at INTEGER, begun_at INTEGER NOT NULL,
+        ended_at INTEGER, result TEXT, error TEXT, place TEXT, child TEXT,
+        PRIMARY KEY (run, path)) WITHOUT ROWID""",
+    # Signals that no run has taken yet, in order of arrival; data: JSON.
+    """CREATE TABLE IF NOT EXISTS _pylon_signals (
+        n INTEGER PRIMARY KEY NOT NULL, run INTEGER NOT NULL, event TEXT NOT NULL,
+        data TEXT NOT NULL, at INTEGER NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS _pylon_signals_run ON _pylon_signals (run, n)",
 )  # fmt: skip
 
 #: (table, column, declaration) of columns that joined a table after its first release.

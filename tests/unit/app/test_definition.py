@@ -217,7 +217,7 @@ async def listed(ctx, a: Nope, *rest): ...
 @app.mutation
 def listed(x): ...
 
-@app.workflow
+@app.webhook
 async def later(ctx): ...
 
 @app.on_start
@@ -244,7 +244,7 @@ def test_everything_is_told_at_once(mistaken: Mistaken) -> None:
             line, message, found,
         )  # fmt: skip
     text = "\n".join(found)
-    assert "workflow" in text
+    assert "webhook" in text
     assert "started: a hook is async def" in text
 
 
