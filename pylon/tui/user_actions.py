@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
+from pylon.tui.acting import GROUP, Acting, Done
 from pylon.tui.browser import open_page
-from pylon.tui.dialogs import Details, Prompt, Question
+from pylon.tui.dialogs import Details, Prompt
 from pylon.tui.export import OwnFile
 from pylon.tui.saying import say
 from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.users import known_roles
 from pylon.tui.users_tables import command, id_of, label_of
 
-if TYPE_CHECKING:
-    from pylon.tui.dashboard import Dashboard
-
-_GROUP: Final = "act on users"
-_SAID_SECONDS: Final = 6
 _NAMES_SHOWN: Final = 5
-Done = Callable[[], None]
 User = dict[str, Any]
 
 
-class UserActions:
+class UserActions(Acting):
     """The owner's hand on the accounts of one dashboard's app."""
 
-    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
-        self._app = app
-        self._admin = admin
-        #: What is under way, for the line of news; empty for nothing.
-        self.doing = ""
-
-    @property
-    def is_dev(self) -> bool:
-        """Tell whether this runtime is one of development."""
-        return self._app.state.status.get("environment") == "dev"
+    part = "users"
 
     def do(self, name: str, user: User, done: Done) -> None:
         """Do what a key is for to an account; `done` is called when the account is another."""
@@ -52,53 +37,20 @@ class UserActions:
 
     # --- how each of them goes
 
-    def _run(self, what: str, step: Callable[[], Awaitable[str]], done: Done) -> None:
-        """Run a step; says what came of it, or why nothing did and what to do."""
-
-        async def work() -> None:
-            self._tell(f"◔ {what} …")
-            self._app.clear_notifications()
-            try:
-                said = await step()
-            except AdminError as error:
-                hint = f"\n{error.hint}" if error.hint else ""
-                say(self._app, f"{error.message}{hint}", title=f"✗ {what}: failed",
-                    seconds=_SAID_SECONDS, is_bad=True)  # fmt: skip
-            except OSError as error:
-                say(self._app, f"{error.strerror}: {error.filename}", title=f"✗ {what}: failed",
-                    seconds=_SAID_SECONDS, is_bad=True)  # fmt: skip
-            else:
-                if said:
-                    say(self._app, said, title=f"✓ {what}", seconds=_SAID_SECONDS)
-            finally:
-                self._tell("")
-                done()
-
-        self._app.run_worker(work(), name=what, group=_GROUP)
-
-    def _tell(self, text: str) -> None:
-        self.doing = text
-        self._app.state.touch("users")
-
     async def _post(self, user: User, verb: str, body: dict[str, Any]) -> dict[str, Any]:
         path = f"admin/users/{self._admin.quoted(id_of(user))}/{verb}"
         return await self._admin.post(path, body)
 
-    def _ask(self, question: str, then: Callable[[], None]) -> None:
-        """Ask first, more loudly where real people are behind the accounts."""
-        place = "" if self.is_dev else "This is PRODUCTION.\n\n"
-        self._app.push_screen(Question(place + question), lambda yes: then() if yes else None)
-
     # --- roles
 
     def _grant(self, user: User, done: Done) -> None:
-        self._app.run_worker(self._choose_role(user, done, grant=True), group=_GROUP)
+        self._app.run_worker(self._choose_role(user, done, grant=True), group=GROUP)
 
     def _revoke_role(self, user: User, done: Done) -> None:
         if not user["roles"]:
             say(self._app, f"{label_of(user)} has no role")
             return
-        self._app.run_worker(self._choose_role(user, done, grant=False), group=_GROUP)
+        self._app.run_worker(self._choose_role(user, done, grant=False), group=GROUP)
 
     async def _choose_role(self, user: User, done: Done, *, grant: bool) -> None:
         known = await known_roles(self._admin)
@@ -117,13 +69,13 @@ class UserActions:
             changed = await self._admin.post("admin/roles", body)
             return f"{_effect(role, known, changed)}\n$ {command(f'roles {verb}', user, role)}"
 
-        self._run(f"{verb} {role}: {label_of(user)}", step, done)
+        self.run(f"{verb} {role}: {label_of(user)}", step, done)
 
     # --- let in, lock out
 
     def invite(self, done: Done) -> None:
         """Ask whom to invite, with which roles, and do it."""
-        self._app.run_worker(self._invite(done), group=_GROUP)
+        self._app.run_worker(self._invite(done), group=GROUP)
 
     async def _invite(self, done: Done) -> None:
         email = await self._app.push_screen_wait(
@@ -148,7 +100,7 @@ class UserActions:
             )
             return ""
 
-        self._run(f"invite {email}", step, done)
+        self.run(f"invite {email}", step, done)
 
     def _disable(self, user: User, done: Done) -> None:
         name = label_of(user)
@@ -163,7 +115,7 @@ class UserActions:
         if not user["disabled"]:
             text = (f"Disable {name}? It is signed out everywhere, at once, and cannot sign in"
                     " until it is enabled.")  # fmt: skip
-        self._ask(text, lambda: self._run(f"{verb} {name}", step, done))
+        self.ask(text, lambda: self.run(f"{verb} {name}", step, done))
 
     def _revoke_all(self, user: User, done: Done) -> None:
         self._end(user, None, "all its sessions and tokens", done)
@@ -181,8 +133,8 @@ class UserActions:
 
         name = label_of(user)
         after = "it stays disabled" if user["disabled"] else "it can sign in again"
-        self._ask(f"End {what} of {name}? Connections close at once; {after}.",
-                  lambda: self._run(f"revoke: {name}", step, done))  # fmt: skip
+        self.ask(f"End {what} of {name}? Connections close at once; {after}.",
+                  lambda: self.run(f"revoke: {name}", step, done))  # fmt: skip
 
     def _reset_factor(self, user: User, done: Done) -> None:
         async def step() -> str:
@@ -191,8 +143,8 @@ class UserActions:
             return f"{words}\n$ {command('users reset-factor', user)}"
 
         name = label_of(user)
-        self._ask(f"Take the second factor of {name} away? It signs in without one until it sets up"
-                  " another.", lambda: self._run(f"reset factor: {name}", step, done))  # fmt: skip
+        self.ask(f"Take the second factor of {name} away? It signs in without one until it sets up"
+                  " another.", lambda: self.run(f"reset factor: {name}", step, done))  # fmt: skip
 
     def _delete(self, user: User, done: Done) -> None:
         name = label_of(user)
@@ -203,7 +155,7 @@ class UserActions:
 
         def typed(text: str | None) -> None:
             if text is not None:
-                self._run(f"delete {name}", step, done)
+                self.run(f"delete {name}", step, done)
 
         place = "" if self.is_dev else "PRODUCTION: "
         self._app.push_screen(
@@ -229,7 +181,7 @@ class UserActions:
             self._app.push_screen(Details(f"Sign in as {label_of(user)}", words, copied=url))
             return ""
 
-        self._run(f"sign in as {label_of(user)}", step, done)
+        self.run(f"sign in as {label_of(user)}", step, done)
 
     def _export(self, user: User, done: Done) -> None:
         name = label_of(user)
@@ -245,7 +197,7 @@ class UserActions:
                 count = await file.write(lambda target: self._admin.download(path, target))
                 return f"{count:,} bytes in {file.path}\n$ {command('users export', user)} > FILE"
 
-            self._run(f"export {name}", step, done)
+            self.run(f"export {name}", step, done)
 
         self._app.push_screen(
             Prompt(f"Export {name} to", "a file that is not there yet", OwnFile.objection,
