@@ -40,17 +40,21 @@ def _ask(project_path: str | None, method: str, path: str, given: dict[str, Any]
 @click.option("--queue", help="Of this queue only.")
 @click.option("--state", type=click.Choice(_STATES), help="In this state only.")
 @click.option("--name", help="Of this function only.")
+@click.option(
+    "--search", metavar="LINE", help="As in the dashboard: words, state:x, queue:x, !not."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @project_option
 @json_option
 def list_jobs(
-    queue: str | None = None, state: str | None = None, name: str | None = None, limit: int = 50,
+    queue: str | None = None, state: str | None = None, name: str | None = None,
+    search: str | None = None, limit: int = 50,
     project_path: str | None = None, as_json: bool = False,
 ) -> None:  # fmt: skip
     """List the queues, the schedules and the newest jobs."""
     found = _ask(
         project_path, "GET", "admin/jobs",
-        {"queue": queue, "state": state, "name": name, "limit": limit},
+        {"queue": queue, "state": state, "name": name, "search": search, "limit": limit},
     )  # fmt: skip
     if as_json:
         print_json(found)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input
 
@@ -25,9 +25,13 @@ from pylon.tui.browser import open_page
 from pylon.tui.copying import link_of
 from pylon.tui.dialogs import Details
 from pylon.tui.header import HeaderLine
-from pylon.tui.keys import BINDINGS, PANES, USER_BINDINGS, help_text, key_name
+from pylon.tui.job_actions import JobActions
+from pylon.tui.jobs import Jobs
+from pylon.tui.jobs_pane import JobsPane
+from pylon.tui.keys import BINDINGS, PANES, help_text
 from pylon.tui.leaving import Leaving
 from pylon.tui.model import DashboardState
+from pylon.tui.palette import commands
 from pylon.tui.panes import (
     AppsPane,
     ClientsPane,
@@ -44,7 +48,6 @@ from pylon.tui.projects import project_rows
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
-from pylon.tui.screens.user import UserScreen
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
 from pylon.tui.user_actions import UserActions
@@ -88,6 +91,8 @@ class Dashboard(App[int]):
         self.users = Users(self, admin)
         self.warping = Warping(self, admin)
         self.user_actions = UserActions(self, admin)
+        self.jobs = Jobs(self, admin)
+        self.job_actions = JobActions(self, admin)
         self.rows = RowKeys(self, admin)
         self._admin = admin
         self._supervisor = supervisor
@@ -115,6 +120,7 @@ class Dashboard(App[int]):
                 RuntimePane,
             ):
                 yield kind(self.state)
+            yield JobsPane(self.state, self.jobs, self.job_actions, self.clock)
             yield UsersPane(self.state, self.users, self.user_actions)
             yield AppsPane(self.state, lambda: project_rows(self.clock.now_ms()))
         yield Input(id="filter")
@@ -173,7 +179,7 @@ class Dashboard(App[int]):
         self.state.note_silence(self.clock.monotonic())
         if pane.id == "policies":
             self.policies.keep_current()
-        if isinstance(pane, UsersPane) and not self._is_paused:
+        if isinstance(pane, JobsPane | UsersPane) and not self._is_paused:
             pane.keep_current()
         self.show_header(self.query_one(HeaderLine), place=pane.title_text)
         self.query_one(ScreenStrip).show(str(pane.id))
@@ -205,6 +211,7 @@ class Dashboard(App[int]):
         self.query_one(ContentSwitcher).current = name
         self.policies.ask_again()
         self.users.ask_again()
+        self.jobs.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()
         self.draw()
@@ -311,36 +318,8 @@ class Dashboard(App[int]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action in the palette."""
         yield from super().get_system_commands(screen)
-        for name, _, text in PANES:
-            yield SystemCommand(text.partition(":")[0], text, lambda n=name: self.action_pane(n))
-        for one in self.BINDINGS:
-            assert isinstance(one, Binding)
-            if not one.action.startswith(("pane", "command", "help", "back")):
-                yield SystemCommand(
-                    one.description, f"key {key_name(one)}",
-                    lambda action=one.action: self.call_later(self.run_action, action),
-                )  # fmt: skip
         place = self.pane if screen is self.screen_stack[0] else screen
-        if isinstance(place, UsersPane | UserScreen):
-            for one in USER_BINDINGS:
-                if place.check_action(one.action, ()):
-                    yield SystemCommand(
-                        f"User: {one.description}", f"key {key_name(one)}",
-                        lambda action=one.action: self.call_later(self.run_action, action, place),
-                    )  # fmt: skip
-        yield SystemCommand(
-            "Invite a user", "an account, and a link by mail that signs it in once",
-            lambda: self.user_actions.invite(self.users.ask_again),
-        )  # fmt: skip
-        yield SystemCommand(
-            "Watch as a user",
-            "a ghost: frames and rows as somebody else gets them",
-            self.action_ghost,
-        )
-        if self._supervisor is None:
-            yield SystemCommand(
-                "Stop the runtime", "and quit; it was started elsewhere", self.action_stop_runtime
-            )
+        yield from commands(self, place, is_attached=self._supervisor is None)
 
     # --- the row under the cursor
 

@@ -14,6 +14,7 @@ PANES: Final = (
     ("log", "2", "Log: every committed change"),
     ("clients", "4", "Clients: who is connected, and how far they have come"),
     ("functions", "5", "Functions: recent calls"),
+    ("jobs", "6", "Jobs: queues, what waits, runs and failed; retry, cancel, pause"),
     ("policies", "9", "Policies: who may do what, in words, and what deserves a look"),
     ("users", "U", "Users: accounts, roles, sessions; invite, disable, revoke"),
     ("mail", "m", "Mail: what was sent, with its codes and links"),
@@ -58,11 +59,21 @@ USER_BINDINGS: Final = [
     Binding("v", "user('ghost')", "Ghost: watch as it", show=False),
     Binding("s", "sign_in_as", "Sign in as it, in a browser (development)", show=False),
 ]
+#: What can be done to jobs and queues, in the list; the first two also on a job's own screen.
+JOB_BINDINGS: Final = [
+    Binding("r", "job('retry')", "Retry it: dead, cancelled or scheduled", show=False),
+    Binding("c", "job('cancel')", "Cancel it", show=False),
+    Binding("P", "queue('hold')", "Pause its queue, or have it go on", show=False),
+    Binding("A", "queue('retry_dead')", "Retry all dead jobs of its queue", show=False),
+    Binding("s", "slots", "All schedules and their next slots", show=False),
+]
 #: On a screen above the panes: their keys lead back to them, and none of these is in the footer.
 LEAVING: Final = [
     *[Binding(key, f"leave_for('{name}')", show=False) for name, key, _ in PANES],
     Binding("question_mark,f1", "app.help", "Help", key_display="?"),
     Binding("slash", "app.nothing", show=False),
+    Binding("p", "app.pause", "Pause", show=False),
+    Binding("colon", "app.command_palette", "Palette", show=False),
 ]
 #: What can be done to a client on its own screen.
 CLIENT_KEYS: Final = (
@@ -84,16 +95,16 @@ def key_name(binding: Binding) -> str:
 def help_text(place: str = "") -> str:
     """Return the help: first the keys of a place of its own, then screens, keys, lists."""
     lines = []
-    sections = [_client_help(), _users_help()]
-    if place == "users":
-        lines += [*sections.pop(), ""]
+    sections = {"clients": _client_help(), "jobs": _jobs_help(), "users": _users_help()}
+    if place in ("jobs", "users"):
+        lines += [*sections.pop(place), ""]
     lines += ["Screens", ""]
     lines += [f"  {key:<10} {text}" for _, key, text in PANES]
     lines += ["", "Keys", ""]
     for one in (*BINDINGS, *(each for each in LineList.BINDINGS if isinstance(each, Binding))):
         if not one.action.startswith("pane"):
             lines.append(f"  {key_name(one):<14} {one.description}")
-    for section in sections:
+    for section in sections.values():
         lines += ["", *section]
     lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
     return "\n".join(lines)
@@ -117,3 +128,16 @@ def _users_help() -> list[str]:
     ]  # fmt: skip
     keys = [(key_name(one), one.description) for one in USER_BINDINGS]
     return ["On Users", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]
+
+
+def _jobs_help() -> list[str]:
+    first = [
+        ("enter", "all about it: arguments, error, traceback; on a queue: its jobs"),
+        ("tab", "over to the queues, and back"),
+    ]  # fmt: skip
+    last = [
+        ("y", "Copy: id, command, error, traceback, JSON"),
+        ("/", "Search: words, state:dead, queue:mail, name: key: user: cause:, !not"),
+    ]  # fmt: skip
+    keys = [(key_name(one), one.description) for one in JOB_BINDINGS]
+    return ["On Jobs", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]

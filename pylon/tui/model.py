@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylon import limits
+from pylon.tui.jobs_state import JobsState
 from pylon.tui.users_pages import UserPages
 
 _CHANGES_MAX = 10_000
@@ -36,6 +37,9 @@ class DashboardState:
     #: Accounts as far as they were read, and what is to be said about that.
     users: UserPages = field(default_factory=UserPages)
     users_note: str = ""
+    #: Queues and jobs, and what is to be said about how old they are.
+    jobs: JobsState = field(default_factory=JobsState)
+    jobs_note: str = ""
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
     dropped: int = 0
@@ -92,6 +96,9 @@ class DashboardState:
         elif kind == "mail":
             self._extend_new(self.mails, message["mails"])
             self.touch("mail")
+        elif kind == "jobs":
+            self.jobs.fold(message, now)
+            self.touch("jobs")
         elif kind == "policy_change":
             self.note_policies({**self.policies, "change": message})
         elif kind == "logs" and self.is_attached:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from pylon.client.admin import AdminClient, AdminError
 from pylon.tui.copying import copies, differences, pretty, readable
 from pylon.tui.dialogs import Details, Menu, Prompt
+from pylon.tui.jobs_tables import job_copies
 from pylon.tui.panes import RuntimePane
 from pylon.tui.policies_text import details_of, title_of
 from pylon.tui.saying import say
 from pylon.tui.screens.client import ClientScreen
 from pylon.tui.screens.ghost import GhostScreen
+from pylon.tui.screens.job import JobScreen
 from pylon.tui.screens.user import UserScreen, user_copies
 from pylon.tui.users_tables import label_of
 
@@ -42,6 +44,8 @@ class RowKeys:
             app.push_screen(ClientScreen(app, self._admin, row))
         elif pane == "users":
             app.push_screen(UserScreen(app, self._admin, app.user_actions, row))
+        elif pane == "jobs":
+            app.push_screen(JobScreen(app, self._admin, app.job_actions, row))
         elif pane == "runtime":
             app.push_screen(Details("line", row[1]))
         elif pane == "policies":
@@ -83,6 +87,8 @@ class RowKeys:
         options = copies(str(pane.id), row, self._app.url)
         if pane.id == "users":
             options = [*user_copies(row), *options]
+        elif pane.id == "jobs":
+            options = job_copies(row)
         if isinstance(pane, RuntimePane) and pane.trouble:
             options.append(("what is wrong", pane.trouble))
         self.offer(options)

@@ -196,6 +196,8 @@ async def test_the_command_line_shows_and_mends(serve: Serve) -> None:
     assert "NO: never" in shown
     assert "FUNCTION_TIMEOUT" in shown
     assert "*/10 * * * *" in shown
+    found = json.loads(await pylon("jobs", "list", "--search", "state:dead refus", "--json"))
+    assert [one["id"] for one in found["jobs"]] == [refuses]
     assert json.loads(await pylon("jobs", "pause", "default", "--json"))["paused"] is True
     assert "run again" in await pylon("jobs", "retry", "--all", "--name", "refuses")
     waits = await enqueue("hangs")

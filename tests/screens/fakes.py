@@ -182,3 +182,37 @@ class ScriptedGhost:
     def rows(self, entity: str) -> list[dict[str, Any]]:
         """Return the rows that the test says it holds."""
         return self.held[entity]
+
+
+def queue(name: str, **changed: Any) -> dict[str, Any]:
+    """Return a queue with its counts."""
+    return {
+        "queue": name, "concurrency": 10, "per_second": None, "paused_at": None, "scheduled": 0,
+        "available": 0, "running": 0, "completed": 0, "cancelled": 0, "dead": 0, **changed,
+    }  # fmt: skip
+
+
+def queues(
+    *found: dict[str, Any], version: int = 1, completed: int = 0, failed: int = 0,
+    schedules: tuple[dict[str, Any], ...] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Return a message about queues."""
+    return {
+        "type": "jobs", "version": version, "queues": list(found), "schedules": list(schedules),
+        "ended": {"completed": completed, "failed": failed},
+    }  # fmt: skip
+
+
+def job(number: int, **changed: Any) -> dict[str, Any]:
+    """Return a job as the list has it."""
+    return {
+        "id": f"job-{number}", "name": "ship", "queue": "default", "state": "completed",
+        "user": "u-ada", "priority": 0, "due_at": AT, "key": None, "attempt": 1, "attempts": 11,
+        "created_at": AT, "started_at": AT, "ended_at": AT, "error": None, "progress": None,
+        "progress_text": None, "cause": "http", **changed,
+    }  # fmt: skip
+
+
+def jobs(*found: dict[str, Any], following: int | None = None) -> dict[str, Any]:
+    """Return a page of jobs."""
+    return {"jobs": list(found), "next": following, "queues": [], "schedules": []}

@@ -76,7 +76,7 @@ async def test_it_fits_every_screen(size: tuple[int, int]) -> None:
             assert all(len(line) <= size[0] for line in lines)
             assert ":4321" in lines[0]
             assert "chat" in lines[0]
-            keys = ("1", "2", "4", "5", "9", "U", "m", "0")
+            keys = ("1", "2", "4", "5", "6", "9", "U", "m", "0")
             assert all(f" {one} " in lines[1] for one in keys), lines[1]
             assert all(one in lines[-1] for one in ("Filter", "Copy", "Pause", "Help", "Quit"))
             assert "Traceback" not in text

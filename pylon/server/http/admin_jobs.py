@@ -21,9 +21,12 @@ _RETRIED_AT_ONCE_MAX: Final = 10_000
 
 
 async def list_jobs(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/jobs?queue=&state=&name=&before=&limit=: the newest first, and the queues."""
+    """GET /api/admin/jobs?queue=&state=&name=&search=&before=&limit=: the newest, and the queues.
+
+    `search` is a line: words in name, id, error and more, `state:x`, `queue:x`; `!` turns it round.
+    """
     services = exchange.services
-    query = exchange.query(("queue", "state", "name", "before", "limit"))
+    query = exchange.query(("queue", "state", "name", "search", "before", "limit"))
     state = query.get("state")
     if state is not None and state not in set(JobState):
         raise InvalidArgument(f"state is one of {', '.join(JobState)}", field="state")
@@ -32,8 +35,8 @@ async def list_jobs(exchange: Exchange) -> web.StreamResponse:
 
     def read(raw: Any) -> tuple[list[job_reads.StoredJob], dict[str, dict[str, int]]]:
         page = job_reads.list_jobs(
-            raw, queue=query.get("queue"), state=state, name=query.get("name"), before=before,
-            limit=limit,
+            raw, queue=query.get("queue"), state=state, name=query.get("name"),
+            search=query.get("search") or "", before=before, limit=limit,
         )  # fmt: skip
         return page, job_reads.count_jobs(raw)
 
@@ -42,10 +45,22 @@ async def list_jobs(exchange: Exchange) -> web.StreamResponse:
         {
             "jobs": [_shown(services, one) for one in page],
             "next": page[-1].n if len(page) == limit else None,
-            "queues": _queues(services, counts),
-            "schedules": _schedules(services),
+            **_overview(services, counts),
         }
     )  # fmt: skip
+
+
+async def overview_of(services: Services) -> dict[str, Any]:
+    """Return queues with their counts, schedules, and how many attempts have ended how."""
+    read = job_reads.count_jobs
+    return _overview(services, await services.database.readers.run(lambda one: read(one.raw)))
+
+
+def _overview(services: Services, counts: dict[str, dict[str, int]]) -> dict[str, Any]:
+    return {
+        "queues": _queues(services, counts), "schedules": _schedules(services),
+        "ended": dict(services.worker.ended),
+    }  # fmt: skip
 
 
 def _shown(
@@ -60,7 +75,7 @@ def _shown(
 
 def _queues(services: Services, counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
     paused, room = services.worker.paused, services.worker.room
-    names = sorted({*counts, *paused, *services.worker.known_queues()})
+    names = sorted({*counts, *paused, *room.named, *services.worker.known_queues()})
     return [
         {
             "queue": name, "concurrency": room.bounds(name).concurrency,
@@ -94,8 +109,11 @@ def _job(exchange: Exchange) -> job_reads.StoredJob:
 
 
 async def show(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/jobs/{id}: one job with arguments, result and traceback."""
-    return json_value(_shown(exchange.services, _job(exchange), is_whole=True))
+    """GET /api/admin/jobs/{id}: one job with arguments, result, traceback, its user's address."""
+    services, job = exchange.services, _job(exchange)
+    account = None if job.user_id is None else services.accounts.find(job.user_id)
+    email = None if account is None else account.label
+    return json_value({**_shown(services, job, is_whole=True), "email": email})
 
 
 async def retry(exchange: Exchange) -> web.StreamResponse:

@@ -9,10 +9,12 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from pylon import jsonvalue
+from pylon.errors import PylonError
 from pylon.server.calls import Call
 from pylon.server.http.admin import change_of, demand_owner, emails_of, status_of
 from pylon.server.http.admin_clients import clients_of
 from pylon.server.http.admin_functions import counts_of, functions_of
+from pylon.server.http.admin_jobs import overview_of
 from pylon.server.http.exchange import Exchange
 from pylon.server.storage import change_log
 from pylon.server.storage.change_log import LogRecord
@@ -24,6 +26,9 @@ _BATCH_MAX = 500
 _PING_SECONDS = 5.0
 #: Of many clients the list rests so many times as long as it took: others need the loop, too.
 _CLIENTS_REST = 30.0
+#: Counting jobs is done by a reader, off the loop; where nothing moved, old ones may be forgotten.
+_JOBS_REST = 5.0
+_RECOUNT_SECONDS = 10.0
 
 
 async def stream(exchange: Exchange) -> web.StreamResponse:
@@ -57,6 +62,10 @@ class _Feed:
         #: What was sent of the functions: of which generation, and how often each had been called.
         self._generation = self._services.definitions.current.generation
         self._timed: dict[str, int] = {}
+        #: Queues as they were counted last, of which version of the worker, and when.
+        self._jobs: dict[str, Any] = {}
+        self._jobs_version = -1
+        self._jobs_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Any = None
 
@@ -100,7 +109,7 @@ class _Feed:
             change = {"type": "policy_change", **services.observer.policy_change, "is_news": False}
             await self._send(change)
         await self._send({"type": "functions", "functions": functions_of(services)})
-        next_status = next_clients = 0.0
+        next_status = next_clients = next_jobs = 0.0
         while not self._socket.closed:
             if services.is_stopping:
                 await self._socket.close(code=1001, message=b"stopping")
@@ -111,6 +120,8 @@ class _Feed:
                 await self._send_timings()
             if services.clock.monotonic() >= next_clients:
                 next_clients = services.clock.monotonic() + await self._send_clients()
+            if services.clock.monotonic() >= next_jobs:
+                next_jobs = services.clock.monotonic() + await self._send_jobs()
             if self._changes:
                 records, dropped = list(self._changes), self._dropped
                 self._changes.clear()
@@ -147,6 +158,20 @@ class _Feed:
         await self._send({"type": "clients", "clients": clients_of(services)})
         took_s = services.clock.monotonic() - started
         return max(_STATUS_SECONDS, took_s * _CLIENTS_REST)
+
+    async def _send_jobs(self) -> float:
+        """Send the queues, counted anew where a job moved; returns after how many seconds again."""
+        services, started = self._services, self._services.clock.monotonic()
+        version = services.worker.version
+        if version != self._jobs_version or started - self._jobs_at > _RECOUNT_SECONDS:
+            try:
+                self._jobs = await overview_of(services)
+            except PylonError:  # the dashboard says that there is no news
+                return _STATUS_SECONDS
+            self._jobs_version, self._jobs_at = version, started
+        await self._send({"type": "jobs", "version": version, **self._jobs})
+        took_s = services.clock.monotonic() - started
+        return max(_STATUS_SECONDS, took_s * _JOBS_REST)
 
     async def _send_changes(self, records: list[LogRecord], dropped: int) -> None:
         emails = emails_of(self._services, records)

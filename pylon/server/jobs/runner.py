@@ -63,6 +63,8 @@ class Runner:
         self._ids = ids
         self._observer = observer
         self.system_jobs = system_jobs
+        #: Attempts that have ended since the start.
+        self.ended = {"completed": 0, "failed": 0}
 
     def options(self, definition: AppDefinition, name: str) -> JobOptions | None:
         """Return how a job is run; None where there is none of this name."""
@@ -99,6 +101,7 @@ class Runner:
         except BaseException:
             self._observer.end(call, attempt.stopped or "lost")
             raise
+        self.ended["completed" if failure is None else "failed"] += 1
         if failure is None:
             self._observer.end(call)
         else:

@@ -73,12 +73,15 @@ class Worker:
         self._definitions = definitions
         self._runner = runner
         self.room = room
+        self.ended = runner.ended
         self._clock = clock
         self._wake = asyncio.Event()
         self._alarm = Alarm(clock, self._wake.set)
         self.running: dict[str, Attempt] = {}
         self.keeper = Keeper(database, clock, self.running, self._lost)
         self.slots = Slots(database, definitions, clock)
+        #: Rises whenever a job was enqueued, begun, ended, retried or cancelled, or a queue paused.
+        self.version = 0
         #: Queues that may have jobs to run now.
         self._hot: set[str] = set()
         self.paused: dict[str, int] = {}
@@ -129,6 +132,7 @@ class Worker:
             await self.keeper.stop()
 
     def _noticed(self, notice: object) -> None:
+        self.version += 1
         match notice:
             case JobsDue(queue, due_ms):
                 if due_ms > self._clock.now_ms():
@@ -177,6 +181,7 @@ class Worker:
         change = jobs.pause if is_paused else jobs.resume
         await self._database.writer.submit(lambda transaction: change(transaction, queue))
         self.paused = jobs.paused(self._database.readers.inline.raw)
+        self.version += 1
         self._wake.set()
 
     @property
@@ -360,6 +365,7 @@ class Worker:
         self, job: ClaimedJob, identity: Identity | None, definition: AppDefinition, at: float
     ) -> None:
         attempt = self._attempt(job, definition, at)
+        self.version += 1
         self.running[job.id] = attempt
         self.room.start(job.queue, self._clock.monotonic())
         attempt.task = asyncio.get_running_loop().create_task(
@@ -381,6 +387,7 @@ class Worker:
             self._has_strangers = True
             _log.exception("job.end_failed %s %s", attempt.job.name, attempt.job.id)
         finally:
+            self.version += 1
             attempt.stopped = attempt.stopped or "ended"
             self.running.pop(attempt.job.id, None)
             self.room.end(attempt.job.queue)

@@ -17,6 +17,12 @@ _COLUMNS: Final = (
     " priority, due_at, job_key, attempt, retries, lease_until, created_at, started_at, ended_at,"
     " error, traceback, result, progress, progress_text, cause, is_secret"
 )
+#: What a search line names, and the text that it looks at.
+_SEARCHED: Final = {
+    "queue": "queue", "state": "state", "name": "name", "key": "coalesce(job_key, '')",
+    "user": "coalesce(user_id, principal)", "cause": "coalesce(cause, '')",
+}  # fmt: skip
+_WORDS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +95,49 @@ def next_scheduled(connection: RawConnection) -> tuple[int, str] | None:
 
 def list_jobs(
     connection: RawConnection, *, queue: str | None = None, state: str | None = None,
-    name: str | None = None, before: int | None = None, limit: int = 100,
+    name: str | None = None, search: str = "", before: int | None = None, limit: int = 100,
 ) -> list[StoredJob]:  # fmt: skip
-    """Return jobs, the newest first; `before` is the `n` that a page ended with."""
+    """Return jobs, the newest first.
+
+    Args:
+        connection: what is asked.
+        queue: of this queue only.
+        state: in this state only.
+        name: of this function only.
+        search: words that must all be in name, id, queue, state, key, user, cause or error;
+            `queue:x`, `state:x`, `name:x`, `key:x`, `user:x` and `cause:x` look at the beginning
+            of one of those; a `!` before the line turns it round.
+        before: the `n` that a page ended with.
+        limit: how many.
+    """
+    condition, words = _condition(search)
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM _pylon_jobs WHERE (?1 IS NULL OR queue = ?1)"
         " AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR name = ?3)"
-        " AND (?4 IS NULL OR n < ?4) ORDER BY n DESC LIMIT ?5",
-        (queue, state, name, before, limit),
+        f" AND (?4 IS NULL OR n < ?4) AND {condition} ORDER BY n DESC LIMIT ?5",
+        (queue, state, name, before, limit, *words),
     ).fetchall()
     return [StoredJob(*row) for row in rows]
+
+
+def _condition(search: str) -> tuple[str, list[str]]:
+    """Return the condition of a search line, whose first parameter is the sixth, and its words."""
+    line = search.strip().lower()
+    parts, params = [], []
+    for place, word in enumerate(line.removeprefix("!").split()[:_WORDS_MAX], 6):
+        column, colon, value = word.partition(":")
+        if colon and column in _SEARCHED:
+            parts.append(f"instr(lower({_SEARCHED[column]}), ?{place}) = 1")
+        else:
+            value = word
+            everywhere = (*_SEARCHED.values(), "id", "coalesce(error, '')")
+            parts.append("(" + " OR ".join(f"instr(lower({it}), ?{place})" for it in everywhere)
+                         + ")")  # fmt: skip
+        params.append(value)
+    if not parts:
+        return "1", []
+    whole = f"({' AND '.join(parts)})"
+    return f"NOT {whole}" if line.startswith("!") else whole, params
 
 
 def count_jobs(connection: RawConnection) -> dict[str, dict[str, int]]:

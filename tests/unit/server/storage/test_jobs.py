@@ -300,3 +300,29 @@ def test_a_slot_is_taken_once() -> None:
         True, False, False, True
     ]  # fmt: skip
     assert schedules.last_slots(raw) == {"f": 8}
+
+
+def test_a_search_line_finds_by_words_columns_and_their_opposite() -> None:
+    """Words anywhere, `state:x` at the beginning of one column, `!` turns the line round."""
+    raw = _database()
+    for job_id, options in (
+        ("a1", {"name": "ship", "queue": "mail"}), ("a2", {"name": "Shipped", "key": "order-7"}),
+        ("a3", {"name": "resize", "due_ms": 50}),
+    ):  # fmt: skip
+        jobs.enqueue(_transaction(raw), _new(job_id, **options))
+    (claimed,), _ = jobs.claim(_transaction(raw), "mail", 1, {})
+    jobs.end_attempt(_transaction(raw), claimed, "dead", 0, "ValueError: 100%_off")
+
+    def found(line: str) -> list[str]:
+        return [one.id for one in list_jobs(raw, search=line)]
+
+    for line, ids in (
+        ("", ["a3", "a2", "a1"]), ("ship", ["a2", "a1"]), ("SHIP mail", ["a1"]),
+        ("name:ship", ["a2", "a1"]), ("name:hip", []), ("state:dea", ["a1"]),
+        ("state:scheduled", ["a3"]), ("queue:q", ["a3", "a2"]), ("key:order", ["a2"]),
+        ("user:system", ["a3", "a2", "a1"]), ("100%_off", ["a1"]), ("!state:dead", ["a3", "a2"]),
+        ("!", ["a3", "a2", "a1"]), ("nothing:x", []), ("' OR 1 --", []),
+        ("a " * 30, ["a3", "a2", "a1"]),
+    ):  # fmt: skip
+        assert found(line) == ids, line
+    raw.close()
