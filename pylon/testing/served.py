@@ -286,7 +286,7 @@ class SyncSocket:
         """Send one message."""
         await self.socket.send_str(jsonvalue.encode_text(message))
 
-    async def next(self, timeout_s: float = 5.0) -> dict[str, Any]:
+    async def next(self, timeout_s: float = 60.0) -> dict[str, Any]:
         """Return the next message; a close comes as {"type": "closed", "code": …}."""
         async with asyncio.timeout(timeout_s):
             message = await self.socket.receive()
@@ -298,7 +298,7 @@ class SyncSocket:
         self.seen.append(value)
         return value
 
-    async def until(self, kind: str, timeout_s: float = 5.0) -> dict[str, Any]:
+    async def until(self, kind: str, timeout_s: float = 60.0) -> dict[str, Any]:
         """Return the next message of a type."""
         async with asyncio.timeout(timeout_s):
             while True:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from collections.abc import Mapping
 
 from pylon import jsonvalue
 from pylon.testing.served import LINE_BYTES_MAX, RuntimeProcess, ServedProject
+
+#: What tests lower for the runtime that they start.
+INHERITED_LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)
 
 
 class WarmProcess:
@@ -61,6 +65,12 @@ class WarmProcess:
         self.send_signal(9)
 
 
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 class WarmStarts:
     """The process that forks; ends with whoever made it."""
 
@@ -73,9 +83,11 @@ class WarmStarts:
             )  # fmt: skip
 
     async def start(self, *arguments: str, environment: Mapping[str, str]) -> WarmProcess:
-        """Fork a runtime in the folder of now."""
+        """Fork a runtime that inherits folder, umask and limits as they are now."""
         asked = {
-            "arguments": list(arguments), "environment": dict(environment), "folder": os.getcwd()
+            "arguments": list(arguments), "environment": dict(environment), "folder": os.getcwd(),
+            "umask": _umask(),
+            "limits": {str(one): resource.getrlimit(one) for one in INHERITED_LIMITS},
         }  # fmt: skip
         printed, output = os.pipe()
         told, tells = socket.socketpair()

@@ -1,9 +1,10 @@
 """`python -m pylon.testing.warm_runtime FD`: runtimes that start in a tenth of a second, for tests.
 
 Imports everything once and then forks a runtime for each message on the datagram socket FD: JSON
-{"arguments": […], "environment": {…}, "folder": …} with two descriptors, for what the runtime
-prints and for telling of it. Tells `started PID` and `ended CODE` (negative: the signal). Whoever
-closes the second descriptor ends the runtime; whoever closes standard input ends them all.
+{"arguments": […], "environment": {…}, "folder": …, "umask": …, "limits": {…}} with two descriptors,
+for what the runtime prints and for telling of it. Tells `started PID` and `ended CODE` (negative:
+the signal). Whoever closes the second descriptor ends the runtime; whoever closes standard input
+ends them all.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 from contextlib import suppress
+from typing import Any
 
 import pylon.server.__main__ as runtime
 from pylon.testing import crash_points
@@ -97,7 +100,7 @@ def _tell(told: socket.socket, text: str) -> None:
         told.sendall(f"{text}\n".encode())
 
 
-def _become_runtime(asked: dict[str, object], output: int) -> None:
+def _become_runtime(asked: dict[str, Any], output: int) -> None:
     code = 70
     try:
         signal.set_wakeup_fd(-1)
@@ -107,15 +110,15 @@ def _become_runtime(asked: dict[str, object], output: int) -> None:
         for descriptor, place in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(descriptor, place)
         os.close(output)
-        environment, arguments = asked["environment"], asked["arguments"]
-        assert isinstance(environment, dict)
-        assert isinstance(arguments, list)
-        os.chdir(str(asked["folder"]))
+        os.chdir(asked["folder"])
+        os.umask(asked["umask"])
+        for number, bounds in asked["limits"].items():
+            resource.setrlimit(int(number), tuple(bounds))
         os.environ.clear()
-        os.environ.update(environment)
+        os.environ.update(asked["environment"])
         if (crash_at := os.environ.pop(crash_points.VARIABLE, None)) is not None:
             crash_points.arm(crash_at)
-        code = runtime.main([*arguments, "--detach"])
+        code = runtime.main([*asked["arguments"], "--detach"])
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

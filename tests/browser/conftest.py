@@ -20,10 +20,14 @@ from playwright.async_api import (
     Page,
     Playwright,
     async_playwright,
+    expect,
 )
 
 from pylon.testing.served import Caller, ServedProject
 from tests.conftest import ROOT, Serve
+
+# A bound on hanging: a busy machine draws late.
+expect.set_options(timeout=60_000)
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -169,7 +173,7 @@ class MortalBrowser:
             f"--user-data-dir={self._profile}", "about:blank", start_new_session=True,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not port_file.exists() or "\n" not in port_file.read_text():
                 await asyncio.sleep(0.02)
         port = port_file.read_text().split("\n")[0]
@@ -185,7 +189,7 @@ class MortalBrowser:
         await self._process.wait()
         # One that is still dying holds the lock of the stored data; the next browser can't open it.
         # Those that were born meanwhile, and by others, are known by their session.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while any(map(_is_alive, family)) or _has_members(session):
                 await asyncio.sleep(0.01)
         if self._browser is not None:
@@ -251,7 +255,7 @@ async def stored(context: BrowserContext, served: ServedProject) -> dict[str, An
     """Return head, rows and pending mutations as the browser holds them."""
     page = await context.new_page()
     await page.goto(f"{served.url}/empty.html")
-    for _ in range(20):
+    for _ in range(120):
         try:
             found: dict[str, Any] = await page.evaluate(STORED)
         except Error as error:

@@ -70,7 +70,7 @@ class RuntimeProcess:
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         assert self._process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for line in self._process.stdout:
                 if line.startswith(b"listening on "):
                     self.url = line.decode().split()[-1]
@@ -192,7 +192,7 @@ async def test_signing_out_leaves_nothing_behind(browser: Browser, runtime: Runt
 async def _stored(page: Page, *, rows: int) -> None:
     """Wait until IndexedDB holds so many rows."""
     count: Any = None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while count != rows:
             count = await page.evaluate("""async () => {
               const wait = (request) => new Promise((resolve) => {

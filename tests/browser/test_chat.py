@@ -36,7 +36,7 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 
 def _code(served: ServedProject, email: str) -> str:
     mails: list[str] = []
-    for _ in range(200):  # sent by a job, a moment after the answer
+    for _ in range(6_000):  # sent by a job, a moment after the answer
         files = sorted((served.project / ".pylon/outbox").glob("*.eml"))
         mails = [one.read_text() for one in files]
         if any(email in one for one in mails):
@@ -94,6 +94,7 @@ async def _shot(page: Page, name: str) -> None:
     await page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
+@pytest.mark.alone  # it judges milliseconds
 async def test_two_browsers_talk(browser: Browser, serve: Serve) -> None:
     """Typed in one, seen in the other within 100 ms (p95); edits and deletes follow."""
     served = await serve("examples/chat")
@@ -173,6 +174,7 @@ async def test_unread_counts_and_private_channels(browser: Browser, serve: Serve
     assert "psst" not in await bob.inner_text("body")
 
 
+@pytest.mark.alone  # within a second
 async def test_members_come_and_go_at_once(browser: Browser, serve: Serve) -> None:
     """A private channel and its old messages appear and vanish with the membership, by keyboard."""
     served = await serve("examples/chat")
@@ -213,7 +215,7 @@ async def test_members_come_and_go_at_once(browser: Browser, serve: Serve) -> No
     await expect(alice.get_by_role("button", name="Members (1)")).to_be_visible()
     await expect(_messages(bob)).to_have_text(["one", "two"])
     await bob.context.set_offline(False)
-    await expect(bob.get_by_role("status")).to_have_text("live", timeout=20_000)
+    await expect(bob.get_by_role("status")).to_have_text("live", timeout=60_000)
     await expect(secret).to_have_count(0, timeout=PROMPT_MS)
     assert "two" not in await bob.inner_text("body")
     assert await bob.evaluate(BODIES) == []
@@ -232,7 +234,7 @@ async def test_the_connection_is_shown_and_nothing_is_lost(browser: Browser, ser
     await expect(alice.get_by_role("status")).to_contain_text("1 waiting")
     await expect(_messages(alice)).to_have_text(["written offline"])
     await alice.context.set_offline(False)
-    await expect(alice.get_by_role("status")).to_have_text("live", timeout=20_000)
+    await expect(alice.get_by_role("status")).to_have_text("live", timeout=60_000)
     await expect(_messages(bob)).to_have_text(["written offline"])
 
 
@@ -267,7 +269,7 @@ async def test_the_page_survives_a_restart_and_an_edit_of_the_app(
     app = served.project / "app.py"
     app.write_text(app.read_text().replace("max_length=10_000", "max_length=9"))
     await served.start()
-    await expect(alice.get_by_role("status")).to_have_text("live", timeout=20_000)
+    await expect(alice.get_by_role("status")).to_have_text("live", timeout=60_000)
     await _say(alice, "much too long now")
     await expect(alice.get_by_role("alert")).to_contain_text("9")
     await expect(_messages(alice)).to_have_text(["before"])

@@ -131,12 +131,12 @@ async def write_in_page(page: Page, name: str, *, is_offline: bool) -> list[str]
 
 async def _shown(page: Page, *, of: ServedProject) -> dict[str, Any]:
     """Return the rows of the page once they are the server's: its last commits may be under way."""
-    for _ in range(100):
+    for _ in range(600):
         shown = {row["id"]: row for row in await page.evaluate("notes.rows")}
         if shown == (truth := rows_at(of, 2**53 - 1)):
             return shown
         await asyncio.sleep(0.1)
-    raise AssertionError(f"ten seconds later still {len(shown)} rows that are not these: {truth}")
+    raise AssertionError(f"a minute later still {len(shown)} rows that are not these: {truth}")
 
 
 async def test_replicas_survive_kills_of_the_browser(
@@ -174,7 +174,7 @@ async def test_replicas_survive_kills_of_the_browser(
         await writing
     page = await visit(context, tiny)
     await page.wait_for_function(
-        "db.status.state === 'live' && notes.ready && db.status.pending === 0", timeout=20_000
+        "db.status.state === 'live' && notes.ready && db.status.pending === 0", timeout=60_000
     )
     shown = await _shown(page, of=tiny)
     bodies = Counter(row["body"] for row in shown.values())
@@ -195,7 +195,7 @@ async def test_an_interrupted_wipe_shows_nothing(
         await signed_in(context, tiny, await tiny.login("alice@example.com"))
         page = await visit(context, tiny)
         await page.wait_for_function("notes.rows.length === 1 && db.status.state === 'live'")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (await stored(context, tiny))["rows"]:
                 await asyncio.sleep(0.02)
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -64,7 +64,7 @@ class Visitor:
 
     async def at(self, name: str) -> None:
         """Wait until the keyboard is there."""
-        for _ in range(100):
+        for _ in range(1_500):
             if await self.page.evaluate(FOCUSED) == name:
                 return
             await asyncio.sleep(0.02)
@@ -102,7 +102,7 @@ class Visitor:
     async def code(self, email: str = ADA, pattern: str = r"Your code: ([A-Z0-9]+)") -> str:
         """Return what the last mail to an address says."""
         folder = self.served.project / ".pylon/outbox"
-        for _ in range(200):
+        for _ in range(1_500):
             mails = [
                 message_from_bytes(one.read_bytes(), policy=policy.default)
                 for one in sorted(folder.glob("*.eml"))

@@ -41,6 +41,7 @@ async def _crash(context: BrowserContext, page: Page) -> None:
             await session.send("Page.crash")
 
 
+@pytest.mark.alone  # within five seconds
 @pytest.mark.parametrize("script", ["", NO_LOCKS], ids=["locks", "no locks"])
 async def test_a_killed_leader_is_replaced(
     browser: Browser, tiny: ServedProject, script: str
@@ -178,7 +179,7 @@ async def test_a_broken_server_is_left_in_peace(browser: Browser) -> None:
 
 
 async def _until_up(page: Page) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await page.evaluate("window.isUp ?? false"):
             await page.clock.run_for(200)
             await asyncio.sleep(0.02)

@@ -27,7 +27,7 @@ CANARY: Final = re.compile("cnry[0-9a-z]{12,13}|7[0-9]{15}")
 _COMPARED: Final = {"Paper": ("title", "teamId", "ownerId")}
 _SECRET_MEMBERS: Final = ("token", "secret", "url", "code")
 _TAIL: Final = 200
-_HANGS_SECONDS: Final = 10
+_HANGS_SECONDS: Final = 60
 OPERATOR: Final = "operator"
 #: What a slice tells whom it names: the key by which rows of others are compared with a row that
 #: looks at him, whether or not he may read that row (docs/security.md).

@@ -85,7 +85,7 @@ def writeThenFail(ctx) -> None:
 @app.mutation
 def spin(ctx) -> None:
     ctx.db.insert("Note", text="spun")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         pass
 

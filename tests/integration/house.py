@@ -102,7 +102,7 @@ class House:
     async def mailed(self) -> None:
         """Return when no mail waits any more."""
         live = "SELECT 1 FROM _pylon_jobs WHERE state IN ('available', 'running') LIMIT 1"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.services.database.readers.inline.rows(live, ()):
                 await asyncio.sleep(0.002)
 

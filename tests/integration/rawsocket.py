@@ -68,7 +68,7 @@ class RawSocket:
              "subscriptions": list(subscriptions), **members}
         )  # fmt: skip
 
-    async def next(self, timeout_s: float = 5.0) -> tuple[int, bytes]:
+    async def next(self, timeout_s: float = 60.0) -> tuple[int, bytes]:
         """Return kind and payload of the next frame; kind -1 where the connection ended."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -81,7 +81,7 @@ class RawSocket:
         except (asyncio.IncompleteReadError, ConnectionError):
             return -1, b""
 
-    async def until(self, kind: str, timeout_s: float = 5.0) -> dict[str, Any]:
+    async def until(self, kind: str, timeout_s: float = 60.0) -> dict[str, Any]:
         """Return the next message of a type; a close comes as {"type": "closed", "code": …}."""
         async with asyncio.timeout(timeout_s):
             while True:

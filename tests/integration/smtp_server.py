@@ -86,7 +86,7 @@ class SmtpServer:
 
     async def received(self, count: int) -> list[EmailMessage]:
         """Return the mails once there are so many."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             while len(self.mails) < count:
                 await asyncio.sleep(0.01)
         return self.mails

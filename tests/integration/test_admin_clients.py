@@ -78,7 +78,7 @@ async def _refused(admin: AdminClient, path: str, body: dict[str, Any] | None = 
     return refused.value.code
 
 
-async def _until(holds: Any, seconds: float = 15.0) -> None:
+async def _until(holds: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not await holds() if asyncio.iscoroutinefunction(holds) else not holds():
         assert time.monotonic() < end, "it never came to be"

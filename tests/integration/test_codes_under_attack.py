@@ -149,6 +149,7 @@ async def test_a_code_lives_ten_minutes_and_works_once(at: House) -> None:
     assert (await program.verify(ADA, at.code(ADA))).code == "UNAUTHENTICATED"
 
 
+@pytest.mark.alone  # times are compared
 async def test_known_unknown_disabled_and_limited_addresses_answer_alike(
     at: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

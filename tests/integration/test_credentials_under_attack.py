@@ -44,6 +44,7 @@ async def _login(one: Browser, password: str, email: str = ADA, **more: Any) -> 
     return await one.post("/api/auth/password/login", given)
 
 
+@pytest.mark.alone  # times are compared
 async def test_a_password_signs_in_and_a_wrong_one_reads_as_an_unknown_address(
     at: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

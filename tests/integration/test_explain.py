@@ -210,7 +210,7 @@ async def test_refusals_say_why_in_development(serve: Serve) -> None:
     assert (unreadable.status, unreadable.body) == (gone.status, gone.body)
     assert hidden["error"] == gone.body["error"]
     admin = _admin(served)
-    for _ in range(100):
+    for _ in range(600):
         lines = [str(one) for one in (await admin.get("admin/logs"))["lines"]]
         found = [one for one in lines if "policy.hidden" in one]
         if len(found) == 2:

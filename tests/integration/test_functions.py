@@ -156,7 +156,7 @@ async def test_whatever_takes_too_long_is_stopped_and_rolled_back_alone(serve: S
         beside = [ada.insert("Item", n=1000 + n, text=name) for n in range(3)]
         answer, *_ = await asyncio.gather(ada.call(name), *beside)
         assert (answer.status, answer.code) == (503, "FUNCTION_TIMEOUT"), name
-        assert time.monotonic() - started < 2.0, name
+        assert time.monotonic() - started < 10, f"{name} goes on"
     rows = (await ada.post("/api/query/Item", {"where": {"n": {">=": 1000}}})).body["rows"]
     assert len(rows) == 12
     assert (await ada.post("/api/query/Item", {"where": {"n": -1}})).body["rows"] == []

@@ -135,7 +135,7 @@ async def test_a_job_that_kills_its_runtime_is_dead_in_the_end(
     assert found["error"] == "the process that ran it ended in attempt 2 of 2"
     ann = await killed.login("ann@example.com")
     job_id = (await ann.call("enqueue", fn="write", args={"text": "x"})).body["value"][0]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await ann.call("job", id=job_id)).body["value"]["state"] != "completed":
             await asyncio.sleep(0.02)
 
@@ -146,13 +146,13 @@ async def test_who_was_stopped_for_longer_than_the_lease_ends_nothing(serve: Ser
     ann = await served.login("ann@example.com")
     job_id = (await ann.call("enqueue", fn="acts", args={"n": 1, "wait": 0.6})).body["value"][0]
     journal = served.project / "JOURNAL"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not journal.exists():
             await asyncio.sleep(0.01)
     os.kill(served.pid, signal.SIGSTOP)
     await asyncio.sleep(1.4)
     os.kill(served.pid, signal.SIGCONT)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await ann.call("job", id=job_id)).body["value"]["state"] != "completed":
             await asyncio.sleep(0.02)
     lines = [one.split()[:3] for one in journal.read_text().splitlines()]
@@ -185,7 +185,7 @@ async def test_the_command_line_shows_and_mends(serve: Serve) -> None:
         return str((await ann.call("enqueue", fn=fn, **more)).body["value"][0])
 
     spins, refuses = await enqueue("spins"), await enqueue("refuses")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for one in (spins, refuses):
             while (await ann.call("job", id=one)).body["value"]["state"] != "dead":
                 await asyncio.sleep(0.02)
@@ -209,7 +209,7 @@ async def test_the_command_line_shows_and_mends(serve: Serve) -> None:
     assert "has ended" in await pylon("jobs", "cancel", waits, code=1)
     assert "did you mean default?" in await pylon("jobs", "pause", "defualt", code=1)
     await pylon("jobs", "resume", "default")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await ann.call("job", id=refuses)).body["value"]["state"] != "dead":
             await asyncio.sleep(0.02)
     assert "never" in json.loads(await pylon("jobs", "show", refuses, "--json"))["error"]

@@ -34,7 +34,7 @@ async def _enqueue(who: Member, name: str, **options: Any) -> str:
 
 async def _ended(rt: Running, who: Member, job_id: str, *, state: str | None = None) -> Any:
     """Return a job once it has a state, or is not live any more; for jobs that need real time."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             found = await who.call("job", id=job_id)
             live = ("available", "running", "scheduled")
@@ -45,7 +45,7 @@ async def _ended(rt: Running, who: Member, job_id: str, *, state: str | None = N
 
 async def _attempt(rt: Running) -> Any:
     """Return the one attempt under way."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not rt.runtime.services.worker.running:
             await asyncio.sleep(0.001)
     (attempt,) = rt.runtime.services.worker.running.values()
@@ -159,7 +159,7 @@ async def test_priority_goes_first_and_then_who_came_first(rt: Running) -> None:
     await rt.settled()
     assert _notes(ann) == []
     await worker.set_paused("narrow", is_paused=False)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(ann.rows("Note")) < 8:
             await asyncio.sleep(0.01)
             await rt.settled()
@@ -265,7 +265,7 @@ async def test_an_attempt_that_lost_its_lease_ends_nothing(rt: Running) -> None:
     await _ended(rt, ann, job_id, state="running")
     attempt = await _attempt(rt)
     attempt.expires_at = 0.0  # as after a stop of the whole process
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await ann.call("job", id=job_id))["state"] == "running":
             await asyncio.sleep(0.01)
     found = await ann.call("job", id=job_id)

@@ -85,7 +85,7 @@ async def test_bodies_at_their_edge(serve: Serve, make: Any, limit: int, code: s
         started = time.monotonic()
         answer = await ada.ask("POST", "/api/fn/echo", data=make(amount))
         assert answer.code == code, amount
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 20
 
 
 async def test_rows_at_their_edge(serve: Serve) -> None:
@@ -167,7 +167,7 @@ async def test_without_descriptors_what_is_there_goes_on(serve: Serve) -> None:
     assert (await ada.post("/api/entities/Thing", {"text": "meanwhile"})).status == 201
     for _, writer in crowd:
         writer.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await _is_served(served.port):
             await asyncio.sleep(0.05)
     assert len(served.lines) < 200, "it does not talk of it without end"

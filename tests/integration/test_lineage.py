@@ -78,7 +78,7 @@ class World:
     async def agree(self) -> None:
         """Wait until the client has come to the head; then it holds exactly what is there."""
         head = await self.head()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.client.cursor != head:
                 self.client.shell.dispatch(
                     NetworkChanged(is_online=True)
@@ -165,7 +165,7 @@ async def test_a_file_that_goes_while_it_runs_takes_no_more_writes(
         shutil.rmtree(world.folder)
     else:
         (world.aside / "app.db").replace(world.folder / "app.db")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await world.served.anonymous().get("/api/health")).body["status"] == "ok":
             await asyncio.sleep(0.05)
     refused = await world.ada.post("/api/entities/Thing", {"name": "lost"})

@@ -74,7 +74,7 @@ async def test_a_live_query_shows_what_a_list_answers(serve: Serve, limit: int |
                 await world.step()
             asked = {"order": ["-sentAt"], "include": INCLUDE, "limit": limit or 1000}
             wanted = (await reader.post("/api/query/Message", asked)).body["rows"]
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(60):
                 async for rows in query:
                     if rows == wanted:
                         break

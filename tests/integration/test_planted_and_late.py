@@ -333,7 +333,7 @@ class _Line:
         return await self._inner(*given, **more)
 
     async def holds(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self._held < count:
                 await asyncio.sleep(0.01)
 

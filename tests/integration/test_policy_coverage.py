@@ -104,7 +104,7 @@ async def test_lists_are_sampled(serve: Serve) -> None:
     await ada.get("/api/entities/Note")
     token = next(Path(served.state).glob("run/*/token")).read_text().strip()
     admin = AdminClient(served.url, token=token)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             found = await admin.get("admin/policies")
             row = next(one for one in found["rows"] if one["access"] == "read")

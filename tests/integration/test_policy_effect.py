@@ -36,7 +36,7 @@ async def _after(admin: AdminClient, served: ServedProject, text: str) -> dict[s
     """Save, reload, and return what the stream tells of it."""
     (served.project / "app.py").write_text(text)
     stream = admin.stream()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for message in stream:
             if message["type"] == "status":
                 answer = await admin.post("admin/reload", {})
@@ -71,7 +71,7 @@ async def test_gains_and_losses_are_told_per_caller(serve: Serve) -> None:
         "Note.read: anonymous +3 rows, bob@example.com +3 (of 5 sampled); "
         "count(): ada@example.com may call it now, bob@example.com may call it now"
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while f"policy.changed {told['line']}" not in served.output:
             await asyncio.sleep(0.02)
     told = await _after(admin, served, APP.replace('read="isOwner()"', "read=\"hasRole('x')\""))

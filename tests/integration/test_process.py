@@ -326,6 +326,7 @@ async def hang() -> None:
 )
 
 
+@pytest.mark.alone  # it judges seconds
 async def test_no_code_of_the_app_keeps_a_runtime_from_stopping(serve: Serve) -> None:
     """An action that can't be cancelled and a hook that hangs: sockets are seen off, exit 0."""
     served = await serve(STUBBORN)

@@ -62,10 +62,10 @@ class Live:
 
     async def start(self) -> None:
         await self.supervisor.start()
-        await self.supervisor.until(ProcessState.RUNNING, ProcessState.FAILED, timeout_s=20)
+        await self.supervisor.until(ProcessState.RUNNING, ProcessState.FAILED, timeout_s=60)
         self.served.port = self.supervisor.port
         self._task = asyncio.create_task(self.session.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.session.is_watching.wait()
 
     async def stop(self) -> None:
@@ -92,7 +92,7 @@ class Live:
     async def save(self, text: str) -> ReloadReport:
         """Save the app and return what that led to."""
         self.app.write_text(text)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             return await self.reports.get()
 
     async def version(self) -> int:
@@ -132,7 +132,7 @@ async def test_settings_with_a_mistake_stop_nothing(live: Start) -> None:
     one = await live()
     pid = one.supervisor.pid
     (one.project / "pylon.toml").write_text("[server]\nprot = 1\n")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         report = await one.reports.get()
     assert not report.ok
     assert "pylon.toml:2" in report.mistakes[0]
@@ -164,7 +164,7 @@ async def test_a_save_before_the_watching_began_is_live(live: Start) -> None:
     """Who saves while the checker is still starting is not forgotten until the next save."""
     one = await live()
     await one.watch_again(saying=APP.replace("return 1", "return 2"))
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         report = await one.reports.get()
     assert report.ok
     assert await one.version() == 2
@@ -300,7 +300,7 @@ async def test_generated_types_follow_a_save(live: Start) -> None:
     target.write_text(f"{MARK} once\n")
     report = await one.save(APP.replace("    name: str\n", "    name: str\n    size: int = 7\n"))
     assert report.ok, report.mistakes
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while "readonly size: number;" not in target.read_text():
             await asyncio.sleep(0.05)
     assert one.reports.empty()

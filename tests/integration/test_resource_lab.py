@@ -73,7 +73,7 @@ async def test_peers_that_never_read_cost_a_bound(serve: Serve) -> None:
         answer = await ada.post("/api/sync/push", {"client_id": "w", "operations": operations})
         assert {one["status"] for one in answer.body["results"]} == {"applied"}
         while seen < (n + 1) * rows:
-            batch = await healthy.until("changes", 20)
+            batch = await healthy.until("changes")
             assert batch["after"] == cursor
             cursor = batch["through"]
             seen += len(batch["changes"])
@@ -88,7 +88,7 @@ async def test_peers_that_never_read_cost_a_bound(serve: Serve) -> None:
     for peer in peers:
         peer.close()
     await asyncio.gather(*(one.writer.wait_closed() for one in peers), return_exceptions=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while runtime.num_fds() > files + 5:  # the admin socket, a journal: not one a peer
             await asyncio.sleep(0.05)
     await healthy.close()

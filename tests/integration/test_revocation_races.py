@@ -74,7 +74,7 @@ async def _answers(socket: SyncSocket, count: int) -> Counter[str]:
     """Return how many answers of each status, or code of an error, came."""
     found: Counter[str] = Counter()
     while found.total() < count:
-        answer = (await socket.until("results", 30))["results"][0]
+        answer = (await socket.until("results"))["results"][0]
         found[answer["error"]["code"] if "error" in answer else answer["status"]] += 1
     return found
 

@@ -78,7 +78,7 @@ class Streamed:
     async def next(self) -> bytes:
         """Return the next batch; its `id` is its `through`."""
         name = number = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while line := await self._answer.content.readline():
                 if line.startswith(b"id: "):
                     number = line[4:].strip()
@@ -108,7 +108,7 @@ class Sent:
     async def next(self) -> bytes:
         """Return the next batch."""
         while True:
-            kind, payload = await self.socket.next(10)
+            kind, payload = await self.socket.next()
             assert kind != -1
             if kind == TEXT and payload.startswith(b'{"type":"changes"'):
                 return payload

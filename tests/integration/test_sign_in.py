@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pylon import limits
 from pylon.client.admin import AdminClient
 from pylon.testing.served import Caller
@@ -19,7 +21,7 @@ from tests.integration.apps import NOTES
 
 def _code(served, email: str) -> str:  # type: ignore[no-untyped-def]
     mails: list[Path] = []
-    for _ in range(200):  # sent by a job, a moment after the answer
+    for _ in range(6_000):  # sent by a job, a moment after the answer
         mails = sorted((served.project / ".pylon" / "outbox").glob("*.eml"))
         if any(email in one.read_text() for one in mails):
             break
@@ -134,6 +136,7 @@ async def test_tokens_and_codes_are_stored_hashed(serve: Serve) -> None:
     assert all(code not in str(value) for row in rows for value in row)
 
 
+@pytest.mark.alone  # it judges a second
 async def test_logging_out_closes_the_sockets_within_a_second(serve: Serve) -> None:
     """The token fails at once; the socket gets 4001 (THREATS 39, I63)."""
     served = await serve(NOTES)
@@ -228,6 +231,7 @@ async def test_a_role_change_reaches_live_sockets(serve: Serve) -> None:
     assert json.dumps((await ada.get("/api/auth/me")).body).count("admin") == 1
 
 
+@pytest.mark.alone  # within a second
 async def test_a_session_that_expires_takes_its_idle_sockets(serve: Serve) -> None:
     """Without any traffic the socket ends within a second of the expiry, and the token with it."""
     served = await serve(NOTES)

@@ -49,7 +49,7 @@ WHOLE = (
 )  # fmt: skip
 _ODD = "()[]'\"!&|=<>.,# ando\\01e\n\x00é\ud800+-"
 #: Longest that one text may take; it is a mark for a hang, far above what any takes.
-_HANG_SECONDS = 10
+_HANG_SECONDS = 60
 _ROWS = 4
 
 

@@ -34,14 +34,12 @@ async def test_projects_are_listed_with_state_and_last_use(tmp_path: Path) -> No
     )  # fmt: skip
     app = Launcher(SystemClock())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
-        text = shown(app)
-        assert "● running" in text
+        text = await _until(app, "● running")
         assert "4399" in text
         assert "○ stopped" in text
         assert "just now" in text
         await pilot.press("down", "enter")
-        await pilot.pause(0.1)
+        await _left(app)
     assert app.return_value == Choice(open=tmp_path / "sleeping")
 
 
@@ -50,13 +48,11 @@ async def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
     project = _project(tmp_path, "old")
     app = Launcher(SystemClock())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
+        await _until(app, "○ stopped")
         await pilot.press("f")
-        await pilot.pause(0.1)
-        assert "Forget old?" in shown(app)
+        await _until(app, "Forget old?")
         await pilot.press("y")
-        await pilot.pause(0.2)
-        assert "No project yet" in shown(app)
+        await _until(app, "No project yet")
     assert (project / "app.py").is_file()
 
 
@@ -67,12 +63,12 @@ async def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     project.rmdir()
     app = Launcher(SystemClock())
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await _until(app, "✗ missing", 5)
-        await _until(app, "enter Open", 5)
-        await _until(app, "q Quit", 5)
+        await _until(app, "✗ missing")
+        await _until(app, "enter Open")
+        await _until(app, "q Quit")
         for key in ("enter", "s"):
             await pilot.press(key)
-            await _until(app, "its folder is gone", 5)
+            await _until(app, "its folder is gone")
         await pilot.press("q")
     assert app.return_value == Choice()
 
@@ -82,12 +78,11 @@ async def test_creating_asks_for_template_and_name() -> None:
     app = Launcher(SystemClock())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
-        await pilot.pause(0.1)
-        assert "chat: the whole example" in shown(app)
+        await _until(app, "chat: the whole example")
         await pilot.press("down", "enter")
-        await pilot.pause(0.1)
+        await _until(app, "New project in")
         await pilot.press(*"mine", "enter")
-        await pilot.pause(0.1)
+        await _left(app)
     assert app.return_value == Choice(create="mine", template="chat")
 
 
@@ -96,13 +91,13 @@ async def test_a_name_that_will_not_do_is_said_in_its_place() -> None:
     app = Launcher(SystemClock(), lambda name: "has a space" if " " in name else "")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
-        await _until(app, "blank: one entity", 5)
+        await _until(app, "blank: one entity")
         await pilot.press("enter")
-        await _until(app, "New project in", 5)
+        await _until(app, "New project in")
         await pilot.press(*"my app", "enter")
-        await _until(app, "has a space", 5)
+        await _until(app, "has a space")
         await pilot.press(*["backspace"] * 4, "enter")
-        await pilot.pause(0.1)
+        await _left(app)
     assert app.return_value == Choice(create="my", template="blank")
 
 
@@ -113,19 +108,29 @@ async def test_a_project_is_started_and_stopped_from_the_list(tmp_path: Path) ->
     (project / "pylon.toml").write_text("[server]\nport = 0\n")
     app = Launcher(SystemClock())
     async with app.run_test(size=(100, 24), notifications=True) as pilot:
-        await pilot.pause(0.2)
+        await _until(app, "○ stopped")
         await pilot.press("s")
-        await _until(app, "● running", 20)
+        await _until(app, "● running")
         await pilot.press("x")
-        await _until(app, "○ stopped", 10)
+        await _until(app, "○ stopped")
         (project / "app.py").write_text("this is no Python")
         await pilot.press("s")
-        await _until(app, "did not start", 20)
+        await _until(app, "did not start")
 
 
-async def _until(app: Launcher, words: str, seconds: float) -> None:
-    for _ in range(int(seconds / 0.1)):
-        if words in shown(app):
-            return
+async def _until(app: Launcher, words: str) -> str:
+    """Return the screen once it shows these words."""
+    for _ in range(600):
+        if words in (text := shown(app)):
+            return text
         await asyncio.sleep(0.1)
     raise AssertionError(f"{words} was never shown:\n{shown(app)}")
+
+
+async def _left(app: Launcher) -> None:
+    """Return once the launcher has been left by a choice."""
+    for _ in range(600):
+        if app.return_value is not None:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"nothing was chosen:\n{shown(app)}")

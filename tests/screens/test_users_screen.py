@@ -58,7 +58,7 @@ async def _seen(app: Dashboard, *words: str) -> str:
         plain = " ".join(text.replace("▌", " ").replace("│", " ").split())
         return all(one in plain for one in words)
 
-    for _ in range(200):  # a look costs as much as a frame: fewer of them than `until` takes
+    for _ in range(1_000):  # a look costs as much as a frame: fewer of them than `until` takes
         if holds(text := shown(app)):
             return text
         await asyncio.sleep(0.06)

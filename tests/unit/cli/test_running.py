@@ -198,7 +198,7 @@ async def test_a_runtime_stopped_from_elsewhere_ends_its_supervisor(tmp_path: Pa
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert (await process.stdout.readline()).startswith(b"listening on ")
         admin = AdminClient.local(tmp_path)
         await admin.post("admin/shutdown", {})

@@ -25,7 +25,7 @@ async def test_a_process_that_cannot_be_started_is_said(
     supervisor = Supervisor(tmp_path, SystemClock(), mode="dev", port=0)
     await supervisor.start()
     try:
-        await supervisor.until(ProcessState.FAILED, timeout_s=5)
+        await supervisor.until(ProcessState.FAILED, timeout_s=60)
         assert "Cannot allocate memory" in supervisor.lifecycle.why
     finally:
         await supervisor.stop()

@@ -291,7 +291,7 @@ class Hubs:
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait until something is so."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             while not is_so():
                 await asyncio.sleep(0.001)
 
@@ -341,7 +341,7 @@ class Hubs:
 
     async def settle(self, *peers: Peer) -> None:
         """Wait until these have all that there is."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             for _ in range(2):  # what is read may have more written
                 await asyncio.sleep(0.002)
                 while any(self._lacks(peer) for peer in peers) or self.hub._pump._handle:
