@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "restore": ("pylon.cli.copies", "restore", "Put a backup in the place of the database."),
     "verify": ("pylon.cli.copies", "verify", "Check a database against its change log."),
     "jobs": ("pylon.cli.jobs", "jobs", "Show jobs and queues; retry, cancel, pause."),
+    "mail": ("pylon.cli.mail", "mail", "Show what was sent, and preview templates."),
     "clock": ("pylon.cli.clock", "clock", "Show the time of the app, and warp it."),
     "log": ("pylon.cli.log", "log", "Show the size of the change log, or trim it."),
     "token": ("pylon.cli.people", "token", "Make an API token for a user."),

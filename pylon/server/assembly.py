@@ -38,6 +38,7 @@ from pylon.server.http.static import wake_pages
 from pylon.server.http.table import make_router
 from pylon.server.lifecycle import Stopper
 from pylon.server.mail.mailer import Mailer
+from pylon.server.mail.preview import MailPreviews
 from pylon.server.mail.templates import MailTemplates
 from pylon.server.observe import Observer, set_up_logging
 from pylon.server.reloading import Reloader, load_next, run_hooks
@@ -123,7 +124,7 @@ class Runtime:
             self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start, self.services.executor)
             await self._background.start(self._stopper)
-            self._let_warp()
+            self._add_powers_of_dev()
             port = await self._listen(listen_fd)
             if policies is not None:
                 await policies.remember(definition)
@@ -251,12 +252,15 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(self._watch_lag())
         self._stopper.add("lag", lambda: _cancel(task))
 
-    def _let_warp(self) -> None:
-        """Have the clock be moved, in development (I73)."""
+    def _add_powers_of_dev(self) -> None:
+        """Have the clock be moved and mail templates be shown, in development (I73)."""
         if isinstance(self.clock, WarpedClock):
             warp = Warp(self.clock, self.services.worker, self.observer)
             self.services.warp = warp
             self._stopper.add("clock", warp.stop)
+            self.services.mail_previews = MailPreviews(
+                self.services.mailer.templates, partial(self.ids.token_hex, 16)
+            )
 
     def _chance(self) -> float:
         """Return a number from 0 to 1."""

@@ -48,6 +48,7 @@ from pylon.tui.projects import project_rows
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
+from pylon.tui.screens.mail_preview import MailTemplatesMenu
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
 from pylon.tui.user_actions import UserActions
@@ -90,6 +91,7 @@ class Dashboard(App[int]):
         self.policies = Policies(self, admin)
         self.users = Users(self, admin)
         self.warping = Warping(self, admin)
+        self.mail_templates = MailTemplatesMenu(self, admin, self.page_url)
         self.user_actions = UserActions(self, admin)
         self.jobs = Jobs(self, admin)
         self.job_actions = JobActions(self, admin)
@@ -273,8 +275,15 @@ class Dashboard(App[int]):
             else:
                 self.run_worker(self._open_page(link), name="open", group="open")
             return
-        url = self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
-        self.run_worker(self._open_page(url), name="open", group="open")
+        self.run_worker(self._open_page(self.page_url()), name="open", group="open")
+
+    def page_url(self) -> str:
+        """Return where a browser finds the app."""
+        return self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
+
+    def action_templates(self) -> None:
+        """Show a mail template as it will look."""
+        self.mail_templates.ask()
 
     async def _open_page(self, url: str) -> None:
         opened = await open_page(url)

@@ -95,8 +95,13 @@ def key_name(binding: Binding) -> str:
 def help_text(place: str = "") -> str:
     """Return the help: first the keys of a place of its own, then screens, keys, lists."""
     lines = []
-    sections = {"clients": _client_help(), "jobs": _jobs_help(), "users": _users_help()}
-    if place in ("jobs", "users"):
+    sections = {
+        "clients": _client_help(),
+        "jobs": _jobs_help(),
+        "mail": ["On Mail", "", "  v              Preview a template"],
+        "users": _users_help(),
+    }
+    if place in ("jobs", "mail", "users"):
         lines += [*sections.pop(place), ""]
     lines += ["Screens", ""]
     lines += [f"  {key:<10} {text}" for _, key, text in PANES]

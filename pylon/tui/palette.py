@@ -36,6 +36,9 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
         lambda: app.user_actions.invite(app.users.ask_again),
     )  # fmt: skip
     yield SystemCommand(
+        "Preview a mail template", "with its sample data; key v on Mail", app.action_templates
+    )
+    yield SystemCommand(
         "Watch as a user", "a ghost: frames and rows as somebody else gets them", app.action_ghost
     )
     if is_attached:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
@@ -135,6 +136,9 @@ class FunctionsPane(Pane):
 class MailPane(Pane):
     """What was sent."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "app.templates", "Preview a template", show=False)
+    ]
     title_text = "Mail"
     parts = ("mail",)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pylon.server.http.peers import Network
     from pylon.server.jobs.worker import Worker
     from pylon.server.mail.mailer import Mailer
+    from pylon.server.mail.preview import MailPreviews
     from pylon.server.observe import Observer
     from pylon.server.storage.database import Database
     from pylon.server.storage.trimming import Trimmer
@@ -94,3 +95,5 @@ class Services:
     switchboard: Switchboard | None = None
     #: Moves the clock; None outside development (I73).
     warp: Warp | None = None
+    #: Shows mail templates; None outside development (I73).
+    mail_previews: MailPreviews | None = None

@@ -24,6 +24,7 @@ from pylon.server.http import (
     events,
     files,
     functions,
+    mail_preview,
     metrics,
     oauth,
     openapi,
@@ -171,12 +172,14 @@ _ADMIN: Final[tuple[Line, ...]] = (
 _DEV: Final[tuple[Line, ...]] = (
     ("POST", "/api/auth/dev/login", auth.dev_login),
     ("GET", "/_pylon/dev/events", static.dev_events),
+    *mail_preview.PAGES,
     ("GET", "/api/explain/{E}/{id}", admin_explain.explain_in_dev),
 )
 _ADMIN_DEV: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/users/{user}/sign-in-as", admin_users.sign_in_as),
     ("POST", "/api/admin/refresh-pages", admin.refresh_pages),
     *admin_clock.ROUTES,
+    *mail_preview.ROUTES,
     ("POST", "/api/admin/clients/{id}/network", admin_clients.network),
 )
 

@@ -27,7 +27,7 @@ class Mailer:
     """Enqueues mails; one per runtime."""
 
     def __init__(self, templates: MailTemplates, new_id: Callable[[], str]) -> None:
-        self._templates = templates
+        self.templates = templates
         self._new_id = new_id
 
     def compose(
@@ -42,7 +42,7 @@ class Mailer:
             return checked_mail(to, subject, text, html)
         if not isinstance(template, str) or not (text is None and html is None):
             raise InvalidArgument("a mail has its text and HTML, or a template's name")
-        made = self._templates.render(template, data or {})
+        made = self.templates.render(template, data or {})
         return checked_mail(to, made.subject if subject is None else subject, made.text, made.html)
 
     def send(
@@ -75,7 +75,7 @@ class Mailer:
             mail = self.compose(to, template=template, data=data)
         except (TemplateMistake, InvalidArgument) as error:
             _log.error("mail.template_failed %s; ours is sent instead", error.message)
-            ours = self._templates.render_ours(template, data)
+            ours = self.templates.render_ours(template, data)
             mail = checked_mail(to, ours.subject, ours.text, ours.html)
         return self._enqueue(
             transaction, mail, SYSTEM, self._new_id(), is_secret=True,

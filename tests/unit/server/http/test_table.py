@@ -105,6 +105,10 @@ DEVELOPMENT = """
 /_pylon/dev/events GET
 /api/admin/clients/{id}/network POST
 /api/admin/clock GET POST
+/api/admin/mail/preview POST
+/api/admin/mail/templates GET
+/_pylon/dev/mail/{token} GET
+/_pylon/dev/mail/{token}/data GET
 /api/admin/refresh-pages POST
 /api/admin/users/{user}/sign-in-as POST
 /api/auth/dev/login POST

@@ -78,3 +78,26 @@ def test_what_a_template_lacks_is_told(tmp_path: Path) -> None:
     for name, words in (("none", "no mail/none.txt"), ("bare", "begins with"), ("../x", "name")):
         with pytest.raises(TemplateMistake, match=words):
             templates.render(name, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "html", "place"),
+    [
+        ("Subject: s\n\nDear\n{{ missing }}", None, "mail/hi.txt:4"),
+        ("Subject: s\n\n\n\nDear\n{% if %}", None, "mail/hi.txt:6"),
+        ("no subject", None, "mail/hi.txt:1"),
+        ("Subject: {{ missing }}\n\nx", None, "mail/hi.txt:1"),
+        ("Subject: s\n\nx", "<p>\n<b>{{ 1 / 0 }}</b>", "mail/hi.html:2"),
+        ("Subject: s\n\nx\n{% include 'foot.txt' %}", None, "mail/foot.txt:2"),
+    ],
+)
+def test_mistakes_name_their_file_and_line(
+    tmp_path: Path, text: str, html: str | None, place: str
+) -> None:
+    """Of text, subject, HTML, and of what is included."""
+    more = {} if html is None else {"hi_html": html}
+    templates = _templates(tmp_path, hi_txt=text, foot_txt="\n{{ nobody }}", **more)
+    with pytest.raises(TemplateMistake, match=f"^{place}: ") as caught:
+        templates.render("hi", {})
+    file, _, line = place.partition(":")
+    assert caught.value.details == {"file": file, "line": int(line)}
