@@ -30,6 +30,7 @@ PylonError
 ├── WorkflowDiverged            a workflow's code no longer fits what its run recorded
 ├── WorkflowMisuse              a workflow's code did what can't be replayed
 ├── WorkflowTooLong             a run recorded more than the limit
+├── Cancelled                   whoever called has left, or takes the call back
 ├── AddressInUse                another program has the port
 ├── ConfigError                 a setting is wrong
 └── AppError                    mistakes in an app's definition, with positions
@@ -309,6 +310,13 @@ class WorkflowTooLong(PylonError):
     """The run recorded more steps, or bytes of results, than the limit."""
 
     code = "WORKFLOW_TOO_LONG"
+
+
+class Cancelled(PylonError):
+    """The call was cancelled: its caller left, or took it back."""
+
+    code = "CANCELLED"
+    http_status = 499
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,16 @@ SUBSCRIPTIONS_MAX: Final = 100
 SUBSCRIPTIONS_PER_USER_MAX: Final = 20_000
 SUBSCRIPTIONS_PER_ADDRESS_MAX: Final = 100_000
 SUBSCRIPTIONS_TOTAL_MAX: Final = 200_000
-#: Calls and pushes of one socket that wait for their answers. Above: `error` RATE_LIMITED.
+#: Calls of one socket that wait for their answers, and as many pushes. Above: `error` RATE_LIMITED.
 CALLS_PER_SOCKET_MAX: Final = 100
+#: Actions under way for one user, for one address, and in all. Above: 429.
+ACTIONS_PER_USER_MAX: Final = 100
+ACTIONS_PER_ADDRESS_MAX: Final = 200
+ACTIONS_MAX: Final = 1_000
+#: One part of a stream. Above: the action ends with 413 PAYLOAD_TOO_LARGE.
+PART_BYTES_MAX: Final = 1 * MIB
+#: So much unread on a socket, and actions that stream to it wait: what syncs comes first.
+PART_QUEUE_BYTES_MAX: Final = 128 * KIB
 #: Time for `hello`. After it: close 4408.
 HELLO_SECONDS: Final = 10.0
 #: Welcomes a second once so many came at once: who comes back after a restart must not starve
@@ -198,6 +206,10 @@ SHAPES_MAX: Final = 1_000
 FUNCTION_SECONDS: Final = 0.2
 #: What a function returns, as JSON. Above: 413 PAYLOAD_TOO_LARGE, rolled back.
 RESULT_BYTES_MAX: Final = 8 * MIB
+#: An action. Above: cancelled, FUNCTION_TIMEOUT. (per function)
+ACTION_SECONDS: Final = 600.0
+#: What an action that was cancelled still has for its `finally`. Above: it reaches nothing more.
+ACTION_CLEANUP_SECONDS: Final = 10.0
 #: One `on_start` or `on_stop` hook. Above: cancelled and logged, the others run all the same.
 HOOK_SECONDS: Final = 10.0
 #: One read on a reader thread. Above: interrupted, FUNCTION_TIMEOUT.
@@ -377,6 +389,7 @@ CLIENTS_MAX: Final = 10_000
 assert BATCH_ROWS_MAX <= TRANSACTION_ROWS_MAX
 assert ROW_BYTES_MAX <= BODY_BYTES_MAX <= TRANSACTION_BYTES_MAX
 assert SEND_QUEUE_BYTES_MAX >= FRAME_BYTES_MAX
+assert PART_QUEUE_BYTES_MAX < SEND_QUEUE_BYTES_MAX
 assert PULL_LIMIT_MAX <= TAIL_ENTRIES_MAX
 assert REVOKE_SECONDS < HEARTBEAT_SECONDS
 assert SOCKETS_MAX < CONNECTIONS_MAX < OPEN_FILES_WANTED

@@ -51,6 +51,7 @@ _STREAMS = (
     collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator,
     collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator,
 )  # fmt: skip
+_ASYNC_STREAMS = _STREAMS[:3]
 _LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
 
 
@@ -63,6 +64,11 @@ def arg_type(given: Any, names: Mapping[str, Any], *, is_result: bool = False) -
         is_result: it is what the function returns; entities stand for their rows.
     """
     return _Reader(names, is_result).read(given)
+
+
+def part_type(given: Any, names: Mapping[str, Any]) -> ArgType:
+    """Return the type of what an action yields, from the annotation of its result."""
+    return _Reader(names, is_result=True).read_part(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,18 @@ class _Reader:
             return list_of(ANYTHING, given)
         origin = typing.get_origin(given)
         return self._generic(given, origin) if origin is not None else self._class(given)
+
+    def read_part(self, given: Any) -> ArgType:
+        if isinstance(given, str):
+            return self.read_part(evaluated(parsed(given), dict(self.names)))
+        parts = typing.get_args(given)
+        if typing.get_origin(given) in _ASYNC_STREAMS and parts:
+            return self.read(parts[0])
+        if given in _ASYNC_STREAMS:
+            return ANYTHING
+        raise AnnotationMistake(
+            "an action that yields returns a stream", "write AsyncIterator[…] of what it yields"
+        )
 
     def _generic(self, given: Any, origin: Any) -> ArgType:
         parts = typing.get_args(given)
@@ -162,4 +180,4 @@ class _Reader:
 _WRAPPERS = (typing.Required, typing.NotRequired)
 
 
-__all__ = ["ANYTHING", "ArgType", "arg_type"]
+__all__ = ["ANYTHING", "ArgType", "arg_type", "part_type"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from pylon.app.argtypes import ANYTHING, ArgType
 from pylon.app.jobs import JobOptions
+from pylon.app.rate import Rate
 from pylon.app.tojson import to_json
 from pylon.errors import InvalidArgument
 from pylon.policy.compiled import CompiledPolicy
@@ -27,6 +28,10 @@ class FunctionKind(StrEnum):
     JOB = "job"
     #: A durable coroutine of steps; started, never called.
     WORKFLOW = "workflow"
+
+
+class WrongResult(TypeError):
+    """A function gave something else than its annotation says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,8 @@ class ArgSpec:
 
     arguments: tuple[ArgumentSpec, ...]
     returns: ArgType = ANYTHING
+    #: What one that streams yields; None for one that returns its value at once.
+    part: ArgType | None = None
 
     def decode(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return the typed arguments; raises InvalidArgument listing every problem."""
@@ -77,12 +84,21 @@ class ArgSpec:
         return decoded
 
     def encode_result(self, value: Any) -> Any:
-        """Return the JSON value of a result; raises TypeError where it is not what was declared."""
+        """Return the JSON value of a result; raises WrongResult where it is another."""
         try:
             return self.returns.encode(value)
         except ValueError as error:
-            raise TypeError(
+            raise WrongResult(
                 f"the function returned something else than it says: it {error}"
+            ) from error
+
+    def encode_part(self, value: Any) -> Any:
+        """Return the JSON value of a part; raises WrongResult where it is another."""
+        try:
+            return (self.part or ANYTHING).encode(value)
+        except ValueError as error:
+            raise WrongResult(
+                f"the function yielded something else than it says: it {error}"
             ) from error
 
     def policy_kinds(self) -> dict[str, FieldKind | None]:
@@ -101,6 +117,8 @@ class Function:
     allow: CompiledPolicy | None = None
     is_internal: bool = False
     timeout_s: float | None = None
+    #: How often each caller may call it from outside; None: as often as he likes.
+    rate: Rate | None = None
     #: How it is run, where it is a job.
     job: JobOptions | None = None
     doc: str | None = None
@@ -128,8 +146,9 @@ class Function:
                 for one in self.arguments.arguments
             ],
             returns=self.arguments.returns.typescript,
+            part=None if self.arguments.part is None else self.arguments.part.typescript,
             doc=self.doc,
         )  # fmt: skip
 
 
-__all__ = ["ArgSpec", "ArgumentSpec", "Function", "FunctionKind", "to_json"]
+__all__ = ["ArgSpec", "ArgumentSpec", "Function", "FunctionKind", "WrongResult", "to_json"]

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pylon.app.annotations import AnnotationMistake
 from pylon.app.app import DeclaredFunction
-from pylon.app.argtypes import ANYTHING, ArgType, arg_type
+from pylon.app.argforms import list_of
+from pylon.app.argtypes import ANYTHING, ArgType, arg_type, part_type
 from pylon.app.builder import NAME
 from pylon.app.functions import ArgSpec, ArgumentSpec, Function, FunctionKind
 from pylon.app.jobs import (
@@ -22,13 +23,14 @@ from pylon.app.jobs import (
     read_options,
 )
 from pylon.app.mistakes import Mistakes
+from pylon.app.rate import Rate
 from pylon.app.source import FunctionSource
 from pylon.errors import PylonError
 from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, compile_allow
 from pylon.policy.mistakes import nearest
 from pylon.schema.model import Position, Schema
 
-_KEYWORDS: Final = ("allow", "internal", "timeout")
+_KEYWORDS: Final = ("allow", "internal", "timeout", "rate")
 _KEYWORDS_OF: Final[dict[str, tuple[str, ...]]] = {
     "job": JOB_KEYWORDS, "cron": CRON_KEYWORDS, "workflow": (),
 }  # fmt: skip
@@ -71,6 +73,7 @@ class FunctionBuilder:
             or name.startswith("_")
             or bool(self.declared.keywords.get("internal")),
             timeout_s=timeout_s,
+            rate=self._rate(),
             job=self._job_options(arguments, timeout_s) if is_job else None,
             doc=inspect.getdoc(handler),
             position=self.position,
@@ -133,9 +136,21 @@ class FunctionBuilder:
         arguments = [
             made for one in parameters[1:] if (made := self._argument(one)) is not None
         ]  # fmt: skip
-        returns = self._type("return", signature.return_annotation, is_result=True)
+        returns, part = self._result(signature.return_annotation)
         self._check_references()
-        return ArgSpec(arguments=tuple(arguments), returns=returns)
+        return ArgSpec(arguments=tuple(arguments), returns=returns, part=part)
+
+    def _result(self, given: Any) -> tuple[ArgType, ArgType | None]:
+        """Return the type of the result, and of each part where it streams."""
+        if not inspect.isasyncgenfunction(self.declared.handler):
+            return self._type("return", given, is_result=True), None
+        part = ANYTHING
+        if given is not _EMPTY:
+            try:
+                part = part_type(given, self.names)
+            except AnnotationMistake as mistake:
+                self.note(f"the result: {mistake.message}", argument="return", hint=mistake.hint)
+        return list_of(part, list), part
 
     def _argument(self, given: inspect.Parameter) -> ArgumentSpec | None:
         match given.kind:
@@ -234,6 +249,15 @@ class FunctionBuilder:
             self.note("timeout is a number of seconds above 0, or a timedelta", keyword="timeout")
             return None
         return float(seconds)
+
+    def _rate(self) -> Rate | None:
+        if "rate" not in self.declared.keywords:
+            return None
+        try:
+            return Rate.parse(self.declared.keywords["rate"])
+        except ValueError as error:
+            self.note(str(error), keyword="rate")
+            return None
 
     def note(
         self, message: str, *, argument: str | None = None, keyword: str | None = None,

@@ -60,6 +60,8 @@ class FunctionManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     kind: str
     arguments: list[ArgumentManifest]
     returns: str
+    #: The type of what it yields, where it streams; `returns` is the list of them.
+    part: str | None = None
     doc: str | None = None
 
 

@@ -41,6 +41,7 @@ from pylon.server.mail.mailer import Mailer
 from pylon.server.mail.preview import MailPreviews
 from pylon.server.mail.templates import MailTemplates
 from pylon.server.observe import Observer, set_up_logging
+from pylon.server.quota import Quota, Quotas
 from pylon.server.reloading import Reloader, load_next, run_hooks
 from pylon.server.storage import backup
 from pylon.server.storage.database import Database
@@ -50,7 +51,6 @@ from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.sync.hub import Hub
-from pylon.server.sync.quota import Quota, Quotas
 from pylon.server.sync.switchboard import Switchboard
 from pylon.server.warp import Warp
 from pylon.sqlite import THREADS, Engine

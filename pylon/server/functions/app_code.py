@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from pylon import jsonvalue, limits, sqlite
 from pylon.app.definition import AppDefinition
-from pylon.app.functions import Function, to_json
+from pylon.app.functions import Function, WrongResult, to_json
 from pylon.clock import Clock
 from pylon.errors import (
     InvalidArgument,
@@ -30,6 +31,7 @@ from pylon.server.functions.context import CallFacts
 from pylon.server.functions.failures import (
     AppFailed,
     Uncommon,
+    demand_part_fits,
     demand_refusal_fits,
     demand_result_fits,
     described,
@@ -123,6 +125,8 @@ class AppCode:
         except PylonError as error:
             self.check_refusal(function.name, error)
             raise
+        except WrongResult as error:
+            raise self._wrong(function, error) from None
         except BaseException as error:  # noqa: BLE001 -- SystemExit, too, harms its call alone
             raise self.internal(function.name, error) from None
 
@@ -142,6 +146,28 @@ class AppCode:
         """Return the JSON value of a result; Internal where it is not what was declared."""
         seconds = function.timeout_s or limits.FUNCTION_SECONDS
         return self.run(function, lambda: function.arguments.encode_result(value), seconds)
+
+    def part(self, function: Function, value: Any) -> str:
+        """Return the JSON text of one part of a stream; raises as `answer`."""
+
+        def whole() -> str:
+            return demand_part_fits(
+                jsonvalue.encode_text(function.arguments.encode_part(value)), function.name
+            )
+
+        return self.run(function, whole, limits.FUNCTION_SECONDS)
+
+    def _wrong(self, function: Function, error: WrongResult) -> AppFailed:
+        """Log that a function gave something else than it says, and where it stands."""
+        error_id = self._ids.uuid7()
+        code = getattr(inspect.unwrap(function.handler), "__code__", None)
+        place = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}: "
+        text = f"{place}{error}"
+        _log.error("function.failed %s id=%s\n%s", function.name, error_id, text)
+        return AppFailed(
+            f"{function.name} failed; the log has the details under {error_id}", id=error_id,
+            said=str(error), traceback_text=text,
+        )  # fmt: skip
 
     def check_refusal(self, name: str, error: PylonError) -> None:
         """Raise Internal where what the app refused with can't be answered."""

@@ -6,47 +6,36 @@ action. What happens to one operation is `operation`; what a push does with many
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import aiohttp
-
-from pylon import jsonvalue, limits
+from pylon import limits
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, FunctionKind
 from pylon.clock import Clock, iso_ms
-from pylon.errors import FunctionTimeout, InvalidArgument, NotFound, PylonError
+from pylon.errors import InvalidArgument, NotFound, PylonError
 from pylon.identity import SYSTEM, Identity
 from pylon.ids import IdSource
 from pylon.protocol.messages import Operation
 from pylon.server.auth.scopes import demand_call
 from pylon.server.calls import Call, inside
+from pylon.server.functions.actions import Actions, Caller, Demand, Send, nothing
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.authorize import demand_signed_in, identity_now
 from pylon.server.functions.builtin import BUILTINS
-from pylon.server.functions.context import ActionContext, ActionTools, QueryContext
+from pylon.server.functions.context import ActionContext, QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
-from pylon.server.functions.failures import contained
+from pylon.server.functions.doors import Doors
 from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
-from pylon.server.functions.outgoing import open_session
-from pylon.server.functions.push import push_atomic, push_each
+from pylon.server.functions.push import Preparing, push_atomic, push_each
 from pylon.server.functions.reasons import Reasons
 from pylon.server.mail.mailer import Mailer
 from pylon.server.observe import Observer
 from pylon.server.storage.database import Database
 from pylon.server.storage.statements import counting
-from pylon.server.storage.transaction import Transaction
 
 _DONE: Final = Outcome(Status.APPLIED)
-#: Raises where code outside of transactions may do nothing more.
-Demand = Callable[[], None]
-
-
-def _nothing() -> None:
-    """Demand nothing."""
 
 
 class Executor:
@@ -66,31 +55,31 @@ class Executor:
         #: Says why policies refused; None outside development (I73).
         self.reasons = Reasons(database, definitions, clock) if says_why else None
         self.app_code = AppCode(database, clock, ids, mailer)
+        self.doors = Doors(clock)
         self._preparer = Preparer(
-            self.app_code, definitions, clock, ids, retain_days=retain_days,
+            self.app_code, definitions, clock, ids, self.doors, retain_days=retain_days,
             forgotten_ms=lambda: database.forgotten_ms,
         )  # fmt: skip
-        #: The session that actions make outgoing requests with; opened by the first action.
-        self._http: aiohttp.ClientSession | None = None
+        self.actions = Actions(
+            database, clock, ids, self.app_code, self.call_inside, self.doors.actions
+        )
 
     async def close(self) -> None:
-        """Close the session for outgoing requests, and explain nothing more."""
+        """End the actions that still run, and explain nothing more."""
         if self.reasons is not None:
             await self.reasons.stop()
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
+        await self.actions.close()
 
     # --- mutations
 
     async def mutate(
         self, identity: Identity, fn: str, args: Mapping[str, Any], *, op_id: str | None,
-        cause: str,
+        cause: str, address: str = "",
     ) -> Outcome:  # fmt: skip
         """Run one mutation, built-in or the app's, and return what became of it."""
         call = self._begin(identity, fn, cause)
         try:
-            operation = self._preparer.prepare(identity, fn, args, op_id, cause)
+            operation = self._preparer.prepare(identity, fn, args, op_id, cause, address)
             operation.call = call
             outcome: Outcome = (await self._database.writer.submit_work(operation)).value
         except PylonError as error:
@@ -101,8 +90,9 @@ class Executor:
         return outcome
 
     async def push(
-        self, identity: Identity, batch: Sequence[Operation], *, atomic: bool, cause: str
-    ) -> list[Outcome]:
+        self, identity: Identity, batch: Sequence[Operation], *, atomic: bool, cause: str,
+        address: str = "",
+    ) -> list[Outcome]:  # fmt: skip
         """Run the operations of a push, in order; each its own transaction unless `atomic`."""
         if len(batch) > limits.PUSH_OPERATIONS_MAX:
             raise InvalidArgument(
@@ -115,7 +105,8 @@ class Executor:
             for one in batch
             if one.fn not in BUILTINS
         }
-        outcomes = await run(self._preparer, self._database.writer, identity, batch, cause, calls)
+        preparing = Preparing(self._preparer, identity, cause, address, calls)
+        outcomes = await run(preparing, self._database.writer, batch)
         self._end_push(identity, batch, outcomes, calls, started, cause)
         if self.reasons is not None:
             await self.reasons.add_to(identity, outcomes, [one.op_id for one in batch])
@@ -132,24 +123,54 @@ class Executor:
         if function.allow is None:
             demand_signed_in(identity)
 
+    def is_action(self, fn: str) -> bool:
+        """Tell whether a name is an action."""
+        return self._kind(fn) == FunctionKind.ACTION.value
+
+    def identity_now(self, identity: Identity) -> Identity:
+        """Return who a caller is by now; raises Unauthenticated where his session has ended."""
+        return identity_now(identity, self._database.readers.inline.rows, self._clock.now_ms())
+
+    def demand_allowed(self, identity: Identity, fn: str, args: Mapping[str, Any]) -> None:
+        """Raise where a caller may not call a function, or not any more."""
+        definition = self._definitions.current
+        function = find_function(definition, fn)
+        demand_call(identity, fn, args, is_query=function.kind is FunctionKind.QUERY)
+        now = iso_ms(self._clock.now_ms())
+        self.app_code.arguments(definition, function, identity, args, now)
+
     async def call(
         self, identity: Identity, fn: str, args: Mapping[str, Any], *, op_id: str | None = None,
-        cause: str,
+        cause: str, address: str = "", send: Send | None = None,
     ) -> Outcome:  # fmt: skip
-        """Run a function of any colour from outside; refusals are outcomes."""
+        """Run a function of any colour from outside; refusals are outcomes.
+
+        Args:
+            identity: who calls.
+            fn: the function.
+            args: its arguments, as they came.
+            op_id: makes a mutation happen once.
+            cause: what the log says of its writes.
+            address: the network that an anonymous caller is counted by.
+            send: takes the parts of an action that yields; its value is null then.
+        """
         definition = self._definitions.current
         if self._kind(fn) == "mutation":
-            return await self.mutate(identity, fn, args, op_id=op_id, cause=cause)
+            return await self.mutate(identity, fn, args, op_id=op_id, cause=cause, address=address)
         call = self._begin(identity, fn, cause)
         try:
             function = find_function(definition, fn)
             is_query = function.kind is FunctionKind.QUERY
             demand_call(identity, fn, args, is_query=is_query)
+            self.doors.demand_rate(function, identity, address)
             if is_query:
                 value = self._query(definition, function, identity, args, call)
             else:
+                caller = Caller(identity.user_id or "", address)
                 with inside(call):
-                    value = await self._action(definition, function, identity, args, cause)
+                    value = await self.actions.run(
+                        definition, function, identity, args, send=send, caller=caller
+                    )
             outcome = Outcome(Status.APPLIED, None, value)
         except PylonError as error:
             outcome = refused(error)
@@ -178,70 +199,9 @@ class Executor:
         finally:
             connection.raw.execute("ROLLBACK")
 
-    async def _action(
-        self, definition: AppDefinition, function: Function, identity: Identity,
-        args: Mapping[str, Any], cause: str, demand: Demand = _nothing,
-    ) -> str:  # fmt: skip
-        now = iso_ms(self._clock.now_ms())
-        code = self.app_code
-        decoded = code.arguments(definition, function, identity, args, now)
-        context = self._context(definition, identity, function.name, now, demand)
-        budget = asyncio.timeout(function.timeout_s)
-        try:
-            async with budget:
-                value = await contained(_ended(function.handler(context, **decoded)))
-        except PylonError as error:
-            code.check_refusal(function.name, error)
-            raise
-        except Exception as error:
-            if isinstance(error, TimeoutError) and budget.expired():
-                raise FunctionTimeout(
-                    f"{function.name} ran longer than {function.timeout_s:g} s and was stopped",
-                    hint="what it wrote before stays; give it a longer timeout=",
-                ) from error
-            raise code.internal(function.name, error) from None
-        return code.answer(function, lambda: value, limits.FUNCTION_SECONDS)
-
-    def _context(
-        self, definition: AppDefinition, identity: Identity, caller: str, now: str,
-        demand: Demand = _nothing,
-    ) -> ActionContext:  # fmt: skip
-        cause = f"function:{caller}"
-        facts = self.app_code.facts(
-            definition, identity, now, self._ids.random_bytes(16), limits.FUNCTION_SECONDS, cause
-        )
-        return ActionContext(facts, self.tools(definition, cause, demand))
-
-    def tools(
-        self, definition: AppDefinition, cause: str, demand: Demand = _nothing
-    ) -> ActionTools:
-        """Return what code outside of transactions reaches the app's data with.
-
-        Args:
-            definition: whose functions it may run.
-            cause: what the log says of its writes.
-            demand: raises where it may do nothing more; asked before each step.
-        """
-
-        async def run(authority: Identity, name: str, inner: Mapping[str, Any]) -> Any:
-            demand()
-            outcome = await self.call_inside(definition, authority, name, inner, cause, demand)
-            return None if outcome.value is None else jsonvalue.decode_trusted(outcome.value)
-
-        async def submit(work: Callable[[Transaction], Any]) -> Any:
-            demand()
-            return (await self._database.writer.submit(work)).value
-
-        if self._http is None:
-            self._http = open_session()
-        return ActionTools(
-            run=run, http=self._http, submit=submit,
-            reader=lambda: self._database.readers.inline.raw,
-        )  # fmt: skip
-
     def hook_context(self, definition: AppDefinition, hook: str) -> ActionContext:
         """Return what a start or stop hook works with: an action's context, as the system."""
-        return self._context(definition, SYSTEM, hook, iso_ms(self._clock.now_ms()))
+        return self.actions.context(definition, SYSTEM, f"function:{hook}")
 
     def prepare_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
@@ -252,7 +212,7 @@ class Executor:
 
     async def call_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
-        cause: str, demand: Demand = _nothing,
+        cause: str, demand: Demand = nothing,
     ) -> Outcome:  # fmt: skip
         """Run a function for an action or a step; internal ones too, and refusals are raised."""
         call = self._begin(identity, fn, cause)
@@ -280,12 +240,11 @@ class Executor:
         if function is not None and function.kind is FunctionKind.WORKFLOW:
             raise InvalidArgument(f"{fn} is a workflow", hint=f"await ctx.workflows.start({fn}, …)")
         if function is not None and function.kind is FunctionKind.QUERY:
-            rows, now_ms = self._database.readers.inline.rows, self._clock.now_ms()
-            identity = identity_now(identity, rows, now_ms)  # he asked long ago, perhaps
+            identity = self.identity_now(identity)  # he asked long ago, perhaps
             value = self._query(definition, function, identity, args, call)
             return Outcome(Status.APPLIED, None, value)
         if function is not None and function.kind is FunctionKind.ACTION:
-            value = await self._action(definition, function, identity, args, cause, demand)
+            value = await self.actions.run(definition, function, identity, args, demand=demand)
             return Outcome(Status.APPLIED, None, value)
         if function is None and fn not in BUILTINS:
             raise NotFound(f"there is no function {fn}")
@@ -333,10 +292,3 @@ class Executor:
             call.times = plain
             call.rows_written = sum(1 for one in outcomes if one.status is Status.APPLIED)
             self._end(call, _DONE)
-
-
-async def _ended(result: Awaitable[Any] | AsyncGenerator[Any, None]) -> Any:
-    """Return what an action returns, or all that it yields."""
-    if inspect.isasyncgen(result):
-        return [part async for part in result]
-    return await result  # type: ignore[misc]

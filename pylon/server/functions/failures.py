@@ -92,6 +92,14 @@ def demand_result_fits(text: str, name: str) -> str:
     return text
 
 
+def demand_part_fits(text: str, name: str) -> str:
+    """Return the JSON text of one part of a stream; raises PayloadTooLarge."""
+    most = limits.PART_BYTES_MAX
+    if len(text) > most // 4 and len(text.encode()) > most:
+        raise PayloadTooLarge(f"{name} yielded a part of more than {most} bytes")
+    return text
+
+
 async def contained(work: Awaitable[T]) -> T:
     """Await code of the app's; raises Uncommon for what would end the loop or the task with it."""
     try:

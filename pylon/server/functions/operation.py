@@ -32,6 +32,7 @@ from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.builtin import BUILTINS
 from pylon.server.functions.context import MutationContext
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.functions.doors import Doors
 from pylon.server.functions.drafts import Drafter, InsertDraft
 from pylon.server.functions.outcome import Outcome, Status
 from pylon.server.functions.rowwrites import RowWrites
@@ -52,10 +53,11 @@ class Preparer:
     """Makes operations of what callers ask, before any transaction; one per runtime."""
 
     def __init__(
-        self, app_code: AppCode, definitions: DefinitionHolder, clock: Clock, ids: IdSource, *,
-        retain_days: int, forgotten_ms: Callable[[], int],
+        self, app_code: AppCode, definitions: DefinitionHolder, clock: Clock, ids: IdSource,
+        doors: Doors, *, retain_days: int, forgotten_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self.app_code = app_code
+        self._doors = doors
         self._forgotten_ms = forgotten_ms
         self._memory_ms = (retain_days + limits.OPERATION_EXTRA_DAYS) * _DAY_MS
         self.ids = ids
@@ -65,9 +67,13 @@ class Preparer:
         self._now_ms, self._now = 0, ""
 
     def prepare(
-        self, identity: Identity, fn: str, args: Mapping[str, Any], op_id: str | None, cause: str
-    ) -> PreparedOperation:
-        """Return a checked operation; raises what is refused and can't be remembered."""
+        self, identity: Identity, fn: str, args: Mapping[str, Any], op_id: str | None, cause: str,
+        address: str = "",
+    ) -> PreparedOperation:  # fmt: skip
+        """Return a checked operation; raises what is refused and can't be remembered.
+
+        `address` is the network that an anonymous caller is counted by.
+        """
         definition = self._definitions.current
         _demand_caller(definition, identity, fn)
         demand_call(identity, fn, args)
@@ -83,6 +89,8 @@ class Preparer:
                 raise OperationExpired()
         if refusal is not None and (op_id is None or identity.principal is None):
             raise refusal
+        if refusal is None and fn not in BUILTINS:
+            self._doors.demand_rate(definition.functions[fn], identity, address)
         operation = self.make(identity, fn, args, op_id, cause, definition)
         operation.refusal = refusal
         return operation

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pylon import jsonvalue
-from pylon.errors import PylonError
+from pylon.errors import PylonError, RateLimited
 
 
 class Status(StrEnum):
@@ -30,6 +30,8 @@ class Outcome:
     http_status: int = 200
     #: What a policy was asked, where it refused; None for what is remembered from before.
     denial: object | None = None
+    #: When it may be tried again, where it was too often.
+    retry_after_s: float | None = None
 
     def to_json(self, op_id: str) -> str:
         """Return the result object of a push."""
@@ -44,5 +46,6 @@ def refused(error: PylonError) -> Outcome:
     """Return the outcome of an operation that was refused."""
     status = Status.RETRY if error.is_transient else Status.REJECTED
     return Outcome(
-        status, None, error=error.to_wire(), http_status=error.http_status, denial=error.denial
-    )
+        status, None, error=error.to_wire(), http_status=error.http_status, denial=error.denial,
+        retry_after_s=error.retry_after_s if isinstance(error, RateLimited) else None,
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pylon.errors import Aborted, PylonError, Unavailable
 from pylon.identity import Identity
@@ -16,27 +17,45 @@ from pylon.server.storage.units import Committed
 from pylon.server.storage.writer import Writer
 
 
-async def push_each(
-    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str,
-    calls: Mapping[str, Call],
-) -> list[Outcome]:  # fmt: skip
-    """Run the operations in order, each its own transaction; one answer for all.
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Makes one caller's operations."""
 
-    `calls` trace them, by operation id.
-    """
+    preparer: Preparer
+    identity: Identity
+    cause: str
+    #: The network that an anonymous caller is counted by.
+    address: str
+    #: What traces them, by operation id.
+    calls: Mapping[str, Call]
+
+    def operation(self, one: Operation) -> PreparedOperation:
+        """Return it; raises what is refused and can't be remembered."""
+        made = self.preparer.prepare(
+            self.identity, one.fn, one.args, one.op_id, self.cause, self.address
+        )
+        made.call = self.calls.get(one.op_id)
+        return made
+
+
+async def push_each(
+    preparing: Preparing, writer: Writer, batch: Sequence[Operation]
+) -> list[Outcome]:
+    """Run the operations in order, each its own transaction; one answer for all."""
     outcomes: list[Outcome | None] = []
     prepared: list[PreparedOperation] = []
     for one in batch:
         try:
-            operation = preparer.prepare(identity, one.fn, one.args, one.op_id, cause)
-            operation.call = calls.get(one.op_id)
-            prepared.append(operation)
+            prepared.append(preparing.operation(one))
             outcomes.append(None)
         except PylonError as error:
             outcomes.append(refused(error))
+            if error.is_transient:  # nothing behind it may happen before it
+                outcomes += [_earlier()] * (len(batch) - len(outcomes))
+                break
     if not prepared:
         return [one for one in outcomes if one is not None]
-    principal = identity.principal
+    principal = preparing.identity.principal
 
     def look_up(transaction: Transaction) -> None:
         if principal is not None:
@@ -59,17 +78,18 @@ def _stopped_at_retry(outcomes: list[Outcome]) -> list[Outcome]:
     """Have everything behind a retry be sent again, also what needed no transaction to fail."""
     for place, one in enumerate(outcomes):
         if one.status is Status.RETRY:
-            again = refused(
-                Unavailable(
-                    "an operation before this one must be retried", reason="earlier_operation"
-                )
-            )
             rest = outcomes[place + 1 :]
             return [
                 *outcomes[: place + 1],
-                *(one if one.status is Status.RETRY else again for one in rest),
+                *(one if one.status is Status.RETRY else _earlier() for one in rest),
             ]
     return outcomes
+
+
+def _earlier() -> Outcome:
+    return refused(
+        Unavailable("an operation before this one must be retried", reason="earlier_operation")
+    )
 
 
 class _RejectedBefore(PylonError):
@@ -81,9 +101,8 @@ class _RejectedBefore(PylonError):
 
 
 async def push_atomic(
-    preparer: Preparer, writer: Writer, identity: Identity, batch: Sequence[Operation], cause: str,
-    calls: Mapping[str, Call],
-) -> list[Outcome]:  # fmt: skip
+    preparing: Preparing, writer: Writer, batch: Sequence[Operation]
+) -> list[Outcome]:
     """Run all in one savepoint: one rejected makes all rejected, the others ABORTED."""
     prepared: list[PreparedOperation] = []
     culprit = 0
@@ -103,9 +122,7 @@ async def push_atomic(
     try:
         for place, one in enumerate(batch):
             culprit = place
-            operation = preparer.prepare(identity, one.fn, one.args, one.op_id, cause)
-            operation.call = calls.get(one.op_id)
-            prepared.append(operation)
+            prepared.append(preparing.operation(one))
         committed: Committed[list[Outcome]] = await writer.submit(work)
     except _RejectedBefore as rejection:
         failed = rejection.outcome

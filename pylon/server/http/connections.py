@@ -25,7 +25,7 @@ from pylon.errors import (
     RateLimited,
 )
 from pylon.server.http.exchange import error_answer
-from pylon.server.sync.quota import Quota
+from pylon.server.quota import Quota
 
 _log = logging.getLogger("pylon.http")
 

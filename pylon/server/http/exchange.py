@@ -7,6 +7,7 @@ more per request than everything that Pylon does for it.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from pylon.server.hosts import is_loopback, is_this_machine
 from pylon.server.http.peers import client_of, network_of
 
 if TYPE_CHECKING:
+    from pylon.server.functions.outcome import Outcome
     from pylon.server.http.services import Services
 
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
@@ -91,6 +93,12 @@ class Exchange:
             token = token_of(self.request, self.services.config.session_cookie)
             self._identity = self.services.sessions.resolve(token)
         return self._identity
+
+    @property
+    def has_left(self) -> bool:
+        """Tell whether the caller's connection is gone."""
+        transport = self.request.transport
+        return transport is None or transport.is_closing()
 
     @property
     def operation_id(self) -> str | None:
@@ -237,7 +245,15 @@ def error_answer(error: PylonError) -> web.Response:
     if isinstance(error, MethodNotAllowed):
         answer.headers["Allow"] = ", ".join(error.allow)
     if isinstance(error, RateLimited):
-        answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    return answer
+
+
+def outcome_error(outcome: Outcome) -> web.Response:
+    """Return the answer of a call that was refused."""
+    answer = json_value({"error": outcome.error}, outcome.http_status)
+    if outcome.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(max(1, math.ceil(outcome.retry_after_s)))
     return answer
 
 

@@ -1,24 +1,118 @@
-"""POST /api/fn/{name}: call a query, mutation or action."""
+"""POST /api/fn/{name}: call a query, mutation or action.
+
+An action lives as long as its caller is there: it is cancelled when he leaves, when his session
+ends, and when he may not call it any more. With `Accept: text/event-stream` its parts come one by
+one, as fast as he takes them.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
 from aiohttp import web
 
-from pylon.server.http.exchange import Exchange, json_text, json_value
+from pylon import jsonvalue
+from pylon.errors import Cancelled, PylonError
+from pylon.server.functions.outcome import Outcome, refused
+from pylon.server.http.event_stream import EventStream
+from pylon.server.http.exchange import Exchange, json_text, outcome_error
+
+_POLL_SECONDS: Final = 0.25
 
 
 async def call_function(exchange: Exchange) -> web.StreamResponse:
     """Call a function with the body as its arguments' object."""
-    identity = exchange.identity
+    identity, name = exchange.identity, exchange.parts[0]
     executor = exchange.services.executor
-    executor.demand_callable(identity, exchange.parts[0])
+    executor.demand_callable(identity, name)
     op_id = exchange.operation_id
     args = await exchange.json_object()
-    outcome = await executor.call(identity, exchange.parts[0], args, op_id=op_id, cause="http")
+    if executor.is_action(name):
+        return await _Attended(exchange, name, args).answer()
+    outcome = await executor.call(
+        identity, name, args, op_id=op_id, cause="http", address=exchange.address
+    )
+    return _answer(exchange, outcome)
+
+
+def _answer(exchange: Exchange, outcome: Outcome) -> web.Response:
     if outcome.error is not None:
-        return json_value({"error": outcome.error}, outcome.http_status)
+        return outcome_error(outcome)
     value = outcome.value or "null"
     if outcome.seq is None:
         return json_text(f'{{"value":{value}}}')
     head = exchange.services.database.cursor(outcome.seq)
     return json_text(f'{{"value":{value},"head":"{head}"}}')
+
+
+class _Attended:
+    """One call of an action, for as long as somebody is there for it."""
+
+    def __init__(self, exchange: Exchange, name: str, args: Mapping[str, Any]) -> None:
+        self._exchange = exchange
+        self._executor = exchange.services.executor
+        self._identity = exchange.identity
+        self._name = name
+        self._args = args
+        wants = exchange.request.headers.get("Accept", "")
+        self._stream = EventStream(exchange) if "text/event-stream" in wants.lower() else None
+        #: Decided: a part that is still on its way comes too late.
+        self._is_over = False
+
+    async def answer(self) -> web.StreamResponse:
+        """Run it and answer."""
+        stream = self._stream
+        outcome = await self._outcome()
+        if stream is None or (outcome.error is not None and not stream.has_begun):
+            return _answer(self._exchange, outcome)
+        with suppress(ConnectionError):
+            if outcome.error is not None:
+                await stream.send("error", jsonvalue.encode_text({"error": outcome.error}))
+            else:
+                await stream.send("returned", f'{{"value":{outcome.value or "null"}}}')
+            await stream.answer.write_eof()
+        return stream.answer
+
+    async def _outcome(self) -> Outcome:
+        call = asyncio.ensure_future(
+            self._executor.call(
+                self._identity, self._name, self._args, cause="http",
+                address=self._exchange.address, send=None if self._stream is None else self._send,
+            )
+        )  # fmt: skip
+        try:
+            while not (await asyncio.wait((call,), timeout=_POLL_SECONDS))[0]:
+                if self._exchange.has_left:
+                    raise ConnectionResetError("the caller has left")
+                self._demand_still_allowed()
+                await self._keep_alive()
+            return call.result()
+        except PylonError as error:
+            return refused(error)
+        finally:
+            self._is_over = True
+            call.cancel()
+
+    def _demand_still_allowed(self) -> None:
+        """Raise where the session has ended, or the caller may not call this any more."""
+        now = self._executor.identity_now(self._identity)
+        if now is not self._identity:
+            self._executor.demand_allowed(now, self._name, self._args)
+            self._identity = now
+
+    async def _keep_alive(self) -> None:
+        stream = self._stream
+        if stream is not None and stream.silent_s > self._exchange.services.hub.heartbeat_s:
+            await stream.keep_alive()
+
+    async def _send(self, part: str) -> None:
+        assert self._stream is not None
+        if self._is_over:
+            raise Cancelled
+        try:
+            await self._stream.send("part", f'{{"value":{part}}}')
+        except ConnectionError as error:
+            raise Cancelled from error

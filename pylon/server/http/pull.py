@@ -131,7 +131,7 @@ async def push(exchange: Exchange) -> web.StreamResponse:
     except msgspec.ValidationError as error:
         raise InvalidArgument(str(error), field="operations") from error
     outcomes = await exchange.services.executor.push(
-        identity, parsed.operations, atomic=parsed.atomic, cause="push"
+        identity, parsed.operations, atomic=parsed.atomic, cause="push", address=exchange.address
     )
     results = ",".join(
         [one.to_json(op.op_id) for one, op in zip(outcomes, parsed.operations, strict=True)]

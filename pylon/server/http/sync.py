@@ -21,6 +21,7 @@ from pylon.protocol.change import parse_cursor
 from pylon.protocol.codec import BadFrame, decode_upstream
 from pylon.protocol.version import PROTOCOL_VERSION, SUBPROTOCOL
 from pylon.server.functions.builtin import BUILTINS
+from pylon.server.http.calls import SocketCall
 from pylon.server.http.exchange import Exchange
 from pylon.server.http.services import Services
 from pylon.server.sync.channel import Connection
@@ -243,7 +244,11 @@ class _Session:
         services, connection = self._services, self._connection
         try:
             outcomes = await services.executor.push(
-                connection.identity, message.operations, atomic=message.atomic, cause="ws"
+                connection.identity,
+                message.operations,
+                atomic=message.atomic,
+                cause="ws",
+                address=connection.address,
             )
         except PylonError as error:
             connection.send(
@@ -262,26 +267,14 @@ class _Session:
         services.hub.flush(connection, wrote)
 
     async def _call(self, message: messages.Call) -> None:
-        self._spawn(message.request_id, self._run_call(message), self._connection.calls)
-
-    async def _run_call(self, message: messages.Call) -> None:
-        outcome = await self._services.executor.call(
-            self._connection.identity, message.fn, message.args, cause="ws"
-        )
-        if outcome.error is not None:
-            self._connection.send(
-                messages.Returned(request_id=message.request_id, error=outcome.error)
-            )
-            return
-        request_id = msgspec.json.encode(message.request_id).decode()
-        self._connection.send_text(
-            f'{{"type":"returned","request_id":{request_id},"value":{outcome.value or "null"}}}'
-        )
+        call = SocketCall(self._services, self._connection, message)
+        self._spawn(message.request_id, call.run(), self._connection.calls)
 
     def _spawn(self, request_id: str, work: Any, running: dict[str, asyncio.Task[None]]) -> None:
         calls, pushes = self._connection.calls, self._connection.pushes
         is_used = request_id in calls or request_id in pushes
-        if is_used or len(calls) + len(pushes) >= limits.CALLS_PER_SOCKET_MAX:
+        # Each is counted alone: calls that last must not keep anybody from writing.
+        if is_used or len(running) >= limits.CALLS_PER_SOCKET_MAX:
             work.close()
             error = RateLimited("too many calls at once, or a request_id that is in use")
             self._connection.send(

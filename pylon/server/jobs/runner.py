@@ -139,7 +139,7 @@ class Runner:
             definition, identity, iso_ms(self._clock.now_ms()), self._ids.random_bytes(16),
             limits.FUNCTION_SECONDS, attempt.cause,
         )  # fmt: skip
-        tools = self._executor.tools(definition, attempt.cause, attempt.demand_held)
+        tools = self._executor.actions.tools(definition, attempt.cause, attempt.demand_held)
         return JobActionContext(facts, tools, attempt)
 
     async def _run_in_transaction(

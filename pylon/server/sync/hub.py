@@ -29,6 +29,7 @@ from pylon.server.auth.sessions import SessionService
 from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.live_run import LiveRunner
+from pylon.server.quota import Quotas
 from pylon.server.storage.clients import KnownClient
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection, describe, principal_of
@@ -37,7 +38,6 @@ from pylon.server.sync.live_functions import LiveFunctions
 from pylon.server.sync.pace import Pace, goodbye_ms
 from pylon.server.sync.passing import Passing
 from pylon.server.sync.pump import Pump
-from pylon.server.sync.quota import Quotas
 from pylon.server.sync.read_ahead import ReadAhead
 from pylon.server.sync.reading import Reading
 from pylon.server.sync.subscriber import Phase

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pylon.errors import PylonError
 from pylon.protocol.messages import ErrorMessage, Subscribe, SubscriptionSpec
 from pylon.server.functions.definitions import DefinitionHolder
+from pylon.server.quota import Quotas
 from pylon.server.sync.channel import Connection, principal_of
 from pylon.server.sync.live_functions import LiveFunctions
-from pylon.server.sync.quota import Quotas
 from pylon.server.sync.subscription import (
     make_function_subscription,
     make_subscription,

@@ -324,6 +324,7 @@ export interface FunctionManifest {
   readonly kind: string;
   readonly arguments: readonly ArgumentManifest[];
   readonly returns: string;
+  readonly part?: string;
   readonly doc?: string;
 }
 
@@ -368,6 +369,7 @@ export type ErrorCode =
   | "ADDRESS_IN_USE"
   | "APP_ERROR"
   | "BAD_REQUEST"
+  | "CANCELLED"
   | "CONFIG_ERROR"
   | "CONFLICT"
   | "FORBIDDEN_ORIGIN"

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from pylon.server.http.connections import PatientServer
-from pylon.server.sync.quota import Quota
+from pylon.server.quota import Quota
 
 
 async def _answer(request: web.BaseRequest) -> web.StreamResponse:

@@ -11,8 +11,8 @@ import pytest
 
 from pylon import limits
 from pylon.errors import RateLimited
+from pylon.server.quota import Quota, Quotas
 from pylon.server.sync.pace import Pace, goodbye_ms
-from pylon.server.sync.quota import Quota, Quotas
 from tests.unit.server.sync.hubs import hubs_at, user
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pylon.errors import RateLimited
-from pylon.server.sync.quota import Quota
+from pylon.server.quota import Quota
 
 
 def _take(quota: Quota, user: str, address: str, more: int = 1) -> bool:
