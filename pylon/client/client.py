@@ -23,8 +23,10 @@ import msgspec
 
 from pylon import jsonvalue
 from pylon.client import events as ev
+from pylon.client.compare import key_text
 from pylon.client.connection import Connection
 from pylon.client.filters import compile_filter, sort_key
+from pylon.client.live import Live
 from pylon.client.machine import Machine
 from pylon.client.neighbours import Neighbours
 from pylon.client.pending import Effect, PendingMutation, effects_of
@@ -79,6 +81,10 @@ class PylonClient:
         #: Subscriptions by definition: (id, how many queries stand on it).
         self._held: dict[str, tuple[str, int]] = {}
         self._queries: list[Query] = []
+        #: Followed functions by call: (id, how many stand on it).
+        self._followed: dict[str, tuple[str, int]] = {}
+        self._lives: list[Live] = []
+        self._calls = 0
         self._moved = asyncio.Event()
         self._subscriptions = 0
 
@@ -184,6 +190,30 @@ class PylonClient:
         query = Query(self, definition, neighbours)
         self._queries.append(query)
         return query
+
+    def live(self, fn: str, **args: Any) -> Live:
+        """Follow the value of a query function until it is closed; equal calls share."""
+        key = key_text([fn, args])
+        subscription_id, count = self._followed.get(key, ("", 0))
+        if not subscription_id:
+            self._calls += 1
+            subscription_id = f"f{self._calls}"
+            self.shell.dispatch(ev.Followed(id=subscription_id, fn=fn, args=args))
+        self._followed[key] = (subscription_id, count + 1)
+        made = Live(self, key, subscription_id)
+        self._lives.append(made)
+        return made
+
+    def end_live(self, live: Live) -> None:
+        """Let a value go (`Live.close`)."""
+        if live not in self._lives:
+            return
+        self._lives.remove(live)
+        subscription_id, count = self._followed.pop(live.key)
+        if count > 1:
+            self._followed[live.key] = (subscription_id, count - 1)
+        else:
+            self.shell.dispatch(ev.Unsubscribed(id=subscription_id))
 
     def hold(self, definition: Definition) -> None:
         """Keep the rows of a definition current until `let_go`."""
@@ -327,3 +357,5 @@ class PylonClient:
                 touched = {entity for entity, _ in command.changes}
                 for query in list(self._queries):
                     query.note(touched)
+                for live in list(self._lives):
+                    live.note()

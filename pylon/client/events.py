@@ -76,6 +76,14 @@ class Subscribed(_Event, frozen=True, kw_only=True, tag="subscribed"):
     definition: Definition
 
 
+class Followed(_Event, frozen=True, kw_only=True, tag="followed"):
+    """The app asks for the value of a query function."""
+
+    id: str
+    fn: str
+    args: dict[str, Any]
+
+
 class Unsubscribed(_Event, frozen=True, kw_only=True, tag="unsubscribed"):
     """The app does not want them any more."""
 
@@ -144,6 +152,7 @@ Event = (
     | Fired
     | NetworkChanged
     | Subscribed
+    | Followed
     | Unsubscribed
     | Mutated
     | Discarded

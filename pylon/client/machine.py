@@ -25,9 +25,8 @@ from pylon.client.acknowledgement import ACK_MS, Acknowledgement
 from pylon.client.catch_up import CatchUp, Move, PullNext
 from pylon.client.delivery import Delivery, DeliveryOutcome
 from pylon.client.fields import Fields
-from pylon.client.link import Link
+from pylon.client.following import Following
 from pylon.client.pending import Pending, PendingMutation, Settlement
-from pylon.client.replica import Replica
 from pylon.client.subscription import has_reached, read_cursor, seq_of
 from pylon.client.view import View
 from pylon.protocol import messages as m
@@ -40,12 +39,11 @@ RESYNCS_MAX: Final = 3
 _EARLY = (m.Welcome, m.ErrorMessage, m.GoAway)
 
 
-class Machine(Link):
+class Machine(Following):
     """One replica's decisions."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         super().__init__(random)
-        self.replica = Replica()
         self.pending = Pending()
         self.view = View(self.replica, self.pending)
         self._delivery = Delivery(self.pending, random)
@@ -87,6 +85,8 @@ class Machine(Link):
                 self._change_network(is_online=is_online)
             case ev.Subscribed():
                 self._subscribe(event)
+            case ev.Followed():
+                self._follow(event)
             case ev.Unsubscribed(id=subscription_id):
                 self._unsubscribe(subscription_id)
             case ev.Mutated(mutation=mutation):
@@ -137,13 +137,9 @@ class Machine(Link):
                 client_id=self._client_id,
                 cursor=self.replica.cursor,
                 schema=self._schema,
-                subscriptions=self._specs(),
+                subscriptions=[*self._specs(), *self.values.specs()],
             )
         )
-
-    def _specs(self) -> list[m.SubscriptionSpec]:
-        has_cursor = self.replica.cursor is not None
-        return [one.spec(has_cursor=has_cursor) for one in self.replica.subscriptions.values()]
 
     def _welcome(self, message: m.Welcome) -> None:
         principal = message.user_id
@@ -182,6 +178,7 @@ class Machine(Link):
     def _forget(self) -> None:
         """Drop the rows of whoever it was; his mutations stay his, in the store (I33)."""
         self.replica.reset(None, is_kept=False)
+        self.values.reset()
         error = {
             "code": "UNAUTHENTICATED",
             "message": "the caller changed before this was decided; it is kept for its author",
@@ -262,6 +259,8 @@ class Machine(Link):
                 self._move(self._catch_up.follow(msgspec.structs.asdict(message)))
             case m.Window():
                 self.replica.window(message)
+            case m.LiveValue():
+                self.values.take(message)
             case m.Results() if self._delivery.is_awaiting(message.request_id):
                 self._settle(self._delivery.answered(message))
             case m.Resync():
@@ -301,6 +300,8 @@ class Machine(Link):
         # Old rows stay in sight only while they are the same caller's and of the same form (12).
         is_kept = message.reason not in ("identity_changed", "schema_changed")
         self.replica.reset(message.head, is_kept=is_kept)
+        if not is_kept:
+            self.values.reset()
         self._enter_lineage(message.head)
         self._target = message.head
         self.state = "resyncing"
@@ -319,6 +320,8 @@ class Machine(Link):
         error = message.error
         if error.get("code") == "UPGRADE_REQUIRED":
             self._close(error)
+        elif message.subscription is not None and message.subscription in self.values:
+            self.values.fail(message.subscription, error)
         elif message.subscription is not None:
             self.replica.fail(message.subscription, error)
         elif message.request_id is not None and self._delivery.is_awaiting(message.request_id):
@@ -327,20 +330,6 @@ class Machine(Link):
             self._error = error
 
     # --- what the app does
-
-    def _subscribe(self, event: ev.Subscribed) -> None:
-        self.replica.subscribe(event.id, event.definition)
-        if self._is_open:
-            spec = self.replica.subscriptions[event.id].spec(has_cursor=False)
-            self._send(m.Subscribe(**msgspec.structs.asdict(spec)))
-
-    def _unsubscribe(self, subscription_id: str) -> None:
-        found = self.replica.subscriptions.get(subscription_id)
-        if found is None:
-            return
-        self.replica.unsubscribe(subscription_id)
-        if self._is_open and found.phase != "failed":
-            self._send(m.Unsubscribe(id=subscription_id))
 
     def _mutate(self, mutation: PendingMutation) -> None:
         bound = msgspec.structs.replace(mutation, principal=self._principal)
@@ -385,8 +374,9 @@ class Machine(Link):
             self._error = None
         if (save := self.replica.take_save()) is not None:
             self._commands.append(ev.SaveReplica(save=save))
-        if (changes := self.view.take_changes()) is not None:
-            self._commands.append(ev.Publish(changes=changes))
+        changes, is_changed = self.view.take_changes(), self.values.take_change()
+        if changes is not None or is_changed:
+            self._commands.append(ev.Publish(changes=changes or []))
         status = ev.Status(state=self.state, pending=len(self.pending), error=self._error)
         if status != self.status:
             self.status = status

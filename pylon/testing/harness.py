@@ -176,6 +176,7 @@ class Running:
         services = self.runtime.services
         head = services.database.head
         is_idle = services.worker.is_idle and services.workflows.is_idle
+        is_idle = is_idle and services.hub.live.is_quiet
         return is_idle and all(
             one.client.is_settled and seq_of(one.client.cursor) >= head for one in self._members
         )

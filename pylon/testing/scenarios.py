@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pylon.testing.live_scenarios import live_identity, live_reconnection, live_values
 from pylon.testing.refresh_scenarios import (
     refresh,
     refresh_cut,
@@ -265,6 +266,7 @@ SCENARIOS: Final[dict[str, Callable[[], Events]]] = {
     one.__name__: one
     for one in (
         catching_up, discard, doubted, gap, heartbeat, hydration, identity, late_store, lineage,
+        live_identity, live_reconnection, live_values,
         offline_start, outgrown, overlay, reconnection, refresh, refresh_cut, refresh_hydrating,
         refresh_overlay, refresh_strict, refresh_window, refusals, resync, window,
         window_ahead, window_filtered,

@@ -33,6 +33,11 @@ def replay(random: list[float], events: list[dict[str, Any]]) -> list[dict[str, 
 def _step(machine: Machine, event: dict[str, Any]) -> dict[str, Any]:
     commands = machine.step(msgspec.convert(event, ev.Event))
     subscriptions = machine.replica.subscriptions
+    followed = {
+        one.id: {"value": one.value} if one.error is None else {"error": one.error}
+        for one in machine.values.all()
+        if one.is_ready
+    }
     return {
         "event": event,
         "commands": [normal(msgspec.to_builtins(one)) for one in commands],
@@ -41,6 +46,7 @@ def _step(machine: Machine, event: dict[str, Any]) -> dict[str, Any]:
             for entity in scenarios.ENTITIES
         },
         "ready": sorted(one for one in subscriptions if machine.replica.is_ready(one)),
+        **({} if not followed else {"values": followed}),
     }  # fmt: skip
 
 

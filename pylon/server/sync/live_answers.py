@@ -222,6 +222,13 @@ class LiveAnswers:
             return Run(answer, member.identity, member.fn, member.args)
         return None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether nothing is due and nothing runs."""
+        return not any(
+            one.is_due or one.is_running for those in self._questions.values() for one in those
+        )
+
     def rests_until(self) -> float | None:
         """Return when the first of those that rest may run; None where nothing is due."""
         return min((one.rests_until for one in self._due), default=None)

@@ -94,6 +94,11 @@ class LiveFunctions:
         return {**self._answers.sizes, "live_held": len(self._held)}
 
     @property
+    def is_quiet(self) -> bool:
+        """Tell whether everybody was told what is true now."""
+        return not self._held and self._answers.is_quiet
+
+    @property
     def runs(self) -> int:
         """Return how many runs were made so far."""
         return self._answers.runs

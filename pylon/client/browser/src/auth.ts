@@ -1,7 +1,7 @@
 // Signing in and out. Who the caller is, the server alone says.
 
 import type { Caller } from "./events.ts";
-import { guarded } from "./live.ts";
+import { guarded } from "./observed.ts";
 import type { Tab } from "./tab.ts";
 
 /** The signed-in user. */

@@ -4,7 +4,9 @@ import { Auth } from "./auth.ts";
 import { PylonError, wireError } from "./errors.ts";
 import { compileFilter } from "./filter.ts";
 import { IdSource } from "./ids.ts";
-import { guarded, LiveQuery } from "./live.ts";
+import { LiveQuery } from "./live.ts";
+import { guarded } from "./observed.ts";
+import { LiveFunction } from "./live-function.ts";
 import { effectsOf, replay, type Effect, type PendingMutation } from "./pending.ts";
 import type { PendingOperation } from "./operations.ts";
 import { WS_MESSAGE_BYTES_MAX, type Json, type JsonObject, type WireError, type WireRow } from "./protocol.gen.ts";
@@ -16,7 +18,7 @@ import { MemoryStore } from "./store-memory.ts";
 import { Tab } from "./tab.ts";
 import type { TabStatus } from "./tab-messages.ts";
 import type {
-  AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, InsertOf, LooseOptions, OptimisticTransaction,
+  AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, GivenArgs, InsertOf, LooseOptions, OptimisticTransaction,
   PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UntypedName, UpdateOptions, Values,
 } from "./types.ts";
 
@@ -138,6 +140,18 @@ export class Database<A extends AppTypes = AnyApp> {
   row<R extends Row>(entity: UntypedName<A>, id: string): LiveRow<R>;
   row(entity: string, id: string): unknown {
     return new LiveRow(this.prepare(entity, { where: { id } }).keep());
+  }
+
+  /** The value of a query function, kept current until it is closed. */
+  live<F extends FunctionName<A>>(name: F, ...given: GivenArgs<ArgsOf<A, F>>): LiveFunction<ReturnOf<A, F>>;
+  live<T>(name: UntypedName<A>, args?: Values): LiveFunction<T>;
+  live(name: string, args: object = {}): unknown {
+    return this.prepareLive(name, args).keep();
+  }
+
+  /** @internal A followed function that is open only while somebody watches it. */
+  prepareLive(name: string, args: object): LiveFunction {
+    return new LiveFunction(this.tab, { fn: name, args: plain(args) as JsonObject });
   }
 
   /** @internal A live query that is open only while somebody watches it. */

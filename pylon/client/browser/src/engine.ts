@@ -8,7 +8,8 @@ import { Connection } from "./connection.ts";
 import { PylonError } from "./errors.ts";
 import type { Caller, Command, Event, Status, Timer } from "./events.ts";
 import { Fetching } from "./fetching.ts";
-import { guarded, type QueryProgress } from "./live.ts";
+import type { QueryProgress } from "./live.ts";
+import { guarded } from "./observed.ts";
 import { Machine } from "./machine.ts";
 import { Operations, renewed } from "./operations.ts";
 import type { PendingMutation, Settlement } from "./pending.ts";
@@ -16,8 +17,9 @@ import type { Manifest, WireRow } from "./protocol.gen.ts";
 import type { Surroundings } from "./requests.ts";
 import { WriteQueue, type Store, type StoreContents } from "./store.ts";
 import { MemoryStore } from "./store-memory.ts";
-import { keyOf, type Definition } from "./subscription.ts";
+import { isCall, keyOf, type Wanted } from "./subscription.ts";
 import { SubscriptionPool } from "./subscriptions.ts";
+import type { FollowedFunction } from "./values.ts";
 import { View } from "./view.ts";
 
 /** So long a change of caller may take before the connection goes on by itself. */
@@ -112,9 +114,12 @@ export class Engine {
     );
     this.watchStore();
     this.pool = new SubscriptionPool({
-      add: (id, definition) => this.dispatch({ type: "subscribed", id, definition }),
+      add: (id, wanted) => this.dispatch(
+        isCall(wanted) ? { type: "followed", id, ...wanted } : { type: "subscribed", id, definition: wanted },
+      ),
       remove: (id) => this.dispatch({ type: "unsubscribed", id }),
-      find: (id) => this.machine.replica.subscriptions.get(id),
+      hasFailed: (id) => this.machine.replica.subscriptions.get(id)?.phase === "failed"
+        || (this.machine.values.get(id)?.error ?? null) !== null,
       later: (ms, call) => {
         const timer = setTimeout(call, ms);
         return () => clearTimeout(timer);
@@ -244,17 +249,20 @@ export class Engine {
 
   // --- queries
 
-  /** Asks for rows on behalf of somebody; returns how to give them back. */
-  want(definition: Definition): () => void {
-    const id = this.pool.acquire(definition);
+  /** Asks for rows or a value on behalf of somebody; returns how to give them back. */
+  want(wanted: Wanted): () => void {
+    const id = this.pool.acquire(wanted);
     return () => this.pool.release(id);
   }
 
   stateOf(key: string): QueryProgress | undefined {
     const id = this.pool.find(key);
-    const found = id === undefined ? undefined : this.machine.replica.subscriptions.get(id);
+    const { replica, values } = this.machine;
+    const followed = id === undefined ? undefined : values.get(id);
+    if (followed !== undefined) return progressOf(followed);
+    const found = id === undefined ? undefined : replica.subscriptions.get(id);
     return found === undefined ? undefined
-      : { ids: found.ids, error: found.error, ready: this.machine.replica.isReady(found.id) };
+      : { ids: found.ids, error: found.error, ready: replica.isReady(found.id) };
   }
 
   /** Visits the states of all that is asked for. */
@@ -264,6 +272,7 @@ export class Engine {
       const state = this.stateOf(key);
       if (state !== undefined) yield [key, state];
     }
+    for (const one of this.machine.values.all()) yield [keyOf(one.call), progressOf(one)];
   }
 
   // --- mutations
@@ -408,4 +417,8 @@ export class Engine {
     await this.writes.settled();
     this.store.close();
   }
+}
+
+function progressOf({ value, error }: FollowedFunction): QueryProgress {
+  return { ids: null, error, ready: value !== undefined || error !== null, ...(value === undefined ? {} : { value }) };
 }

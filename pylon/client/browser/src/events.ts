@@ -3,7 +3,7 @@
 import type { Save, StoredReplica } from "./replica.ts";
 import type { Definition } from "./subscription.ts";
 import type { PendingMutation, Settlement } from "./pending.ts";
-import type { ChangeBatch, Downstream, Manifest, SubscriptionSpec, Upstream, WireError } from "./protocol.gen.ts";
+import type { ChangeBatch, Downstream, JsonObject, Manifest, SubscriptionSpec, Upstream, WireError } from "./protocol.gen.ts";
 
 export type MachineState = "connecting" | "hydrating" | "live" | "offline" | "resyncing" | "closed";
 
@@ -21,6 +21,7 @@ export type Event =
   | { readonly type: "fired"; readonly timer: Timer }
   | { readonly type: "network"; readonly is_online: boolean }
   | { readonly type: "subscribed"; readonly id: string; readonly definition: Definition }
+  | { readonly type: "followed"; readonly id: string; readonly fn: string; readonly args: JsonObject }
   | { readonly type: "unsubscribed"; readonly id: string }
   | { readonly type: "mutated"; readonly mutation: PendingMutation }
   /** The app gives a mutation up that is not decided yet. */

@@ -4,7 +4,7 @@
 import type { Engine, EngineStep } from "./engine.ts";
 import type { PendingMutation } from "./pending.ts";
 import { Relay } from "./relay.ts";
-import { keyOf, type Definition } from "./subscription.ts";
+import { keyOf, type Wanted } from "./subscription.ts";
 import type { TabQuestion, TabRequest, TabSaying } from "./tab-messages.ts";
 
 export class Followers {
@@ -24,8 +24,8 @@ export class Followers {
   serve(tab: string, request: TabRequest): void {
     const { engine } = this;
     switch (request.type) {
-      case "follow": return this.admit(tab, request.definitions, request.mutations);
-      case "want": return this.grant(tab, request.definition);
+      case "follow": return this.admit(tab, request.wanted, request.mutations);
+      case "want": return this.grant(tab, request.wanted);
       case "unwant":
         this.granted.get(tab)?.get(request.key)?.();
         this.granted.get(tab)?.delete(request.key);
@@ -41,19 +41,19 @@ export class Followers {
     }
   }
 
-  private admit(tab: string, definitions: readonly Definition[], mutations: readonly PendingMutation[]): void {
+  private admit(tab: string, wanted: readonly Wanted[], mutations: readonly PendingMutation[]): void {
     this.forget(tab);
     this.granted.set(tab, new Map());
-    for (const definition of definitions) this.grant(tab, definition);
+    for (const one of wanted) this.grant(tab, one);
     for (const mutation of mutations) this.engine.mutate(mutation);
     if (this.isShown) void this.copy(tab);
     else this.copiesDue.push(tab);
   }
 
-  private grant(tab: string, definition: Definition): void {
+  private grant(tab: string, wanted: Wanted): void {
     const granted = this.granted.get(tab);
-    const key = keyOf(definition);
-    if (granted?.has(key) === false) granted.set(key, this.engine.want(definition));
+    const key = keyOf(wanted);
+    if (granted?.has(key) === false) granted.set(key, this.engine.want(wanted));
   }
 
   forget(tab: string): void {

@@ -5,6 +5,7 @@ export { connect, Database, type ConnectOptions, type Status } from "./client.ts
 export { compareText } from "./compare.ts";
 export { PylonError } from "./errors.ts";
 export { LiveQuery, type QuerySnapshot } from "./live.ts";
+export { LiveFunction, type ValueSnapshot } from "./live-function.ts";
 export type { PendingOperation } from "./operations.ts";
 export type { Effect, PendingMutation } from "./pending.ts";
 export type { ErrorCode, Json, JsonObject, Manifest, WireError, WireRow } from "./protocol.gen.ts";
@@ -12,6 +13,6 @@ export { LiveRow } from "./row.ts";
 export type { Store, StoreContents, StoredMutation, StoreWrite } from "./store.ts";
 export { MemoryStore } from "./store-memory.ts";
 export type {
-  AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, InsertOf,
+  AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, GivenArgs, InsertOf,
   LooseOptions, OptimisticTransaction, PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UpdateOptions, Values,
 } from "./types.ts";

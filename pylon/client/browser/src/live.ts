@@ -4,7 +4,8 @@
 
 import { PylonError } from "./errors.ts";
 import { compileFilter, compileOrder, orderMistake, type Predicate, type RowOrder } from "./filter.ts";
-import type { WireError, WireRow } from "./protocol.gen.ts";
+import type { Json, WireError, WireRow } from "./protocol.gen.ts";
+import { Observed } from "./observed.ts";
 import type { Schema } from "./schema.ts";
 import type { Definition } from "./subscription.ts";
 import type { View } from "./view.ts";
@@ -120,6 +121,8 @@ export interface QueryProgress {
   readonly ids: readonly string[] | null;
   readonly ready: boolean;
   readonly error: WireError | null;
+  /** Of a followed function: what it came to. */
+  readonly value?: Json;
 }
 
 /** What a live query needs of the database behind it. */
@@ -136,27 +139,20 @@ export interface QueryHost {
   dress?(rows: readonly WireRow[]): readonly WireRow[];
 }
 
-interface Listener<R> {
-  readonly call: (rows: readonly R[]) => void;
-  seen: QuerySnapshot<R> | null;
-}
-
 /** A query that stays current until it is closed. */
-export class LiveQuery<R = WireRow> {
-  private snapshot: QuerySnapshot<R> = { rows: [], ready: false, error: null };
+export class LiveQuery<R = WireRow> extends Observed<QuerySnapshot<R>, readonly R[]> {
   private result: Result | null = null;
   private key: string | null = null;
   /** Without a limit the order is not told to the server, so that a slip in it is found here. */
   private mistake: WireError | null = null;
-  private readonly listeners = new Set<Listener<R>>();
-  private readonly watchers = new Set<() => void>();
-  private isKept = false;
 
   /** @internal */
   constructor(
     private host: QueryHost | null,
     readonly definition: Definition,
-  ) {}
+  ) {
+    super({ rows: [], ready: false, error: null });
+  }
 
   /** @internal Begins, where what it needs was not there yet. */
   through(host: QueryHost): void {
@@ -166,8 +162,7 @@ export class LiveQuery<R = WireRow> {
 
   /** @internal Says that it will never begin. */
   fail(error: WireError): void {
-    this.snapshot = { rows: [], ready: false, error: new PylonError(error) };
-    this.publish();
+    this.publish({ rows: [], ready: false, error: new PylonError(error) });
   }
 
   get rows(): readonly R[] {
@@ -183,46 +178,10 @@ export class LiveQuery<R = WireRow> {
     return this.snapshot.error;
   }
 
-  /** Calls with the rows: soon where there are any, then whenever they or `ready` change. */
-  subscribe(call: (rows: readonly R[]) => void): () => void {
-    const listener: Listener<R> = { call, seen: null };
-    this.listeners.add(listener);
-    this.open();
-    queueMicrotask(() => {
-      if (this.listeners.has(listener) && (this.snapshot.ready || this.snapshot.rows.length > 0)) this.tell(listener);
-    });
-    return () => {
-      this.listeners.delete(listener);
-      this.rest();
-    };
-  }
-
-  /** For external stores: tells that the snapshot is another, not what it is. */
-  readonly watch = (changed: () => void): (() => void) => {
-    this.watchers.add(changed);
-    this.open();
-    return () => {
-      this.watchers.delete(changed);
-      this.rest();
-    };
-  };
-
-  /** Returns rows, readiness and error as one value, the same until one of them changes. */
-  readonly getSnapshot = (): QuerySnapshot<R> => this.snapshot;
-
-  /** Ends it: no listener is called any more, and its rows may leave the replica. */
-  close(): void {
-    this.isKept = false;
-    this.listeners.clear();
-    this.watchers.clear();
-    this.rest();
-  }
-
-  /** @internal Keeps it current though nobody listens. */
-  keep(): this {
-    this.isKept = true;
-    this.open();
-    return this;
+  /** @internal */
+  protected get shown(): readonly R[] | undefined {
+    const { rows, ready, error } = this.snapshot;
+    return ready || rows.length > 0 || error !== null ? rows : undefined;
   }
 
   /** @internal Takes in what changed: ids of its entity, or undefined for anything. */
@@ -236,18 +195,9 @@ export class LiveQuery<R = WireRow> {
     const state = host.stateOf(key);
     const ready = state?.ready ?? false;
     const { snapshot } = this;
-    const wire = state?.error ?? this.mistake;
-    const error = wire === null ? null : snapshot.error?.message === wire.message ? snapshot.error : new PylonError(wire);
+    const error = shownError(state?.error ?? this.mistake, snapshot.error, `query("${this.definition.entity}")`);
     if (!isOther && ready === snapshot.ready && error === snapshot.error) return;
-    // Who does not look at `error` sees an empty page: say it where every page can.
-    if (error !== null && error !== snapshot.error) console.error(`db.query("${this.definition.entity}"):`, error.message, error.hint ?? "");
-    this.snapshot = { rows: rows as unknown as readonly R[], ready, error };
-    this.publish();
-  }
-
-  private publish(): void {
-    for (const listener of [...this.listeners]) this.tell(listener);
-    for (const watcher of [...this.watchers]) guarded(watcher);
+    this.publish({ rows: rows as unknown as readonly R[], ready, error });
   }
 
   /** @internal The fields' kinds or the view are others now: read everything anew. */
@@ -259,37 +209,29 @@ export class LiveQuery<R = WireRow> {
     this.refresh(undefined);
   }
 
-  private tell(listener: Listener<R>): void {
-    if (listener.seen === this.snapshot || !this.listeners.has(listener)) return;
-    listener.seen = this.snapshot;
-    guarded(() => listener.call(this.snapshot.rows));
-  }
-
-  private get isWanted(): boolean {
-    return this.isKept || this.listeners.size > 0 || this.watchers.size > 0;
-  }
-
-  private open(): void {
+  /** @internal */
+  protected open(): void {
     if (this.key !== null || this.host === null) return;
     this.key = this.host.acquire(this.definition);
     this.host.attach(this as unknown as LiveQuery<never>);
     this.recompile();
   }
 
-  private rest(): void {
-    if (this.key === null || this.host === null || this.isWanted) return;
+  /** @internal */
+  protected shut(): void {
+    if (this.key === null || this.host === null) return;
     this.host.detach(this as unknown as LiveQuery<never>);
     this.host.release(this.key);
     this.key = null;
   }
 }
 
-/** Calls app code: what it throws is reported, and harms nobody else. */
-export function guarded(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    if (typeof reportError === "function") reportError(error);
-    else console.error(error);
-  }
+/** Returns the error to show, the same object where it is the same; a new one is said in the console,
+ * because who does not look at it sees an empty page. */
+export function shownError(wire: WireError | null, before: PylonError | null, what: string): PylonError | null {
+  if (wire === null) return null;
+  if (before?.code === wire.code && before.message === wire.message) return before;
+  const error = new PylonError(wire);
+  console.error(`db.${what}:`, error.message, error.hint ?? "");
+  return error;
 }

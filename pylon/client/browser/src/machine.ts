@@ -22,6 +22,7 @@ import {
 import { Replica } from "./replica.ts";
 import { Schema } from "./schema.ts";
 import { specOf } from "./subscription.ts";
+import { Values } from "./values.ts";
 
 const WELCOME_MS = 10_000;
 /** A connection that lasted so long makes the next trouble the first again. */
@@ -33,6 +34,7 @@ const RESYNCS_MAX = 3;
 
 export class Machine {
   readonly replica = new Replica();
+  readonly values = new Values();
   readonly pending = new Pending();
   state: MachineState = "offline";
   private commands: Command[] = [];
@@ -82,6 +84,7 @@ export class Machine {
       case "fired": return this.fire(event.timer);
       case "network": return this.changeNetwork(event.is_online);
       case "subscribed": return this.subscribe(event);
+      case "followed": return this.say(this.values.follow(event.id, { fn: event.fn, args: event.args }));
       case "unsubscribed": return this.unsubscribe(event.id);
       case "mutated": return this.mutate(event.mutation);
       case "discarded": return this.settle(this.delivery.discarded(event.op_id));
@@ -125,14 +128,16 @@ export class Machine {
     this.isOpen = true;
     const { cursor } = this.replica;
     this.hasHistory = cursor !== null;
+    const subscriptions = [...this.specs(), ...this.values.specs()];
     this.send({
       type: "hello", protocol: PROTOCOL_VERSION, client_id: this.clientId,
       ...(cursor === null ? {} : { cursor }),
       ...(this.schemaHash === null ? {} : { schema: this.schemaHash }),
-      ...(this.replica.subscriptions.size === 0 ? {} : { subscriptions: this.specs() }),
+      ...(subscriptions.length === 0 ? {} : { subscriptions }),
     });
   }
 
+  /** Returns the subscriptions to rows, which a pull gives too. */
   private specs(): readonly SubscriptionSpec[] {
     const hasCursor = this.replica.cursor !== null;
     return [...this.replica.subscriptions.values()].map((one) => specOf(one, hasCursor));
@@ -180,6 +185,7 @@ export class Machine {
   /** Drops the rows of whoever it was, at once; his mutations stay his, in the store (I33). */
   private forget(): void {
     this.replica.reset(null, false);
+    this.values.reset();
     const error = wireError("UNAUTHENTICATED", "the caller changed before this was decided; it is kept for its author");
     for (const { op_id } of this.pending.all()) this.commands.push({ type: "settle", settlement: { op_id, error } });
     this.pending.clear();
@@ -287,6 +293,7 @@ export class Machine {
       case "snapshot": return this.replica.page(message);
       case "changes": return this.move(this.catchUp.follow(message));
       case "window": return this.replica.window(message);
+      case "value": return this.values.take(message);
       case "results":
         if (this.delivery.isAwaiting(message.request_id)) this.settle(this.delivery.answered(message));
         return;
@@ -298,7 +305,7 @@ export class Machine {
         this.goAway = Number.isFinite(message.retry_ms) ? message.retry_ms : 0;
         return;
       case "error": return this.takeError(message);
-      default: return;  // value, part, returned, unsubscribed, pong: nothing was asked for or is left
+      default: return;  // part, returned, unsubscribed, pong: nothing was asked for or is left
     }
   }
 
@@ -319,7 +326,9 @@ export class Machine {
     const { reason, head } = message;
     this.catchUp.reset();
     // Old rows may stay in sight only while they are the same caller's and of the same form (rule 12).
-    this.replica.reset(head, reason !== "identity_changed" && reason !== "schema_changed");
+    const isKept = reason !== "identity_changed" && reason !== "schema_changed";
+    this.replica.reset(head, isKept);
+    if (!isKept) this.values.reset();
     this.enterLineage(head);
     this.target = head;
     this.state = "resyncing";
@@ -336,6 +345,7 @@ export class Machine {
   private takeError(message: ErrorMessage): void {
     const { error, subscription, request_id: request } = message;
     if (error.code === "UPGRADE_REQUIRED") return this.close(error);
+    if (subscription !== undefined && this.values.has(subscription)) return this.values.fail(subscription, error);
     if (subscription !== undefined) return this.replica.fail(subscription, error);
     if (request !== undefined && this.delivery.isAwaiting(request)) return this.settle(this.delivery.refused(error));
     this.error = error;
@@ -346,10 +356,20 @@ export class Machine {
   private subscribe(event: Event & { type: "subscribed" }): void {
     this.replica.subscribe(event.id, event.definition);
     const added = this.replica.subscriptions.get(event.id);
-    if (this.isOpen && added !== undefined) this.send({ type: "subscribe", ...specOf(added, false) });
+    if (added !== undefined) this.say(specOf(added, false));
+  }
+
+  private say(spec: SubscriptionSpec): void {
+    if (this.isOpen) this.send({ type: "subscribe", ...spec });
   }
 
   private unsubscribe(id: string): void {
+    if (this.values.has(id)) {
+      this.values.leave(id);
+      // One that failed may yet heal, so the server has it.
+      if (this.isOpen) this.send({ type: "unsubscribe", id });
+      return;
+    }
     if (!this.replica.subscriptions.has(id)) return;
     const isKnown = this.replica.subscriptions.get(id)?.phase !== "failed";
     this.replica.unsubscribe(id);
@@ -431,7 +451,8 @@ export class Machine {
       }
     }
     const isStateChanged = this.replica.takeStateChange();
-    if (touched.size === 0 && !isStateChanged) return;
+    const isValueChanged = this.values.takeChange();
+    if (touched.size === 0 && !isStateChanged && !isValueChanged) return;
     this.commands.push({ type: "publish", changes: [...touched].map(([entity, ids]) => [entity, [...ids]] as const) });
   }
 

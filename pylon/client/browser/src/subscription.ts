@@ -11,6 +11,19 @@ export interface Definition {
   readonly limit?: number;
 }
 
+/** A query function and its arguments, whose value is followed. */
+export interface FunctionCall {
+  readonly fn: string;
+  readonly args: JsonObject;
+}
+
+/** What somebody on a page may ask for. */
+export type Wanted = Definition | FunctionCall;
+
+export function isCall(wanted: Wanted): wanted is FunctionCall {
+  return "fn" in wanted;
+}
+
 /** A subscription with how far it is hydrated; stored with the rows and the cursor. */
 export interface Subscription {
   readonly id: string;
@@ -32,8 +45,9 @@ export function newSubscription(id: string, definition: Definition): Subscriptio
 }
 
 /** Returns the text that names a definition: equal definitions have equal keys (rule 11). */
-export function keyOf(definition: Definition): string {
-  const { entity, where, order, limit } = definition;
+export function keyOf(wanted: Wanted): string {
+  if (isCall(wanted)) return canonicalJson({ fn: wanted.fn, args: wanted.args });
+  const { entity, where, order, limit } = wanted;
   // Without a limit, order is the reader's own affair.
   return canonicalJson(limit === undefined ? [entity, where] : [entity, where, order ?? [], limit]);
 }

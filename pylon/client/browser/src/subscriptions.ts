@@ -1,7 +1,7 @@
 // Who wants which subscription: equal definitions share one, and an unused one lingers a while, so
 // that leaving a page and coming back costs nothing.
 
-import type { Definition, Subscription } from "./subscription.ts";
+import type { Subscription, Wanted } from "./subscription.ts";
 import { keyOf } from "./subscription.ts";
 
 /** How long an unused subscription stays. */
@@ -11,9 +11,10 @@ const DORMANT_MS = 30_000;
 
 /** What the pool needs of the engine. */
 export interface SubscriptionHost {
-  add(id: string, definition: Definition): void;
+  add(id: string, wanted: Wanted): void;
   remove(id: string): void;
-  find(id: string): Subscription | undefined;
+  /** Tells whether it was refused. */
+  hasFailed(id: string): boolean;
   later(ms: number, call: () => void): () => void;
 }
 
@@ -41,10 +42,10 @@ export class SubscriptionPool {
     }
   }
 
-  acquire(definition: Definition): string {
-    const key = keyOf(definition);
+  acquire(wanted: Wanted): string {
+    const key = keyOf(wanted);
     let holding = this.byKey.get(key);
-    if (holding !== undefined && this.host.find(holding.id)?.phase === "failed" && holding.count === 0) {
+    if (holding !== undefined && holding.count === 0 && this.host.hasFailed(holding.id)) {
       this.forget(holding);
       holding = undefined;
     }
@@ -52,7 +53,7 @@ export class SubscriptionPool {
       this.last += 1;
       holding = { id: `s${this.last}`, key, count: 0, cancel: null };
       this.hold(holding);
-      this.host.add(holding.id, definition);
+      this.host.add(holding.id, wanted);
     }
     holding.count += 1;
     holding.cancel?.();

@@ -6,9 +6,9 @@ import type { QueryProgress } from "./live.ts";
 import type { PendingMutation, Settlement } from "./pending.ts";
 import type { Manifest, WireError, WireRow } from "./protocol.gen.ts";
 import type { StoredMutation } from "./store.ts";
-import type { Definition } from "./subscription.ts";
+import type { Wanted } from "./subscription.ts";
 
-export const TABS_VERSION = 1;
+export const TABS_VERSION = 2;
 
 /** The state of the connection, the same in all tabs. */
 export interface TabStatus {
@@ -20,8 +20,8 @@ export interface TabStatus {
 
 /** What a follower asks of the leader. */
 export type TabRequest =
-  | { readonly type: "follow"; readonly definitions: readonly Definition[]; readonly mutations: readonly PendingMutation[] }
-  | { readonly type: "want"; readonly definition: Definition }
+  | { readonly type: "follow"; readonly wanted: readonly Wanted[]; readonly mutations: readonly PendingMutation[] }
+  | { readonly type: "want"; readonly wanted: Wanted }
   | { readonly type: "unwant"; readonly key: string }
   | { readonly type: "mutate"; readonly mutation: PendingMutation }
   | { readonly type: "retry"; readonly op_id: string; readonly new_id: string }

@@ -10,7 +10,9 @@ import { failure, PylonError, wireError } from "./errors.ts";
 import type { Caller } from "./events.ts";
 import { answerQuestion, Followers } from "./followers.ts";
 import { Leadership, type Role, type TabCommand, type TabEvent, type TabTimer } from "./leadership.ts";
-import { guarded, type LiveQuery, type QueryHost, type QueryProgress } from "./live.ts";
+import type { LiveQuery, QueryHost, QueryProgress } from "./live.ts";
+import { guarded } from "./observed.ts";
+import type { LiveFunction, ValueHost } from "./live-function.ts";
 import { Mirror } from "./mirror.ts";
 import type { PendingOperation } from "./operations.ts";
 import { Pending, type PendingMutation, type Settlement } from "./pending.ts";
@@ -20,7 +22,7 @@ import { Rivalry } from "./rivalry.ts";
 import { Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 import { MemoryStore } from "./store-memory.ts";
-import type { Definition } from "./subscription.ts";
+import type { Wanted } from "./subscription.ts";
 import type { TabNews, TabQuestion, TabRequest, TabSaying, TabStatus } from "./tab-messages.ts";
 import { View } from "./view.ts";
 import { Wants } from "./wants.ts";
@@ -50,7 +52,7 @@ interface Waiter {
 
 const NOBODY = { row: () => undefined, rows: () => [] };
 
-export class Tab implements QueryHost {
+export class Tab implements QueryHost, ValueHost {
   readonly requests: Requests;
   view = new View(NOBODY, new Pending());
   schema = new Schema(null);
@@ -64,15 +66,16 @@ export class Tab implements QueryHost {
   /** Counts changes of role: what an older one began is dropped. */
   private turn = 0;
   private readonly wants = new Wants({
-    ask: (definition) => {
-      if (this.engine !== null) return this.engine.want(definition);
-      this.request({ type: "want", definition });
+    ask: (wanted) => {
+      if (this.engine !== null) return this.engine.want(wanted);
+      this.request({ type: "want", wanted });
       return null;
     },
     giveBack: (key) => this.request({ type: "unwant", key }),
   });
   private readonly waiters = new Map<string, Waiter>();
   private readonly queries = new Set<LiveQuery<never>>();
+  private readonly values = new Set<LiveFunction<never>>();
   private readonly statusListeners = new Set<(status: TabStatus) => void>();
   private readonly callerListeners = new Set<(caller: Caller) => void>();
   private readonly timers = new Map<TabTimer, ReturnType<typeof setTimeout>>();
@@ -217,7 +220,7 @@ export class Tab implements QueryHost {
     this.mirror = new Mirror((entity, row) => before?.known(entity, row) ?? row);
     const mutations = [...this.waiters.values()].map(({ mutation }) => mutation);
     for (const mutation of mutations) this.mirror.mutate(mutation);
-    this.say({ type: "follow", definitions: this.wants.definitions, mutations }, leader);
+    this.say({ type: "follow", wanted: this.wants.all, mutations }, leader);
   }
 
   /** Asks the leader for something, where there is one to ask. */
@@ -257,6 +260,7 @@ export class Tab implements QueryHost {
     if (source !== this.mirror) this.mirror = null;
     if (source.manifest !== null && source.manifest.hash !== this.schema.hash) this.schema = new Schema(source.manifest);
     for (const query of [...this.queries]) query.recompile();
+    for (const value of [...this.values]) value.refresh();
     this.tellStatus();
     if (source.caller !== null) this.tellCaller(source.caller);
     for (const resolve of this.shown.splice(0)) resolve();
@@ -273,6 +277,7 @@ export class Tab implements QueryHost {
 
   private refresh(changes: ReadonlyMap<string, readonly string[]>): void {
     for (const query of [...this.queries]) query.refresh(changes.get(query.definition.entity) ?? []);
+    for (const value of [...this.values]) value.refresh();
   }
 
   private useManifest(manifest: Manifest): void {
@@ -298,8 +303,8 @@ export class Tab implements QueryHost {
 
   // --- queries
 
-  acquire(definition: Definition): string {
-    return this.wants.acquire(definition);
+  acquire(wanted: Wanted): string {
+    return this.wants.acquire(wanted);
   }
 
   release(key: string): void {
@@ -316,6 +321,14 @@ export class Tab implements QueryHost {
 
   detach(query: LiveQuery<never>): void {
     this.queries.delete(query);
+  }
+
+  attachValue(value: LiveFunction<never>): void {
+    this.values.add(value);
+  }
+
+  detachValue(value: LiveFunction<never>): void {
+    this.values.delete(value);
   }
 
   // --- mutations

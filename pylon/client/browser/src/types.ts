@@ -146,3 +146,6 @@ export interface UpdateOptions {
   /** Only if the row is still as of this `_seq`; CONFLICT otherwise. */
   readonly ifSeq?: number;
 }
+
+/** Arguments that may be left out where none is required. */
+export type GivenArgs<T> = Record<string, never> extends T ? [args?: T] : [args: T];

@@ -1,16 +1,16 @@
-// What the queries of one page ask for: equal definitions are asked for once. Pure but for the asking.
+// What the queries and followed functions of one page ask for: equal ones are asked for once. Pure but for the asking.
 
-import { keyOf, type Definition } from "./subscription.ts";
+import { keyOf, type Wanted } from "./subscription.ts";
 
 /** How to ask where this tab leads, and what to say where it does not. */
 export interface WantsHost {
   /** Asks for rows; returns how to give them back, null where the leader is asked instead. */
-  ask(definition: Definition): (() => void) | null;
+  ask(wanted: Wanted): (() => void) | null;
   giveBack(key: string): void;
 }
 
 interface Want {
-  readonly definition: Definition;
+  readonly wanted: Wanted;
   count: number;
   release: (() => void) | null;
 }
@@ -20,14 +20,14 @@ export class Wants {
 
   constructor(private readonly host: WantsHost) {}
 
-  get definitions(): readonly Definition[] {
-    return [...this.wants.values()].map((want) => want.definition);
+  get all(): readonly Wanted[] {
+    return [...this.wants.values()].map((want) => want.wanted);
   }
 
-  acquire(definition: Definition): string {
-    const key = keyOf(definition);
+  acquire(wanted: Wanted): string {
+    const key = keyOf(wanted);
     const known = this.wants.get(key);
-    if (known === undefined) this.wants.set(key, { definition, count: 1, release: this.host.ask(definition) });
+    if (known === undefined) this.wants.set(key, { wanted, count: 1, release: this.host.ask(wanted) });
     else known.count += 1;
     return key;
   }
@@ -42,7 +42,7 @@ export class Wants {
 
   /** Asks for all of it anew: somebody else answers now. */
   renew(): void {
-    for (const want of this.wants.values()) want.release = this.host.ask(want.definition);
+    for (const want of this.wants.values()) want.release = this.host.ask(want.wanted);
   }
 
   /** Nobody is left to give anything back to. */

@@ -27,6 +27,8 @@ export class ModelServer {
   /** Rejects operations that insert this text. */
   refused = "refuse me";
   schema = "h";
+  /** Query functions that can be followed; what they throw is the code of an error. */
+  functions: Record<string, (args: JsonObject, userId: string | null) => Json> = {};
   /** Rows of these texts are seen by nobody. */
   private readonly hidden = new Set<string>();
 
@@ -130,6 +132,8 @@ export class ModelConnection {
   readonly out: Downstream[] = [];
   private readonly subscriptions = new Map<string, SubscriptionSpec>();
   private readonly hydrating = new Map<string, string>();
+  /** Followed functions, with what was told of each last. */
+  private readonly followed = new Map<string, { readonly fn: string; readonly args: JsonObject; told?: string }>();
   private cursor = 0;
   /** The last row that a refresh under way has sent. */
   private pagedTo = "";
@@ -160,6 +164,7 @@ export class ModelConnection {
       case "unsubscribe":
         this.subscriptions.delete(message.id);
         this.hydrating.delete(message.id);
+        this.followed.delete(message.id);
         this.out.push({ type: "unsubscribed", id: message.id });
         return;
       case "push":
@@ -174,7 +179,11 @@ export class ModelConnection {
   }
 
   private add(one: SubscriptionSpec): void {
-    const { id, entity, where, limit, have } = one;
+    const { id, entity, where, limit, have, fn, args = {} } = one;
+    if (fn !== undefined) {
+      this.followed.set(id, { fn, args });
+      return;
+    }
     this.subscriptions.set(id, {
       id, ...(entity === undefined ? {} : { entity }), ...(where === undefined ? {} : { where }),
       ...(limit === undefined ? {} : { limit }),
@@ -199,6 +208,7 @@ export class ModelConnection {
       return true;
     }
     if (!this.isGreeted) return false;
+    this.tellValues();
     const slice = this.server.log.find(({ seq, text }) => text !== undefined && seq > this.cursor);
     if (slice?.text !== undefined) return this.page(slice.seq, slice.text);
     const isNew = this.cursor < this.server.head;
@@ -206,6 +216,22 @@ export class ModelConnection {
     this.cursor = this.server.head;
     return isNew || this.hydrating.size > 0;
   }
+
+  private tellValues(): void {
+    for (const [subscription, one] of this.followed) {
+      let frame: Downstream;
+      try {
+        const value = this.server.functions[one.fn]?.(one.args, this.userId) ?? null;
+        frame = { type: "value", subscription, value, at: this.server.cursor() };
+      } catch (error) {
+        frame = { type: "error", subscription, error: { code: String(error), message: "no" } };
+      }
+      const told = JSON.stringify(frame.type === "value" ? frame.value : frame);
+      if (told !== one.told) this.out.push(frame);
+      one.told = told;
+    }
+  }
+
   /** Queues what comes before a refresh, or one page of it; the cursor moves with the last alone. */
   private page(seq: number, text: string): boolean {
     const { server } = this;

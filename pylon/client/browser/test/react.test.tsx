@@ -5,7 +5,7 @@ import { act, StrictMode, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { connect, type Database } from "../src/index.ts";
-import { PylonProvider, useAuth, useCall, useMutation, useQuery, useRow, useStatus } from "../src/react/index.ts";
+import { PylonProvider, useAuth, useCall, useLive, useMutation, useQuery, useRow, useStatus } from "../src/react/index.ts";
 import { FakeNetwork } from "./fake-network.ts";
 import { ModelServer } from "./model-server.ts";
 
@@ -133,4 +133,25 @@ test("useAuth leaves for the sign-in page, which leads back here", async () => {
   expect(left.mock.calls[0]).toEqual(["/auth/?next=%2Frooms%2F7%3Fx%3D1"]);
   expect(left.mock.calls[1]?.[0]).toBe(`/auth/?next=${encodeURIComponent(location.pathname + location.search)}`);
   left.mockRestore();
+});
+
+test("useLive shows a function's value, follows its arguments, and is still for equal ones", async () => {
+  server.functions = {
+    count: ({ state }) => [...server.rows.get("Note")?.values() ?? []].filter((row) => row["state"] === state).length,
+  };
+  let renders = 0;
+  const Count = ({ state }: { state: string }): ReactNode => {
+    const { value, ready } = useLive<number>("count", { state });
+    renders += 1;
+    return <p>{ready ? value : "…"}</p>;
+  };
+  await show(<Count state="on" />);
+  expect(page.textContent).toBe("0");
+  await later(() => server.write("Note", "a", { state: "on" }));
+  expect(page.textContent).toBe("1");
+  const before = renders;
+  await later(() => server.write("Note", "b", { state: "off" }));
+  expect(renders).toBe(before);
+  await show(<Count state="off" />);
+  expect(page.textContent).toBe("1");
 });

@@ -20,6 +20,7 @@ interface Vector {
     readonly commands: readonly unknown[];
     readonly view: Readonly<Record<string, readonly WireRow[]>>;
     readonly ready: readonly string[];
+    readonly values?: Readonly<Record<string, unknown>>;
   }[];
 }
 
@@ -52,6 +53,9 @@ describe("the machine reproduces the recorded transcripts", () => {
       }
       const ready = [...machine.replica.subscriptions.keys()].filter((id) => machine.replica.isReady(id)).sort();
       expect(ready, place).toEqual(step.ready);
+      const values = machine.values.all().filter(({ value, error }) => value !== undefined || error !== null)
+        .map(({ id, value, error }) => [id, error === null ? { value } : { error }]);
+      expect(Object.fromEntries(values), place).toEqual(step.values ?? {});
     });
   });
 });

@@ -1,10 +1,11 @@
 // The hooks with the types of one app: the same functions, told what they may be given.
 
 import type {
-  AppTypes, ArgsOf, CallOptions, Database, EntityName, FunctionName, Given, InsertOf, PatchOf, QueryOptions, ReturnOf,
+  AppTypes, ArgsOf, CallOptions, Database, EntityName, FunctionName, Given, GivenArgs, InsertOf, PatchOf, QueryOptions, ReturnOf,
   RowOf, UpdateOptions,
 } from "../index.ts";
 import { useDatabase } from "./provider.ts";
+import { useLive, type LiveState } from "./use-live.ts";
 import { useCall, useMutation, type CallState } from "./use-mutation.ts";
 import { useQuery, useRow, type QueryState, type RowState } from "./use-query.ts";
 
@@ -23,11 +24,12 @@ export interface Hooks<A extends AppTypes> {
   useQuery<E extends EntityName<A>>(entity: E, options?: QueryOptions<RowOf<A, E>>): QueryState<RowOf<A, E>>;
   useRow<E extends EntityName<A>>(entity: E, id: string): RowState<RowOf<A, E>>;
   useMutation<E extends EntityName<A>>(entity: E): TypedMutations<A, E>;
+  useLive<F extends FunctionName<A>>(name: F, ...given: GivenArgs<ArgsOf<A, F>>): LiveState<ReturnOf<A, F>>;
   useCall<F extends FunctionName<A>>(name: F): TypedCall<A, F>;
   useDatabase(): Database<A>;
 }
 
 /** Returns the hooks for `App` of `pylon codegen`: `const { useQuery } = hooksOf<App>()`, once, outside of components. */
 export function hooksOf<A extends AppTypes>(): Hooks<A> {
-  return { useQuery, useRow, useMutation, useCall, useDatabase } as unknown as Hooks<A>;
+  return { useQuery, useRow, useMutation, useLive, useCall, useDatabase } as unknown as Hooks<A>;
 }

@@ -1,0 +1,97 @@
+// What can be listened to: its newest snapshot, told to each listener once, and open for as long as
+// anybody wants it. Pure but for listeners.
+
+interface Listener<S, T> {
+  readonly call: (shown: T) => void;
+  seen: S | null;
+}
+
+/** `S` is all of what is shown, as one value; `T` the part of it that listeners are called with. */
+export abstract class Observed<S, T> {
+  private readonly listeners = new Set<Listener<S, T>>();
+  private readonly watchers = new Set<() => void>();
+  private isKept = false;
+
+  /** @internal */
+  constructor(/** @internal */ protected snapshot: S) {}
+
+  /** @internal Begins to be kept current; again and again is fine. */
+  protected abstract open(): void;
+  /** @internal Ends that. */
+  protected abstract shut(): void;
+  /** @internal What listeners are called with; undefined where there is nothing to tell yet. */
+  protected abstract get shown(): T | undefined;
+
+  /** Calls with what there is: soon where there is any, then whenever it changes. */
+  subscribe(call: (shown: T) => void): () => void {
+    const listener: Listener<S, T> = { call, seen: null };
+    this.listeners.add(listener);
+    this.open();
+    queueMicrotask(() => this.tell(listener));
+    return () => {
+      this.listeners.delete(listener);
+      this.rest();
+    };
+  }
+
+  /** For external stores: tells that the snapshot is another, not what it is. */
+  readonly watch = (changed: () => void): (() => void) => {
+    this.watchers.add(changed);
+    this.open();
+    return () => {
+      this.watchers.delete(changed);
+      this.rest();
+    };
+  };
+
+  /** Returns all that is shown as one value, the same until some of it changes. */
+  readonly getSnapshot = (): S => this.snapshot;
+
+  /** Ends it: no listener is called any more. */
+  close(): void {
+    this.isKept = false;
+    this.listeners.clear();
+    this.watchers.clear();
+    this.rest();
+  }
+
+  /** @internal Keeps it current though nobody listens. */
+  keep(): this {
+    this.isKept = true;
+    this.open();
+    return this;
+  }
+
+  /** @internal Shows this from now on. */
+  protected publish(snapshot: S): void {
+    this.snapshot = snapshot;
+    for (const listener of [...this.listeners]) this.tell(listener);
+    for (const watcher of [...this.watchers]) guarded(watcher);
+  }
+
+  /** @internal */
+  protected get isWanted(): boolean {
+    return this.isKept || this.listeners.size > 0 || this.watchers.size > 0;
+  }
+
+  private tell(listener: Listener<S, T>): void {
+    const { shown } = this;
+    if (shown === undefined || listener.seen === this.snapshot || !this.listeners.has(listener)) return;
+    listener.seen = this.snapshot;
+    guarded(() => listener.call(shown));
+  }
+
+  private rest(): void {
+    if (!this.isWanted) this.shut();
+  }
+}
+
+/** Calls app code: what it throws is reported, and harms nobody else. */
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    if (typeof reportError === "function") reportError(error);
+    else console.error(error);
+  }
+}
