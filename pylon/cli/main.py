@@ -45,6 +45,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("pylon.cli.copies", "verify", "Check a database against its change log."),
     "jobs": ("pylon.cli.jobs", "jobs", "Show jobs and queues; retry, cancel, pause."),
     "mail": ("pylon.cli.mail", "mail", "Show what was sent, and preview templates."),
+    "workflows": (
+        "pylon.cli.workflows",
+        "workflows",
+        "Show workflow runs; start, signal, mend.",
+    ),
     "clock": ("pylon.cli.clock", "clock", "Show the time of the app, and warp it."),
     "log": ("pylon.cli.log", "log", "Show the size of the change log, or trim it."),
     "token": ("pylon.cli.people", "token", "Make an API token for a user."),

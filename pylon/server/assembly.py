@@ -255,7 +255,7 @@ class Runtime:
     def _add_powers_of_dev(self) -> None:
         """Have the clock be moved and mail templates be shown, in development (I73)."""
         if isinstance(self.clock, WarpedClock):
-            warp = Warp(self.clock, self.services.worker, self.observer)
+            warp = Warp(self.clock, self._background, self.observer)
             self.services.warp = warp
             self._stopper.add("clock", warp.stop)
             self.services.mail_previews = MailPreviews(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +69,42 @@ class Background:
         stopper.add("jobs", self.worker.stop)
         await self.workflows.start()
         stopper.add("workflows", self.workflows.stop)
+
+    # --- what time-warp asks (`warp.Waiting`)
+
+    async def will_warp(self) -> None:
+        """Note that time goes ahead by no clock's fault."""
+        await self.worker.will_warp()
+
+    def time_moved(self) -> None:
+        """Look at what is due."""
+        self.worker.time_moved()
+        self.workflows.time_moved()
+
+    def next_due(self) -> tuple[int, str] | None:
+        """Return what comes next: when (Unix ms), and its name."""
+        found = (self.worker.next_due(), self.workflows.next_due())
+        return min((one for one in found if one is not None), default=None)
+
+    def is_quiet(self, without: Set[str]) -> bool:
+        """Tell whether nothing is under way but these."""
+        return self.worker.is_quiet(without) and self.workflows.is_quiet(without)
+
+    async def round_over(self) -> None:
+        """Return when it may be quiet."""
+        waits = [
+            asyncio.ensure_future(one.round_over()) for one in (self.worker, self.workflows)
+        ]  # fmt: skip
+        try:
+            _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    def under_way(self) -> dict[str, str]:
+        """Return the names of what runs, by id."""
+        jobs = {job_id: one.job.name for job_id, one in self.worker.running.items()}
+        return jobs | self.workflows.under_way()
 
     def app_reloaded(self) -> None:
         """Have everything go by the new definition."""

@@ -24,6 +24,8 @@ from pylon.server.calls import Call
 from pylon.server.observe import Observer
 
 _log = logging.getLogger("pylon.clock")
+#: What runs by itself when its time has come.
+_KINDS: Final = ("job", "workflow")
 _UNITS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 _OFFSET: Final = re.compile(r"\+((?:[0-9]{1,6}[wdhms])+)\Z", re.ASCII)
 _PART: Final = re.compile(r"([0-9]+)([wdhms])", re.ASCII)
@@ -57,9 +59,8 @@ class Waiting(Protocol):
         """Return when it may be quiet."""
         ...
 
-    @property
-    def running(self) -> dict[str, Any]:
-        """Return what runs, by id."""
+    def under_way(self) -> dict[str, str]:
+        """Return the names of what runs, by id."""
         ...
 
 
@@ -88,7 +89,7 @@ class Journey:
     to_ms: int | None
     from_ms: int
     steps: int = 0
-    #: How often each job ended, by name, and how often it failed.
+    #: How often each job ended, or workflow went on, by name, and how often it failed.
     ran: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     #: Names of what did not end within its moment.
@@ -244,13 +245,13 @@ class Warp:
                 while not waiting.is_quiet(left):
                     await waiting.round_over()
         except TimeoutError:
-            for job_id, attempt in waiting.running.items():
-                left.add(job_id)
-                journey.ran_on.add(attempt.job.name)
+            for one, name in waiting.under_way().items():
+                left.add(one)
+                journey.ran_on.add(name)
 
     def _counting(self, journey: Journey) -> Callable[[str, Any], None]:
         def note(kind: str, value: Any) -> None:
-            if kind == "calls" and isinstance(value, Call) and value.kind == "job":
+            if kind == "calls" and isinstance(value, Call) and value.kind in _KINDS:
                 journey.ran[value.name] += 1
                 if value.outcome == "failed":
                     journey.failed[value.name] += 1

@@ -321,6 +321,21 @@ async def test_ended_runs_are_forgotten_in_time(rt: Running) -> None:
     assert raw.execute("SELECT count(*) FROM _pylon_journal").fetchone() == (0,)
 
 
+async def test_time_warp_passes_through_each_wake_up(rt: Running) -> None:
+    """In order, each at its time; `next` is the first of them."""
+    ann = await rt.user("ann@example.com")
+    late, soon = await _start(ann, "sleepy", seconds=86_400), await _start(ann, "branches")
+    await rt.settled()
+    found = await rt.travel("next")
+    assert (found["offset_ms"], found["last"]["ran"]) == (1_000, {"branches": 1})
+    assert found["next"]["name"] == "branches"
+    found = await rt.travel("+2d")
+    assert found["last"]["ran"] == {"branches": 3, "sleepy": 1}
+    for run in (late, soon):
+        assert (await _run(ann, run))["state"] == "completed"
+    assert (await _run(ann, soon))["result"][0] == ["b", "B", "a", "A"]
+
+
 async def test_of_two_executions_of_a_run_one_record_wins(rt: Running) -> None:
     """An action that both began is recorded once, and both go on with that (I85)."""
     ann = await rt.user("ann@example.com")
@@ -330,7 +345,7 @@ async def test_of_two_executions_of_a_run_one_record_wins(rt: Running) -> None:
         while not _journal(rt):
             await asyncio.sleep(0.001)
     (first,) = engine.active.values()
-    await Drive(engine.tools, first.n).drive()
+    await Drive(engine.tools, first.n, first.id, first.name).drive()
     found = await _ended(rt, ann, run)
     assert found["result"] == ["0.1", "1.1", "2.1"]
     assert _journal(rt).count("begin 1.0") == 2

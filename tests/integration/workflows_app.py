@@ -224,6 +224,30 @@ async def acts(ctx, n: int, wait: float = 0.0) -> list:
 
 
 @app.workflow
+async def mixes(ctx, n: int, wait: float = 0.0) -> list:
+    first = await ctx.step("m0", note, text=f"m{n}.0")
+    await ctx.sleep(wait)
+    both = await ctx.gather(
+        ctx.step("a0", act, text=f"0.{n}", wait=wait), ctx.step("m1", note, text=f"m{n}.1")
+    )
+    await ctx.sleep(wait)
+    return [first, both, await ctx.step("m2", note, text=f"m{n}.2")]
+
+
+@app.workflow
+async def mended(ctx) -> list:
+    first = await ctx.step("first", note, text="first")
+    return [first, await ctx.step("second", mends, retries=0)]
+
+
+@app.mutation
+def mends(ctx) -> str:
+    if not os.path.exists(os.path.join(HERE, "MENDED")):
+        raise ValueError("broken")
+    return "mended"
+
+
+@app.workflow
 async def kills(ctx):
     await ctx.step("dies", dies)
 

@@ -15,6 +15,7 @@ from pylon.server.http.admin import change_of, demand_owner, emails_of, status_o
 from pylon.server.http.admin_clients import clients_of
 from pylon.server.http.admin_functions import counts_of, functions_of
 from pylon.server.http.admin_jobs import overview_of
+from pylon.server.http.admin_workflows import workflows_of
 from pylon.server.http.exchange import Exchange
 from pylon.server.storage import change_log
 from pylon.server.storage.change_log import LogRecord
@@ -22,6 +23,8 @@ from pylon.server.storage.change_log import LogRecord
 _FLUSH_SECONDS = 1 / 15
 _STATUS_SECONDS = 0.5
 _BATCH_MAX = 500
+#: Runs of workflows in one message: those that moved last.
+_RUNS_MAX = 100
 #: Round trips are measured so often while somebody looks.
 _PING_SECONDS = 5.0
 #: Of many clients the list rests so many times as long as it took: others need the loop, too.
@@ -66,6 +69,8 @@ class _Feed:
         self._jobs: dict[str, Any] = {}
         self._jobs_version = -1
         self._jobs_at = 0.0
+        #: Runs of workflows that moved, the newest last; each once, however often it did.
+        self._moved: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Any = None
 
@@ -88,6 +93,12 @@ class _Feed:
         self._changes.extend(records)
 
     def _noted(self, kind: str, value: Any) -> None:
+        if kind == "workflows":
+            self._moved.pop(value, None)
+            self._moved[value] = None
+            if len(self._moved) > _RUNS_MAX:
+                del self._moved[next(iter(self._moved))]
+            return
         waiting = self._others.get(kind)
         if waiting is not None:
             waiting.append(value)
@@ -109,6 +120,7 @@ class _Feed:
             change = {"type": "policy_change", **services.observer.policy_change, "is_news": False}
             await self._send(change)
         await self._send({"type": "functions", "functions": functions_of(services)})
+        await self._send(await workflows_of(services, None))
         next_status = next_clients = next_jobs = 0.0
         while not self._socket.closed:
             if services.is_stopping:
@@ -118,6 +130,9 @@ class _Feed:
                 next_status = services.clock.monotonic() + _STATUS_SECONDS
                 await self._send({"type": "status", **status_of(services)})
                 await self._send_timings()
+                if self._moved:
+                    moved, self._moved = list(self._moved), {}
+                    await self._send(await workflows_of(services, moved))
             if services.clock.monotonic() >= next_clients:
                 next_clients = services.clock.monotonic() + await self._send_clients()
             if services.clock.monotonic() >= next_jobs:

@@ -18,6 +18,7 @@ from pylon.server.http import (
     admin_jobs,
     admin_policies,
     admin_users,
+    admin_workflows,
     auth,
     auth_pages,
     credentials,
@@ -165,6 +166,7 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/query", admin.query),
     ("POST", "/api/admin/explain", admin_explain.explain),
     *admin_jobs.ROUTES,
+    *admin_workflows.ROUTES,
     *admin_functions.ROUTES,
     ("GET", "/metrics", metrics.metrics),
 )
@@ -181,6 +183,7 @@ _ADMIN_DEV: Final[tuple[Line, ...]] = (
     *admin_clock.ROUTES,
     *mail_preview.ROUTES,
     ("POST", "/api/admin/clients/{id}/network", admin_clients.network),
+    *admin_workflows.DEV_ROUTES,
 )
 
 

@@ -70,12 +70,23 @@ def by_n(connection: RawConnection, n: int) -> StoredRun | None:
     return None if row is None else StoredRun(*row)
 
 
-def in_line(connection: RawConnection, at_most: int) -> list[int]:
-    """Return the runs that have something to do, the oldest first."""
-    rows = connection.execute(
-        "SELECT n FROM _pylon_workflows WHERE state = 'running' ORDER BY n LIMIT ?", (at_most,)
-    ).fetchall()
-    return [int(n) for (n,) in rows]
+def in_line(connection: RawConnection, at_most: int) -> list[tuple[int, str, str]]:
+    """Return (n, id, name) of the runs that have something to do, the oldest first."""
+    return list(
+        connection.execute(
+            "SELECT n, id, name FROM _pylon_workflows WHERE state = 'running' ORDER BY n LIMIT ?",
+            (at_most,),
+        ).fetchall()
+    )
+
+
+def next_woken(connection: RawConnection) -> tuple[int, str] | None:
+    """Return when the next timer of any run rings, Unix ms, and the name of its workflow."""
+    row = connection.execute(
+        "SELECT wake_at, name FROM _pylon_workflows WHERE wake_at IS NOT NULL"
+        " ORDER BY wake_at LIMIT 1"
+    ).fetchone()
+    return None if row is None else (int(row[0]), str(row[1]))
 
 
 def next_wake(connection: RawConnection) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Set
 from typing import Final
 
 from pylon import jsonvalue, limits
@@ -55,6 +56,8 @@ class Engine:
         self._is_in_round = self._is_stopping = self._is_reloaded = False
         #: There may be runs that have something to do, and are not driven.
         self._has_line = True
+        #: Who waits for the end of the next round.
+        self._watchers: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
         self._cleaner: asyncio.Task[None] | None = None
 
@@ -107,6 +110,30 @@ class Engine:
         """Return when the next run goes on by itself, Unix ms; None where none does."""
         return workflows.next_wake(self._database.readers.inline.raw)
 
+    def next_due(self) -> tuple[int, str] | None:
+        """Return when that is, and the name of its workflow."""
+        return workflows.next_woken(self._database.readers.inline.raw)
+
+    def time_moved(self) -> None:
+        """Look at what is due: the wall time is another, and no timer knows."""
+        self._alarm.set(None)
+        self._wake.set()
+
+    def is_quiet(self, without: Set[str]) -> bool:
+        """Tell whether nothing is driven but these, and nothing waits to be."""
+        is_round = self._wake.is_set() or self._is_in_round or self._has_line
+        return not is_round and self.under_way().keys() <= without
+
+    def under_way(self) -> dict[str, str]:
+        """Return the names of the workflows of runs that are driven, by the runs' ids."""
+        return {drive.id: drive.name for drive in self.active.values()}
+
+    async def round_over(self) -> None:
+        """Return when the next round is over."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append(waiter)
+        await waiter
+
     # --- being woken
 
     def _noticed(self, notice: object) -> None:
@@ -157,6 +184,10 @@ class Engine:
                 await self._clock.sleep(_AGAIN_SECONDS)
                 self._wake.set()
             self._is_in_round = False
+            watchers, self._watchers = self._watchers, []
+            for one in watchers:
+                if not one.done():
+                    one.set_result(None)
 
     async def _round(self) -> None:
         """Wake what is due, drive what there is room for, and set the timer."""
@@ -191,10 +222,10 @@ class Engine:
         reader = self._database.readers.inline.raw
         # From here on it is told of what comes.
         line = workflows.in_line(reader, len(self.active) + free + 1)
-        waiting = [n for n in line if n not in self.active]
+        waiting = [one for one in line if one[0] not in self.active]
         self._has_line = len(waiting) > free
-        for n in waiting[:free]:
-            drive = self.active[n] = Drive(self.tools, n)
+        for n, run_id, name in waiting[:free]:
+            drive = self.active[n] = Drive(self.tools, n, run_id, name)
             self._tasks[n] = asyncio.get_running_loop().create_task(
                 self._drive(drive), name=f"pylon-workflow-{n}"
             )

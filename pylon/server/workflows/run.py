@@ -21,6 +21,7 @@ from pylon.errors import (
     WorkflowMisuse,
     WorkflowTooLong,
 )
+from pylon.server.calls import inside
 from pylon.server.functions.builtin import BUILTINS
 from pylon.server.functions.failures import AppFailed
 from pylon.server.storage import journal, workflows
@@ -51,9 +52,11 @@ _HOLD_SECONDS: Final = 0.002
 class Drive:
     """One run under way."""
 
-    def __init__(self, tools: Tools, n: int) -> None:
+    def __init__(self, tools: Tools, n: int, run_id: str, name: str) -> None:
         self._tools = tools
         self.n = n
+        self.id = run_id
+        self.name = name
         #: Something may have come: a signal, the end of a child, a timer, a reload.
         self.wake = asyncio.Event()
         self._acting: dict[str, asyncio.Task[None]] = {}
@@ -64,17 +67,28 @@ class Drive:
         self._replay: Replay | None = None
         #: Mutations that are to be run.
         self._todo: dict[str, Command] = {}
+        self._failure: str | None = None
 
     # --- its life
 
     async def drive(self) -> None:
         """Drive the run until it is parked or over."""
+        observer = self._tools.observer
+        call = observer.begin(self.name, "workflow", None, f"workflow:{self.name}#{self.id}")
+        outcome = "cancelled"
         try:
-            while not await self._drive_generation():
-                self._drop()
+            with inside(call):
+                while not await self._drive_generation():
+                    self._drop()
+            outcome = "done"
         except RunEnded:
             pass
         finally:
+            if self._failure is not None:
+                code = self._failure.partition(":")[0]
+                observer.end(call, "failed", code, self._failure)
+            else:
+                observer.end(call, outcome)
             self._is_held = False
             self._drop()
             for task in self._acting.values():
@@ -188,6 +202,7 @@ class Drive:
             raise answer
         news = [] if answer is None else list(answer.records)
         for work, one in zip(works, found, strict=True):
+            self._trace(work, one)
             news += _records_of(work, one)
         is_new = _feed(replay, news)
         if answer is not None:
@@ -228,7 +243,19 @@ class Drive:
             self._definition, identity_of(self._run), command.fn or "", command.args,
             cause_of(self._run, command),
         )  # fmt: skip
+        user = self._run.user_id or self._run.principal
+        operation.call = self._tools.observer.begin(
+            command.fn or "", FunctionKind.MUTATION.value, user, cause_of(self._run, command)
+        )
         return MutationStep(self.n, replay.seq, command, operation, self._tools.chance())
+
+    def _trace(self, work: MutationStep, found: Any) -> None:
+        if work.call is None:
+            return
+        if isinstance(found, PylonError):
+            self._tools.observer.end(work.call, "rejected", found.code, found.message)
+        else:
+            self._tools.observer.end(work.call)
 
     def _act(self, command: Command, *, is_fresh: bool) -> None:
         assert command.path is not None
@@ -296,6 +323,7 @@ class Drive:
 
     def _tell(self, error: str | None) -> None:
         run, said = self._run, shown(error)
+        self._failure = said
         if said is not None:
             _log.error("workflow.failed %s %s: %s", run.name, run.id, said)
 

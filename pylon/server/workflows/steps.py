@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pylon import jsonvalue, limits
 from pylon.errors import PayloadTooLarge, PylonError, StepFailed, WorkflowTooLong
 from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
+from pylon.server.calls import Call
 from pylon.server.functions.operation import PreparedOperation
 from pylon.server.jobs.states import pause_s
 from pylon.server.storage import journal, workflows
@@ -169,6 +170,11 @@ class MutationStep:
         self._chance = chance
         #: What has ended since, where a failure was stored in its place.
         self.records: list[StepRecord] | None = None
+
+    @property
+    def call(self) -> Call | None:
+        """Return how the mutation is traced."""
+        return self._operation.call
 
     def run(self, transaction: Transaction) -> list[StepRecord]:
         """Run it once; returns what has ended since."""

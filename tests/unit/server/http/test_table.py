@@ -54,6 +54,12 @@ SERVED = """
 /api/admin/users/{user}/export GET
 /api/admin/users/{user}/reset-factor POST
 /api/admin/users/{user}/revoke POST
+/api/admin/workflows GET
+/api/admin/workflows POST
+/api/admin/workflows/{run} GET
+/api/admin/workflows/{run}/cancel POST
+/api/admin/workflows/{run}/retry POST
+/api/admin/workflows/{run}/signal POST
 /api/aggregate/{E} POST
 /api/auth/account GET
 /api/auth/export GET
@@ -111,6 +117,7 @@ DEVELOPMENT = """
 /_pylon/dev/mail/{token}/data GET
 /api/admin/refresh-pages POST
 /api/admin/users/{user}/sign-in-as POST
+/api/admin/workflows/{run}/rerun POST
 /api/auth/dev/login POST
 /api/explain/{E}/{id} GET
 """

@@ -1,0 +1,122 @@
+"""Runs of workflows as they are shown: one with its journal, a page of them, and figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylon import jsonvalue
+from pylon.clock import iso_ms
+from pylon.server.storage import journal
+from pylon.server.storage.workflow_records import StepKind, StepRecord, StoredRun
+from pylon.server.storage.workflows import COLUMNS
+from pylon.sqlite import RawConnection
+
+
+def list_runs(
+    connection: RawConnection, *, name: str | None = None, state: str | None = None,
+    before: int | None = None, limit: int = 100,
+) -> list[StoredRun]:  # fmt: skip
+    """Return runs, the newest first; `before` is the `n` that a page ended with."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM _pylon_workflows WHERE (?1 IS NULL OR name = ?1)"
+        " AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR n < ?3) ORDER BY n DESC LIMIT ?4",
+        (name, state, before, limit),
+    ).fetchall()
+    return [StoredRun(*row) for row in rows]
+
+
+def runs_by_id(connection: RawConnection, ids: list[str]) -> list[StoredRun]:
+    """Return these runs, the newest first."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM _pylon_workflows WHERE id IN (SELECT value FROM json_each(?))"
+        " ORDER BY n DESC",
+        (jsonvalue.encode_text(ids),),
+    ).fetchall()
+    return [StoredRun(*row) for row in rows]
+
+
+def count_runs(connection: RawConnection) -> dict[str, dict[str, int]]:
+    """Return how many runs of each state each workflow has."""
+    found: dict[str, dict[str, int]] = {}
+    for name, state, count in connection.execute(
+        "SELECT name, state, count(*) FROM _pylon_workflows GROUP BY name, state"
+    ).fetchall():
+        found.setdefault(name, {})[state] = count
+    return found
+
+
+def waits_of(connection: RawConnection, n: int) -> list[dict[str, Any]]:
+    """Return what a run waits for: kind, name, since and until when."""
+    rows = connection.execute(
+        "SELECT path, kind, name, begun_at, due_at, child FROM _pylon_journal"
+        " WHERE run = ? AND seq IS NULL ORDER BY due_at IS NULL, due_at, path LIMIT 100",
+        (n,),
+    ).fetchall()
+    return [
+        {
+            "step": path, "kind": kind, "name": step_name(kind, name), "since": iso_ms(begun_at),
+            "until": _time(due_at), "run": child,
+        }
+        for path, kind, name, begun_at, due_at, child in rows
+    ]  # fmt: skip
+
+
+def run_json(run: StoredRun) -> dict[str, Any]:
+    """Return a run as plain values, without its journal."""
+    error = None
+    if run.error is not None:
+        found = jsonvalue.decode_trusted(run.error)
+        error = f"{found['code']}: {found['message']}"
+    return {
+        "id": run.id, "name": run.name, "state": run.state, "key": run.key,
+        "user": run.user_id if run.principal == "user" else run.principal,
+        "created_at": iso_ms(run.created_at), "ended_at": _time(run.ended_at),
+        "wake_at": _time(run.wake_at), "steps": run.seq, "error": error, "cause": run.cause,
+        "origin": run.origin,
+    }  # fmt: skip
+
+
+def whole_json(connection: RawConnection, run: StoredRun) -> dict[str, Any]:
+    """Return a run with arguments, result, journal, and what it waits for."""
+    parent = None
+    if run.parent is not None:
+        row = connection.execute(
+            "SELECT id FROM _pylon_workflows WHERE n = ?", (run.parent,)
+        ).fetchone()
+        parent = None if row is None else row[0]
+    return {
+        **run_json(run),
+        "args": jsonvalue.decode_trusted(run.args), "result": _value(run.result),
+        "details": _value(run.error), "traceback": run.traceback, "parent": parent,
+        "bytes": run.bytes, "lost": run.lost,
+        "waits": waits_of(connection, run.n) if run.ended_at is None else [],
+        "signals": [
+            {"event": event, "data": jsonvalue.decode_trusted(data), "at": iso_ms(at)}
+            for event, data, at in journal.waiting_signals(connection, run.n)
+        ],
+        "journal": [step_json(one) for one in journal.read(connection, run.n)],
+    }  # fmt: skip
+
+
+def step_json(one: StepRecord) -> dict[str, Any]:
+    """Return a line of a journal as plain values."""
+    return {
+        "step": one.path, "seq": one.seq, "kind": one.kind, "name": step_name(one.kind, one.name),
+        "fn": one.fn, "args": _value(one.args), "attempt": one.attempt, "failures": one.failures,
+        "begun_at": iso_ms(one.begun_at), "ended_at": _time(one.ended_at),
+        "due_at": _time(one.due_at), "result": _value(one.result), "error": _value(one.error),
+        "place": one.place, "run": one.child,
+    }  # fmt: skip
+
+
+def step_name(kind: str, name: str) -> str:
+    """Return what a line of a journal is called; a sleep has no name of its own."""
+    return "sleep" if kind == StepKind.SLEEP else name
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else jsonvalue.decode_trusted(text)
+
+
+def _time(unix_ms: int | None) -> str | None:
+    return None if unix_ms is None else iso_ms(unix_ms)
