@@ -6,6 +6,7 @@ What does not live here: cursors (`protocol.change`) and secrets (`server.auth.t
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import NewType
 
@@ -62,23 +63,26 @@ class IdSource:
         #: Random digits for the ids to come: asking the system for each one costs more than it.
         self._digits = ""
         self._used = 0
+        #: A function that may take long runs on a thread of its own.
+        self._minting = threading.Lock()
 
     def uuid7(self) -> str:
         """Return a new UUIDv7 in its usual text form."""
-        now_ms = self._clock.machine_ms()
-        if now_ms > self._last_ms:
-            self._start(now_ms)
-        else:
-            self._counter += 1
-            if self._counter > 0xFFF:
-                self._start(self._last_ms + 1)
-        if self._used == len(self._digits):
-            self._digits, self._used = self._random_bytes(_RANDOM_BYTES).hex(), 0
-        place = self._used
-        self._used = place + 16
-        random = self._digits[place : place + 16]
-        variant = _VARIANT[random[0]]
-        return f"{self._time_text}{self._counter:03x}-{variant}{random[1:4]}-{random[4:]}"
+        with self._minting:
+            now_ms = self._clock.machine_ms()
+            if now_ms > self._last_ms:
+                self._start(now_ms)
+            else:
+                self._counter += 1
+                if self._counter > 0xFFF:
+                    self._start(self._last_ms + 1)
+            if self._used == len(self._digits):
+                self._digits, self._used = self._random_bytes(_RANDOM_BYTES).hex(), 0
+            place = self._used
+            self._used = place + 16
+            random = self._digits[place : place + 16]
+            variant = _VARIANT[random[0]]
+            return f"{self._time_text}{self._counter:03x}-{variant}{random[1:4]}-{random[4:]}"
 
     def _start(self, ms: int) -> None:
         self._last_ms, self._counter = ms, 0

@@ -19,7 +19,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from pylon import sqlite
-from pylon.server.storage import writer
+from pylon.server.storage import commits, writer
 from pylon.server.storage.lineage import Witness
 from pylon.sqlite import RawConnection
 
@@ -139,7 +139,7 @@ def _wrap_opening(points: CrashPoints) -> None:
 
 def _wrap_writing(points: CrashPoints) -> None:
     def around(name: str, label: str, before: tuple[str, ...]) -> None:
-        real: Callable[[RawConnection], None] = getattr(writer, name)
+        real: Callable[[RawConnection], None] = getattr(commits, name)
 
         def wrapped(connection: RawConnection) -> None:
             for one in before:
@@ -147,10 +147,10 @@ def _wrap_writing(points: CrashPoints) -> None:
             real(connection)
             points.reach(f"{label}.after")
 
-        setattr(writer, name, wrapped)
+        setattr(commits, name, wrapped)
 
     around("_commit", "commit", ())
-    around("_checkpoint", "checkpoint", ("before", "during"))
+    around("checkpoint", "checkpoint", ("before", "during"))
     for name in ("_CHECKPOINT_RECORDS_IDLE", "_CHECKPOINT_RECORDS_BUSY"):
         assert hasattr(writer, name)
         setattr(writer, name, _CHECKPOINT_RECORDS)

@@ -32,7 +32,9 @@ from pylon.server.functions.push import Preparing, push_atomic, push_each
 from pylon.server.functions.reasons import Reasons
 from pylon.server.mail.mailer import Mailer
 from pylon.server.observe import Observer
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.database import Database
+from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.statements import counting
 
 _DONE: Final = Outcome(Status.APPLIED)
@@ -81,7 +83,8 @@ class Executor:
         try:
             operation = self._preparer.prepare(identity, fn, args, op_id, cause, address)
             operation.call = call
-            outcome: Outcome = (await self._database.writer.submit_work(operation)).value
+            submitted = self._database.writer.submit_work(operation, apart=operation.apart)
+            outcome: Outcome = (await submitted).value
         except PylonError as error:
             outcome = refused(error)
         self._end(call, outcome)
@@ -164,7 +167,7 @@ class Executor:
             demand_call(identity, fn, args, is_query=is_query)
             self.doors.demand_rate(function, identity, address)
             if is_query:
-                value = self._query(definition, function, identity, args, call)
+                value = await self._ask(definition, function, identity, args, call)
             else:
                 caller = Caller(identity.user_id or "", address)
                 with inside(call):
@@ -182,20 +185,30 @@ class Executor:
             await self.reasons.add_to(identity, [outcome], [op_id])
         return outcome
 
-    def _query(
+    async def _ask(
         self, definition: AppDefinition, function: Function, identity: Identity,
-        args: Mapping[str, Any], call: Call | None = None,
+        args: Mapping[str, Any], call: Call,
     ) -> str:  # fmt: skip
-        now = iso_ms(self._clock.now_ms())
-        code = self.app_code
+        """Run a query: on the loop, or on a reader's thread where it may take long."""
+        code, now = self.app_code, iso_ms(self._clock.now_ms())
         decoded = code.arguments(definition, function, identity, args, now)
         seconds = function.timeout_s or limits.FUNCTION_SECONDS
-        facts = code.facts(definition, identity, now, self._ids.random_bytes(16), seconds)
-        connection = self._database.readers.inline
+        seed = self._ids.random_bytes(16)
+
+        def run(reads: ReadConnection) -> str:
+            call.runs()
+            facts = code.facts(definition, identity, now, seed, seconds)
+            context = QueryContext(facts, counting(reads, call))
+            return code.answer(function, lambda: function.handler(context, **decoded), seconds)
+
+        apart = Apart.of(function.name, function.timeout_s)
+        readers = self._database.readers
+        if apart is not None:
+            return await readers.run(run, timeout_s=seconds, apart=apart)
+        connection = readers.inline
         connection.raw.execute("BEGIN")
         try:
-            context = QueryContext(facts, counting(connection, call))
-            return code.answer(function, lambda: function.handler(context, **decoded), seconds)
+            return run(connection)
         finally:
             connection.raw.execute("ROLLBACK")
 
@@ -241,7 +254,7 @@ class Executor:
             raise InvalidArgument(f"{fn} is a workflow", hint=f"await ctx.workflows.start({fn}, …)")
         if function is not None and function.kind is FunctionKind.QUERY:
             identity = self.identity_now(identity)  # he asked long ago, perhaps
-            value = self._query(definition, function, identity, args, call)
+            value = await self._ask(definition, function, identity, args, call)
             return Outcome(Status.APPLIED, None, value)
         if function is not None and function.kind is FunctionKind.ACTION:
             value = await self.actions.run(definition, function, identity, args, demand=demand)
@@ -250,7 +263,8 @@ class Executor:
             raise NotFound(f"there is no function {fn}")
         operation = self._preparer.make(identity, fn, args, None, cause, definition)
         operation.call = call
-        outcome: Outcome = (await self._database.writer.submit_work(operation)).value
+        submitted = self._database.writer.submit_work(operation, apart=operation.apart)
+        outcome: Outcome = (await submitted).value
         return outcome
 
     # --- what is traced

@@ -37,6 +37,7 @@ from pylon.server.functions.drafts import Drafter, InsertDraft
 from pylon.server.functions.outcome import Outcome, Status
 from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.storage import operations
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.statements import counted
 from pylon.server.storage.transaction import Transaction
 
@@ -154,6 +155,13 @@ class PreparedOperation:
         self.refusal: PylonError | None = None
         #: What traces it; None where nobody does.
         self.call: Call | None = None
+
+    @property
+    def apart(self) -> Apart | None:
+        """Return that it may take long; None where it is done on the loop."""
+        if self._builtin is not None or self.refusal is not None:
+            return None
+        return Apart.of(self._fn, self._definition.functions[self._fn].timeout_s)
 
     def run(self, transaction: Transaction) -> Outcome:
         """Run it; a duplicate answers what was answered the first time."""

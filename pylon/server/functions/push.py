@@ -12,6 +12,7 @@ from pylon.server.calls import Call
 from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.storage import operations
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.units import Committed
 from pylon.server.storage.writer import Writer
@@ -62,12 +63,16 @@ async def push_each(
             operations.look_up(transaction, principal, [one.op_id for one in batch])
 
     try:
-        answers = iter(await writer.submit_group(prepared, look_up=look_up))
+        answers = iter(await writer.submit_group(prepared, look_up=look_up, apart=_apart(prepared)))
     except PylonError as error:
         failed = refused(error)
         return [failed if one is None else one for one in outcomes]
     settled = [_outcome_of(next(answers)) if one is None else one for one in outcomes]
     return _stopped_at_retry(settled)
+
+
+def _apart(prepared: Sequence[PreparedOperation]) -> Apart | None:
+    return Apart.together([one.apart for one in prepared])
 
 
 def _outcome_of(answer: Outcome | PylonError) -> Outcome:
@@ -123,7 +128,7 @@ async def push_atomic(
         for place, one in enumerate(batch):
             culprit = place
             prepared.append(preparing.operation(one))
-        committed: Committed[list[Outcome]] = await writer.submit(work)
+        committed: Committed[list[Outcome]] = await writer.submit(work, apart=_apart(prepared))
     except _RejectedBefore as rejection:
         failed = rejection.outcome
     except PylonError as error:

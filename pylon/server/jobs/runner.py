@@ -34,6 +34,7 @@ from pylon.server.jobs.attempt import (
 from pylon.server.jobs.states import JobState, Verdict
 from pylon.server.observe import Observer
 from pylon.server.storage import jobs
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
 
@@ -147,7 +148,8 @@ class Runner:
     ) -> Failure | None:
         work = TransactionJob(self._executor.app_code, definition, function, attempt, self.chance)
         try:
-            await self._database.writer.submit_work(work)
+            apart = Apart.of(function.name, attempt.options.timeout_s)
+            await self._database.writer.submit_work(work, apart=apart)
         except JobLost:
             raise
         except PylonError as error:

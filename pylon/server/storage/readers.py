@@ -16,6 +16,7 @@ from pylon.clock import Clock
 from pylon.errors import FunctionTimeout, Unavailable
 from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Entity, Row, Schema, Value
+from pylon.server.storage.apart import Apart, run_apart
 from pylon.server.storage.tables import EntityTable
 from pylon.server.storage.transaction import exists_in, inverse_in
 from pylon.sqlite import (
@@ -84,6 +85,7 @@ class Readers:
         self._schema = Schema(entities={})
         self._tables: Mapping[str, EntityTable] = {}
         self._inline_reads: ReadConnection | None = None
+        self._apart = asyncio.Lock()
 
     async def open(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
         """Open all connections."""
@@ -123,12 +125,22 @@ class Readers:
             await connection.close()
 
     async def run(
-        self, function: Callable[[ReadConnection], T], *, timeout_s: float = limits.READ_SECONDS
-    ) -> T:
+        self, function: Callable[[ReadConnection], T], *, timeout_s: float = limits.READ_SECONDS,
+        apart: Apart | None = None,
+    ) -> T:  # fmt: skip
         """Run a function in one read transaction on a thread, in one hop.
 
-        Raises FunctionTimeout where its SQL runs longer than `timeout_s`.
+        Raises FunctionTimeout where its SQL runs longer than `timeout_s`. With `apart` it is code
+        of the app: one at a time, so that the app's own reads never take every reader.
         """
+        if apart is not None:
+            async with self._apart:
+                return await self._run(function, timeout_s, apart)
+        return await self._run(function, timeout_s, None)
+
+    async def _run(
+        self, function: Callable[[ReadConnection], T], timeout_s: float, apart: Apart | None
+    ) -> T:
         connection = await self._pool.get()
         schema, tables = self._schema, self._tables
         deadline = self._clock.monotonic() + timeout_s
@@ -146,6 +158,8 @@ class Readers:
                     raw.execute("ROLLBACK")
 
         try:
+            if apart is not None:
+                return await run_apart(connection, in_transaction, apart)
             return await connection.run(in_transaction)
         except OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) == SQLITE_INTERRUPT:

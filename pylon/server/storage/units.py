@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pylon.errors import PylonError, Unavailable
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.batch import Batch, BatchLost, Work, as_pylon_error
 from pylon.server.storage.transaction import Transaction
 
@@ -49,12 +50,14 @@ class FunctionWork:
 class Unit:
     """What was submitted at once: its operations, in order, and the one future of its answer."""
 
-    __slots__ = ("future", "is_group", "look_up", "lost", "outcomes", "seq", "works")
+    __slots__ = ("apart", "future", "is_group", "look_up", "lost", "outcomes", "seq", "works")
 
     def __init__(
         self, works: Sequence[Work], future: asyncio.Future[Any], *, is_group: bool,
-        look_up: Callable[[Transaction], None] | None = None,
+        look_up: Callable[[Transaction], None] | None = None, apart: Apart | None = None,
     ) -> None:  # fmt: skip
+        #: That it runs alone, on the connection's thread; None for what is short.
+        self.apart = apart
         self.works = works
         self.future = future
         self.is_group = is_group

@@ -12,17 +12,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from pylon import limits
 from pylon.clock import Clock
 from pylon.errors import PylonError, Unavailable
+from pylon.server.storage import commits
+from pylon.server.storage.apart import Apart, is_full, run_apart, unit_in_batch
 from pylon.server.storage.batch import Batch, BatchLost, SavepointsNeeded, Work
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.units import FunctionWork, Refusal, Unit
-from pylon.sqlite import SQLITE_FULL, Connection, Error, RawConnection
+from pylon.sqlite import Connection, Error
 
 CommitListener = Callable[[list[LogRecord], int], None]
 NoticeListener = Callable[[object], None]
@@ -89,32 +90,35 @@ class Writer:
     # --- asking for work
 
     def submit(
-        self, work: Callable[[Transaction], Any], *, on_refused: Refusal | None = None
-    ) -> asyncio.Future[Any]:
+        self, work: Callable[[Transaction], Any], *, on_refused: Refusal | None = None,
+        apart: Apart | None = None,
+    ) -> asyncio.Future[Any]:  # fmt: skip
         """Queue one operation.
 
         Returns a future of `Committed(value, seq)`, done after the durable commit. It raises the
         PylonError that the work raised (after `on_refused`, if given, was committed in its
         place), Internal for any other exception, and Unavailable where nobody can know.
+        With `apart` it runs on the connection's thread, in a commit of its own.
         """
-        return self.submit_work(FunctionWork(work, on_refused))
+        return self.submit_work(FunctionWork(work, on_refused), apart=apart)
 
-    def submit_work(self, work: Work) -> asyncio.Future[Any]:
+    def submit_work(self, work: Work, *, apart: Apart | None = None) -> asyncio.Future[Any]:
         """Queue one operation that knows of itself whether it needs a savepoint."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._enqueue(Unit((work,), future, is_group=False))
+        self._enqueue(Unit((work,), future, is_group=False, apart=apart))
         return future
 
     def submit_group(
-        self, works: Sequence[Work], *, look_up: Callable[[Transaction], None] | None = None
-    ) -> asyncio.Future[list[Any]]:
+        self, works: Sequence[Work], *, look_up: Callable[[Transaction], None] | None = None,
+        apart: Apart | None = None,
+    ) -> asyncio.Future[list[Any]]:  # fmt: skip
         """Queue operations that are independent of each other, in order, with one answer.
 
         The future's value has, for each of them, what it returned or the PylonError that
         refused it. `look_up` reads ahead, once, before the first one runs.
         """
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._enqueue(Unit(works, future, is_group=True, look_up=look_up))
+        self._enqueue(Unit(works, future, is_group=True, look_up=look_up, apart=apart))
         return future
 
     def _enqueue(self, unit: Unit) -> None:
@@ -198,7 +202,7 @@ class Writer:
             if batch is None:
                 return
             started = self._clock.monotonic()
-            await self._commit()
+            await commits.commit(self._connection)
         except Exception as error:  # noqa: BLE001 -- without this task nobody ever writes again
             await self._recover(taken, error)
             return
@@ -208,25 +212,15 @@ class Writer:
         self._records_since_checkpoint += max(len(batch.records), batch.operations)
         self._publish(taken, batch)
 
-    async def _commit(self) -> None:
-        # Cancelling the waiter would not stop the COMMIT: wait for its end in any case.
-        commit = asyncio.ensure_future(self._connection.run(_commit))
-        try:
-            await asyncio.shield(commit)
-        except asyncio.CancelledError:
-            with suppress(Error):
-                await commit
-            raise
-
     def _publish(self, units: list[Unit], batch: Batch) -> None:
         self._storage.head = batch.seq
         # Notices first: who lost a right with this commit must not be sent its rows.
         for notice in batch.notices:
             for told in self._notice_listeners:
-                _call(told, notice)
+                commits.call(told, notice)
         if batch.records:
             for listener in self._listeners:
-                _call(listener, batch.records, batch.seq)
+                commits.call(listener, batch.records, batch.seq)
         for unit in units:
             unit.answer()
 
@@ -241,12 +235,14 @@ class Writer:
         is_careful = False
         while True:
             try:
+                if self._queue and self._queue[0].apart is not None and not taken:
+                    return await self._execute_apart(taken, self._queue[0].apart)
                 return await self._execute(taken, is_careful=is_careful)
             except SavepointsNeeded:
                 self._connection.raw.execute("ROLLBACK")
                 is_careful = True
             except BatchLost as loss:
-                if _is_full(loss.error):
+                if is_full(loss.error):
                     self._refuse_full(taken)
                     return None
                 is_careful = True
@@ -255,14 +251,13 @@ class Writer:
         connection = self._connection.raw
         assert not connection.in_transaction
         connection.execute("BEGIN IMMEDIATE")
-        batch = Batch(
-            connection, self._storage.new_transaction(), self._clock, self._storage.head,
-            new_id=self._storage.new_id, is_careful=is_careful,
-        )  # fmt: skip
+        batch = self._new_batch(is_careful=is_careful)
         for unit in taken:
             unit.run(batch)
         since = self._clock.monotonic()
         while self._queue and max(len(batch.records), batch.operations) < limits.BATCH_ROWS_MAX:
+            if self._queue[0].apart is not None:
+                break
             unit = self._take()
             if unit.future.cancelled():
                 continue
@@ -277,6 +272,22 @@ class Writer:
             return None
         batch.finish()
         return batch
+
+    def _new_batch(self, *, is_careful: bool) -> Batch:
+        return Batch(
+            self._connection.raw, self._storage.new_transaction(), self._clock,
+            self._storage.head, new_id=self._storage.new_id, is_careful=is_careful,
+        )  # fmt: skip
+
+    async def _execute_apart(self, taken: list[Unit], apart: Apart) -> Batch | None:
+        """Run the one unit that may take long, on the connection's thread."""
+        unit = self._take()
+        if unit.future.cancelled():
+            return None
+        taken.append(unit)
+        return await run_apart(
+            self._connection, lambda raw: unit_in_batch(raw, unit, self._new_batch), apart
+        )
 
     def _refuse_full(self, units: list[Unit]) -> None:
         self.health = "disk_full"
@@ -298,16 +309,16 @@ class Writer:
             "storage.commit_failed %s: outcome unknown, opening again", error,
             exc_info=None if isinstance(error, Error) else error,
         )  # fmt: skip
-        is_full = _is_full(error)
+        has_no_room = is_full(error)
         unknown = Unavailable(
             "the commit failed and may or may not have happened",
-            reason="disk_full" if is_full else "commit_unknown",
+            reason="disk_full" if has_no_room else "commit_unknown",
             hint="retry with the same operation id",
         )
         for unit in units:
             unit.answer(unknown)
         await self._open_again()
-        if is_full and self._refusal is None:
+        if has_no_room and self._refusal is None:
             self._refuse_full([])
 
     async def _open_again(self) -> None:
@@ -316,9 +327,9 @@ class Writer:
         while True:
             try:
                 self._connection = await self._storage.recover()
-                self._prove()
+                commits.prove(self._connection.raw, self._clock.now_ms())
             except (Error, PylonError, OSError) as failure:
-                if _is_full(failure):
+                if is_full(failure):
                     self._refuse_full([])
                     return
                 _log.error("storage.recovery_failed %s; trying again", failure)
@@ -343,23 +354,12 @@ class Writer:
             if self._is_abandoned or not self._storage.has_room():
                 continue
             try:
-                self._prove()
+                commits.prove(self._connection.raw, self._clock.now_ms())
             except Error:
                 await self._open_again()
             else:
                 self.health, self._refusal = "ok", None
                 _log.info("storage.room_again writes go on")
-
-    def _prove(self) -> None:
-        """Commit something of our own: what is only open may still not take a write."""
-        raw = self._connection.raw
-        raw.execute("BEGIN IMMEDIATE")
-        raw.execute(
-            "INSERT INTO _pylon_meta VALUES ('proved_at', ?) ON CONFLICT (key) DO UPDATE SET"
-            " value = excluded.value",
-            (self._clock.now_ms(),),
-        )
-        raw.execute("COMMIT")
 
     def _refuse_queued(self) -> None:
         refusal = self._refusal or Unavailable("the storage is not available", reason="stopping")
@@ -372,25 +372,6 @@ class Writer:
         self._records_since_checkpoint = 0
         async with self._pause:
             try:
-                await self._connection.run(_checkpoint)
+                await self._connection.run(commits.checkpoint)
             except Error as error:
                 _log.warning("storage.checkpoint_failed %s", error)
-
-
-def _call(listener: Callable[..., None], *args: Any) -> None:
-    try:
-        listener(*args)
-    except Exception:  # noqa: BLE001 -- it is committed, whatever a listener makes of it
-        _log.exception("storage.listener_failed")
-
-
-def _is_full(error: BaseException) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == SQLITE_FULL
-
-
-def _commit(connection: RawConnection) -> None:
-    connection.execute("COMMIT")
-
-
-def _checkpoint(connection: RawConnection) -> None:
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -14,7 +14,7 @@ from pylon.clock import SystemClock
 from pylon.errors import Internal, Refused, Unavailable
 from pylon.ids import IdSource
 from pylon.schema.model import Entity, Field, FieldKind, Schema
-from pylon.server.storage import operations
+from pylon.server.storage import commits, operations
 from pylon.server.storage import writer as writer_module
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
@@ -52,10 +52,10 @@ async def test_a_failed_commit_is_unknown_until_it_was_looked_at(
     """Nobody is told yes or no; after opening again and verifying, the file decides (I6)."""
     await database.writer.submit(_insert(1))
     healths: list[str] = []
-    real, real_recover = writer_module._commit, database.recover
+    real, real_recover = commits._commit, database.recover
 
     def failing(connection: sqlite3.Connection) -> None:
-        monkeypatch.setattr(writer_module, "_commit", real)
+        monkeypatch.setattr(commits, "_commit", real)
         if happened:
             real(connection)
         raise sqlite3.OperationalError("disk I/O error")
@@ -64,7 +64,7 @@ async def test_a_failed_commit_is_unknown_until_it_was_looked_at(
         healths.append(database.writer.health)
         return await real_recover()
 
-    monkeypatch.setattr(writer_module, "_commit", failing)
+    monkeypatch.setattr(commits, "_commit", failing)
     monkeypatch.setattr(database, "recover", watched)
     several = [database.writer.submit(_insert(n)) for n in (2, 3)]
     for one in several:
@@ -83,10 +83,10 @@ async def test_a_retry_after_a_commit_that_happened_is_a_duplicate(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The memory of an operation is in the commit that carries its effect, whoever is told (I5)."""
-    real = writer_module._commit
+    real = commits._commit
 
     def failing(connection: sqlite3.Connection) -> None:
-        monkeypatch.setattr(writer_module, "_commit", real)
+        monkeypatch.setattr(commits, "_commit", real)
         real(connection)
         raise sqlite3.OperationalError("disk I/O error")
 
@@ -98,7 +98,7 @@ async def test_a_retry_after_a_commit_that_happened_is_a_duplicate(
         operations.record(tx, "u1", "op1", b"content", "done")
         return "done"
 
-    monkeypatch.setattr(writer_module, "_commit", failing)
+    monkeypatch.setattr(commits, "_commit", failing)
     with pytest.raises(Unavailable):
         await database.writer.submit(operation)
     assert (await database.writer.submit(operation)).value == "again done"
@@ -109,10 +109,10 @@ async def test_recovery_is_tried_until_it_works(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the file can't be opened nothing is acknowledged and health says why (I7)."""
-    real, real_recover, tries = writer_module._commit, database.recover, 0
+    real, real_recover, tries = commits._commit, database.recover, 0
 
     def failing(connection: sqlite3.Connection) -> None:
-        monkeypatch.setattr(writer_module, "_commit", real)
+        monkeypatch.setattr(commits, "_commit", real)
         raise sqlite3.OperationalError("disk I/O error")
 
     async def stubborn() -> Any:
@@ -123,7 +123,7 @@ async def test_recovery_is_tried_until_it_works(
         assert "no such device" in database.writer.health
         return await real_recover()
 
-    monkeypatch.setattr(writer_module, "_commit", failing)
+    monkeypatch.setattr(commits, "_commit", failing)
     monkeypatch.setattr(database, "recover", stubborn)
     with pytest.raises(Unavailable):
         await database.writer.submit(_insert(1))
@@ -140,11 +140,11 @@ async def test_callers_do_not_wait_for_ever_for_a_recovery(
     """After a while they are told to come back; when the file is well again, writes go on."""
     monkeypatch.setattr(writer_module, "_PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(writer_module, "_AGAIN_SECONDS", 0.02)
-    real, real_recover = writer_module._commit, database.recover
+    real, real_recover = commits._commit, database.recover
     is_gone = True
 
     def failing(connection: sqlite3.Connection) -> None:
-        monkeypatch.setattr(writer_module, "_commit", real)
+        monkeypatch.setattr(commits, "_commit", real)
         raise sqlite3.OperationalError("disk I/O error")
 
     async def broken() -> Any:
@@ -153,7 +153,7 @@ async def test_callers_do_not_wait_for_ever_for_a_recovery(
             raise OSError("no such device")
         return await real_recover()
 
-    monkeypatch.setattr(writer_module, "_commit", failing)
+    monkeypatch.setattr(commits, "_commit", failing)
     monkeypatch.setattr(database, "recover", broken)
     with pytest.raises(Unavailable):
         await database.writer.submit(_insert(1))
