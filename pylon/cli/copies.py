@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +35,60 @@ def backup(file: Path, project_path: str | None, as_json: bool) -> None:
         raise CommandFailed(f"{file} is there already", "choose another name, or remove it first")
     if not target.parent.is_dir():
         raise CommandFailed(f"there is no folder {target.parent}")
-    held = asyncio.run(_back_up(project, target))
-    report = {"file": str(target), "bytes": target.stat().st_size, **held.to_json()}
+    held, copied = asyncio.run(_back_up(project, target))
+    report = {
+        "file": str(target), "bytes": target.stat().st_size, **held.to_json(),
+        "files": {"contents": copied.contents, "bytes": copied.bytes},
+    }  # fmt: skip
     if as_json:
         print_json(report)
     else:
         print_line(f"{file}: {report['bytes']} bytes, {_described(held)}")
+        if copied.contents:
+            print_line(f"{file}.files: {copied.bytes} bytes of files; keep the two together")
 
 
-async def _back_up(project: Path, target: Path) -> Any:
+async def _back_up(project: Path, target: Path) -> tuple[Any, Any]:
+    from pylon.server.files import copying
     from pylon.server.offline import database_path
     from pylon.server.storage import backup as copies
+
+    beside = copying.beside(target)
+    if beside.exists():
+        raise CommandFailed(f"{beside} is there already", "choose another name, or remove it first")
 
     if running_runtime(project) is None:
         copy, held = await copies.make_copy(database_path(project), target.parent, is_live=True)
     else:
         copy, held = await _fetched(project, target.parent)
+    try:
+        # What the copy knows is still there: files that go wait some minutes before they do.
+        wanted = await _own_hashes(project, copy)
+        copied = copying.copy_blobs([copying.blobs_of(project / ".pylon")], beside, wanted)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     copies.publish(copy, target)
-    return held
+    return held, copied
+
+
+async def _own_hashes(project: Path, database: Path) -> dict[str, int]:
+    """Return the files of a database whose bytes lie in the project; elsewhere they stay there."""
+    from pylon.server.config import load_config, load_dotenv
+    from pylon.server.files.copying import hashes_in
+
+    environment = {**os.environ, **load_dotenv(project, os.environ)}
+    config = load_config(project, is_dev=True, flags={}, environment=environment)
+    wanted = await hashes_in(database)
+    if config["files.backend"] != "disk" and wanted:
+        say(f"the bytes of {len(wanted)} files stay where they are: {_place(config)}")
+        return {}
+    return wanted
+
+
+def _place(config: Any) -> str:
+    return str(config["files.backend"]).partition("?")[0]
 
 
 async def _fetched(project: Path, folder: Path) -> tuple[Path, Any]:
@@ -77,10 +115,15 @@ async def _fetched(project: Path, folder: Path) -> tuple[Path, Any]:
 @click.command(short_help="Put a backup in the place of the database.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--without-files", is_flag=True, help="Though FILE.files is lost, or not whole.")
 @project_option
 @json_option
-def restore(file: Path, yes: bool, project_path: str | None, as_json: bool) -> None:
+def restore(
+    file: Path, yes: bool, without_files: bool, project_path: str | None, as_json: bool
+) -> None:
     """Put the backup FILE in the place of the project's database. The app must be stopped.
+
+    FILE.files, if there is one, has the bytes of its files; they are put in place too.
 
     The database that is there now is kept in .pylon/backups. Everybody signs in again, API tokens
     end, and every client loads anew: what was written since the backup is gone for them too.
@@ -92,7 +135,7 @@ def restore(file: Path, yes: bool, project_path: str | None, as_json: bool) -> N
     say(f"{file} holds {_described(held)}")
     if not yes:
         _ask(project)
-    restored = asyncio.run(_restore(file, project))
+    restored = asyncio.run(_restore(file, project, without_files=without_files))
     kept = None if restored.kept is None else str(restored.kept)
     if as_json:
         print_json({"kept": kept, **restored.contents.to_json()})
@@ -115,11 +158,28 @@ async def _checked(file: Path) -> Any:
     return await copies.check(file)
 
 
-async def _restore(file: Path, project: Path) -> Any:
+async def _restore(file: Path, project: Path, *, without_files: bool) -> Any:
     from pylon.clock import SystemClock
+    from pylon.server.files import copying
+    from pylon.server.offline import database_path
+    from pylon.server.storage import backup as copies
     from pylon.server.storage import restore as restoring
 
-    return await restoring.restore(file, project / ".pylon", SystemClock())
+    data = project / ".pylon"
+    blobs = copying.blobs_of(data)
+    wanted = {} if without_files else await _own_hashes(project, file)
+    before = {}
+    with suppress(copies.DatabaseUnusable):  # there is none yet, or it is damaged
+        before = await copying.hashes_in(database_path(project))
+    if wanted:
+        copying.copy_blobs([copying.beside(file), blobs], blobs, wanted)
+    restored = await restoring.restore(file, data, SystemClock())
+    if restored.kept is not None:
+        # The files of the database that is kept go with it: in their place they would be swept.
+        there = {sha256: size for sha256, size in before.items()
+                 if (blobs / sha256[:2] / sha256).is_file()}  # fmt: skip
+        copying.copy_blobs([blobs], copying.beside(restored.kept), there)
+    return restored
 
 
 @click.command(short_help="Check a database against its change log.")
@@ -146,15 +206,24 @@ def verify(path: Path | None, as_json: bool) -> None:
 
 
 async def _verify(path: Path | None) -> tuple[Any, list[str]]:
+    from pylon.server.files import copying
     from pylon.server.offline import database_path
     from pylon.server.storage import backup as copies
 
     if path is not None and not path.is_dir():
-        return await copies.verify_file(path, is_live=False)
+        held, faults = await copies.verify_file(path, is_live=False)
+        wanted = await copying.hashes_in(path)
+        beside = copying.beside(path)
+        if wanted and not beside.exists():
+            say(f"{beside} is not there: the bytes of {len(wanted)} files are not looked at")
+            return held, faults
+        return held, faults + list(copying.faults_of(beside, wanted))
     if path is not None and not is_project(path):
         raise CommandFailed(f"there is no app.py in {path}", "name a project's folder, or a file")
     project = find_project(None if path is None else str(path))
-    return await copies.verify_file(database_path(project), is_live=True)
+    held, faults = await copies.verify_file(database_path(project), is_live=True)
+    wanted = await _own_hashes(project, database_path(project))
+    return held, faults + list(copying.faults_of(copying.blobs_of(project / ".pylon"), wanted))
 
 
 def _described(held: Any) -> str:

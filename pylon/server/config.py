@@ -16,7 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
-from pylon import limits
+from pylon import limits, limits_files
 from pylon.errors import ConfigError
 from pylon.server.hosts import is_this_machine
 from pylon.server.provider_settings import PROVIDERS, provider_settings
@@ -77,8 +77,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "jobs.concurrency": _bound(limits.QUEUE_CONCURRENCY, "Jobs of a queue that run at a time."),
     "jobs.queues": Setting(list, [], "Queues with bounds of their own: name, jobs, rate."),
     "mail.url": Setting(str, "", "Mail server: smtp://user:password@host:587, or smtps://."),
-    "files.max_mb": _bound(limits.FILE_MB_MAX, "Megabytes (2^20 bytes) of one file."),
-    "files.quota_mb": Setting(int, limits.FILE_QUOTA_MB, "Megabytes per user; 0: no limit."),
+    "files.max_mb": _bound(limits_files.FILE_MB_MAX, "Megabytes (2^20 bytes) of one file."),
+    "files.quota_mb": Setting(int, limits_files.FILE_QUOTA_MB, "Megabytes per user; 0: no limit."),
     "files.total_mb": Setting(int, 0, "Megabytes of all files; 0: no limit."),
     "files.anonymous": Setting(
         bool, default=False, doc="Callers who are not signed in may upload."

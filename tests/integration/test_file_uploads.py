@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pylon import limits
+from pylon import limits_files
 from pylon.server.files.pieces import Pieces
 from tests.integration.files_app import Front, Got, Person, files_front
 
@@ -140,7 +140,7 @@ async def test_one_piece_at_a_time(front: Front) -> None:
             await asyncio.sleep(0.01)
     rival = await _patch(ann, url, 70_000, DATA[70_000:])
     assert (rival.status, rival.body["error"]["details"]) == (409, {"offset": 70_000})
-    await front.rt.clock.advance(limits.UPLOAD_SILENT_SECONDS, lambda: asyncio.sleep(0))
+    await front.rt.clock.advance(limits_files.UPLOAD_SILENT_SECONDS, lambda: asyncio.sleep(0))
     taken = await _patch(ann, url, 70_000, DATA[70_000:])
     assert taken.status == 201
     held.set()
@@ -180,7 +180,7 @@ async def test_uploads_count_and_end(front: Front) -> None:
     assert (got.status, got.code) == (413, "QUOTA_EXCEEDED")
     assert (await ann.ask("POST", "/api/files", b"x")).code == "QUOTA_EXCEEDED"
     await _patch(ann, urls[0], 0, DATA)
-    await front.sweep(limits.UPLOAD_SECONDS + 1)
+    await front.sweep(limits_files.UPLOAD_SECONDS + 1)
     assert front.leftovers() == []
     ann = await front.person("ann@example.com")
     assert (await ann.ask("HEAD", urls[0])).status == 404

@@ -10,7 +10,15 @@ from pylon.errors import NotFound
 from pylon.identity import Identity
 from pylon.schema.model import Entity
 from pylon.server.auth.sessions import caller_in
-from pylon.server.storage import accounts, clients, codes, credentials, login_sessions, operations
+from pylon.server.storage import (
+    accounts,
+    clients,
+    codes,
+    credentials,
+    files,
+    login_sessions,
+    operations,
+)
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
@@ -68,6 +76,7 @@ class OwnData:
                 codes.delete_codes_of(transaction, account.email)
             operations.forget_principal(transaction, user_id)
             clients.forget_principal(transaction, user_id)
+            files.forget_principal(transaction, user_id)
             accounts.delete_account(transaction, user_id)
 
         await self._database.writer.submit(work)

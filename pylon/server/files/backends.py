@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from pylon import limits
+from pylon import limits_files
 from pylon.errors import Unavailable
 from pylon.server.files import disk
 from pylon.server.files.disk import DiskBlobs
@@ -30,7 +30,7 @@ class Threads:
     """The threads that files are read and written on."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(limits.FILE_THREADS, thread_name_prefix="pylon-files")
+        self._pool = ThreadPoolExecutor(limits_files.FILE_THREADS, thread_name_prefix="pylon-files")
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Run what blocks. Who is cancelled meanwhile still waits for it: it holds a file open."""

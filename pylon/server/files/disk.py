@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pylon import limits, paths
+from pylon import limits_files, paths
 from pylon.errors import Unavailable
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
@@ -64,7 +64,7 @@ class DiskBlobs:
 
     def all(self) -> Iterator[tuple[str, int]]:
         """Yield (hash, size) of what is there."""
-        for folder in sorted(self.folder.iterdir()):
+        for folder in sorted(self.folder.glob("??")):
             for path in folder.iterdir():
                 if _HASH.match(path.name):
                     yield path.name, path.stat().st_size
@@ -90,7 +90,7 @@ class Writing:
     def resume(self, size: int) -> None:
         """Go on behind the first `size` bytes, hashed anew from the disk; the rest is cut off."""
         os.ftruncate(self._descriptor, size)
-        while chunk := os.pread(self._descriptor, limits.FILE_CHUNK_BYTES, self.size):
+        while chunk := os.pread(self._descriptor, limits_files.FILE_CHUNK_BYTES, self.size):
             self._hash.update(chunk)
             self.size += len(chunk)
         os.lseek(self._descriptor, self.size, os.SEEK_SET)
@@ -139,7 +139,7 @@ class Writing:
 
 def demand_room(folder: Path, length: int) -> None:
     """Raise Unavailable where the disk has no room for so many bytes and some to work with."""
-    if shutil.disk_usage(folder).free < length + limits.FILE_ROOM_BYTES:
+    if shutil.disk_usage(folder).free < length + limits_files.FILE_ROOM_BYTES:
         raise disk_full()
 
 
@@ -157,7 +157,7 @@ def as_unavailable(error: OSError) -> Unavailable:
 
 def read_at(descriptor: int, start: int, end: int) -> bytes:
     """Return at most a chunk of an open file."""
-    return os.pread(descriptor, min(limits.FILE_CHUNK_BYTES, end - start), start)
+    return os.pread(descriptor, min(limits_files.FILE_CHUNK_BYTES, end - start), start)
 
 
 def open_for_reading(path: Path) -> int:

@@ -10,7 +10,7 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote
 
-from pylon import limits
+from pylon import limits_files
 
 _TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\Z")
 _UNKNOWN: Final = "application/octet-stream"
@@ -53,7 +53,7 @@ def clean_name(given: str | None) -> str:
     text = "".join(one for one in text if one.isprintable()).strip()
     if text.strip(".") == "":
         return "file"
-    return text[: limits.FILE_NAME_CHARACTERS_MAX]
+    return text[: limits_files.FILE_NAME_CHARACTERS_MAX]
 
 
 def header_name(given: str | None) -> str:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pylon import limits
+from pylon import limits_files
 from pylon.clock import Clock
 from pylon.errors import Conflict, InvalidArgument, NotFound, PylonError, RateLimited
 from pylon.server.files import disk
@@ -85,9 +85,9 @@ class Pieces:
         """Begin an upload of so many bytes; raises as `FileStore.receive`, and RateLimited."""
         self._store.demand_size(length)
         raw = self._database.readers.inline.raw
-        if files.count_uploads(raw, principal) >= limits.UPLOADS_PER_USER_MAX:
+        if files.count_uploads(raw, principal) >= limits_files.UPLOADS_PER_USER_MAX:
             raise RateLimited(
-                f"at most {limits.UPLOADS_PER_USER_MAX} uploads are open at a time",
+                f"at most {limits_files.UPLOADS_PER_USER_MAX} uploads are open at a time",
                 retry_after_s=60.0, limit="uploads",
             )  # fmt: skip
         with self._store.room.reserve(principal, length):
@@ -103,7 +103,7 @@ class Pieces:
         return upload
 
     def _expiry(self) -> int:
-        return self._clock.now_ms() + round(limits.UPLOAD_SECONDS * 1000)
+        return self._clock.now_ms() + round(limits_files.UPLOAD_SECONDS * 1000)
 
     async def drop(self, upload: Upload) -> None:
         """Give an upload up; of one that is complete the file stays."""
@@ -151,7 +151,7 @@ class Pieces:
             async with asyncio.timeout(_MOMENT_SECONDS):
                 await active.ended.wait()
         silent_s = self._clock.monotonic() - active.heard_at
-        if not active.is_ending and silent_s >= limits.UPLOAD_SILENT_SECONDS:
+        if not active.is_ending and silent_s >= limits_files.UPLOAD_SILENT_SECONDS:
             await self._end_active(active.upload.id)
         if active.upload.id in self._active:
             raise Conflict("a piece of this upload is under way", offset=active.offset)
@@ -161,7 +161,7 @@ class Pieces:
         if active is not None and active.task is not None:
             active.task.cancel()
             with suppress(TimeoutError):
-                async with asyncio.timeout(limits.FILE_IDLE_SECONDS):
+                async with asyncio.timeout(limits_files.FILE_IDLE_SECONDS):
                     await active.ended.wait()
 
     async def _writing(self, upload: Upload) -> Writing:
@@ -192,7 +192,7 @@ class Pieces:
                     f"more came than the {upload.length} bytes of Upload-Length", field="body"
                 )
             await buffer.append(chunk)
-            if buffer.size - synced >= limits.UPLOAD_SYNC_BYTES:
+            if buffer.size - synced >= limits_files.UPLOAD_SYNC_BYTES:
                 await self._sync(piece)
                 synced = buffer.size
         if buffer.size < upload.length:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pylon import limits
+from pylon import limits, limits_files
 from pylon.errors import PayloadTooLarge
 from pylon.server.files import disk
 from pylon.server.files.backends import Backend, DiskBackend, Threads
@@ -172,7 +172,7 @@ class Buffer:
         """Take a chunk; returns when there is room for the next."""
         self._chunks.append(chunk)
         self._waiting += len(chunk)
-        if self._waiting >= limits.FILE_CHUNK_BYTES:
+        if self._waiting >= limits_files.FILE_CHUNK_BYTES:
             await self.flush()
 
     async def flush(self) -> None:

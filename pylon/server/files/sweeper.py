@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pylon import limits
+from pylon import limits_files
 from pylon.clock import Clock
 from pylon.errors import PylonError
 from pylon.server.files import disk
@@ -50,6 +50,8 @@ class Sweeper:
         self._clock = clock
         self._is_open = is_open
         self._task: asyncio.Task[None] | None = None
+        #: Bytes that no file has, by hash, and when that was first seen.
+        self._orphans_since: dict[str, int] = {}
 
     def start(self) -> None:
         """Start to sweep; owned by this object until `stop()`."""
@@ -63,21 +65,24 @@ class Sweeper:
             self._task = None
 
     async def _run(self) -> None:
-        has_scanned = False
+        scan_at = 0.0
         while True:
+            is_full = self._clock.monotonic() >= scan_at
             try:
-                swept = await self.sweep(now_ms=self._clock.now_ms(), is_full=not has_scanned)
-                has_scanned = True
+                swept = await self.sweep(now_ms=self._clock.now_ms(), is_full=is_full)
+                if is_full:
+                    scan_at = self._clock.monotonic() + limits_files.FILE_ORPHAN_SECONDS
                 if swept != Swept():
                     _log.info("files.swept files=%d blobs=%d uploads=%d leftovers=%d", swept.files,
                               swept.blobs, swept.uploads, swept.leftovers)  # fmt: skip
             except (PylonError, OSError) as error:  # the storage is in trouble, or stopping
                 _log.warning("files.sweep_failed %s", error)
-            await self._clock.sleep(limits.FILE_SWEEP_SECONDS)
+            await self._clock.sleep(limits_files.FILE_SWEEP_SECONDS)
 
     async def sweep(
-        self, *, now_ms: int, is_full: bool, fresh_seconds: float = limits.FILE_FRESH_SECONDS,
-        released_seconds: float = limits.FILE_RELEASED_SECONDS,
+        self, *, now_ms: int, is_full: bool, fresh_seconds: float = limits_files.FILE_FRESH_SECONDS,
+        released_seconds: float = limits_files.FILE_RELEASED_SECONDS,
+        orphan_seconds: float = limits_files.FILE_ORPHAN_SECONDS,
     ) -> Swept:  # fmt: skip
         """Remove what is to go now; with `is_full` also look through the folders for orphans."""
         swept = Swept()
@@ -86,7 +91,7 @@ class Sweeper:
         )
         await self._uploads(swept, now_ms)
         if is_full:
-            await self._orphans(swept)
+            await self._orphans(swept, now_ms, round(now_ms - orphan_seconds * 1000))
         return swept
 
     async def _files(self, swept: Swept, fresh_before: int, released_before: int) -> None:
@@ -133,11 +138,11 @@ class Sweeper:
             await self._store.run(disk.unlink, self._store.incoming / one)
         swept.uploads += len(gone)
 
-    async def _orphans(self, swept: Swept) -> None:
-        """Remove what the database does not know: bytes without a file, pieces without an upload.
+    async def _orphans(self, swept: Swept, now_ms: int, before: int) -> None:
+        """Remove what the database does not know: pieces without an upload, bytes without a file.
 
-        An upload on its way is known to the store, and its bytes are not removed while they get
-        their place.
+        Bytes must have been seen without a file for a while: who has put another database in place
+        for a moment still has them. An upload on its way is known to the store.
         """
         open_now = await self._database.readers.run(
             lambda reader: {one.id for one in files.open_uploads(reader.raw)}
@@ -150,5 +155,9 @@ class Sweeper:
         known = await self._database.readers.run(
             lambda reader: files.hashes(reader.raw), timeout_s=_SCAN_SECONDS
         )
-        for sha256 in there.keys() - known.keys():
-            swept.blobs += await self.remove_unused(sha256)
+        orphans = there.keys() - known.keys()
+        self._orphans_since = {one: self._orphans_since.get(one, now_ms) for one in orphans}
+        for sha256, since in list(self._orphans_since.items()):
+            if since <= before and await self.remove_unused(sha256):
+                del self._orphans_since[sha256]
+                swept.blobs += 1

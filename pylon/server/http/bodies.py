@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, ClientPayloadError, MultipartReader, web
 
-from pylon import limits
+from pylon import limits, limits_files
 from pylon.errors import BadRequest, InvalidArgument, RequestTimeout, UnsupportedMedia
 from pylon.server.files.names import clean_type, form_name, header_name
 from pylon.server.http.exchange import Exchange
@@ -56,7 +56,7 @@ async def raw_chunks(request: web.BaseRequest) -> AsyncGenerator[bytes, None]:
     content = request.content
     while True:
         try:
-            async with asyncio.timeout(limits.FILE_IDLE_SECONDS):
+            async with asyncio.timeout(limits_files.FILE_IDLE_SECONDS):
                 chunk = await content.readany()
         except TimeoutError:
             raise RequestTimeout("the rest of the file did not come") from None
@@ -73,7 +73,7 @@ async def _of_form(request: web.BaseRequest) -> Incoming:
     try:
         reader = MultipartReader(request.headers, request.content)
         for _ in range(_PARTS_MAX):
-            async with asyncio.timeout(limits.FILE_IDLE_SECONDS):
+            async with asyncio.timeout(limits_files.FILE_IDLE_SECONDS):
                 part = await reader.next()
             if part is None:
                 break
@@ -112,13 +112,13 @@ async def _part_chunks(
     """Yield the file of a form, and read its end, so that the next request begins behind it."""
     try:
         while True:
-            async with asyncio.timeout(limits.FILE_IDLE_SECONDS):
-                chunk = await part.read_chunk(limits.FILE_CHUNK_BYTES // 4)
+            async with asyncio.timeout(limits_files.FILE_IDLE_SECONDS):
+                chunk = await part.read_chunk(limits_files.FILE_CHUNK_BYTES // 4)
             if not chunk:
                 break
             yield chunk
         for _ in range(_PARTS_MAX):
-            async with asyncio.timeout(limits.FILE_IDLE_SECONDS):
+            async with asyncio.timeout(limits_files.FILE_IDLE_SECONDS):
                 rest = await reader.next()
             if rest is None:
                 return

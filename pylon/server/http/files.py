@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from pylon import limits
+from pylon import limits_files
 from pylon.errors import NotFound, PolicyDenied, PylonError, Unauthenticated
 from pylon.identity import IdentityKind
 from pylon.server.files.names import sent_headers
@@ -112,10 +112,10 @@ async def _send_chunks(
     checked = clock.monotonic()
     try:
         async for chunk in chunks:
-            if clock.monotonic() - checked > limits.FILE_RECHECK_SECONDS:
+            if clock.monotonic() - checked > limits_files.FILE_RECHECK_SECONDS:
                 checked = clock.monotonic()
                 _demand_still(exchange, stored)
-            async with asyncio.timeout(limits.FILE_STALL_SECONDS):
+            async with asyncio.timeout(limits_files.FILE_STALL_SECONDS):
                 await answer.write(chunk)
     except (PylonError, TimeoutError) as error:
         # The head is out: what is left is to end the connection, so that nobody takes it as whole.

@@ -17,11 +17,12 @@ from pylon.server.http.admin_functions import counts_of, functions_of
 from pylon.server.http.admin_jobs import overview_of
 from pylon.server.http.admin_workflows import workflows_of
 from pylon.server.http.exchange import Exchange
-from pylon.server.storage import change_log
+from pylon.server.storage import change_log, file_reads
 from pylon.server.storage.change_log import LogRecord
 
 _FLUSH_SECONDS = 1 / 15
 _STATUS_SECONDS = 0.5
+_FILES_SECONDS = 2.0
 _BATCH_MAX = 500
 #: Runs of workflows in one message: those that moved last.
 _RUNS_MAX = 100
@@ -73,6 +74,8 @@ class _Feed:
         self._moved: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Any = None
+        #: The head when it was last looked at the files.
+        self._files_at = -1
 
     def start(self) -> None:
         services = self._services
@@ -121,7 +124,7 @@ class _Feed:
             await self._send(change)
         await self._send({"type": "functions", "functions": functions_of(services)})
         await self._send(await workflows_of(services, None))
-        next_status = next_clients = next_jobs = 0.0
+        next_status = next_clients = next_jobs = next_files = 0.0
         while not self._socket.closed:
             if services.is_stopping:
                 await self._socket.close(code=1001, message=b"stopping")
@@ -137,6 +140,8 @@ class _Feed:
                 next_clients = services.clock.monotonic() + await self._send_clients()
             if services.clock.monotonic() >= next_jobs:
                 next_jobs = services.clock.monotonic() + await self._send_jobs()
+            if services.clock.monotonic() >= next_files:
+                next_files = services.clock.monotonic() + await self._send_files()
             if self._changes:
                 records, dropped = list(self._changes), self._dropped
                 self._changes.clear()
@@ -187,6 +192,17 @@ class _Feed:
         await self._send({"type": "jobs", "version": version, **self._jobs})
         took_s = services.clock.monotonic() - started
         return max(_STATUS_SECONDS, took_s * _JOBS_REST)
+
+    async def _send_files(self) -> float:
+        """Send what files there are, if anything changed; returns after how many seconds again."""
+        services = self._services
+        if services.database.head == self._files_at:
+            return _FILES_SECONDS
+        self._files_at = services.database.head
+        started = services.clock.monotonic()
+        found = file_reads.totals(services.database.readers.inline.raw)
+        await self._send({"type": "files", "totals": found})
+        return max(_FILES_SECONDS, (services.clock.monotonic() - started) * _CLIENTS_REST)
 
     async def _send_changes(self, records: list[LogRecord], dropped: int) -> None:
         emails = emails_of(self._services, records)

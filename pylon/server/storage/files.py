@@ -195,6 +195,12 @@ def hashes(connection: RawConnection) -> dict[str, int]:
     return dict(connection.execute("SELECT sha256, size FROM _pylon_files").fetchall())
 
 
+def hashes_of_any(connection: RawConnection) -> dict[str, int]:
+    """Return the same of a database that may be of a release without files."""
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_pylon_files'").fetchone()
+    return hashes(connection) if found is not None else {}
+
+
 def used_bytes(connection: RawConnection, uploader: str | None) -> int:
     """Return the bytes that a principal brought, or began to bring; None: anonymous callers."""
     (total,) = connection.execute(
@@ -309,3 +315,17 @@ def count_uploads(connection: RawConnection, uploader: str | None) -> int:
         "SELECT count(*) FROM _pylon_uploads WHERE uploader IS ? AND file IS NULL", (uploader,)
     ).fetchone()
     return int(count)
+
+
+def forget_principal(transaction: Transaction, principal: str) -> None:
+    """Have nobody be known as who brought a file, where he is gone; what no row owns goes too."""
+    transaction.execute(
+        "UPDATE _pylon_files SET state = 'released', since = ? WHERE uploader = ?"
+        " AND state = 'fresh'",
+        (transaction.now_ms, principal),
+    )
+    transaction.execute("UPDATE _pylon_files SET uploader = NULL WHERE uploader = ?", (principal,))
+    # Open ones end at the next sweep, with their bytes.
+    transaction.execute(
+        "UPDATE _pylon_uploads SET uploader = '', expires_at = 0 WHERE uploader = ?", (principal,)
+    )

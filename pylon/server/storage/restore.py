@@ -21,12 +21,14 @@ from pylon.server.storage.folder import DATABASE_NAME, FolderLock, prepare_folde
 from pylon.sqlite import RawConnection, open_alone, open_writer
 
 _LINEAGE = ("database_id", "epoch", "token", "token_before")
-#: By table, what does not come back: it may have been revoked, or used up, after the backup. A
+#: By table, what does not come back: it may have been revoked, or used up, after the backup. An
+#: upload in pieces has left its pieces behind. A
 #: secret job mails a code or a link that is among it.
 _ENDED = {
     "_pylon_sessions": "true",
     "_pylon_codes": "true",
     "_pylon_departures": "true",
+    "_pylon_uploads": "true",
     "_pylon_jobs": "is_secret = 1",
 }
 

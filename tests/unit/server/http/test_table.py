@@ -17,6 +17,11 @@ SERVED = """
 /api/admin/clients/{id}/disconnect POST
 /api/admin/clients/{id}/resync POST
 /api/admin/explain POST
+/api/admin/files GET
+/api/admin/files-verify GET
+/api/admin/files/sweep POST
+/api/admin/files/{id} GET
+/api/admin/files/{id}/delete POST
 /api/admin/functions GET
 /api/admin/functions/{name} GET
 /api/admin/ghost/{user} GET

@@ -1,0 +1,91 @@
+"""Files as the owner of an app looks at them: pages by size or age, totals, open uploads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pylon.server.storage.files import StoredFile, Upload, open_uploads
+from pylon.sqlite import RawConnection
+
+#: What a page can be ordered by, the greatest first.
+ORDERS: Final = {"newest": "created_at", "largest": "size"}
+STATES: Final = ("fresh", "owned", "released")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileQuery:
+    """Which files, in which order, behind which one."""
+
+    state: str | None = None
+    uploader: str | None = None
+    entity: str | None = None
+    text: str | None = None
+    order: str = "newest"
+    #: (value of the order, id) of the last file of the page before.
+    after: tuple[int, str] | None = None
+    limit: int = 100
+
+
+def list_files(connection: RawConnection, query: FileQuery) -> list[StoredFile]:
+    """Return a page of files."""
+    column = ORDERS[query.order]
+    terms: list[tuple[str, tuple[Any, ...]]] = []
+    if query.state is not None:
+        terms.append(("state = ?", (query.state,)))
+    if query.uploader is not None:
+        terms.append(("uploader = ?", (query.uploader,)))
+    if query.entity is not None:
+        terms.append(
+            ("EXISTS (SELECT 1 FROM _pylon_file_owners AS o WHERE o.file_id = id"
+             " AND o.entity = ?)", (query.entity,))
+        )  # fmt: skip
+    if query.text is not None:
+        terms.append(("(instr(lower(name), lower(?)) > 0 OR type LIKE ? || '%' OR id = ?)",
+                      (query.text, query.text, query.text)))  # fmt: skip
+    if query.after is not None:
+        terms.append((f"({column}, id) < (?, ?)", query.after))
+    where = " AND ".join(term for term, _ in terms) or "1"
+    params = tuple(value for _, values in terms for value in values)
+    rows = connection.execute(
+        "SELECT id, sha256, size, type, name, uploader, created_at, state, since FROM _pylon_files"
+        f" WHERE {where} ORDER BY {column} DESC, id DESC LIMIT ?",
+        (*params, query.limit),
+    ).fetchall()
+    return [StoredFile(*row) for row in rows]
+
+
+def totals(connection: RawConnection) -> dict[str, Any]:
+    """Return how many files there are and how large, by state; and what lies on disk for them."""
+    found: dict[str, Any] = {
+        state: {"files": 0, "bytes": 0} for state in STATES
+    }  # fmt: skip
+    for state, count, size in connection.execute(
+        "SELECT state, count(*), sum(size) FROM _pylon_files GROUP BY state"
+    ).fetchall():
+        found[state] = {"files": count, "bytes": size}
+    blobs, stored = connection.execute(
+        "SELECT count(*), coalesce(sum(size), 0) FROM"
+        " (SELECT max(size) AS size FROM _pylon_files GROUP BY sha256)"
+    ).fetchone()
+    return {
+        **found,
+        "files": sum(one["files"] for one in found.values()),
+        "bytes": sum(one["bytes"] for one in found.values()),
+        "blobs": blobs, "stored_bytes": stored,
+        "uploads": len(open_uploads(connection)),
+    }  # fmt: skip
+
+
+def by_uploader(connection: RawConnection, limit: int) -> list[tuple[str | None, int, int]]:
+    """Return (uploader, files, bytes) of those who brought most."""
+    return connection.execute(
+        "SELECT uploader, count(*), sum(size) AS bytes FROM _pylon_files GROUP BY uploader"
+        " ORDER BY bytes DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+
+
+def newest_uploads(connection: RawConnection, limit: int) -> list[Upload]:
+    """Return uploads that are not complete, the newest piece first."""
+    return sorted(open_uploads(connection), key=lambda one: -one.expires_at)[:limit]
