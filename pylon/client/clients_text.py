@@ -10,6 +10,9 @@ from typing import Any
 
 def subscription_words(one: dict[str, Any]) -> str:
     """Return a subscription in a few words."""
+    if "fn" in one:
+        args = "" if one["args"] == "{}" else one["args"]
+        return f"{one['id']}: the value of {one['fn']}({args})"
     where = "" if one["where"] in ("{}", "", None) else f" where {one['where']}"
     return f"{one['id']}: {one['entity']}{where}{'' if one['done'] else ', not yet complete'}"
 

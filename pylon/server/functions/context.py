@@ -325,6 +325,8 @@ class QueryContext(Context):
     @property
     def workflows(self) -> ReadWorkflows:
         """Return the runs of workflows, to look at."""
+        if self._facts.reads is not None:
+            self._facts.reads.note_time()  # nor when a run has moved on
         return ReadWorkflows(self._connection.raw)
 
 

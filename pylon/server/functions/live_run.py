@@ -20,6 +20,7 @@ from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.readset import ReadSet, RecordingReader
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.database import Database
+from pylon.server.storage.readers import ReadConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +85,52 @@ class LiveRunner:
 
         Raises what the storage raises while the file is opened again.
         """
-        reads = ReadSet()
-        started = self._clock.monotonic()
-        raw = self._database.readers.inline.raw
-        raw.execute("BEGIN")
+        connection = self._database.readers.inline
+        connection.raw.execute("BEGIN")
         try:
-            seq, _ = read_head(raw)
-            try:
-                outcome = self._value(identity, name, args, reads)
-            except PylonError as error:
-                outcome = LiveOutcome(None, error.to_wire())
-                if error.is_transient or isinstance(error, FunctionTimeout):
-                    reads.note_time()  # another time it may end otherwise, over the same rows
+            return self._run(self._definitions.current, connection, identity, name, args)
         finally:
-            raw.execute("ROLLBACK")
+            connection.raw.execute("ROLLBACK")
+
+    async def run_apart(self, identity: Identity, name: str, args: Mapping[str, Any]) -> LiveRun:
+        """Run a function on a reader's thread, with the loop free; as `run` otherwise."""
+        definition = self._definitions.current
+        return await self._database.readers.run(
+            lambda connection: self._run(definition, connection, identity, name, args),
+            timeout_s=max(limits.READ_SECONDS, self._seconds(definition, name)),
+        )
+
+    def takes_long(self, name: str) -> bool:
+        """Tell whether a function asked for more time than the loop has for it."""
+        return self._seconds(self._definitions.current, name) > limits.FUNCTION_SECONDS
+
+    def _seconds(self, definition: AppDefinition, name: str) -> float:
+        function = definition.functions.get(name)
+        given = None if function is None else function.timeout_s
+        return limits.FUNCTION_SECONDS if given is None else given
+
+    def _run(
+        self, definition: AppDefinition, connection: ReadConnection, identity: Identity,
+        name: str, args: Mapping[str, Any],
+    ) -> LiveRun:  # fmt: skip
+        reads, started = ReadSet(), self._clock.monotonic()
+        seq, _ = read_head(connection.raw)
+        try:
+            outcome = self._value(definition, connection, identity, name, args, reads)
+        except PylonError as error:
+            outcome = LiveOutcome(None, error.to_wire())
+            if error.is_transient or isinstance(error, FunctionTimeout):
+                reads.note_time()  # another time it may end otherwise, over the same rows
         return LiveRun(outcome, seq, reads, self._clock.monotonic() - started)
 
     def _value(
-        self, identity: Identity, name: str, args: Mapping[str, Any], reads: ReadSet
-    ) -> LiveOutcome:
-        definition, now = self._definitions.current, iso_ms(self._clock.now_ms())
+        self, definition: AppDefinition, connection: ReadConnection, identity: Identity,
+        name: str, args: Mapping[str, Any], reads: ReadSet,
+    ) -> LiveOutcome:  # fmt: skip
+        now = iso_ms(self._clock.now_ms())
         # The scope of a token was asked when it subscribed, and stays what it is.
         function = followed_function(definition, identity.unscoped, name, args)
-        code, connection = self._code, self._database.readers.inline
+        code = self._code
         lookup = RecordingReader(connection, reads).exists
         if function.allow is None:
             reads.note_sign_in()
@@ -117,12 +141,11 @@ class LiveRunner:
         except PylonError:
             reads.note_sign_in()  # nobody is answered 401, whatever else is wrong
             raise
-        seconds = function.timeout_s or limits.FUNCTION_SECONDS
+        seconds = self._seconds(definition, name)
         facts = code.facts(definition, identity, now, _seed(name, args), seconds)
         facts.reads = reads
         context = QueryContext(facts, connection)
-        value = code.run(function, lambda: function.handler(context, **decoded), seconds)
-        text = jsonvalue.encode_text(code.result(function, value))
+        text = code.answer(function, lambda: function.handler(context, **decoded), seconds)
         size = len(text.encode())
         if size > limits.LIVE_VALUE_BYTES_MAX:
             raise PayloadTooLarge(

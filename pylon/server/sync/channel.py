@@ -17,7 +17,7 @@ from pylon.identity import Identity
 from pylon.protocol.messages import Downstream
 from pylon.server.sync.shaper import Shaper
 from pylon.server.sync.subscriber import Subscriber
-from pylon.server.sync.subscription import Subscription
+from pylon.server.sync.subscription import FunctionSubscription, Subscription
 from pylon.server.sync.view import View
 from pylon.server.sync.windows import SharedWindow
 
@@ -182,6 +182,14 @@ def described(subscriptions: Iterable[Subscription]) -> list[dict[str, Any]]:
     ]
 
 
+def described_functions(those: Iterable[FunctionSubscription]) -> list[dict[str, Any]]:
+    """Return what the dashboard shows of subscriptions to functions."""
+    return [
+        {"id": one.id, "fn": one.fn, "args": jsonvalue.encode_text(dict(one.args)), "done": True}
+        for one in those
+    ]
+
+
 def describe(connection: Connection, head: int, now_ms: int) -> dict[str, Any]:
     """Return what the dashboard shows of a connection."""
     machine = connection.subscriber
@@ -198,7 +206,10 @@ def describe(connection: Connection, head: int, now_ms: int) -> dict[str, Any]:
         "lag_changes": max(0, head - reached_by(connection)),
         "lag_s": 0.0,
         "queued_bytes": connection.queued_bytes,
-        "subscriptions": described(machine.subscriptions.values()),
+        "subscriptions": [
+            *described(machine.subscriptions.values()),
+            *described_functions(machine.functions.values()),
+        ],
         "connected_at": connection.connected_at_ms,
         "last_seen": connection.last_seen_ms or connection.connected_at_ms,
         "last_seen_ago_s": round((now_ms - (connection.last_seen_ms or now_ms)) / 1000, 1),

@@ -106,6 +106,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Stop what runs beside the connections, and store what is known of clients."""
+        await self.live.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pylon import jsonvalue, limits
 from pylon.identity import Identity
@@ -21,6 +21,9 @@ from pylon.server.storage.change_log import LogRecord
 from pylon.server.sync.live_index import LiveIndex, concerns
 
 Key = tuple[Any, str]
+#: A run that took longer is made apart from the loop the next time.
+_SLOW_SECONDS: Final = 0.01
+_OVERTAKEN_MAX: Final = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +70,18 @@ class Answer:
     is_stale: bool = False
     #: Before this it is not run again, monotonic.
     rests_until: float = 0.0
+    #: So often in a row a commit came behind what a run had read, before that run had ended.
+    overtaken: int = 0
     ran_at: float = 0.0
+
+    @property
+    def is_slow(self) -> bool:
+        """Tell whether its last run took more of the loop than one should.
+
+        Not for ever where commits overtake it: a run on the loop ends before the next of them.
+        """
+        took_long = self.run is not None and self.run.seconds > _SLOW_SECONDS
+        return took_long and self.overtaken < _OVERTAKEN_MAX
 
     def fits(self, identity: Identity) -> bool:
         """Tell whether a caller's outcome is this one; before the first run it may be."""
@@ -142,7 +156,7 @@ class LiveAnswers:
             "live_members": len(self._members),
             "live_answers": sum(map(len, self._questions.values())),
             "live_reads": len(self._index),
-            "live_due": len(self._due),
+            "live_due": sum(one.is_due for one in self._due),
         }
 
     def _place(self, member: Member) -> None:
@@ -208,13 +222,18 @@ class LiveAnswers:
 
     # --- running
 
-    def next_run(self, now: float) -> Run | None:
-        """Return a run that is due and has rested, oldest first; None where there is none."""
+    def next_run(
+        self, now: float, is_held: Callable[[Answer], bool] = lambda _: False
+    ) -> Run | None:
+        """Return a run that is due and has rested, oldest first; None where there is none.
+
+        `is_held` tells of answers that have to wait for another reason.
+        """
         for _ in range(len(self._due)):
             answer = self._due.popleft()
             if answer.is_running or not answer.members or not answer.is_due:
                 continue
-            if answer.rests_until > now:
+            if answer.rests_until > now or is_held(answer):
                 self._due.append(answer)
                 continue
             answer.is_due, answer.is_running = False, True
@@ -229,9 +248,9 @@ class LiveAnswers:
             one.is_due or one.is_running for those in self._questions.values() for one in those
         )
 
-    def rests_until(self) -> float | None:
+    def rests_until(self, is_held: Callable[[Answer], bool] = lambda _: False) -> float | None:
         """Return when the first of those that rest may run; None where nothing is due."""
-        return min((one.rests_until for one in self._due), default=None)
+        return min((one.rests_until for one in self._due if not is_held(one)), default=None)
 
     def failed(self, run: Run, now: float) -> None:
         """Take that a run could not be made at all: it is due again after a rest."""
@@ -277,7 +296,9 @@ class LiveAnswers:
         """Decide whether what was committed while it ran makes it due again."""
         was_doubted, answer.is_doubted = answer.is_doubted, False
         answer.is_due = answer.is_stale = False
-        if was_doubted or since is None or concerns(made.reads, since):
+        is_overtaken = since is None or concerns(made.reads, since)
+        answer.overtaken = answer.overtaken + 1 if is_overtaken else 0
+        if was_doubted or is_overtaken:
             self._mark(answer)
 
     def _part(self, answer: Answer) -> None:

@@ -15,10 +15,10 @@ from pylon import jsonvalue, sqlite
 from pylon.clock import Clock
 from pylon.errors import PylonError
 from pylon.identity import Identity
-from pylon.server.functions.live_run import LiveRunner
+from pylon.server.functions.live_run import LiveRun, LiveRunner
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.database import Database
-from pylon.server.sync.live_answers import LiveAnswers, Member, Run
+from pylon.server.sync.live_answers import Answer, LiveAnswers, Member, Run
 from pylon.server.sync.subscription import FunctionSubscription
 
 _log = logging.getLogger("pylon.sync")
@@ -46,6 +46,8 @@ class LiveFunctions:
         #: Members of whom a follower was busy: it gets what is newest when it is not.
         self._held: dict[Member, None] = {}
         self._handle: asyncio.Handle | None = None
+        #: The one run that is made on a thread, because such runs take long.
+        self._apart: asyncio.Task[None] | None = None
         database.writer.on_commit(self._committed)
 
     # --- who follows
@@ -121,7 +123,7 @@ class LiveFunctions:
         """Have runs be made soon, if any are due."""
         if self._handle is not None:
             return
-        due = self._answers.rests_until()
+        due = self._answers.rests_until(self._is_held)
         if due is None:
             return
         wait_s = due - self._clock.monotonic()
@@ -135,10 +137,13 @@ class LiveFunctions:
         self._handle = None
         started = now = self._clock.monotonic()
         while now - started < _TURN_SECONDS:
-            run = self._answers.next_run(now)
+            run = self._answers.next_run(now, self._is_held)
             if run is None:
                 break
-            self._run(run)
+            if self._takes_long(run.answer):
+                self._apart = asyncio.create_task(self._run_apart(run), name="pylon-live")
+            else:
+                self._run(run)
             now = self._clock.monotonic()
         else:
             rest_s = min(now - started, _REST_SECONDS_MAX)
@@ -146,18 +151,48 @@ class LiveFunctions:
             return
         self._wake()
 
+    def _takes_long(self, answer: Answer) -> bool:
+        return answer.is_slow or self._runner.takes_long(next(iter(answer.members)).fn)
+
+    def _is_held(self, answer: Answer) -> bool:
+        """Tell whether an answer waits for the thread."""
+        is_busy = self._apart is not None
+        return is_busy and bool(answer.members) and self._takes_long(answer)
+
+    async def _run_apart(self, run: Run) -> None:
+        made: LiveRun | Exception
+        try:
+            made = await self._runner.run_apart(run.identity, run.fn, run.args)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody may miss a value
+            made = error
+        self._apart = None
+        self._take(run, made)
+        self._wake()
+
+    async def stop(self) -> None:
+        """Wait for the run that is under way."""
+        if self._apart is not None:
+            await asyncio.gather(self._apart, return_exceptions=True)
+
     def _run(self, run: Run) -> None:
+        made: LiveRun | Exception
         try:
             made = self._runner.run(run.identity, run.fn, run.args)
-        except (PylonError, sqlite.Error) as error:
-            _log.warning("sync.live_run_failed %s: %s; trying again", run.fn, error)
-            self._answers.failed(run, self._clock.monotonic())
-        except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a value
-            _log.exception("sync.live_run_failed %s; trying again", run.fn)
-            self._answers.failed(run, self._clock.monotonic())
-        else:
-            since = self._database.tail.since(made.seq)
-            self._answers.ran(run, made, since, self._clock.monotonic())
+        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody may miss a value
+            made = error
+        self._take(run, made)
+
+    def _take(self, run: Run, made: LiveRun | Exception) -> None:
+        now = self._clock.monotonic()
+        if isinstance(made, LiveRun):
+            self._answers.ran(run, made, self._database.tail.since(made.seq), now)
+            return
+        is_trouble = isinstance(made, PylonError | sqlite.Error)  # of the storage, which says more
+        _log.warning(
+            "sync.live_run_failed %s: %s; trying again", run.fn, made,
+            exc_info=None if is_trouble else made,
+        )  # fmt: skip
+        self._answers.failed(run, now)
 
     # --- telling
 

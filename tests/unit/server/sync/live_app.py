@@ -9,6 +9,9 @@ from tests.unit.server.sync.hubs import Hubs, Peer
 LIVE_APP = """
 from __future__ import annotations
 
+import threading
+import time
+
 from pylon import App, Entity, Refused, Text, field, index
 
 app = App("live")
@@ -113,6 +116,20 @@ def chance(ctx) -> list:
     return [len(ctx.db.list("Note")) * 0, ctx.random.random()]
 
 
+@app.query(allow="true")
+def slow(ctx) -> int:
+    with ctx.as_system():
+        found = ctx.db.count("Message")
+    time.sleep(0.02)
+    return found
+
+
+@app.query(allow="true", timeout=2)
+def patient(ctx) -> list:
+    with ctx.as_system():
+        return [threading.current_thread() is threading.main_thread(), ctx.db.count("Message")]
+
+
 @app.mutation
 def write(ctx) -> None:
     pass
@@ -135,4 +152,4 @@ def value_of(peer: Peer, subscription: str) -> Any:
 async def quiet(hubs: Hubs) -> None:
     """Wait until no run is due any more."""
     live = hubs.hub.live
-    await hubs.until(lambda: live._answers.rests_until() is None)
+    await hubs.until(lambda: live._answers.is_quiet)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pylon import limits
+from pylon.client.clients_text import subscription_words
 from pylon.identity import ANONYMOUS
 from tests.unit.server.sync.hubs import Hubs, Peer, hubs_at, user
 from tests.unit.server.sync.live_app import LIVE_APP, quiet, value_of
@@ -371,3 +372,42 @@ async def test_a_filter_with_an_exists_is_followed(hubs: Hubs) -> None:
     await hubs.put("Member", "x", room="a", userId="ann")
     await quiet(hubs)
     assert value_of(peer, "f") == ["m"]
+
+
+async def test_what_takes_long_runs_apart(hubs: Hubs) -> None:
+    """A slow function holds the loop once; one that asked for more time never does."""
+    peer = hubs.connect(ANN, _sub("slow"), {**_sub("patient"), "id": "g"})
+    await quiet(hubs)
+    reads = hubs.reads
+    assert value_of(peer, "g") == [False, 0]
+    await hubs.put("Message", "m", room="a")
+    await quiet(hubs)
+    assert hubs.reads == reads + 2
+    assert value_of(peer, "f") == 1
+    assert value_of(peer, "g") == [False, 1]
+
+
+async def test_a_hot_writer_does_not_keep_a_slow_function_from_its_value(
+    hubs: Hubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is overtaken again and again is run where nothing can come between."""
+    monkeypatch.setattr("pylon.limits.LIVE_REST_SECONDS_MAX", 0.0)
+    peer = hubs.connect(ANN, _sub("slow"))
+    await quiet(hubs)
+    told: set[int] = set()
+    for number in range(60):
+        await hubs.put("Message", f"m{number}", room="a")
+        await asyncio.sleep(0.005)
+        told.add(value_of(peer, "f"))
+    assert len(told) > 1, "it was told of some of them while they went on"
+    await quiet(hubs)
+    assert value_of(peer, "f") == 60
+
+
+async def test_who_looks_at_clients_sees_what_they_follow(hubs: Hubs) -> None:
+    """The dashboard and `pylon cursors` name the function and its arguments."""
+    hubs.connect(ANN, _sub("messages", room="a"), {"id": "rows", "entity": "Note"})
+    (shown,) = hubs.hub.describe()
+    assert [subscription_words(one).partition(",")[0] for one in shown["subscriptions"]] == [
+        "rows: Note", 'f: the value of messages({"room":"a"})'
+    ]  # fmt: skip
