@@ -5,6 +5,7 @@ PylonError
 ├── InvalidJson                 the body or frame is not strict JSON
 ├── InvalidArgument             a value, field, filter or argument is wrong; details name it
 ├── Unauthenticated             nobody is signed in, and somebody must be
+├── InvalidSignature            a webhook was not signed by whom it says
 ├── PolicyDenied                the policy says no
 ├── ForbiddenOrigin             a browser page of another origin asked
 ├── NotFound                    missing, or not readable by the caller: the same answer
@@ -108,6 +109,13 @@ class Unauthenticated(PylonError):
     """Sign in first."""
 
     code = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class InvalidSignature(PylonError):
+    """The signature is missing or wrong."""
+
+    code = "INVALID_SIGNATURE"
     http_status = 401
 
 

@@ -141,9 +141,8 @@ CALLS_PER_SOCKET_MAX: Final = 100
 ACTIONS_PER_USER_MAX: Final = 100
 ACTIONS_PER_ADDRESS_MAX: Final = 200
 ACTIONS_MAX: Final = 1_000
-#: One part of a stream. Above: the action ends with 413 PAYLOAD_TOO_LARGE.
+#: One part of a stream, and what is unread on a socket. Above: 413, and streams to it wait.
 PART_BYTES_MAX: Final = 1 * MIB
-#: So much unread on a socket, and actions that stream to it wait: what syncs comes first.
 PART_QUEUE_BYTES_MAX: Final = 128 * KIB
 #: Time for `hello`. After it: close 4408.
 HELLO_SECONDS: Final = 10.0
@@ -206,10 +205,12 @@ SHAPES_MAX: Final = 1_000
 FUNCTION_SECONDS: Final = 0.2
 #: What a function returns, as JSON. Above: 413 PAYLOAD_TOO_LARGE, rolled back.
 RESULT_BYTES_MAX: Final = 8 * MIB
-#: An action. Above: cancelled, FUNCTION_TIMEOUT. (per function)
+#: An action (per function), and its `finally`. Above: cancelled; it reaches nothing more.
 ACTION_SECONDS: Final = 600.0
-#: What an action that was cancelled still has for its `finally`. Above: it reaches nothing more.
 ACTION_CLEANUP_SECONDS: Final = 10.0
+#: A webhook, and its body where it asks for a larger one. Above: FUNCTION_TIMEOUT, 413.
+WEBHOOK_SECONDS: Final = 30.0
+WEBHOOK_BYTES_MAX: Final = 25 * MIB
 #: One `on_start` or `on_stop` hook. Above: cancelled and logged, the others run all the same.
 HOOK_SECONDS: Final = 10.0
 #: One read on a reader thread. Above: interrupted, FUNCTION_TIMEOUT.
@@ -360,7 +361,6 @@ CLIENTS_MAX: Final = 10_000
 assert BATCH_ROWS_MAX <= TRANSACTION_ROWS_MAX
 assert ROW_BYTES_MAX <= BODY_BYTES_MAX <= TRANSACTION_BYTES_MAX
 assert SEND_QUEUE_BYTES_MAX >= FRAME_BYTES_MAX
-assert PART_QUEUE_BYTES_MAX < SEND_QUEUE_BYTES_MAX
 assert PULL_LIMIT_MAX <= TAIL_ENTRIES_MAX
 assert REVOKE_SECONDS < HEARTBEAT_SECONDS
 assert SOCKETS_MAX < CONNECTIONS_MAX < OPEN_FILES_WANTED

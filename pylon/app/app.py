@@ -16,9 +16,10 @@ from pylon.policy.mistakes import nearest
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Decorators of APP.md that this version does not have.
-LATER: Final = ("webhook", "shard", "room")
+LATER: Final = ("shard", "room")
 _DECORATORS: Final = (
-    "entity", "query", "mutation", "action", "job", "cron", "workflow", "on_start", "on_stop"
+    "entity", "query", "mutation", "action", "job", "cron", "workflow", "webhook", "on_start",
+    "on_stop",
 )  # fmt: skip
 
 
@@ -66,6 +67,7 @@ class App:
         self.version = version
         self.entities: list[DeclaredEntity] = []
         self.functions: list[DeclaredFunction] = []
+        self.webhooks: list[DeclaredFunction] = []
         self.start_hooks: list[Any] = []
         self.stop_hooks: list[Any] = []
         self.misused: list[MisusedName] = []
@@ -106,6 +108,21 @@ class App:
         if callable(schedule):  # written without its schedule
             return self._declare("cron", schedule, keywords)
         return self._declare("cron", None, {"schedule": schedule, **keywords})
+
+    def webhook(self, name: Any, /, **keywords: Any) -> Any:
+        """Declare what other services send to `/api/webhooks/{name}`: `async def`, raw request."""
+        made_at = _caller()
+
+        def declare(handler: Any) -> Any:
+            self.webhooks.append(
+                DeclaredFunction("webhook", handler, {"name": name, **keywords}, made_at)
+            )
+            return handler
+
+        if callable(name):  # written without its name
+            handler, name = name, None
+            return declare(handler)
+        return declare
 
     def workflow(self, handler: F | None = None, /, **keywords: Any) -> Any:
         """Declare a workflow: `async def`, durable, written as steps."""

@@ -23,6 +23,7 @@ from pylon.app.manifest import build_manifest
 from pylon.app.mistakes import Mistakes
 from pylon.app.signatures import FunctionBuilder
 from pylon.app.source import ClassSource, FunctionSource
+from pylon.app.webhooks import Webhook, build_webhooks
 from pylon.errors import LoadFailed, Mistake
 from pylon.policy.compiled import CompiledPolicy, PolicyMistakes, PolicySet, compile_policy
 from pylon.policy.fields import FieldPolicies
@@ -56,6 +57,7 @@ class AppDefinition:
     functions: Mapping[str, Function]
     manifest: Manifest
     root: Path
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     on_start: tuple[Callable[..., Any], ...] = ()
     on_stop: tuple[Callable[..., Any], ...] = ()
     #: Advice from the checks that does not stop the load.
@@ -346,6 +348,7 @@ def freeze(
     freezer.check_references(schema)
     policies = freezer.policies(schema)
     functions = freezer.functions(schema)
+    webhooks = build_webhooks(app.webhooks, freezer.function_source, freezer.mistakes)
     freezer.check_hooks()
     if freezer.mistakes.found:
         raise LoadFailed(freezer.mistakes.sorted())
@@ -358,6 +361,7 @@ def freeze(
         functions=functions,
         manifest=build_manifest(app.name, app.version, schema, functions, jsonvalue.stable_hash),
         root=root,
+        webhooks=webhooks,
         on_start=tuple(app.start_hooks),
         on_stop=tuple(app.stop_hooks),
         warnings=tuple(freezer.warnings),

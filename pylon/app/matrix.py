@@ -13,6 +13,7 @@ from typing import Any
 
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function
+from pylon.app.webhooks import Webhook
 from pylon.policy import ir
 from pylon.policy.abstract import TRUE, Who
 from pylon.policy.claims import Judge, Verdict, roles_named, with_image
@@ -116,8 +117,17 @@ def build_matrix(definition: AppDefinition, granted: Iterable[str] | None = None
         for name, one in definition.functions.items()
         if not one.is_internal
     ]
+    rows += [_webhook(one) for one in definition.webhooks.values()]
     unnamed = None if granted is None else sorted(frozenset(granted) - builder.named.keys())
     return Matrix(rows, unnamed, {role: builder.named[role] for role in sorted(builder.named)})
+
+
+def _webhook(one: Webhook) -> MatrixRow:
+    what = " ".join([*sorted(one.methods), one.name])
+    flag = Flag(OPEN, "its own code must check who sent it (pylon.webhooks)")
+    return MatrixRow(
+        f"webhook {what}", "call", None, "anybody who knows the address", one.position, [flag]
+    )
 
 
 def _how_open(access: str) -> str:

@@ -22,27 +22,32 @@ import aiohttp
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function
+from pylon.app.webhooks import Webhook
 from pylon.clock import Clock, iso_ms
 from pylon.errors import Cancelled, FunctionTimeout, PayloadTooLarge, PylonError
-from pylon.identity import Identity
+from pylon.identity import ANONYMOUS, Identity
 from pylon.ids import IdSource
 from pylon.server.functions.app_code import AppCode
-from pylon.server.functions.context import ActionContext, ActionTools
+from pylon.server.functions.call_facts import ActionTools
+from pylon.server.functions.context import ActionContext
 from pylon.server.functions.failures import contained
 from pylon.server.functions.outcome import Outcome
 from pylon.server.functions.outgoing import open_session
+from pylon.server.functions.webhooks import Received, received
 from pylon.server.quota import Quota
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
+from pylon.webhooks import WebhookRequest
 
 _log = logging.getLogger("pylon.functions")
 #: Takes one part, as JSON text; returns when there is room for the next.
 Send = Callable[[str], Awaitable[None]]
 #: Raises where code outside of transactions may do nothing more.
 Demand = Callable[[], None]
-#: Runs a function for code of the app: definition, authority, name, arguments, cause, demand.
+#: Runs a function for code of the app: definition, authority, name, arguments, cause, demand, and
+#: the operation id under which it happens once.
 CallInside = Callable[
-    [AppDefinition, Identity, str, Mapping[str, Any], str, Demand], Awaitable[Outcome]
+    [AppDefinition, Identity, str, Mapping[str, Any], str, Demand, str | None], Awaitable[Outcome]
 ]
 
 
@@ -231,6 +236,31 @@ class Actions:
         finally:
             await parts.aclose()
 
+    async def receive(
+        self, definition: AppDefinition, webhook: Webhook, request: WebhookRequest
+    ) -> Received:
+        """Run a webhook, as nobody, and return its answer."""
+        life = _Life(self._clock.monotonic, nothing)
+        context = self.context(definition, ANONYMOUS, webhook.label, life.demand)
+        answer: Received = await self.attended(
+            self._receiving(webhook, context, request), life, webhook.label, webhook.timeout_s,
+            Caller("", request.address),
+        )  # fmt: skip
+        return answer
+
+    async def _receiving(
+        self, webhook: Webhook, context: ActionContext, request: WebhookRequest
+    ) -> Received:
+        code = self._code
+        try:
+            value = await contained(webhook.handler(context, request))
+            return received(value, webhook.label)
+        except PylonError as error:
+            code.check_refusal(webhook.label, error)
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever the app throws harms its call alone
+            raise code.internal(webhook.label, error) from None
+
     # --- what they work with
 
     def context(
@@ -253,9 +283,13 @@ class Actions:
             demand: raises where it may do nothing more; asked before each step.
         """
 
-        async def run(authority: Identity, name: str, inner: Mapping[str, Any]) -> Any:
+        async def run(
+            authority: Identity, name: str, inner: Mapping[str, Any], op_id: str | None = None
+        ) -> Any:
             demand()
-            outcome = await self._call_inside(definition, authority, name, inner, cause, demand)
+            outcome = await self._call_inside(
+                definition, authority, name, inner, cause, demand, op_id
+            )
             return None if outcome.value is None else jsonvalue.decode_trusted(outcome.value)
 
         async def submit(work: Callable[[Transaction], Any]) -> Any:

@@ -27,7 +27,7 @@ from pylon.policy.mistakes import nearest
 from pylon.policy.slots import walk
 from pylon.server.functions.authorize import Denial
 from pylon.server.functions.budget import Budget
-from pylon.server.functions.context import CallFacts
+from pylon.server.functions.call_facts import CallFacts
 from pylon.server.functions.failures import (
     AppFailed,
     Uncommon,
@@ -113,7 +113,7 @@ class AppCode:
         return CallFacts(
             definition=definition, identity=identity.unscoped, now=now, seed=seed,
             deadline=self._clock.monotonic() + seconds, monotonic=self._clock.monotonic,
-            now_ms=self._clock.now_ms, mailer=self._mailer, cause=cause,
+            now_ms=self._clock.now_ms, mailer=self._mailer, cause=cause, code=self,
         )  # fmt: skip
 
     def run(self, function: Function, handler: Callable[[], T], seconds: float) -> T:
@@ -126,7 +126,7 @@ class AppCode:
             self.check_refusal(function.name, error)
             raise
         except WrongResult as error:
-            raise self._wrong(function, error) from None
+            raise self.wrong(function, error) from None
         except BaseException as error:  # noqa: BLE001 -- SystemExit, too, harms its call alone
             raise self.internal(function.name, error) from None
 
@@ -157,7 +157,7 @@ class AppCode:
 
         return self.run(function, whole, limits.FUNCTION_SECONDS)
 
-    def _wrong(self, function: Function, error: WrongResult) -> AppFailed:
+    def wrong(self, function: Function, error: WrongResult) -> AppFailed:
         """Log that a function gave something else than it says, and where it stands."""
         error_id = self._ids.uuid7()
         code = getattr(inspect.unwrap(function.handler), "__code__", None)

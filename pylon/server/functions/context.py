@@ -10,25 +10,24 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from pylon.app.definition import AppDefinition
-from pylon.app.functions import to_json
+from pylon.app.functions import Function, FunctionKind, to_json
 from pylon.app.rows import AppRow, app_row
 from pylon.errors import FunctionTimeout, InvalidArgument, PylonError
 from pylon.identity import SYSTEM, Identity
 from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Access, Entity, Row
+from pylon.server.functions import nested
 from pylon.server.functions.account_changes import AccountChanges
 from pylon.server.functions.authorize import Reader, hidden_fields, readable_row
+from pylon.server.functions.call_facts import ActionTools, AuthView, CallFacts
 from pylon.server.functions.later import (
     ActionJobs,
     ActionMail,
     ReadJobs,
-    Submit,
     TransactionJobs,
     TransactionMail,
 )
@@ -47,7 +46,6 @@ from pylon.server.functions.workflow_calls import (
     ReadWorkflows,
     TransactionWorkflows,
 )
-from pylon.server.mail.mailer import Mailer
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import NO_CLAUSE, SelectSpec, count_rows, list_rows
 from pylon.server.storage.transaction import Transaction
@@ -57,45 +55,6 @@ T = TypeVar("T")
 _LIST_MAX = 10_000
 _PROGRESS_STEPS = 20_000
 _LATER = ("files", "rooms", "shards")
-
-
-@dataclass(frozen=True, slots=True)
-class AuthView:
-    """`ctx.auth`: who calls."""
-
-    user_id: str | None
-    email: str | None
-    roles: frozenset[str]
-    claims: Mapping[str, Any]
-
-
-@dataclass(slots=True, kw_only=True)
-class CallFacts:
-    """What is fixed for one call: the definition, the caller, time and chance."""
-
-    definition: AppDefinition
-    identity: Identity
-    now: str
-    seed: bytes
-    #: Monotonic time after which reads are interrupted, and the clock to compare it with.
-    deadline: float
-    monotonic: Callable[[], float]
-    now_ms: Callable[[], int]
-    mailer: Mailer
-    #: What the log says of writes and jobs that come of it.
-    cause: str | None = None
-    #: Filled with what the call looks at, where somebody follows its result.
-    reads: ReadSet | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionTools:
-    """How an action reaches what it has no transaction for."""
-
-    run: Callable[..., Any]
-    http: Any
-    submit: Submit[Any]
-    reader: Callable[[], RawConnection]
 
 
 class Context:
@@ -110,6 +69,10 @@ class Context:
     def random(self) -> random.Random:
         """Return the operation's chance: the same where the operation is run again."""
         return random.Random(self._facts.seed)  # noqa: S311 -- must be the same on a re-run
+
+    def share_chance(self, other: Context) -> None:
+        """Go on with the chance of a call that this one is nested in: no id is made twice."""
+        self.__dict__["random"] = other.random
 
     @property
     def identity(self) -> Identity:
@@ -165,6 +128,11 @@ class ReadDatabase:
         self._facts = facts
         self._raw = raw
         self._reader = reader
+
+    @property
+    def lookup(self) -> Any:
+        """Return what answers an `exists` as this database sees it."""
+        return self._reader.exists
 
     def get(self, entity: Any, row_id: str) -> AppRow | None:
         """Return a readable row, or None."""
@@ -315,6 +283,14 @@ class QueryContext(Context):
         self.db = ReadDatabase(self, facts, connection.raw, reader)
         self._connection = connection
 
+    def run(self, function: Any, /, **args: Any) -> Any:
+        """Call another query with the authority in force; returns its JSON value."""
+        found = nested.function_for(self._facts, nested.name_of(function), may_write=False)
+        return nested.call(
+            self._facts, self, found, args,
+            lambda facts: QueryContext(facts, self._connection), self.db.lookup,
+        )  # fmt: skip
+
     @cached_property
     def jobs(self) -> ReadJobs:
         """Return what a query may know of jobs."""
@@ -338,6 +314,27 @@ class MutationContext(Context):
         self.db = WriteDatabase(self, facts, transaction)
         self._transaction = transaction
         self.accounts = AccountChanges(self, transaction)
+
+    def run(self, function: Any, /, **args: Any) -> Any:
+        """Call a query or mutation in this very transaction; returns its JSON value.
+
+        With the authority in force. Who catches what it raises finds nothing of it.
+        """
+        found = nested.function_for(self._facts, nested.name_of(function), may_write=True)
+        with nested.all_or_nothing(self._transaction):
+            return nested.call(
+                self._facts, self, found, args, lambda facts: self._for(found, facts),
+                self.db.lookup,
+            )  # fmt: skip
+
+    def _for(self, function: Function, facts: CallFacts) -> Context:
+        if function.kind is not FunctionKind.QUERY:
+            return MutationContext(facts, self._transaction)
+        transaction = self._transaction
+        schema = facts.definition.schema
+        return QueryContext(
+            facts, ReadConnection(transaction.connection, schema, transaction.tables)
+        )
 
     @cached_property
     def jobs(self) -> TransactionJobs:
@@ -366,7 +363,15 @@ class ActionContext(Context):
         self.mail = ActionMail(self, facts, tools.submit)
         self.workflows = ActionWorkflows(self, facts, tools.submit, tools.reader)
 
-    async def run(self, function: Any, **args: Any) -> Any:
+    async def run(self, function: Any, /, **args: Any) -> Any:
         """Call a query, a mutation or another action with the authority in force."""
-        name = function if isinstance(function, str) else function.__name__
-        return await self._run(self.identity, name, to_json(args))
+        return await self._run(self.identity, nested.name_of(function), to_json(args))
+
+    async def once(self, key: str, function: Any, /, **args: Any) -> Any:
+        """Call a mutation once for a key, such as the id of an event that comes twice.
+
+        Again it answers what it answered then, also after a restart. Other arguments under the
+        same key are CONFLICT. A key is remembered as long as operation ids are.
+        """
+        name = nested.name_of(function)
+        return await self._run(self.identity, name, to_json(args), nested.once_id(name, key))

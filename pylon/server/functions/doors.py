@@ -33,16 +33,20 @@ class Doors:
 
     def demand_rate(self, function: Function, identity: Identity, address: str) -> None:
         """Count one call of a function; raises RateLimited where it is one too many."""
-        if function.rate is None or identity.is_system:
+        if not identity.is_system:
+            key = f"a {address}" if identity.user_id is None else f"u {identity.user_id}"
+            self.demand_rate_of(function.name, function.rate, key)
+
+    def demand_rate_of(self, name: str, rate: Rate | None, key: str) -> None:
+        """Count one call for a key that its caller can't choose; raises RateLimited."""
+        if rate is None:
             return
-        key = f"a {address}" if identity.user_id is None else f"u {identity.user_id}"
         try:
-            self._limiter(function.name, function.rate).demand(key)
+            self._limiter(name, rate).demand(key)
         except RateLimited as error:
             after_s = max(1, math.ceil(error.retry_after_s))
             raise RateLimited(
-                f"{function.name} may be called {function.rate.calls} times in"
-                f" {function.rate.seconds:g} s; wait {after_s} s",
+                f"{name} may be called {rate.calls} times in {rate.seconds:g} s; wait {after_s} s",
                 retry_after_s=after_s, retry_after=after_s,
             ) from None  # fmt: skip
 

@@ -12,9 +12,10 @@ from typing import Any, Final
 from pylon import limits
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, FunctionKind
+from pylon.app.webhooks import Webhook
 from pylon.clock import Clock, iso_ms
-from pylon.errors import InvalidArgument, NotFound, PylonError
-from pylon.identity import SYSTEM, Identity
+from pylon.errors import InvalidArgument, NotFound, PylonError, Refused
+from pylon.identity import ANONYMOUS, SYSTEM, Identity
 from pylon.ids import IdSource
 from pylon.protocol.messages import Operation
 from pylon.server.auth.scopes import demand_call
@@ -30,12 +31,14 @@ from pylon.server.functions.operation import PreparedOperation, Preparer
 from pylon.server.functions.outcome import Outcome, Status, refused
 from pylon.server.functions.push import Preparing, push_atomic, push_each
 from pylon.server.functions.reasons import Reasons
+from pylon.server.functions.webhooks import Received
 from pylon.server.mail.mailer import Mailer
 from pylon.server.observe import Observer
 from pylon.server.storage.apart import Apart
 from pylon.server.storage.database import Database
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.statements import counting
+from pylon.webhooks import WebhookRequest
 
 _DONE: Final = Outcome(Status.APPLIED)
 
@@ -212,6 +215,21 @@ class Executor:
         finally:
             connection.raw.execute("ROLLBACK")
 
+    async def receive(self, webhook: Webhook, request: WebhookRequest) -> Received:
+        """Run a webhook and return its answer; refusals are raised."""
+        call = self._begin(ANONYMOUS, webhook.label, "http")
+        try:
+            with inside(call):
+                answer = await self.actions.receive(self._definitions.current, webhook, request)
+        except PylonError as error:
+            self._end(call, refused(error))
+            raise
+        except BaseException:
+            self._observer.end(call, "cancelled")
+            raise
+        self._observer.end(call)
+        return answer
+
     def hook_context(self, definition: AppDefinition, hook: str) -> ActionContext:
         """Return what a start or stop hook works with: an action's context, as the system."""
         return self.actions.context(definition, SYSTEM, f"function:{hook}")
@@ -225,14 +243,17 @@ class Executor:
 
     async def call_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
-        cause: str, demand: Demand = nothing,
+        cause: str, demand: Demand = nothing, op_id: str | None = None,
     ) -> Outcome:  # fmt: skip
-        """Run a function for an action or a step; internal ones too, and refusals are raised."""
+        """Run a function for an action or a step; internal ones too, and refusals are raised.
+
+        With an `op_id` it is a mutation, and happens once.
+        """
         call = self._begin(identity, fn, cause)
         try:
             with inside(call):
                 outcome = await self._run_inside(
-                    definition, identity, fn, args, cause, call, demand
+                    definition, identity, fn, args, cause, call, demand, op_id
                 )
         except PylonError as error:
             self._end(call, refused(error))
@@ -245,9 +266,11 @@ class Executor:
 
     async def _run_inside(
         self, definition: AppDefinition, identity: Identity, fn: str, args: Mapping[str, Any],
-        cause: str, call: Call, demand: Demand,
+        cause: str, call: Call, demand: Demand, op_id: str | None,
     ) -> Outcome:  # fmt: skip
         function = definition.functions.get(fn)
+        if op_id is not None:
+            _demand_memory(identity, fn, function)
         if function is not None and function.kind is FunctionKind.JOB:
             raise InvalidArgument(f"{fn} is a job", hint=f"await ctx.jobs.enqueue({fn}, …)")
         if function is not None and function.kind is FunctionKind.WORKFLOW:
@@ -261,10 +284,13 @@ class Executor:
             return Outcome(Status.APPLIED, None, value)
         if function is None and fn not in BUILTINS:
             raise NotFound(f"there is no function {fn}")
-        operation = self._preparer.make(identity, fn, args, None, cause, definition)
+        operation = self._preparer.make(identity, fn, args, op_id, cause, definition)
         operation.call = call
         submitted = self._database.writer.submit_work(operation, apart=operation.apart)
         outcome: Outcome = (await submitted).value
+        if outcome.error is not None:  # as it was refused the first time
+            error = outcome.error
+            raise Refused(error["code"], error["message"], **error.get("details", {}))
         return outcome
 
     # --- what is traced
@@ -306,3 +332,13 @@ class Executor:
             call.times = plain
             call.rows_written = sum(1 for one in outcomes if one.status is Status.APPLIED)
             self._end(call, _DONE)
+
+
+def _demand_memory(identity: Identity, fn: str, function: Function | None) -> None:
+    """Raise where a call cannot be remembered as done."""
+    if function is not None and function.kind is not FunctionKind.MUTATION:
+        raise InvalidArgument(f"{fn} is no mutation: only what is one transaction is done once")
+    if identity.principal is None:
+        raise InvalidArgument(
+            "what nobody does is not remembered", hint="with ctx.as_system(): await ctx.once(…)"
+        )

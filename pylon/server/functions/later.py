@@ -24,7 +24,8 @@ from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import RawConnection
 
 if TYPE_CHECKING:
-    from pylon.server.functions.context import CallFacts, Context
+    from pylon.server.functions.call_facts import CallFacts
+    from pylon.server.functions.context import Context
 
 T = TypeVar("T")
 #: Runs work in a transaction of its own.

@@ -22,7 +22,8 @@ from pylon.server.storage.workflow_records import NewRun, RunState
 from pylon.sqlite import RawConnection
 
 if TYPE_CHECKING:
-    from pylon.server.functions.context import CallFacts, Context
+    from pylon.server.functions.call_facts import CallFacts
+    from pylon.server.functions.context import Context
 
 _EVENT_MAX: Final = 200
 _LIVE: Final = (RunState.RUNNING, RunState.PARKED, RunState.DIVERGED)

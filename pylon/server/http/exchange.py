@@ -127,7 +127,7 @@ class Exchange:
             found[name] = value
         return found
 
-    async def body(self) -> bytes:
+    async def body(self, most: int = limits.BODY_BYTES_MAX) -> bytes:
         """Return the body; raises PayloadTooLarge before reading more than the limit.
 
         Raises RequestTimeout for a body that does not arrive in time, and Unauthenticated where
@@ -135,11 +135,11 @@ class Exchange:
         """
         request = self.request
         length = request.content_length
-        if length is not None and length > limits.BODY_BYTES_MAX:
-            raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
+        if length is not None and length > most:
+            raise PayloadTooLarge(f"a body has at most {most} bytes")
         content = request.content
         if content.is_eof():  # all of it came with the headers: nothing to wait for
-            return self._within_limit(content.read_nowait())
+            return self._within_limit(content.read_nowait(), most)
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer itself nothing was sent yet
@@ -147,7 +147,7 @@ class Exchange:
         try:
             async with asyncio.timeout(limits.HEADER_SECONDS):
                 while chunk := await content.readany():
-                    data = self._within_limit(data + chunk if data else chunk)
+                    data = self._within_limit(data + chunk if data else chunk, most)
         except TimeoutError:
             raise RequestTimeout from None
         self.demand_same_caller()
@@ -159,9 +159,9 @@ class Exchange:
         if before is not None and self.identity != before:
             raise Unavailable("your rights changed on the way; send it again", reason="changed")
 
-    def _within_limit(self, data: bytes) -> bytes:
-        if len(data) > limits.BODY_BYTES_MAX:
-            raise PayloadTooLarge(f"a body has at most {limits.BODY_BYTES_MAX} bytes")
+    def _within_limit(self, data: bytes, most: int) -> bytes:
+        if len(data) > most:
+            raise PayloadTooLarge(f"a body has at most {most} bytes")
         return data
 
     async def json(self) -> Any:

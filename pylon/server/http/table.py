@@ -39,6 +39,7 @@ from pylon.server.http import (
     sync,
     upkeep,
     uploads,
+    webhooks,
 )  # fmt: skip
 from pylon.server.http.admin import demand_owner, status_of
 from pylon.server.http.exchange import Exchange, flag, json_value
@@ -89,6 +90,7 @@ _OPEN: Final[tuple[Line, ...]] = (
     ("GET", "/api/files/uploads/{id}", uploads.show),
     ("PATCH", "/api/files/uploads/{id}", uploads.go_on),
     ("DELETE", "/api/files/uploads/{id}", uploads.drop),
+    *((method, "/api/webhooks/{name}", webhooks.receive) for method in webhooks.METHODS),
     ("GET", "/api/sync/ws", sync.sync_socket),
     ("GET", "/api/sync/pull", pull.pull),
     ("POST", "/api/sync/push", pull.push),

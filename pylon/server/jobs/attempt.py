@@ -27,7 +27,8 @@ from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
 from pylon.server.calls import Call
 from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.authorize import fresh_identity
-from pylon.server.functions.context import ActionContext, ActionTools, CallFacts, MutationContext
+from pylon.server.functions.call_facts import ActionTools, CallFacts
+from pylon.server.functions.context import ActionContext, MutationContext
 from pylon.server.functions.failures import AppFailed, contained, said_of, traceback_of
 from pylon.server.jobs.states import Verdict, after_failure
 from pylon.server.storage import jobs

@@ -123,6 +123,23 @@ class Transaction:
             self.known_operations.pop((principal, op_id), None)
         self.remembered = []
 
+    def mark(self) -> tuple[int, ...]:
+        """Return where the operation stands, for `go_back`."""
+        lists = (self.records, self.log_rows, self.remembered, self.notices)
+        return (*(len(one) for one in lists), self.seq, self._bytes, self._settled)
+
+    def go_back(self, mark: tuple[int, ...]) -> None:
+        """Forget what came after a mark: a savepoint that began there was rolled back."""
+        *lengths, self.seq, self._bytes, self._settled = mark
+        for principal, op_id, *_ in self.remembered[lengths[2] :]:
+            self.known_operations.pop((principal, op_id), None)
+        lists: tuple[list[Any], ...] = (
+            self.records, self.log_rows, self.remembered, self.notices
+        )  # fmt: skip
+        for one, length in zip(lists, lengths, strict=True):
+            del one[length:]
+        self.batch_facts.clear()
+
     def tell(self, notice: object) -> None:
         """Have the writer's notice listeners told, after the commit and before the answer."""
         self.notices.append(notice)

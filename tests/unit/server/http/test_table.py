@@ -28,6 +28,7 @@ SERVED = """
 /api/admin/ghost/{user}/api/schema GET
 /api/admin/ghost/{user}/api/sync/pull GET
 /api/admin/ghost/{user}/api/sync/ws GET
+/api/webhooks/{name} DELETE GET PATCH POST PUT
 /api/admin/invite POST
 /api/admin/jobs GET
 /api/admin/jobs/retry POST
