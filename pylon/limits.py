@@ -222,6 +222,11 @@ DRAIN_SECONDS: Final = 10.0
 #: A hung loop is reported with its stack after, and the process restarted after.
 HANG_REPORT_SECONDS: Final = 2.0
 HANG_RESTART_SECONDS: Final = 10.0
+#: Memory of the runtime, as a share of what the machine has (setting), and at least so many MiB.
+#: Above: MemoryError in whatever asks for more. Above that share of it: the runtime is restarted.
+MEMORY_SHARE: Final = 0.75
+MEMORY_MB_MIN: Final = 256
+MEMORY_RESTART_SHARE: Final = 0.9
 #: The supervisor restarts a crashed runtime at most so often within the window.
 RESTARTS_MAX: Final = 5
 RESTART_WINDOW_SECONDS: Final = 60.0

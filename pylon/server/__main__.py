@@ -26,6 +26,7 @@ from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.background import check_settings
 from pylon.server.config import ServerConfig, apply_dotenv, demand_loopback, load_config
+from pylon.server.memory import bound_memory, memory_limit_mb
 
 #: The app or its settings have mistakes: a save may mend them, so whoever supervises waits for one.
 EXIT_APP_MISTAKES = 3
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         report_failure(error)
         return EXIT_APP_MISTAKES
     _ask_for_files()
+    bound_memory(memory_limit_mb(config["limits.memory_mb"]))
     stacks = paths.stacks_path(project)
     # Not emptied before the folder is ours: another runtime's may be in it.
     descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)

@@ -71,6 +71,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "limits.send_queue_bytes": _bound(
         limits.SEND_QUEUE_BYTES_MAX, "Bytes queued for one slow socket."
     ),
+    "limits.memory_mb": Setting(
+        int, 0, "MiB of memory that the runtime may have; 0: three quarters of the machine's."
+    ),
     "limits.heartbeat_seconds": Setting(
         float, limits.HEARTBEAT_SECONDS, "Interval of heartbeats on a socket.", 0.1
     ),

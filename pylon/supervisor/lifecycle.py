@@ -65,6 +65,8 @@ class Lifecycle:
     exit_code: int | None = None
     #: Why it was ended by us; empty where it ended by itself.
     killed_for: str = ""
+    #: What holds a loop that does not answer, as its stacks say; told by the shell.
+    held_by: str = ""
 
     def step(
         self, event: Event, now: float, *, exit_code: int | None = None, said: str = ""
@@ -134,6 +136,7 @@ class Lifecycle:
         self.answered_at = now
         if self.state in (ProcessState.STARTING, ProcessState.HUNG):
             self.state = ProcessState.RUNNING
+            self.held_by = ""
         return ()
 
     def _silent(self, now: float) -> tuple[Command, ...]:
@@ -186,6 +189,8 @@ class Lifecycle:
             case ProcessState.HUNG if now - self.answered_at >= limits.HANG_RESTART_SECONDS:
                 self.answered_at = now
                 self.killed_for = f"its loop did not answer for {limits.HANG_RESTART_SECONDS:.0f} s"
+                if self.held_by:
+                    self.killed_for += f", held by {self.held_by}"
                 return (Command.KILL,)
             case _:
                 return ()

@@ -40,6 +40,7 @@ class RuntimeProcess:
         self._on_exit = on_exit
         self._process: asyncio.subprocess.Process | subprocess.Popen[bytes] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._printed: RuntimeLog | None = None
 
     @property
     def pid(self) -> int | None:
@@ -74,7 +75,7 @@ class RuntimeProcess:
             start_new_session=True,
         )  # fmt: skip
         self._process = process
-        printed = RuntimeLog(paths.runtime_log_path(self._project))
+        self._printed = printed = RuntimeLog(paths.runtime_log_path(self._project))
         self._tasks = [loop.create_task(self._watch(process, printed))]
 
     async def _watch(self, process: asyncio.subprocess.Process, log: RuntimeLog) -> None:
@@ -90,6 +91,7 @@ class RuntimeProcess:
                 log.write(line)
                 self._on_line(line.decode("utf-8", "replace").rstrip("\n"))
         finally:
+            self._printed = None
             log.close()
         self._on_exit(await process.wait())
 
@@ -101,6 +103,11 @@ class RuntimeProcess:
             for line in log.read(_LINE_BYTES_MAX).splitlines():
                 self._on_line(line.decode("utf-8", "replace"))
         self._on_exit(process.returncode)
+
+    def log(self, line: str) -> None:
+        """Write a line of ours into its log, where that comes through us."""
+        if self._printed is not None:
+            self._printed.write(line.encode() + b"\n")
 
     def release(self) -> None:
         """Let a detached child live on without us."""

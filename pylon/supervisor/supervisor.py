@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
+import math
 import signal
 import socket
 from collections import deque
@@ -19,12 +19,13 @@ from typing import Any
 
 import aiohttp
 
-from pylon import limits, paths
+from pylon import jsonvalue, limits, paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import Clock
 from pylon.errors import AddressInUse
 from pylon.supervisor.lifecycle import EXIT_FAILED, Command, Event, Lifecycle, ProcessState
 from pylon.supervisor.process import RuntimeProcess
+from pylon.supervisor.stacks import held_by, loop_first
 
 _HEARTBEAT_SECONDS = 0.5
 _HEARTBEAT_TIMEOUT_SECONDS = 1.0
@@ -36,6 +37,8 @@ _COMPLAINT = "pylon: "
 #: What a person said for one start: a runtime that comes up again later is not told it anew.
 _ONCE = ("--accept-policy-change",)
 _BACKLOG = 1024
+#: So many heartbeats with too much memory are no passing peak.
+_LARGE_BEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Supervisor:
         self.lines: deque[str] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
         self.stack = ""
         self._said = ""
+        #: Heartbeats, one after the other, in which the runtime had too much memory.
+        self._large = 0
         self._listeners: list[Listener] = []
         self._listener_socket: socket.socket | None = None
         self._process: RuntimeProcess | None = None
@@ -221,8 +226,22 @@ class Supervisor:
             with path.open("rb") as stream:
                 stream.seek(before)
                 text = stream.read(65_536).decode("utf-8", "replace")
-            self.stack = "\n".join(_loop_first(text).splitlines()[:_STACK_LINES_MAX])
+            self.stack = "\n".join(loop_first(text).splitlines()[:_STACK_LINES_MAX])
+            held = held_by(text, self.project.resolve())
+            self.lifecycle.held_by = held or ""
+            self._log(f"function.hung {held or 'something'} does not give the loop back")
             self._tell("stack", self.stack)
+
+    def _log(self, message: str) -> None:
+        """Say something in the runtime's place, as a line of its log: it can't, itself."""
+        line = f"error   {message}"
+        if self._mode != "dev":
+            line = jsonvalue.encode_text(
+                {"level": "error", "logger": "pylon.supervisor", "message": message}
+            )
+        if self._process is not None:
+            self._process.log(line)
+        self._line(line)
 
     def _line(self, text: str) -> None:
         self.lines.append(text)
@@ -260,7 +279,22 @@ class Supervisor:
         except (AdminError, TimeoutError, aiohttp.ClientError, OSError):
             return Event.SILENT
         # Another runtime may own the folder, and its admin socket: that is not our child.
-        return Event.ANSWERED if status.get("pid") == self.pid else Event.SILENT
+        if status.get("pid") != self.pid:
+            return Event.SILENT
+        await self._watch_memory(status)
+        return Event.ANSWERED
+
+    async def _watch_memory(self, status: dict[str, Any]) -> None:
+        """Restart a runtime that keeps more memory than it may, before nothing works in it."""
+        have, most = status.get("memory_mb", 0.0), status.get("memory_limit_mb") or math.inf
+        self._large = self._large + 1 if have > most * limits.MEMORY_RESTART_SHARE else 0
+        if self._large < _LARGE_BEATS or self.state is not ProcessState.RUNNING:
+            return
+        self._large = 0
+        names = ", ".join(status.get("running", ())) or "nothing"
+        said = f"it keeps {have:.0f} MiB of memory and may have {most:.0f}; it was running {names}"
+        self._log(f"runtime.memory {said}")
+        await self.restart(said)
 
     # --- what the dev session asks
 
@@ -297,10 +331,3 @@ def _listening_socket(host: str, port: int) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
-
-
-def _loop_first(dump: str) -> str:
-    """Return a dump of all threads with the one that was running, the loop's, on top."""
-    threads = [one.strip() for one in re.split(r"\n\s*\n", dump) if one.strip()]
-    threads.sort(key=lambda one: not one.startswith("Current thread"))
-    return "\n\n".join(threads)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from functools import cache
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -25,10 +27,13 @@ from pylon.server.http.exchange import Exchange, integer, json_text, json_value,
 from pylon.server.http.routes import Handler
 from pylon.server.http.services import Services
 from pylon.server.http.static import tell_pages_to_reload
+from pylon.server.memory import memory_limit_mb
 from pylon.server.storage import change_log
 from pylon.server.storage.change_log import LogRecord
 
 _LOG_PAGE_MAX = 1_000
+#: Calls under way that the status names, the oldest.
+_RUNNING_SHOWN = 5
 
 
 def admin(handler: Handler) -> Handler:
@@ -82,6 +87,8 @@ def status_of(services: Services) -> dict[str, Any]:
         "uptime_s": round((services.clock.machine_ms() - services.started_ms) / 1000, 1),
         "loop_lag_ms": round(services.loop_lag_ms, 1),
         "memory_mb": _memory_mb(),
+        "memory_limit_mb": _memory_limit_mb(services.config["limits.memory_mb"]),
+        "running": [one.name for one in islice(observer.calls.running.values(), _RUNNING_SHOWN)],
         "synchronous": storage.synchronous,
         "sqlite": storage.sqlite,
         "journal_mode": storage.journal_mode,
@@ -98,6 +105,9 @@ def _pid() -> int:
     import os
 
     return os.getpid()
+
+
+_memory_limit_mb = cache(memory_limit_mb)
 
 
 def _memory_mb() -> float:
