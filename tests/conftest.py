@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pylon.testing.served import ServedProject
 from pylon.testing.warm import WarmProject
@@ -23,10 +24,14 @@ _NUMBERS: Final = itertools.count()
 #: Which folders' files are handed out first where tests run beside each other: those with the
 #: longest ones, so that nobody waits for the last.
 _LONGEST_FIRST: Final = (
-    "browser", "simulation", "properties", "sabotage", "wheel", "integration", "canary", "screens",
+    "canary", "browser", "simulation", "properties", "sabotage", "wheel", "integration", "screens",
 )  # fmt: skip
 #: Most of the time is waited, for processes, disks and browsers: more workers than cores.
 _WORKERS_PER_CORE: Final = 2
+
+#: How long an example takes says how busy the machine is.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

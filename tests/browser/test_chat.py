@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from pylon.testing.served import ServedProject
 from tests.conftest import ROOT, Serve
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 MESSAGES = 40
 #: From the keystroke in one browser to the text in the other, for 95 of 100 messages.

@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 from pylon.testing.served import ServedProject
 from tests.browser.conftest import signed_in, visit
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 async def test_every_tab_shows_rows_with_their_neighbours(

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.integration.oidc_provider import OidcProvider
 
 pytestmark = [
-    pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module"),
 ]  # fmt: skip
 
 ADA = "ada@example.com"

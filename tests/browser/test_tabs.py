@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Error, Page
 from pylon.testing.served import ServedProject
 from tests.browser.conftest import BrokenServer, signed_in, visit
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 NO_LOCKS = "Object.defineProperty(navigator, 'locks', { value: undefined });"
 LIVE = "window.isUp && notes.ready && db.status.state === 'live'"

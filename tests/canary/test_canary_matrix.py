@@ -328,7 +328,7 @@ async def say_everything(at: Matrix, one: Principal) -> None:
         await at.plant()
 
 
-@pytest.mark.timeout(180 * SCALE)
+@pytest.mark.timeout(600 * SCALE)
 @pytest.mark.parametrize("mode", ["serve", "dev"])
 async def test_no_canary_reaches_whom_the_reference_denies_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: str

@@ -173,7 +173,7 @@ NUMBERS = (1, 3, 8)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 60 * SCALE)
+@pytest.mark.timeout(600 * SCALE)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize(("call", "error"), CALLS)
 async def test_a_refused_system_call_is_survived(world: World, call: str, error: str) -> None:

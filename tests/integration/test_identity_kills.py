@@ -73,7 +73,7 @@ async def people(tmp_path: Path) -> AsyncIterator[People]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_kill_leaves_all_of_a_step_or_nothing(
     people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str

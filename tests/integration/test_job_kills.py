@@ -67,7 +67,7 @@ async def _counts(served: KilledProject) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 if SCALE == 1 else 600 * SCALE)
+@pytest.mark.timeout(600 * SCALE)
 async def test_no_job_is_lost_and_none_ends_twice_over_kills(
     killed: KilledProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

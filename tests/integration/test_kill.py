@@ -27,7 +27,7 @@ WORLDS = 5 * SCALE
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 60 * SCALE)
+@pytest.mark.timeout(600 * SCALE)
 @pytest.mark.parametrize("world", range(WORLDS))
 async def test_kills_lose_nothing_and_tear_nothing(tmp_path: Path, world: int) -> None:
     """Kills of one project, half of them where a point is passed, with load all the time."""
@@ -55,7 +55,7 @@ async def test_kills_lose_nothing_and_tear_nothing(tmp_path: Path, world: int) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_every_point_kills_a_start_and_the_next_start_recovers(tmp_path: Path) -> None:
     """One after the other, twice each, without a complete start in between: the same history."""
     one = World(tmp_path, SEED)

@@ -142,7 +142,7 @@ async def _write(ada: Caller, accounts: list[str], writer: int) -> None:
         assert {one["status"] for one in results} <= {"applied", "rejected"}
 
 
-@pytest.mark.timeout(60 * SCALE + 60)
+@pytest.mark.timeout(600 * SCALE)
 async def test_one_order_for_everybody_and_no_half_transactions(serve: Serve) -> None:
     """Eight writers; log, pulls of any size, lists, functions and a live view all along."""
     served = await serve(APP, environment={"PYLON_ADMIN_TOKEN": TOKEN})

@@ -170,7 +170,7 @@ def _losses(events: list[Event], seed: int) -> list[tuple[dict[str, bytes], list
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 60 * SCALE)
+@pytest.mark.timeout(600 * SCALE)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("durability", ["full", "normal"])
 def test_what_a_loss_of_power_leaves_is_right(tmp_path: Path, durability: str) -> None:

@@ -48,7 +48,7 @@ async def _clients(served: ServedProject) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_peers_that_never_read_cost_a_bound(serve: Serve) -> None:
     """I45, I46: their queues stay at the limit, memory too; who reads gets everything."""
     served = await serve(

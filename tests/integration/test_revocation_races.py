@@ -140,7 +140,7 @@ async def _login(served: ServedProject, email: str, *roles: str) -> Caller:
     return Caller(served, answer.body["token"], answer.body["user_id"])
 
 
-@pytest.mark.timeout(120 * SCALE)
+@pytest.mark.timeout(600 * SCALE)
 async def test_nothing_commits_behind_the_revocation_that_forbids_it(serve: Serve) -> None:
     """The log says so: the last write of each right stands before the end of that right."""
     served = await serve(APP)

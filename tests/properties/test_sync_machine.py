@@ -577,7 +577,7 @@ class SyncMachine(RuleBasedStateMachine):
             assert jsonvalue.canonical_json(one.rows) == jsonvalue.canonical_json(fresh.rows)
 
 
-TestSync = pytest.mark.timeout(300)(SyncMachine.TestCase)
+TestSync = pytest.mark.timeout(600)(SyncMachine.TestCase)
 TestSync.settings = settings(
     max_examples=25 * _SCALE, stateful_step_count=40, deadline=None, derandomize=_SCALE == 1
 )

@@ -18,7 +18,7 @@ import pytest
 from pylon import jsonvalue, paths
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 class Terminal:

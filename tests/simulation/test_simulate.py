@@ -62,7 +62,7 @@ def test_chat_passes() -> None:
     assert sum(one.outcome.replicas_checked for one in results) > 10 * len(results)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_what_holds_is_counted() -> None:
     """Exit 0, and how much was looked at."""
     done = _simulate(str(CHAT), "--seeds", "4", "--first", "0", "--json")
@@ -73,7 +73,7 @@ def test_what_holds_is_counted() -> None:
     assert told["replicas_checked"] > 0
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_what_fails_is_shrunk_and_kept(diary: Path, tmp_path: Path) -> None:
     """A private field that a function hands out is found, in few steps, as a test of its own."""
     kept = tmp_path / "test_found.py"
@@ -91,7 +91,7 @@ def test_what_fails_is_shrunk_and_kept(diary: Path, tmp_path: Path) -> None:
     replay(diary, found["SCRIPT"])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_one_seed_is_told_aloud(diary: Path) -> None:
     """A single run says each step and each message."""
     done = _simulate(str(diary), "--seed", "2", "--as", "ann@example.com", "--as", "bob@x.org")
@@ -100,7 +100,7 @@ def test_one_seed_is_told_aloud(diary: Path) -> None:
     assert "ann@example.com" in done.stdout
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_what_is_not_compared_is_said(diary: Path) -> None:
     """Entities whose policies ask the time are named, before the run begins."""
     source = LEAKY.replace('read="isOwner()"', 'read="data.at <= now"').replace(

@@ -34,13 +34,13 @@ def codegen(project: Path, *options: str) -> tuple[int, str]:
     """Run the command and return its exit code and what it says; stdout stays empty."""
     done = subprocess.run(
         [sys.executable, "-m", "pylon", "codegen", str(project), *options],
-        capture_output=True, text=True, check=False, timeout=30,
+        capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.stdout == ""
     return done.returncode, done.stderr
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_it_writes_compares_and_notices_what_is_stale(project: Path) -> None:
     """--check is 1 before it is written, 0 after, 1 once the app says something else."""
     target = project / "web" / "pylon.gen.ts"
@@ -58,7 +58,7 @@ def test_it_writes_compares_and_notices_what_is_stale(project: Path) -> None:
     assert "readonly title: string | null;" in (project / "src" / "types.gen.ts").read_text()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_what_is_not_its_own_stays(project: Path) -> None:
     """A file of somebody else, a place outside, an app with mistakes: refused, nothing changed."""
     own = project / "own.ts"

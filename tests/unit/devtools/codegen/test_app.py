@@ -87,7 +87,7 @@ def test_what_is_said_of_rows_writes_and_functions(definition: AppDefinition) ->
     assert "readonly returns: Record<string, Date_>;" in app
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_mistakes_are_compile_errors_and_nothing_else_is(
     definition: AppDefinition, tmp_path: Path
 ) -> None:
