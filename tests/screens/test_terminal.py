@@ -172,7 +172,7 @@ def test_no_terminal_is_said_in_one_line(project: Path) -> None:
 
     done = subprocess.run(
         [sys.executable, "-m", "pylon", str(project)], capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, timeout=30, check=False,
+        stdin=subprocess.DEVNULL, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "needs a terminal" in done.stderr
