@@ -142,7 +142,7 @@ def _stream(caller: Caller, name: str, **args: Any) -> Any:
 
 
 async def _marks(caller: Caller, *wanted: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while sorted((await caller.call("marks")).body["value"]) != sorted(wanted):
             await asyncio.sleep(0.02)
 
