@@ -35,6 +35,7 @@ from pylon.client.row import ClientRow
 from pylon.client.shell import Shell
 from pylon.client.store import MemoryStore, Store
 from pylon.client.subscription import Definition, seq_of
+from pylon.client.uploading import Progress, Uploading
 from pylon.clock import Clock, SystemClock, iso_ms
 from pylon.ids import IdSource
 
@@ -318,6 +319,30 @@ class PylonClient:
             return await self.mutate(name, args)
         answer = await self.shell.connection.request("POST", f"/api/fn/{name}", body=args)
         return answer.get("value")
+
+    async def upload(
+        self, source: bytes | Path | str, *, name: str | None = None, type: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Upload bytes, or the file at a path; returns the object that a field of a row takes.
+
+        A large one goes in pieces, on after a lost connection; it tries for as long as that takes,
+        and cancelled it is given up. Raises ServerRefused with the server's code, OSError.
+
+        Args:
+            source: the bytes, or where the file is.
+            name: what people call it; by default the path's last part.
+            type: its media type; by default by the name.
+            on_progress: called with (bytes that the server has, all of them).
+        """
+        given = source if isinstance(source, bytes) else Path(source)
+        label = name or (given.name if isinstance(given, Path) else "")
+        one = Uploading(
+            self.shell.connection.exchange, self._clock,
+            lambda: int.from_bytes(self._ids.random_bytes(4)) / 2**32, given, name=label,
+            kind=type, key=self._ids.uuid7(), on_progress=on_progress,
+        )  # fmt: skip
+        return await one.run()
 
     async def mutate(self, fn: str, args: dict[str, Any]) -> Any:
         """Run a mutation under a new operation id; raises ServerRefused with the server's code."""

@@ -136,11 +136,13 @@ class Connection:
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None
     ) -> Any:
         """Return the body of an answer; raises ServerRefused, or Unavailable for no answer."""
+        return await self.exchange(method, path, params=params, json=body)
+
+    async def exchange(self, method: str, path: str, **given: Any) -> Any:
+        """Do the same with what aiohttp takes: `data` and `headers` as they are."""
         assert self._session is not None
         try:
-            async with self._session.request(
-                method, self._url + path, params=params, json=body
-            ) as response:
+            async with self._session.request(method, self._url + path, **given) as response:
                 text = await response.read()
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

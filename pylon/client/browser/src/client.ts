@@ -17,9 +17,10 @@ import { IndexedDbStore } from "./store-indexeddb.ts";
 import { MemoryStore } from "./store-memory.ts";
 import { Tab } from "./tab.ts";
 import type { TabStatus } from "./tab-messages.ts";
+import type { FileObject } from "./upload-machine.ts";
 import type {
   AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, GivenArgs, InsertOf, LooseOptions, OptimisticTransaction,
-  PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UntypedName, UpdateOptions, Values,
+  PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UntypedName, UpdateOptions, UploadOptions, Values,
 } from "./types.ts";
 
 /** The state of the connection and of what waits to be sent. */
@@ -225,6 +226,13 @@ export class Database<A extends AppTypes = AnyApp> {
     }
     const answer = await this.tab.requests.ask("POST", `/api/fn/${encodeURIComponent(name)}`, given);
     return (answer as { value?: unknown } | null)?.value ?? null;
+  }
+
+  /** Uploads a file: a small one whole, a larger one in pieces that go on after a lost connection, and after a
+   * reload of the page where it is given again. Resolves with what a field of a row takes. */
+  async upload(file: Blob, options: UploadOptions = {}): Promise<FileObject> {
+    const { upload } = await import("./upload.ts");
+    return upload(this.tab.requests, file, options, this.ids.uuid7());
   }
 
   private mutate(fn: string, args: JsonObject, guessed?: readonly Effect[]): Promise<Json> {

@@ -19,9 +19,12 @@ export class Requests {
   ) {}
 
   /** Returns the body of an answer, or throws a PylonError with the server's error. */
-  async ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    const options: RequestInit = { method };
-    if (body !== undefined) options.body = JSON.stringify(body);
+  ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    return this.send(path, body === undefined ? { method } : { method, body: JSON.stringify(body) });
+  }
+
+  /** Does the same with a body as it is. */
+  async send(path: string, options: RequestInit): Promise<unknown> {
     let response: Response;
     let answer: unknown = null;
     try {
@@ -37,8 +40,9 @@ export class Requests {
   }
 
   fetch(path: string, options: RequestInit): Promise<Response> {
-    const headers = new Headers({ Accept: "application/json" });
-    if (options.body !== undefined) headers.set("Content-Type", "application/json");
+    const headers = new Headers(options.headers);
+    headers.set("Accept", "application/json");
+    if (options.body !== undefined && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
     if (this.token !== undefined) headers.set("Authorization", `Bearer ${this.token}`);
     return this.surroundings.fetch(new URL(path, this.url), {
       ...options, headers, credentials: this.token === undefined ? "same-origin" : "omit",

@@ -149,3 +149,18 @@ export interface UpdateOptions {
 
 /** Arguments that may be left out where none is required. */
 export type GivenArgs<T> = Record<string, never> extends T ? [args?: T] : [args: T];
+
+export interface UploadProgress {
+  /** Bytes that the server has; it never goes back. */
+  readonly loaded: number;
+  readonly total: number;
+}
+
+export interface UploadOptions {
+  readonly onProgress?: (progress: UploadProgress) => void;
+  /** Gives the upload up; what came of it is removed. */
+  readonly signal?: AbortSignal;
+  /** By default the file's own. */
+  readonly name?: string;
+  readonly type?: string;
+}

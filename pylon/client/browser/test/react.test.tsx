@@ -5,7 +5,7 @@ import { act, StrictMode, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { connect, type Database } from "../src/index.ts";
-import { PylonProvider, useAuth, useCall, useLive, useMutation, useQuery, useRow, useStatus } from "../src/react/index.ts";
+import { PylonProvider, useAuth, useCall, useLive, useMutation, useQuery, useRow, useStatus, useUpload, type UploadState } from "../src/react/index.ts";
 import { FakeNetwork } from "./fake-network.ts";
 import { ModelServer } from "./model-server.ts";
 
@@ -154,4 +154,30 @@ test("useLive shows a function's value, follows its arguments, and is still for 
   expect(renders).toBe(before);
   await show(<Count state="off" />);
   expect(page.textContent).toBe("1");
+});
+
+test("useUpload shows how far it is, what it made, and that it was given up", async () => {
+  const steps: ((value: unknown) => void)[] = [];
+  vi.spyOn(db, "upload").mockImplementation((file, options = {}) => new Promise((resolve, reject) => {
+    options.onProgress?.({ loaded: 1, total: file.size });
+    options.signal?.addEventListener("abort", () => reject(options.signal!.reason as Error));
+    steps.push(resolve as (value: unknown) => void);
+  }));
+  let state: UploadState | undefined;
+  const Form = (): ReactNode => {
+    state = useUpload();
+    return <p>{state.pending ? `${state.progress?.loaded}/${state.progress?.total}` : state.file?.id ?? "none"}</p>;
+  };
+  await show(<Form />);
+  expect(page.textContent).toBe("none");
+  const first = state!.upload;
+  await later(() => { void first(new Blob(["abc"])).catch(() => undefined); });
+  expect(page.textContent).toBe("1/3");
+  await later(() => { steps[0]!({ id: "f1" }); });
+  expect(page.textContent).toBe("f1");
+  expect(state!.upload).toBe(first);
+  await later(() => { void first(new Blob(["abcd"])).catch(() => undefined); });
+  expect(page.textContent).toBe("1/4");
+  await later(() => state!.cancel());
+  expect([page.textContent, state!.error]).toEqual(["none", null]);
 });

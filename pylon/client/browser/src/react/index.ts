@@ -8,3 +8,4 @@ export { useLive, type LiveState } from "./use-live.ts";
 export { useCall, useMutation, type CallState, type Mutations } from "./use-mutation.ts";
 export { useQuery, useRow, type QueryState, type RowState } from "./use-query.ts";
 export { useStatus } from "./use-status.ts";
+export { useUpload, type UploadState } from "./use-upload.ts";
