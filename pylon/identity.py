@@ -61,6 +61,11 @@ class Identity:
         return self if self.scope is None else replace(self, scope=None)
 
     @property
+    def asker(self) -> str | None:
+        """Return by whom turns are taken where many wait; the anonymous are one."""
+        return "anonymous" if self.kind is IdentityKind.ANONYMOUS else self.principal
+
+    @property
     def principal(self) -> str | None:
         """Return who owns operation ids made by this caller, or None where nobody does."""
         match self.kind:

@@ -87,7 +87,7 @@ class Reads:
             (text,) = Expander(connection.raw).with_neighbours(rows, hops)
             return text, rows[0][len(sources_of(hops)) + 1]
 
-        found = await self._database.readers.run(read)
+        found = await self._database.readers.run(read, asker=identity.asker)
         if found is None:
             raise NotFound()
         return found
@@ -130,7 +130,7 @@ class Reads:
             rows, key = list_wire(self._database.readers.inline.raw, spec)
         else:
             rows, key = await self._database.readers.run(
-                lambda connection: _page(connection, spec, hops), timeout_s=limits.READ_SECONDS
+                lambda connection: _page(connection, spec, hops), asker=identity.asker
             )
         following = jsonvalue.encode_text(encode_next(key, question))
         return f'{{"rows":[{rows}],"next":{following}}}'
@@ -156,7 +156,7 @@ class Reads:
             rows = search_page(connection.raw, spec, sources_of(hops))
             return Expander(connection.raw).with_neighbours(rows, hops)
 
-        rows = await self._database.readers.run(read)
+        rows = await self._database.readers.run(read, asker=identity.asker)
         return f'{{"rows":[{",".join(rows)}]}}'
 
     async def aggregate(
@@ -174,7 +174,8 @@ class Reads:
             aggregates=asked,
         )  # fmt: skip
         found = await self._database.readers.run(
-            lambda connection: aggregate_rows(connection.raw, spec, limits.AGGREGATE_GROUPS_MAX)
+            lambda connection: aggregate_rows(connection.raw, spec, limits.AGGREGATE_GROUPS_MAX),
+            asker=identity.asker,
         )
         if found is None:
             raise InvalidArgument(
@@ -188,7 +189,9 @@ class Reads:
         spec, _ = self._spec(
             self._definitions.current, identity, entity_name, where, None, None, None
         )
-        return await self._database.readers.run(lambda connection: count_rows(connection.raw, spec))
+        return await self._database.readers.run(
+            lambda connection: count_rows(connection.raw, spec), asker=identity.asker
+        )
 
     def _spec(
         self, definition: AppDefinition, identity: Identity, entity_name: str, where: Any,

@@ -88,7 +88,8 @@ async def read_batch(exchange: Exchange, view: View, cursor: Cursor, limit: int)
     await exchange.services.hub.passing.ready(view)
     now = iso_ms(exchange.services.clock.now_ms())
     return await database.readers.run(
-        lambda reader: read_page(reader, view, cursor, database.epoch, limit, now)
+        lambda reader: read_page(reader, view, cursor, database.epoch, limit, now),
+        asker=exchange.identity.asker,
     )
 
 
@@ -173,7 +174,7 @@ async def snapshot(exchange: Exchange) -> web.StreamResponse:
     quota.demand(user, exchange.address)
     quota.add(user, exchange.address)
     try:
-        rows, last, head = await services.database.readers.run(read)
+        rows, last, head = await services.database.readers.run(read, asker=identity.asker)
     finally:
         quota.add(user, exchange.address, -1)
     following = "null" if last is None else f'"{last}"'

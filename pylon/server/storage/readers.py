@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from pylon.errors import FunctionTimeout, Unavailable
 from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Entity, Row, Schema, Value
 from pylon.server.storage.apart import Apart, run_apart
+from pylon.server.storage.fair_queue import FairQueue
 from pylon.server.storage.tables import EntityTable
 from pylon.server.storage.transaction import exists_in, inverse_in
 from pylon.sqlite import (
@@ -29,7 +31,8 @@ from pylon.sqlite import (
 )
 
 T = TypeVar("T")
-READERS = 2
+#: One more than one caller can hold: another's read never waits for all of his.
+READERS = 3
 _PROGRESS_STEPS = 20_000
 
 
@@ -80,7 +83,9 @@ class Readers:
         self._engine = engine
         self._clock = clock
         self._inline: Connection | None = None
-        self._pool: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
+        self._queue = FairQueue(READERS)
+        self._idle: list[Connection] = []
+        self._is_open = asyncio.Event()
         self._opened: list[Connection] = []
         self._schema = Schema(entities={})
         self._tables: Mapping[str, EntityTable] = {}
@@ -95,7 +100,8 @@ class Readers:
         for _ in range(READERS):
             connection = await self._engine.open_reader(self._path)
             self._opened.append(connection)
-            self._pool.put_nowait(connection)
+            self._idle.append(connection)
+        self._is_open.set()
 
     def use(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
         """Read by a new schema from now on."""
@@ -112,36 +118,43 @@ class Readers:
 
     @property
     def has_free(self) -> bool:
-        """Tell whether a reader is idle."""
-        return not self._pool.empty()
+        """Tell whether a reader is idle that nobody may come to need."""
+        return self._is_open.is_set() and self._queue.free > 1
 
     async def close(self) -> None:
         """Close all connections and end their threads."""
         connections = [*self._opened, *([self._inline] if self._inline else [])]
         self._opened, self._inline, self._inline_reads = [], None, None
-        while not self._pool.empty():  # whoever waits for one gets it when all are open again
-            self._pool.get_nowait()
+        self._idle.clear()
+        self._is_open.clear()  # whoever waits for one gets it when all are open again
         for connection in connections:
             await connection.close()
 
     async def run(
-        self, function: Callable[[ReadConnection], T], *, timeout_s: float = limits.READ_SECONDS,
-        apart: Apart | None = None,
+        self, function: Callable[[ReadConnection], T], *, asker: str | None = None,
+        timeout_s: float = limits.READ_SECONDS, apart: Apart | None = None,
     ) -> T:  # fmt: skip
         """Run a function in one read transaction on a thread, in one hop.
 
-        Raises FunctionTimeout where its SQL runs longer than `timeout_s`. With `apart` it is code
-        of the app: one at a time, so that the app's own reads never take every reader.
+        `asker` is the principal for whom it is: callers who wait take turns. None: the runtime's
+        own. Raises FunctionTimeout where its SQL runs longer than `timeout_s`. With `apart` it is
+        code of the app: one at a time, so that the app's own reads never take every reader.
         """
-        if apart is not None:
-            async with self._apart:
-                return await self._run(function, timeout_s, apart)
-        return await self._run(function, timeout_s, None)
+        key = "" if asker is None else f"by {asker}"
+        async with nullcontext() if apart is None else self._apart:
+            await self._queue.enter(key)
+            started = self._clock.monotonic()
+            try:
+                await self._is_open.wait()
+                started = self._clock.monotonic()
+                return await self._run(self._idle.pop(), function, timeout_s, apart)
+            finally:
+                self._queue.leave(key, self._clock.monotonic() - started)
 
     async def _run(
-        self, function: Callable[[ReadConnection], T], timeout_s: float, apart: Apart | None
-    ) -> T:
-        connection = await self._pool.get()
+        self, connection: Connection, function: Callable[[ReadConnection], T], timeout_s: float,
+        apart: Apart | None,
+    ) -> T:  # fmt: skip
         schema, tables = self._schema, self._tables
         deadline = self._clock.monotonic() + timeout_s
 
@@ -171,4 +184,4 @@ class Readers:
             raise
         finally:
             if connection in self._opened:
-                self._pool.put_nowait(connection)
+                self._idle.append(connection)

@@ -141,7 +141,7 @@ class Reading:
             )  # fmt: skip
 
         if not connection.is_refreshed:
-            return await self._database.readers.run(read)
+            return await self._database.readers.run(read, asker=connection.identity.asker)
         key = (view, cursor.seq, tuple(paging.items()), self._database.head)
         if listed or anew:
             return await self._refresh_page(read)
@@ -184,7 +184,7 @@ class Reading:
             return rows, last, head, total
 
         async with self._pages:
-            rows, last, head, total = await self._database.readers.run(read)
+            rows, last, head, total = await self._database.readers.run(read, asker=identity.asker)
         await self._until_published(head)
         if (
             machine.subscriptions.get(subscription_id) is not wanted

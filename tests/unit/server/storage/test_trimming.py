@@ -32,6 +32,9 @@ class Calendar:
     def now_ms(self) -> int:
         return self.now
 
+    def machine_ms(self) -> int:
+        return self.now
+
     def monotonic(self) -> float:
         return self.now / 1000
 

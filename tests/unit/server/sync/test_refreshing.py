@@ -248,8 +248,8 @@ async def test_what_came_while_the_log_was_read_is_read_too(
     await hubs.put("Message", "before", room="r1")
     run, is_read, goes_on = hubs.database.readers.run, asyncio.Event(), asyncio.Event()
 
-    async def held(function: Any) -> Any:
-        found = await run(function)
+    async def held(function: Any, **options: Any) -> Any:
+        found = await run(function, **options)
         is_read.set()
         await goes_on.wait()
         return found
