@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dev, job_works, sync_works, works
+from benchmarks import dev, job_works, sync_works, workflow_works, works
 from benchmarks.load import Figures
 from benchmarks.pocketbase import PocketBase
 from benchmarks.pylon_runtime import PylonRuntime
@@ -145,7 +145,7 @@ async def _start_lines() -> list[Line]:
 
 
 async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
-    lines = [] if only in ("dev", "jobs", "sync", "team") else await _start_lines()
+    lines = [] if only in ("dev", "jobs", "sync", "team", "workflows") else await _start_lines()
     for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
         if only not in (None, key):
             continue
@@ -166,6 +166,8 @@ async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
         lines += await _team_lines(console)
     if only in (None, "jobs"):
         lines += await _job_lines(console)
+    if only in (None, "workflows"):
+        lines += await _workflow_lines(console)
     if only in (None, "dev"):
         lines += await asyncio.to_thread(_dev_lines, console)
     return lines
@@ -276,6 +278,26 @@ async def _job_lines(console: Console) -> list[Line]:
     return [Line(what, text, "", None, promise, holds, raw) for what, text, promise, holds in lines]
 
 
+async def _workflow_lines(console: Console) -> list[Line]:
+    """Measure what sleeping workflows cost, and how long many take that wake at once."""
+    console.print("workflows that sleep, and that wake at once", style="dim")
+    async with _alone() as server:
+        found = await workflow_works.measure(server)
+    more = found.sleeping_percent - found.idle_percent
+    return [
+        Line(
+            f"{workflow_works.SLEEPING:,} sleeping workflows",
+            f"{found.sleeping_percent:.2f} % of a core, {found.idle_percent:.2f} % without;"
+            f" {found.sleeping_mib:.0f} MiB", "", None, "not measurable", more <= 0.5,
+            asdict(found),
+        ),
+        Line(
+            f"{workflow_works.WAKING:,} workflows that wake at once, to their ends",
+            f"{found.woken_s:.2f} s", "", None, "≤ 5 s", found.woken_s <= 5, asdict(found),
+        ),
+    ]  # fmt: skip
+
+
 def _dev_lines(console: Console) -> list[Line]:
     """Measure what only Pylon has; asyncio's own loop, as the dashboard uses it."""
     console.print("saves until they are live, and the dashboard's share of a core", style="dim")
@@ -309,7 +331,9 @@ def _print(lines: list[Line], console: Console) -> None:
 def main() -> int:
     """Measure, print, write; exit 1 where a promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=[*sorted(WORKS), "dev", "jobs", "sync", "team"])
+    parser.add_argument(
+        "--only", choices=[*sorted(WORKS), "dev", "jobs", "sync", "team", "workflows"]
+    )
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     console = Console()

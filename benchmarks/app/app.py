@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from pylon import App, Entity, Text, actor, field, index
 
@@ -54,6 +55,19 @@ def fill(ctx, count: int):
     """Enqueue many."""
     for n in range(count):
         ctx.jobs.enqueue(nothing, n=n)
+
+
+@app.workflow
+async def nap(ctx, at_ms: int):
+    """Sleep until a time."""
+    await ctx.sleep_until(datetime.fromtimestamp(at_ms / 1000, UTC))
+
+
+@app.mutation(timeout=30)
+def nap_many(ctx, count: int, at_ms: int):
+    """Start many."""
+    for _ in range(count):
+        ctx.workflows.start(nap, at_ms=at_ms)
 
 
 @app.mutation

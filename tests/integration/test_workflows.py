@@ -76,6 +76,22 @@ async def test_a_run_goes_from_step_to_step_over_sleeps_signals_and_gathers(rt: 
     assert not await ann.call("signal", run=run, event="paid")
 
 
+async def test_runs_that_sleep_have_no_task(rt: Running) -> None:
+    """However many; all that wake at once go on, some at a time."""
+    ann = await rt.user("ann@example.com")
+    await rt.settled()
+    before = len(asyncio.all_tasks())
+    await ann.call("start_many", fn="sleepy", count=400, args={"seconds": 60})
+    await rt.settled()
+    assert len(asyncio.all_tasks()) <= before + 1  # the one timer
+    assert not rt.runtime.services.workflows.active
+    await rt.advance(61)
+    await rt.settled()
+    raw = rt.runtime.services.database.readers.inline.raw
+    states = raw.execute("SELECT state, count(*) FROM _pylon_workflows GROUP BY 1").fetchall()
+    assert states == [("completed", 400)]
+
+
 async def test_a_start_and_a_signal_share_the_fate_of_their_transaction(rt: Running) -> None:
     """Rolled back there is no run; from an action each is stored by itself."""
     ann = await rt.user("ann@example.com")

@@ -117,6 +117,7 @@ class Turn:
             NewRun(
                 id=record.child, name=command.name, args=record.args or "{}",
                 identity=identity_of(run), parent=(self.n, record.path), depth=run.depth + 1,
+                seed=f"{run.seed} {record.path}",
             ),
         )  # fmt: skip
 
