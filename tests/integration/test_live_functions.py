@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import aiohttp
 import pytest
 
+from pylon import jsonvalue
 from pylon.client import ServerRefused
 from pylon.client.subscription import seq_of
 from pylon.testing import Running, running
+from pylon.testing.inprocess import URL
 
 BOARD = """
 from __future__ import annotations
@@ -139,3 +143,43 @@ async def test_a_pull_gives_rows_alone(rt: Running) -> None:
         )
     assert refused.value.code == "INVALID_ARGUMENT"
     assert "/api/fn/" in (refused.value.hint or "")
+
+
+async def test_a_stream_of_events_follows_a_function(rt: Running) -> None:
+    """Events `value` beside the batches, the newest only, errors too; a wrong name is a 404."""
+    ann = await rt.user("ann@example.com")
+    session = ann.client.shell.connection._session
+    assert session is not None
+
+    def url(*subscriptions: dict[str, Any]) -> str:
+        text = quote(jsonvalue.encode_text(list(subscriptions)))
+        return f"{URL}/api/sync/events?cursor={ann.client.cursor}&subscriptions={text}"
+
+    async with session.get(url({"id": "f", "fn": "nope"})) as refused_at_once:
+        assert refused_at_once.status == 404
+    count, rows = {"id": "f", "fn": "open_count"}, {"id": "r", "entity": "Score"}
+    async with session.get(url(count, rows)) as stream:
+        assert await _next(stream) == ("value", {"subscription": "f", "value": 0}, True)
+        await ann.insert("Score", points=13)
+        events = [await _next(stream), await _next(stream)]
+        assert sorted(kind for kind, _, _ in events) == ["changes", "value"]
+        told = next(data for kind, data, _ in events if kind == "value")
+        assert told["error"]["code"] == "UNLUCKY"
+        await ann.insert("Score", points=1)
+    await rt.settled()
+    async with asyncio.timeout(8):  # the next write finds that he has left
+        while rt.runtime.services.hub.live.sizes["live_members"]:
+            await ann.insert("Score", points=1)
+            await asyncio.sleep(0.02)
+
+
+async def _next(stream: aiohttp.ClientResponse) -> tuple[str, dict[str, Any], bool]:
+    """Return the next event, its data without `at`, and whether it had one."""
+    kind, data = "", {}
+    while line := (await stream.content.readline()).decode().strip():
+        name, _, text = line.partition(": ")
+        if name == "event":
+            kind = text
+        elif name == "data":
+            data = jsonvalue.parse(text.encode())
+    return kind, data, data.pop("at", None) is not None

@@ -14,10 +14,12 @@ from aiohttp import web
 from pylon import limits
 from pylon.errors import ResyncRequired, Unauthenticated
 from pylon.server.http.event_stream import HEADERS, POLL_SECONDS, EventStream, demand_session
-from pylon.server.http.exchange import Exchange, json_parameter
-from pylon.server.http.pull import read_batch, start_of, view_of
+from pylon.server.http.exchange import Exchange
+from pylon.server.http.pull import read_batch, specs_of, start_of, view_of, view_over
 from pylon.server.sync.channel import principal_of
 from pylon.server.sync.projection import batch_body
+from pylon.server.sync.subscription import make_function_subscription
+from pylon.server.sync.view import View
 
 
 async def events(exchange: Exchange) -> web.StreamResponse:
@@ -33,9 +35,11 @@ async def events(exchange: Exchange) -> web.StreamResponse:
         subscriptions.add(user, address, stream.wanted)
         try:
             await stream.begin()
+            stream.follow()
             with suppress(ConnectionError):  # the caller has left
                 await stream.run()
         finally:
+            stream.leave()
             subscriptions.add(user, address, -stream.wanted)
     return stream.answer
 
@@ -49,11 +53,19 @@ class _Stream:
         identity = exchange.identity  # before anything else is judged
         assert identity is not None
         query = exchange.query(("cursor", "subscriptions"))
-        self._subscriptions = query.get("subscriptions")
-        self._view = view_of(exchange, exchange.identity, self._subscriptions)
+        given = query.get("subscriptions")
+        specs = None if given is None else specs_of(exchange, given)
+        self._rows = None if specs is None else [one for one in specs if one.fn is None]
+        self._view = self._view_now()
+        self._functions = [
+            make_function_subscription(one, self._services.definitions.current, identity)
+            for one in specs or ()
+            if one.fn is not None
+        ]
+        #: Of followed functions, what each came to last and was not sent yet.
+        self._values: dict[str, str] = {}
         #: Subscriptions that it counts for.
-        given = json_parameter(self._subscriptions, "subscriptions")
-        self.wanted = 1 if given is None else len(given)
+        self.wanted = 1 if specs is None else len(specs)
         self._cursor = start_of(
             exchange,
             exchange.identity,
@@ -69,6 +81,30 @@ class _Stream:
         """Return the answer as far as it is."""
         return self._stream.answer
 
+    def _view_now(self) -> View:
+        exchange, rows = self._exchange, self._rows
+        if rows is None:
+            return view_of(exchange, exchange.identity, None)
+        return view_over(exchange, exchange.identity, rows)
+
+    def follow(self) -> None:
+        """Begin to follow the functions that were asked for."""
+        for one in self._functions:
+            self._services.hub.live.follow(self, one, self._exchange.identity)
+
+    def leave(self) -> None:
+        """Follow them no more."""
+        for one in self._functions:
+            self._services.hub.live.leave(self, one.id)
+
+    def take_live(self, kind: str, members: str) -> bool:
+        """Keep the newest of a followed function until it is sent.
+
+        An error is a `value` event too: pages take an event `error` for a broken connection.
+        """
+        self._values[members.partition(",")[0]] = members
+        return True
+
     async def begin(self) -> None:
         """Refuse a cursor that can't be continued while that still has a status; then begin."""
         await read_batch(self._exchange, self._view, self._cursor, 1)
@@ -78,7 +114,9 @@ class _Stream:
         """Send what there is, and what comes."""
         try:
             while not self._services.is_stopping:
-                if not await self._send_next():
+                is_more = await self._send_next()
+                await self._send_values()
+                if not is_more:
                     await self._until_newer()
             await self._stream.send("goaway", '{"reason":"stopping","retry_ms":500}')
         except ResyncRequired as error:
@@ -94,7 +132,7 @@ class _Stream:
         if services.definitions.current is not self._definition:
             self._definition = services.definitions.current
             await self._stream.send("schema", f'{{"schema":"{self._definition.hash}"}}')
-            self._view = view_of(self._exchange, self._exchange.identity, self._subscriptions)
+            self._view = self._view_now()
         page = await read_batch(self._exchange, self._view, self._cursor, limits.PULL_LIMIT_MAX)
         if page.tail or page.more or self._is_due:
             epoch = services.database.epoch
@@ -104,13 +142,20 @@ class _Stream:
         self._cursor = services.database.cursor(page.through)
         return page.more
 
+    async def _send_values(self) -> None:
+        """Send what followed functions came to, for as long as the caller is who he was."""
+        while self._values:
+            demand_session(self._exchange)
+            members = self._values.pop(next(iter(self._values)))
+            await self._stream.send("value", f"{{{members}}}")
+
     @property
     def _is_due(self) -> bool:
         return self._stream.silent_s > self._services.hub.heartbeat_s - 2 * POLL_SECONDS
 
     async def _until_newer(self) -> None:
         services = self._services
-        while services.database.head <= self._cursor.seq:
+        while services.database.head <= self._cursor.seq and not self._values:
             if services.is_stopping or self._is_due:
                 return
             await asyncio.sleep(POLL_SECONDS)

@@ -5,7 +5,7 @@ The same batches as the socket's, by the same routine.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -52,9 +52,20 @@ class PushBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def view_of(exchange: Exchange, identity: Identity, subscriptions: str | None) -> View:
     """Return what a caller follows: the given subscriptions, or all that he may see."""
-    definition = exchange.services.definitions.current
     if subscriptions is None:
-        return whole_view(definition, identity)
+        return whole_view(exchange.services.definitions.current, identity)
+    return view_over(exchange, identity, specs_of(exchange, subscriptions))
+
+
+def view_over(exchange: Exchange, identity: Identity, specs: Sequence[SubscriptionSpec]) -> View:
+    """Return what a caller follows by subscriptions to rows."""
+    definition = exchange.services.definitions.current
+    made = [make_subscription(spec, definition, identity, is_resuming=True) for spec in specs]
+    return make_view(definition, identity, made)
+
+
+def specs_of(exchange: Exchange, subscriptions: str) -> list[SubscriptionSpec]:
+    """Return the subscriptions of a parameter; raises InvalidArgument."""
     given = json_parameter(subscriptions, "subscriptions")
     try:
         specs = msgspec.convert(given, list[SubscriptionSpec])
@@ -63,8 +74,7 @@ def view_of(exchange: Exchange, identity: Identity, subscriptions: str | None) -
     most = exchange.services.hub.quotas.subscriptions_per_socket
     if len(specs) > most:
         raise InvalidArgument(f"at most {most} subscriptions", field="subscriptions")
-    made = [make_subscription(spec, definition, identity, is_resuming=True) for spec in specs]
-    return make_view(definition, identity, made)
+    return specs
 
 
 def start_of(exchange: Exchange, identity: Identity, text: str | None) -> Cursor:
