@@ -31,13 +31,15 @@ class Outbox:
         await asyncio.to_thread(self._write, self._folder / f"{mail_id}.eml", message)
 
     def _write(self, path: Path, message: EmailMessage) -> None:
+        beside = path.with_suffix(".part")  # who looks finds whole mails only
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+            descriptor = os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(message.as_bytes())
+            beside.replace(path)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise Unavailable(
                 "the mail could not be written", reason="disk_full" if is_full else "outbox"
