@@ -206,11 +206,45 @@ async def test_only_a_queue_that_there_is_can_be_paused(rt: Running) -> None:
     assert worker.paused == {}
 
 
+async def test_a_job_is_claimed_in_the_commit_that_enqueues_it(rt: Running) -> None:
+    """Two commits from the call to the end: enqueued and claimed, run and completed."""
+    ann = await rt.user("ann@example.com")
+    writer = rt.runtime.services.database.writer
+    before = writer.batches
+    job_id = await _enqueue(ann, "as_admin")
+    await rt.settled()
+    assert (await ann.call("job", id=job_id))["state"] == "completed"
+    assert writer.batches == before + 2
+    ids = [await _enqueue(ann, "hangs") for _ in range(12)]  # more than the queue has room for
+    for _ in range(3):
+        await rt.advance(0.1)
+    states = [(await ann.call("job", id=one))["state"] for one in ids]
+    assert states == ["running"] * 10 + ["available"] * 2
+    assert not rt.runtime.services.worker._has_strangers
+
+
+async def test_what_is_claimed_as_the_app_stops_is_given_back(tmp_path: Path) -> None:
+    """It was claimed with its enqueue, and nobody had begun it: its attempt does not count."""
+    (tmp_path / "app.py").write_text(JOBS)
+    async with running(tmp_path) as rt:
+        ann = await rt.user("ann@example.com")
+        worker = rt.runtime.services.worker
+        raw = rt.runtime.services.database.readers.inline
+        enqueued = asyncio.ensure_future(_enqueue(ann, "hangs"))
+        async with asyncio.timeout(5):
+            while worker._carried is None:
+                await asyncio.sleep(0)
+        await worker.stop()
+        job_id = await enqueued
+        found = raw.rows("SELECT state, attempt FROM _pylon_jobs WHERE id = ?", (job_id,))
+        assert found == [("available", 0)]
+
+
 async def test_many_due_at_once_are_no_one_transaction(
     rt: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They become available some at a time, and all of them run."""
-    monkeypatch.setattr("pylon.server.jobs.worker._DUE_AT_ONCE", 4)
+    monkeypatch.setattr("pylon.server.jobs.claims._DUE_AT_ONCE", 4)
     ann = await rt.user("ann@example.com")
     for n in range(11):
         await _enqueue(ann, "write", args={"text": f"{n:02}"}, delay=5)

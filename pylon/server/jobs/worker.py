@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Set
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Final, NamedTuple
 
-from pylon import limits
 from pylon.app.definition import AppDefinition
-from pylon.app.jobs import JobOptions
 from pylon.clock import Clock
-from pylon.errors import NotFound, PylonError, Unauthenticated, Unavailable
+from pylon.errors import NotFound, PylonError, Unavailable
 from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
-from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.jobs.alarm import Alarm
-from pylon.server.jobs.attempt import Attempt, Failure, JobLost
+from pylon.server.jobs.attempt import Attempt, JobLost
+from pylon.server.jobs.claims import Carried, Claimer, Claims
 from pylon.server.jobs.keeper import Keeper
 from pylon.server.jobs.room import Room
 from pylon.server.jobs.runner import Runner
@@ -30,29 +28,14 @@ from pylon.server.jobs.slots import Slots
 from pylon.server.storage import job_reads, jobs
 from pylon.server.storage.database import Database
 from pylon.server.storage.jobs import ClaimedJob, JobCancelled, JobsDue
-from pylon.server.storage.transaction import Transaction
+from pylon.server.storage.units import FunctionWork, Unit
 
 _log = logging.getLogger("pylon.jobs")
 #: While nothing can be written.
 _AGAIN_SECONDS: Final = 1.0
-#: Scheduled jobs that one transaction makes available.
-_DUE_AT_ONCE: Final = 500
 #: What running jobs get to end by themselves at a stop, and then to be given back.
 _STOP_SECONDS: Final = 1.0
 _GIVE_BACK_SECONDS: Final = 0.8
-
-
-@dataclass(slots=True)
-class _Claims:
-    """What one claiming transaction found."""
-
-    jobs: list[tuple[ClaimedJob, Identity | None]]
-    #: Queues that may have more to run.
-    hot: set[str]
-    #: When the lease began, by the monotonic clock.
-    at: float
-    #: More jobs may be due than one transaction made available.
-    has_more_due: bool = False
 
 
 class Due(NamedTuple):
@@ -74,6 +57,7 @@ class Worker:
         self._runner = runner
         self.room = room
         self.ended = runner.ended
+        self._claimer = Claimer(runner, room, clock)
         self._clock = clock
         self._wake = asyncio.Event()
         self._alarm = Alarm(clock, self._wake.set)
@@ -90,6 +74,8 @@ class Worker:
         #: Some job may be running as the database has it, and nobody runs it.
         self._has_strangers = False
         self._is_in_round = False
+        #: A claim in the commit that enqueued, until what it took is started.
+        self._carried: Carried | None = None
         #: Who waits for the end of the next round.
         self._watchers: list[asyncio.Future[None]] = []
         self._is_stopping = False
@@ -105,6 +91,7 @@ class Worker:
         self._hot |= committed.value
         await self.slots.start()
         self._database.writer.on_notice(self._noticed)
+        self._database.writer.follow(self._claim_along)
         self.keeper.start()
         self._wake.set()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="pylon-jobs")
@@ -137,7 +124,7 @@ class Worker:
             case JobsDue(queue, due_ms):
                 if due_ms > self._clock.now_ms():
                     self._alarm.set_earlier(due_ms)
-                else:
+                elif self._carried is None or not self._carried.covers(queue):
                     self._hot.add(queue)
                     self._wake.set()
             case JobCancelled(job_id):
@@ -188,7 +175,8 @@ class Worker:
     def is_idle(self) -> bool:
         """Tell whether nothing runs, and nothing would without time passing."""
         waiting = self._hot - self.paused.keys()
-        return not (self.running or waiting or self._wake.is_set() or self._is_in_round)
+        is_claiming = self._is_in_round or self._carried is not None
+        return not (self.running or waiting or self._wake.is_set() or is_claiming)
 
     # --- a clock that is warped
 
@@ -215,7 +203,7 @@ class Worker:
 
         What waits for room, or for the rate of its queue, does not count.
         """
-        is_round = self._wake.is_set() or self._is_in_round
+        is_round = self._wake.is_set() or self._is_in_round or self._carried is not None
         return not is_round and self.running.keys() <= without
 
     async def round_over(self) -> None:
@@ -234,6 +222,8 @@ class Worker:
             # One more pass of the loop: what ends in it leaves room for this round.
             await asyncio.sleep(0)
             if self._is_stopping:
+                with suppress(PylonError):  # started, to be ended or given back
+                    await self._take_carried()
                 return
             try:
                 await self._round()
@@ -253,6 +243,7 @@ class Worker:
 
     async def _round(self) -> None:
         """Fire what is due, claim what there is room for, start it, and set the timer."""
+        await self._take_carried()
         if self._has_strangers:
             await self.keeper.void_strangers("its lease ended")
             self._has_strangers = False
@@ -273,13 +264,7 @@ class Worker:
             self._hot |= asked
             self._has_strangers = True
             raise
-        self._hot |= claims.hot
-        for job, identity in claims.jobs:
-            self._begin(job, identity, definition, claims.at)
-            if job.queue in claims.hot and self._runner.is_transaction(definition, job.name):
-                self._ahead.add(job.queue)
-        if self._ahead or claims.has_more_due:
-            self._wake.set()
+        self._take(claims, definition)
         # Read now, and nothing awaited after: what is enqueued from here on sets the timer itself.
         next_due = jobs.next_due(self._database.readers.inline.raw)
         waits = [self.room.wait_s(queue, self._clock.monotonic()) for queue in self._hot]
@@ -287,84 +272,68 @@ class Worker:
         due = [one for one in (next_due, next_slot, *soon) if one is not None]
         self._alarm.set(min(due, default=None))
 
-    async def _claim(self, definition: AppDefinition, asked: set[str]) -> _Claims:
+    async def _claim(self, definition: AppDefinition, asked: set[str]) -> Claims:
         if not asked and not self._has_due():
-            return _Claims([], set(), self._clock.monotonic())
-
-        def work(transaction: Transaction) -> _Claims:
-            found = _Claims([], set(), self._clock.monotonic())
-            promoted, found.has_more_due = jobs.promote(transaction, at_most=_DUE_AT_ONCE)
-            found.hot |= promoted & self.paused.keys()
-            # As the table has it now: what ended in this batch has left its room.
-            counts = jobs.running_counts(transaction)
-            left = limits.JOBS_RUNNING_MAX - sum(count for *_, count in counts)
-            names = self._left_by_name(definition, counts)
-            for queue in asked | (promoted - self.paused.keys()):
-                running = sum(count for one, _, count in counts if one == queue)
-                bounds = self.room.bounds(queue)
-                free = min(bounds.concurrency - running, self.room.may_start(queue, found.at))
-                at_most = min(free, left)
-                if at_most <= 0:
-                    found.hot.add(queue)
-                    continue
-                claimed, has_more = jobs.claim(transaction, queue, at_most, names)
-                for one in claimed:
-                    if one.name in names:
-                        names[one.name] -= 1
-                    self._admit(transaction, definition, one, found)
-                left -= len(claimed)
-                if has_more:
-                    found.hot.add(queue)
-            return found
-
-        claims: _Claims = (await self._database.writer.submit(work)).value
+            return Claims([], set(), self._clock.monotonic())
+        work = self._claimer.claiming(definition, asked, self.paused)
+        claims: Claims = (await self._database.writer.submit(work)).value
         return claims
+
+    def _claim_along(self, notices: list[object]) -> Unit | None:
+        """Claim what a batch enqueues in its own commit: one sync later is a good part of a wait.
+
+        Not while a round claims: that one hears of it after the commit.
+        """
+        if self._is_in_round or self._is_stopping or self._carried is not None:
+            return None
+        now, now_ms = self._clock.monotonic(), self._clock.now_ms()
+        due = {it.queue for it in notices if isinstance(it, JobsDue) and it.due_ms <= now_ms}
+        asked = {one for one in due - self.paused.keys() if self.room.free(one, now) > 0}
+        if not asked:
+            return None
+        future = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda _: self._wake.set())
+        self._carried = Carried(future, asked, self._definitions.current)
+        work = FunctionWork(
+            self._claimer.claiming(self._carried.definition, asked, self.paused), None
+        )
+        return Unit((work,), future, is_group=False)
+
+    async def _take_carried(self) -> None:
+        """Start what was claimed in the commit that enqueued it."""
+        carried = self._carried
+        if carried is None:
+            return
+        try:
+            claims: Claims = (await carried.future).value
+        except PylonError:
+            self._hot |= carried.asked
+            self._has_strangers = True
+            raise
+        finally:
+            self._carried = None
+        self._take(claims, carried.definition)
+
+    def _take(self, claims: Claims, definition: AppDefinition) -> None:
+        """Start what was claimed."""
+        self._hot |= claims.hot
+        for job, identity in claims.jobs:
+            self._begin(job, identity, definition, claims.at)
+            if job.queue in claims.hot and self._runner.is_transaction(definition, job.name):
+                self._ahead.add(job.queue)
+        if self._ahead or claims.has_more_due:
+            self._wake.set()
 
     def _has_due(self) -> bool:
         due = jobs.next_due(self._database.readers.inline.raw)
         return due is not None and due <= self._clock.now_ms()
 
-    def _left_by_name(
-        self, definition: AppDefinition, counts: list[tuple[str, str, int]]
-    ) -> dict[str, int]:
-        """Return how many more may run of each function that has a bound of its own."""
-        left = {
-            one.name: one.job.concurrency
-            for one in definition.functions.values()
-            if one.job is not None and one.job.concurrency is not None
-        }
-        for _, name, count in counts:
-            if name in left:
-                left[name] = max(left[name] - count, 0)
-        return left
-
-    def _admit(
-        self, transaction: Transaction, definition: AppDefinition, job: ClaimedJob, found: _Claims
-    ) -> None:
-        """Take a claimed job, with who its caller is now; one whose caller is gone is dead."""
-        if not self._runner.runs_as_caller(definition, job.name):
-            found.jobs.append((job, None))
-            return
-        attempt = self._attempt(job, definition, found.at)
-        try:
-            found.jobs.append((job, fresh_identity(transaction, attempt.identity())))
-        except Unauthenticated as gone:
-            Failure.of(gone).store(transaction, attempt, 0.0)
-            _log.error("job.dead %s %s: %s", job.name, job.id, gone.message)
-
     # --- running
-
-    def _attempt(self, job: ClaimedJob, definition: AppDefinition, at: float) -> Attempt:
-        options = self._runner.options(definition, job.name) or JobOptions()
-        return Attempt(
-            job, options, self._clock.monotonic, at + limits.JOB_LEASE_SECONDS,
-            self._clock.monotonic(),
-        )  # fmt: skip
 
     def _begin(
         self, job: ClaimedJob, identity: Identity | None, definition: AppDefinition, at: float
     ) -> None:
-        attempt = self._attempt(job, definition, at)
+        attempt = self._claimer.attempt(job, definition, at)
         self.version += 1
         self.running[job.id] = attempt
         self.room.start(job.queue, self._clock.monotonic())

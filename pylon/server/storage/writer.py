@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from pylon import limits
 from pylon.clock import Clock
@@ -21,12 +21,15 @@ from pylon.server.storage import commits
 from pylon.server.storage.apart import Apart, is_full, run_apart, unit_in_batch
 from pylon.server.storage.batch import Batch, BatchLost, SavepointsNeeded, Work
 from pylon.server.storage.change_log import LogRecord
+from pylon.server.storage.surroundings import Storage
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.units import FunctionWork, Refusal, Unit
 from pylon.sqlite import Connection, Error
 
 CommitListener = Callable[[list[LogRecord], int], None]
 NoticeListener = Callable[[object], None]
+#: Hands over what is to run at the end of a batch, given what its operations tell; or None.
+Follower = Callable[[list[object]], Unit | None]
 
 _log = logging.getLogger("pylon.storage")
 #: Records after which the WAL is copied back when nothing else waits, and when much does.
@@ -39,28 +42,6 @@ _HOLD_SECONDS = 0.002
 _PATIENCE_SECONDS = 5.0
 _AGAIN_SECONDS = 1.0
 _ROOM_SECONDS = 0.5
-
-
-class Storage(Protocol):
-    """What the writer needs of the database around it."""
-
-    head: int
-
-    def new_transaction(self) -> Transaction:
-        """Return a transaction over the current schema."""
-        ...
-
-    def new_id(self) -> str:
-        """Return a new id."""
-        ...
-
-    def has_room(self) -> bool:
-        """Tell whether the disk has room enough to try again."""
-        ...
-
-    async def recover(self) -> Connection:
-        """Close everything, open it again, verify, and return the new writer connection."""
-        ...
 
 
 class Writer:
@@ -76,6 +57,7 @@ class Writer:
         self._pause = asyncio.Lock()
         self._listeners: list[CommitListener] = []
         self._notice_listeners: list[NoticeListener] = []
+        self._followers: list[Follower] = []
         self._records_since_checkpoint = 0
         self._is_closing = False
         self._is_abandoned = False
@@ -150,6 +132,13 @@ class Writer:
     def on_notice(self, listener: NoticeListener) -> None:
         """Call `listener(notice)` for what operations tell, after their commit, before its rows."""
         self._notice_listeners.append(listener)
+
+    def follow(self, follower: Follower) -> None:
+        """Have `follower(notices)` add to a batch before its COMMIT: one sync for both.
+
+        It may be asked again about a batch that is run again, what it added included.
+        """
+        self._followers.append(follower)
 
     def pause(self) -> asyncio.Lock:
         """Return the lock that keeps batches from running, for migrations and backups."""
@@ -270,6 +259,12 @@ class Writer:
         if not taken:
             connection.execute("ROLLBACK")
             return None
+        if batch.notices:
+            for follower in self._followers:
+                following = follower(batch.notices)
+                if following is not None:
+                    taken.append(following)
+                    following.run(batch)
         batch.finish()
         return batch
 
