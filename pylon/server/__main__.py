@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from pylon import limits, paths, sqlite
 from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
@@ -37,6 +37,7 @@ _COLLECT = (20_000, 20, 20)
 #: would be waited for twice in each commit, which is longer than many disks take to sync.
 _SWITCH_SECONDS = 0.0002
 _TASKS_SECONDS = 1.0
+_exit_now = os._exit
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     except PylonError as error:
         report_failure(error)
         return EXIT_APP_MISTAKES
+    _keep_from_exit()
     _ask_for_files()
     bound_memory(memory_limit_mb(config["limits.memory_mb"]))
     stacks = paths.stacks_path(project)
@@ -83,6 +85,18 @@ def _print(stream: TextIO, text: str) -> None:
         stream.flush()
 
 
+def _keep_from_exit() -> None:
+    """Have `os._exit` be an error of who calls it here: in a child of ours it is what it was."""
+    ours = os.getpid()
+
+    def refused(status: int) -> NoReturn:
+        if os.getpid() == ours:
+            raise RuntimeError(f"os._exit({status}) would end everybody's runtime: raise instead")
+        _exit_now(status)
+
+    os._exit = refused
+
+
 def _ask_for_files() -> None:
     """Have as many open files as connections may need, as far as the system lets us."""
     try:
@@ -103,7 +117,7 @@ def _end_threads(code: int) -> None:
     left = [one.name for one in threading.enumerate() if not one.daemon]
     if len(left) > 1:
         _print(sys.stderr, f"warning runtime.threads_left {', '.join(left[1:])}\n")
-        os._exit(code)
+        _exit_now(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -189,7 +203,7 @@ async def _end_tasks() -> None:
     if stubborn:
         names = ", ".join(sorted(task.get_name() for task in stubborn))
         _print(sys.stderr, f"warning runtime.tasks_left {names}\n")
-        os._exit(0)
+        _exit_now(0)
 
 
 def _calm_collector() -> None:

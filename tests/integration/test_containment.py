@@ -12,6 +12,7 @@ APP = """
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 
@@ -66,6 +67,8 @@ def trouble(ctx, kind: str):
     match kind:
         case "exit":
             sys.exit(0)
+        case "os exit":
+            os._exit(0)
         case "interrupt":
             raise KeyboardInterrupt
         case "base":
@@ -83,9 +86,9 @@ def trouble(ctx, kind: str):
         case "endless":
             raise Endless
         case "huge":
-            raise ValueError("x" * 30_000_000)
+            raise ValueError("x" * 3_000_000)
         case "large refusal":
-            raise Refused("TOO_MUCH", "x" * 10_000_000)
+            raise Refused("TOO_MUCH", "x" * 500_000)
         case "odd refusal":
             raise Refused("ODD", "odd", what=object())
         case "cycle":
@@ -142,8 +145,8 @@ def enqueue(ctx, kind: str) -> list[str]:
     return [ctx.jobs.enqueue(one, kind=kind) for one in (works_off, works_away)]
 """
 THROWS = (
-    "exit", "interrupt", "base", "generator", "cancelled", "recursion", "memory", "silent",
-    "endless", "huge", "large refusal", "odd refusal", "cycle", "yields",
+    "exit", "os exit", "interrupt", "base", "generator", "cancelled", "recursion", "memory",
+    "silent", "endless", "huge", "large refusal", "odd refusal", "cycle", "yields",
 )  # fmt: skip
 LOOPS = ("loop", "catches", "pattern", "never asked")
 

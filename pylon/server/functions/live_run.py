@@ -18,6 +18,7 @@ from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.context import QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.readset import ReadSet, RecordingReader
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.database import Database
 from pylon.server.storage.readers import ReadConnection
@@ -98,6 +99,7 @@ class LiveRunner:
         return await self._database.readers.run(
             lambda connection: self._run(definition, connection, identity, name, args),
             timeout_s=max(limits.READ_SECONDS, self._seconds(definition, name)),
+            apart=Apart.of(name, self._seconds(definition, name)),
         )
 
     def takes_long(self, name: str) -> bool:

@@ -29,6 +29,8 @@ T = TypeVar("T")
 _log = logging.getLogger("pylon.functions")
 #: The exit code of a runtime that a function held.
 EXIT_HELD: Final = 70
+#: The app's code is kept from it later.
+_exit_now: Final = os._exit
 
 
 class NewBatch(Protocol):
@@ -103,7 +105,7 @@ def _stack_of(thread: int) -> str:
 def _end_process(apart: Apart) -> NoReturn:
     sys.stderr.write(f"pylon: {apart.name} did not end for {limits.HANG_RESTART_SECONDS:g} s\n")
     sys.stderr.flush()
-    os._exit(EXIT_HELD)
+    _exit_now(EXIT_HELD)
 
 
 def unit_in_batch(raw: RawConnection, unit: Unit, new_batch: NewBatch) -> Batch:

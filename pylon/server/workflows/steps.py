@@ -16,6 +16,7 @@ from pylon.server.calls import Call
 from pylon.server.functions.operation import PreparedOperation
 from pylon.server.jobs.states import pause_s
 from pylon.server.storage import journal, workflows
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.workflow_records import NewRun, RunState, StepKind, StepRecord, StoredRun
 from pylon.server.workflows.commands import Command
@@ -176,6 +177,11 @@ class MutationStep:
     def call(self) -> Call | None:
         """Return how the mutation is traced."""
         return self._operation.call
+
+    @property
+    def apart(self) -> Apart | None:
+        """Return that the mutation may take long."""
+        return self._operation.apart
 
     def run(self, transaction: Transaction) -> list[StepRecord]:
         """Run it once; returns what has ended since."""

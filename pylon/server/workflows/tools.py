@@ -18,7 +18,7 @@ from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.units import FunctionWork
 from pylon.server.storage.workflow_records import StoredRun
 from pylon.server.workflows.commands import Command
-from pylon.server.workflows.steps import RunEnded
+from pylon.server.workflows.steps import MutationStep, RunEnded
 
 _AGAIN_SECONDS: Final = 1.0
 
@@ -45,7 +45,8 @@ class Tools:
         """
         while True:
             try:
-                return (await self.database.writer.submit_work(work)).value
+                apart = work.apart if isinstance(work, MutationStep) else None
+                return (await self.database.writer.submit_work(work, apart=apart)).value
             except Unavailable as error:
                 if error.details.get("reason") == "stopping":
                     raise RunEnded() from error
