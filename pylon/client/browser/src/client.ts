@@ -118,11 +118,14 @@ export class Database<A extends AppTypes = AnyApp> {
   /** @internal */
   constructor(private readonly tab: Tab, private readonly ids: IdSource) {
     this.auth = new Auth(tab);
-    if (typeof addEventListener === "function") {
-      addEventListener("online", this.network);
-      addEventListener("offline", this.network);
-    }
-    if (typeof document !== "undefined") document.addEventListener("visibilitychange", this.woken);
+    this.listen("addEventListener");
+  }
+
+  /** Outside of a page there is neither window nor document. */
+  private listen(how: "addEventListener" | "removeEventListener"): void {
+    globalThis[how]?.("online", this.network);
+    globalThis[how]?.("offline", this.network);
+    globalThis.document?.[how]("visibilitychange", this.woken);
   }
 
   // --- reading
@@ -176,21 +179,12 @@ export class Database<A extends AppTypes = AnyApp> {
 
   /** Searches on the server, once: rows with all these words, best first. */
   async search<E extends EntityName<A>>(entity: E, text: string, options: SearchOptions = {}): Promise<readonly RowOf<A, E>[]> {
-    const { where, limit, include } = options;
-    const query = new URLSearchParams({ q: text });
-    if (where !== undefined) query.set("where", JSON.stringify(where));
-    if (limit !== undefined) query.set("limit", String(limit));
-    if (include !== undefined) query.set("include", include.join());
-    return this.rowsOf("GET", `/api/search/${entity}?${query}`);
+    return (await import("./questions.ts")).search(this.tab.requests, entity, text, options);
   }
 
   /** Asks the server once for counts, sums and the like: one object per group. */
   async aggregate(entity: EntityName<A>, question: AggregateQuestion): Promise<readonly JsonObject[]> {
-    return this.rowsOf("POST", `/api/aggregate/${entity}`, question);
-  }
-
-  private async rowsOf<T>(method: string, path: string, body?: unknown): Promise<readonly T[]> {
-    return ((await this.tab.requests.ask(method, path, body)) as { rows: readonly T[] }).rows;
+    return (await import("./questions.ts")).aggregate(this.tab.requests, entity, question);
   }
 
   // --- writing
@@ -307,11 +301,7 @@ export class Database<A extends AppTypes = AnyApp> {
 
   /** Closes the connection and the store; rows stay stored for the next visit. */
   close(): void {
-    if (typeof removeEventListener === "function") {
-      removeEventListener("online", this.network);
-      removeEventListener("offline", this.network);
-    }
-    if (typeof document !== "undefined") document.removeEventListener("visibilitychange", this.woken);
+    this.listen("removeEventListener");
     this.tab.close();
   }
 }

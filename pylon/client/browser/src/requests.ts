@@ -20,7 +20,8 @@ export class Requests {
 
   /** Returns the body of an answer, or throws a PylonError with the server's error. */
   ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    return this.send(path, body === undefined ? { method } : { method, body: JSON.stringify(body) });
+    // Of nothing it makes nothing, and fetch takes that as no body.
+    return this.send(path, { method, body: JSON.stringify(body) });
   }
 
   /** Does the same with a body as it is. */
@@ -40,9 +41,7 @@ export class Requests {
   }
 
   fetch(path: string, options: RequestInit): Promise<Response> {
-    const headers = new Headers(options.headers);
-    headers.set("Accept", "application/json");
-    if (options.body !== undefined && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
+    const headers = new Headers({ Accept: "application/json", "Content-Type": "application/json", ...options.headers });
     if (this.token !== undefined) headers.set("Authorization", `Bearer ${this.token}`);
     return this.surroundings.fetch(new URL(path, this.url), {
       ...options, headers, credentials: this.token === undefined ? "same-origin" : "omit",
