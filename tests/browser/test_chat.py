@@ -228,6 +228,7 @@ async def test_the_connection_is_shown_and_nothing_is_lost(browser: Browser, ser
     bob = await _sign_in(browser, served, "bob@example.com")
     await _channel(alice, "general")
     await bob.get_by_role("button", name="# general").click()
+    await expect(alice.get_by_role("status")).to_have_text("live")  # and nothing waits
     await alice.context.set_offline(True)
     await expect(alice.get_by_role("status")).to_contain_text("offline")
     await _say(alice, "written offline")
