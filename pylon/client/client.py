@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +25,7 @@ import msgspec
 from pylon import jsonvalue
 from pylon.client import events as ev
 from pylon.client.compare import key_text
-from pylon.client.connection import Connection
+from pylon.client.connection import Connection, ServerRefused
 from pylon.client.filters import compile_filter, sort_key
 from pylon.client.live import Live
 from pylon.client.machine import Machine
@@ -37,6 +38,7 @@ from pylon.client.store import MemoryStore, Store
 from pylon.client.subscription import Definition, seq_of
 from pylon.client.uploading import Progress, Uploading
 from pylon.clock import Clock, SystemClock, iso_ms
+from pylon.errors import Unavailable
 from pylon.ids import IdSource
 
 #: How long stored subscriptions of an earlier run wait for a query that wants them again.
@@ -343,6 +345,18 @@ class PylonClient:
             kind=type, key=self._ids.uuid7(), on_progress=on_progress,
         )  # fmt: skip
         return await one.run()
+
+    async def stream(self, name: str, /, **args: Any) -> AsyncGenerator[Any, None]:
+        """Yield the parts of an action that streams; leaving early by `aclosing` cancels it."""
+        async with aclosing(self.shell.connection.events(f"/api/fn/{name}", args)) as events:
+            async for event, data in events:
+                if event == "part":
+                    yield data["value"]
+                elif event == "error":
+                    raise ServerRefused(data["error"])
+                elif event == "returned":
+                    return
+        raise Unavailable("the stream broke off")
 
     async def mutate(self, fn: str, args: dict[str, Any]) -> Any:
         """Run a mutation under a new operation id; raises ServerRefused with the server's code."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -16,6 +16,9 @@ from pylon.protocol.messages import Downstream, Upstream
 from pylon.protocol.version import SUBPROTOCOL
 
 _decoder = msgspec.json.Decoder(Downstream)
+
+#: A stream that says nothing for so long is dead: a runtime says something every heartbeat.
+_SILENT_SECONDS: Final = 60.0
 
 
 class ServerRefused(PylonError):
@@ -152,6 +155,34 @@ class Connection:
             found = answer.get("error") if isinstance(answer, dict) else None
             raise ServerRefused(found or {"message": f"the server answered {status}"})
         return answer
+
+    async def events(self, path: str, body: Any) -> AsyncGenerator[tuple[str, Any], None]:
+        """Yield the server-sent events of a call, as (name, data); raises as `request`.
+
+        Where the answer is no stream it is one event `returned`.
+        """
+        assert self._session is not None
+        asked = self._session.post(
+            self._url + path, json=body, headers={"Accept": "text/event-stream"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_read=_SILENT_SECONDS),
+            read_bufsize=2**21,
+        )  # fmt: skip
+        try:
+            async with asked as response:
+                if response.content_type != "text/event-stream":
+                    answer = jsonvalue.decode_trusted(await response.read())
+                    if response.status >= 400:
+                        raise ServerRefused(answer["error"])
+                    yield "returned", answer
+                    return
+                name = ""
+                async for line in response.content:
+                    if line.startswith(b"event: "):
+                        name = line[7:].decode().strip()
+                    elif line.startswith(b"data: "):
+                        yield name, jsonvalue.decode_trusted(line[6:])
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable("the server cannot be reached") from error
 
 
 def spawn(work: Coroutine[Any, Any, None], owner: set[asyncio.Task[None]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from pylon import limits
+from pylon.testing import ServerRefused
 from pylon.testing.network import FairWeather, Link
 from pylon.testing.served import Caller
 from tests.integration.in_process import House, house
@@ -205,6 +207,24 @@ async def test_frames_of_a_call_on_the_socket(streams: House) -> None:
     assert (await socket.until("part"))["value"] == "begun"
     await socket.close()
     await _marks(staff, "again", "ws")
+
+
+async def test_scripts_read_parts_and_leave(streams: House) -> None:
+    """The Python client: parts, refusals, what returns at once, and a loop that is left."""
+    member = await streams.rt.user("ada@example.com", roles=["staff"])
+    client = member.client
+    assert [part async for part in client.stream("count", to=3)] == [0, 1, 2]
+    assert await client.call("count", to=2) == [0, 1]
+    with pytest.raises(ServerRefused) as refused:
+        _ = [part async for part in client.stream("refuses", after=1)]
+    assert refused.value.code == "NO_MORE"
+    with pytest.raises(ServerRefused):
+        _ = [part async for part in client.stream("nothing")]
+    async with aclosing(client.stream("waits", label="script")) as parts:
+        async for part in parts:
+            assert part == "begun"
+            break
+    await _marks(streams.anonymous(), "script")
 
 
 async def test_whoever_leaves_takes_his_call_with_him(streams: House) -> None:

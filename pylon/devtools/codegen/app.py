@@ -106,6 +106,8 @@ def _function(function: Function) -> Iterator[str]:
     arguments = [_argument(one) for one in function.arguments.arguments]
     yield from _block("args", arguments)
     yield f"      readonly returns: {function.arguments.returns.typescript};"
+    if function.arguments.part is not None:
+        yield f"      readonly part: {function.arguments.part.typescript};"
     yield "    };"
 
 

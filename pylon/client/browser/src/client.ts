@@ -20,7 +20,7 @@ import type { TabStatus } from "./tab-messages.ts";
 import type { FileObject } from "./upload-machine.ts";
 import type {
   AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, FunctionName, Given, GivenArgs, InsertOf, LooseOptions, OptimisticTransaction,
-  PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UntypedName, UpdateOptions, UploadOptions, Values,
+  PartOf, PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, StreamOptions, UntypedName, UpdateOptions, UploadOptions, Values,
 } from "./types.ts";
 
 /** The state of the connection and of what waits to be sent. */
@@ -218,6 +218,9 @@ export class Database<A extends AppTypes = AnyApp> {
     if (this.tab.schema.functionKind(name) === "mutation") {
       return this.mutate(name, given, this.guess(options.optimistic));
     }
+    if (options.onPart !== undefined || options.signal !== undefined) {
+      return this.collected(name, given, options);
+    }
     const answer = await this.tab.requests.ask("POST", `/api/fn/${encodeURIComponent(name)}`, given);
     return (answer as { value?: unknown } | null)?.value ?? null;
   }
@@ -227,6 +230,33 @@ export class Database<A extends AppTypes = AnyApp> {
   async upload(file: Blob, options: UploadOptions = {}): Promise<FileObject> {
     const { upload } = await import("./upload.ts");
     return upload(this.tab.requests, file, options, this.ids.uuid7());
+  }
+
+  /** Calls an action that yields: `for await (const part of db.stream("spell", { name }))`. */
+  stream<F extends FunctionName<A>>(name: F, ...given: Given<ArgsOf<A, F>, StreamOptions>): AsyncGenerator<PartOf<A, F>, unknown, undefined>;
+  stream<P>(name: UntypedName<A>, args?: Values, options?: StreamOptions): AsyncGenerator<P, unknown, undefined>;
+  stream(name: string, args: object = {}, options: StreamOptions = {}): unknown {
+    return this.parts(name, plain(args) as JsonObject, options.signal);
+  }
+
+  private async *parts(name: string, args: JsonObject, signal?: AbortSignal): AsyncGenerator<unknown, unknown, undefined> {
+    try {
+      const { partsOf } = await import("./streaming.ts");
+      return yield* partsOf(this.tab.requests, name, args, signal);
+    } catch (error) {
+      throw ownError(error);
+    }
+  }
+
+  /** Returns the list of what a call yields, or what it returns where it yields nothing. */
+  private async collected(name: string, args: JsonObject, { signal, onPart }: CallOptions): Promise<unknown> {
+    const parts = this.parts(name, args, signal), found: unknown[] = [];
+    for (;;) {
+      const { done, value } = await parts.next();
+      if (done === true) return this.tab.schema.streams(name) ? found : value;
+      found.push(value);
+      if (onPart !== undefined) guarded(() => onPart(value));
+    }
   }
 
   private mutate(fn: string, args: JsonObject, guessed?: readonly Effect[]): Promise<Json> {
@@ -304,6 +334,13 @@ export class Database<A extends AppTypes = AnyApp> {
     this.listen("removeEventListener");
     this.tab.close();
   }
+}
+
+/** Returns an error of the file loaded later as one of this file's. */
+function ownError(error: unknown): PylonError {
+  const { code, retryAfter } = error as { code?: unknown; retryAfter?: number };
+  if (typeof code !== "string") return new PylonError(wireError("UNAVAILABLE", "streaming.js cannot be loaded"));
+  return new PylonError(error as WireError, String(retryAfter));
 }
 
 function publicStatus({ state, pending, error, persistent }: TabStatus): Status {

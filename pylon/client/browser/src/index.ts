@@ -14,7 +14,7 @@ export type { Store, StoreContents, StoredMutation, StoreWrite } from "./store.t
 export { MemoryStore } from "./store-memory.ts";
 export type {
   AggregateQuestion, AnyApp, AppTypes, ArgsOf, CallOptions, EntityName, EntityTypes, Filter, FunctionName, FunctionTypes, Given, GivenArgs, InsertOf,
-  LooseOptions, OptimisticTransaction, PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, UpdateOptions, UploadOptions,
+  LooseOptions, OptimisticTransaction, PartOf, PatchOf, QueryOptions, ReturnOf, Row, RowOf, RowWith, SearchOptions, StreamOptions, UpdateOptions, UploadOptions,
   UploadProgress, Values,
 } from "./types.ts";
 export type { FileObject } from "./upload-machine.ts";

@@ -22,6 +22,11 @@ export class Schema {
     return this.functions.get(name);
   }
 
+  /** Tells whether a function yields parts. */
+  streams(name: string): boolean {
+    return this.manifest?.functions.some((one) => one.name === name && one.part !== undefined) ?? false;
+  }
+
   field(entity: string, name: string): FieldManifest | undefined {
     return this.entities.get(entity)?.get(name);
   }

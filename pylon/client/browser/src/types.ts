@@ -21,6 +21,8 @@ export interface EntityTypes {
 export interface FunctionTypes {
   readonly args: object;
   readonly returns: unknown;
+  /** What it yields, where it streams. */
+  readonly part?: unknown;
 }
 
 /** What generated types of an app look like. */
@@ -32,7 +34,7 @@ export interface AppTypes {
 /** An app of which nothing is known: every name goes, rows have any fields. */
 export interface AnyApp extends AppTypes {
   readonly entities: { readonly [entity: string]: { row: WireRow; insert: Values; patch: Values } };
-  readonly functions: { readonly [name: string]: { args: Values; returns: Json } };
+  readonly functions: { readonly [name: string]: { args: Values; returns: Json; part: Json } };
 }
 
 /** Values by field name. */
@@ -137,7 +139,19 @@ export interface OptimisticTransaction<A extends AppTypes = AnyApp> {
 
 export interface CallOptions<A extends AppTypes = AnyApp> {
   readonly optimistic?: (tx: OptimisticTransaction<A>) => void;
+  /** Actions: called with each part of one that yields; the answer is the list of them. */
+  readonly onPart?: (part: unknown) => void;
+  /** Actions: cancels the call, here and on the server. */
+  readonly signal?: AbortSignal;
 }
+
+export interface StreamOptions {
+  /** Cancels the call, here and on the server; so does leaving the loop. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a function yields. */
+export type PartOf<A extends AppTypes, F extends FunctionName<A>> = A["functions"][F] extends { readonly part: infer P } ? P : never;
 
 /** What follows the name in a call: arguments may be left out where the function needs none. */
 export type Given<T, O> = Record<string, never> extends T ? [args?: T, options?: O] : [args: T, options?: O];

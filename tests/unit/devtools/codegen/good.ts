@@ -62,6 +62,12 @@ export function useThings(): readonly Thing[] {
   const things = useMutation("Thing");
   const { call, value } = useCall("stream");
   void things.insert({ title: row?.title ?? "", secret: "s" }).then((made: Thing) => things.update(made.id, { count: 1 }));
-  void call({ n: 1 }).then((numbers: number[]) => numbers.length + (value?.length ?? 0));
+  void call({ n: 1 }, { onPart: () => undefined }).then((numbers: number[]) => numbers.length + (value?.length ?? 0));
   return rows;
+}
+
+export async function sum(db: Database<App>): Promise<number> {
+  let all = 0;
+  for await (const part of db.stream("stream", { n: 3 }, { signal: AbortSignal.timeout(9) })) all += part;
+  return all;
 }

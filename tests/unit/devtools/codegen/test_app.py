@@ -85,6 +85,7 @@ def test_what_is_said_of_rows_writes_and_functions(definition: AppDefinition) ->
     assert '  readonly colors: readonly ("red" | "a \\"b\\" */")[];' in row
     assert "export interface Date_ {" in row
     assert "readonly returns: Record<string, Date_>;" in app
+    assert "readonly returns: number[];\n      readonly part: number;" in app
 
 
 @pytest.mark.timeout(600)

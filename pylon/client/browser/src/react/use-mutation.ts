@@ -1,6 +1,6 @@
 // Writing from a component. The functions are the same ones at each render.
 
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { PylonError, type CallOptions, type UpdateOptions, type Values, type WireRow } from "../index.ts";
 import { useDatabase } from "./provider.ts";
 
@@ -26,20 +26,32 @@ export interface CallState<T> {
   readonly error: PylonError | null;
   /** True while an answer is awaited. */
   readonly pending: boolean;
+  /** What an action that yields has sent so far. */
+  readonly parts: readonly unknown[];
+  /** Cancels the last call of an action, here and on the server; so does leaving the page. */
+  readonly cancel: () => void;
 }
 
 /** Returns a way to call a function of the app, and what its last call answered. */
 export function useCall<T = unknown>(name: string): CallState<T> {
   const db = useDatabase();
-  const [state, setState] = useState<Omit<CallState<T>, "call">>({ value: undefined, error: null, pending: false });
+  const [state, setState] = useState<Omit<CallState<T>, "call" | "cancel">>({ value: undefined, error: null, pending: false, parts: [] });
   const last = useRef(0);
+  const leaving = useRef<AbortController | null>(null);
+  const cancel = useCallback(() => leaving.current?.abort(), []);
+  useEffect(() => cancel, [cancel]);
   const call = useCallback(async (args: Values = {}, options: CallOptions = {}): Promise<T> => {
     const turn = ++last.current;
-    setState((before) => ({ ...before, pending: true }));
+    setState((before) => ({ ...before, pending: true, parts: [] }));
+    const controller = leaving.current = new AbortController();
+    const onPart = (part: unknown): void => {
+      options.onPart?.(part);
+      if (turn === last.current) setState((before) => ({ ...before, parts: [...before.parts, part] }));
+    };
     try {
-      const value = await db.call<T>(name, args, options);
+      const value = await db.call<T>(name, args, { signal: controller.signal, ...options, onPart });
       // An older call that answers late does not cover a newer one.
-      if (turn === last.current) setState({ value, error: null, pending: false });
+      if (turn === last.current) setState((before) => ({ ...before, value, error: null, pending: false }));
       return value;
     } catch (error) {
       const known = error instanceof PylonError ? error : new PylonError({ code: "INTERNAL", message: String(error) });
@@ -47,5 +59,5 @@ export function useCall<T = unknown>(name: string): CallState<T> {
       throw known;
     }
   }, [db, name]);
-  return useMemo(() => ({ ...state, call }), [state, call]);
+  return useMemo(() => ({ ...state, call, cancel }), [state, call, cancel]);
 }
