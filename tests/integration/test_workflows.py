@@ -158,6 +158,22 @@ async def test_a_cancel_in_the_middle_of_an_action_records_nothing_more(rt: Runn
     assert states == [("cancelled",)]
 
 
+async def test_an_action_that_outlives_its_run_reaches_nothing(rt: Running) -> None:
+    """One that does not let itself be cancelled can neither write nor be recorded (I87)."""
+    ann = await rt.user("ann@example.com")
+    run = await _start(ann, "stuck")
+    async with asyncio.timeout(5):
+        while not _journal(rt):
+            await asyncio.sleep(0.001)
+        assert await ann.call("cancel", run=run)
+        while "beyond" not in _journal(rt):
+            await asyncio.sleep(0.001)
+    await rt.settled()
+    assert _notes(ann) == []
+    raw = rt.runtime.services.database.readers.inline.raw
+    assert raw.execute("SELECT seq FROM _pylon_journal").fetchall() == [(None,)]
+
+
 async def test_failures_reach_the_code_as_what_they_were(rt: Running) -> None:
     """Refused as refused at once; the rest after its tries; a wait that was in vain."""
     ann = await rt.user("ann@example.com")
@@ -180,6 +196,7 @@ async def test_children_run_beside_each_other_and_answer_their_parent(rt: Runnin
     ann = await rt.user("ann@example.com")
     good = await _ended(rt, ann, await _start(ann, "parent", names=["a", "b"]))
     assert good["result"] == ["A", "B"]
+    assert {one.by for one in ann.rows("Note")} == {ann.user_id}
     bad = await _ended(rt, ann, await _start(ann, "parent", names=["c", "bad", "d"]))
     assert (bad["state"], bad["error"]) == ("failed", "BAD: a bad child")
     assert sorted(_notes(ann)) == ["a", "b", "c", "d"]

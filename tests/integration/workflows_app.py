@@ -64,6 +64,24 @@ def big(ctx) -> str:
     return "x" * 300_000
 
 
+@app.action
+async def stubborn(ctx):
+    _append("begin")
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        pass
+    try:
+        await ctx.run(note, text="from beyond")
+    finally:
+        _append("beyond")
+
+
+@app.workflow
+async def stuck(ctx):
+    await ctx.step("stubborn", stubborn)
+
+
 @app.query
 def count(ctx) -> int:
     return ctx.db.count("Note")
