@@ -16,6 +16,7 @@ from pylon.errors import ResyncRequired, Unauthenticated
 from pylon.server.http.event_stream import HEADERS, POLL_SECONDS, EventStream, demand_session
 from pylon.server.http.exchange import Exchange
 from pylon.server.http.pull import read_batch, specs_of, start_of, view_of, view_over
+from pylon.server.sync.catch_up import Page
 from pylon.server.sync.channel import principal_of
 from pylon.server.sync.projection import batch_body
 from pylon.server.sync.subscription import make_function_subscription
@@ -107,7 +108,7 @@ class _Stream:
 
     async def begin(self) -> None:
         """Refuse a cursor that can't be continued while that still has a status; then begin."""
-        await read_batch(self._exchange, self._view, self._cursor, 1)
+        await self._read(1)
         await self._stream.begin()
 
     async def run(self) -> None:
@@ -133,7 +134,7 @@ class _Stream:
             self._definition = services.definitions.current
             await self._stream.send("schema", f'{{"schema":"{self._definition.hash}"}}')
             self._view = self._view_now()
-        page = await read_batch(self._exchange, self._view, self._cursor, limits.PULL_LIMIT_MAX)
+        page = await self._read(limits.PULL_LIMIT_MAX)
         if page.tail or page.more or self._is_due:
             epoch = services.database.epoch
             batch = batch_body(epoch, self._told, page.through, page.tail, more=page.more)
@@ -148,6 +149,10 @@ class _Stream:
             demand_session(self._exchange)
             members = self._values.pop(next(iter(self._values)))
             await self._stream.send("value", f"{{{members}}}")
+
+    async def _read(self, limit: int) -> Page:
+        exchange = self._exchange
+        return await read_batch(exchange, self._view, self._cursor, limit, exchange.identity.asker)
 
     @property
     def _is_due(self) -> bool:

@@ -92,14 +92,16 @@ def start_of(exchange: Exchange, identity: Identity, text: str | None) -> Cursor
     )
 
 
-async def read_batch(exchange: Exchange, view: View, cursor: Cursor, limit: int) -> Page:
-    """Return the next page of a view; raises ResyncRequired."""
+async def read_batch(
+    exchange: Exchange, view: View, cursor: Cursor, limit: int, asker: str | None = None
+) -> Page:
+    """Return the next page of a view, in turn among askers; raises ResyncRequired."""
     database = exchange.services.database
     await exchange.services.hub.passing.ready(view)
     now = iso_ms(exchange.services.clock.now_ms())
     return await database.readers.run(
         lambda reader: read_page(reader, view, cursor, database.epoch, limit, now),
-        asker=exchange.identity.asker,
+        asker=asker,
     )
 
 
@@ -119,7 +121,7 @@ async def pull_as(exchange: Exchange, identity: Identity) -> web.StreamResponse:
     database = exchange.services.database
 
     def read(seq: int) -> Awaitable[Page]:
-        return read_batch(exchange, view, database.cursor(seq), limit)
+        return read_batch(exchange, view, database.cursor(seq), limit, identity.asker)
 
     if view.is_timeless and cursor.epoch == database.epoch:
         question = Question(
@@ -128,7 +130,7 @@ async def pull_as(exchange: Exchange, identity: Identity) -> web.StreamResponse:
         )  # fmt: skip
         page = await exchange.services.hub.read_ahead.page(question, cursor.seq, read)
     else:
-        page = await read_batch(exchange, view, cursor, limit)
+        page = await read_batch(exchange, view, cursor, limit, identity.asker)
     epoch = database.epoch
     return json_body(batch_body(epoch, page.after, page.through, page.tail, more=page.more))
 
