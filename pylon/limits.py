@@ -215,6 +215,8 @@ WEBHOOK_BYTES_MAX: Final = 25 * MIB
 HOOK_SECONDS: Final = 10.0
 #: One read on a reader thread. Above: interrupted, FUNCTION_TIMEOUT.
 READ_SECONDS: Final = 10.0
+#: Queries with a larger `timeout=` that run (one does) or wait. Above: 503, reason `busy`.
+LONG_QUERIES_MAX: Final = 100
 #: Time to read a request's headers and body. Above: the connection is closed.
 HEADER_SECONDS: Final = 10.0
 #: SIGTERM to exit.

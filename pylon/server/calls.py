@@ -129,7 +129,7 @@ class FunctionStats:
             else:
                 self.refused += times
         seconds = call.ms / 1000
-        self.seconds += seconds
+        self.seconds += seconds * times
         self.rows_read += call.rows_read
         self.rows_written += call.rows_written
         self.last_at_ms = call.at_ms

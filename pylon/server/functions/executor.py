@@ -207,7 +207,7 @@ class Executor:
         apart = Apart.of(function.name, function.timeout_s)
         readers = self._database.readers
         if apart is not None:
-            return await readers.run(run, timeout_s=seconds, apart=apart)
+            return await readers.run(run, asker=identity.user_id, timeout_s=seconds, apart=apart)
         connection = readers.inline
         connection.raw.execute("BEGIN")
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,6 +90,8 @@ class Readers:
         self._tables: Mapping[str, EntityTable] = {}
         self._inline_reads: ReadConnection | None = None
         self._apart = asyncio.Lock()
+        #: What runs apart, or waits to.
+        self._long = 0
 
     async def open(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
         """Open all connections."""
@@ -138,18 +139,33 @@ class Readers:
 
         `asker` is the principal for whom it is: callers who wait take turns. None: the runtime's
         own. Raises FunctionTimeout where its SQL runs longer than `timeout_s`. With `apart` it is
-        code of the app: one at a time, so that the app's own reads never take every reader.
+        code of the app: one at a time, so that the app's own reads never take every reader; raises
+        Unavailable where too many wait.
         """
+        if apart is None:
+            return await self._in_turn(function, asker, timeout_s, None)
+        if self._long >= limits.LONG_QUERIES_MAX:
+            raise Unavailable("too many long queries wait for their turn", reason="busy")
+        self._long += 1
+        try:
+            async with self._apart:
+                return await self._in_turn(function, asker, timeout_s, apart)
+        finally:
+            self._long -= 1
+
+    async def _in_turn(
+        self, function: Callable[[ReadConnection], T], asker: str | None, timeout_s: float,
+        apart: Apart | None,
+    ) -> T:  # fmt: skip
         key = "" if asker is None else f"by {asker}"
-        async with nullcontext() if apart is None else self._apart:
-            await self._queue.enter(key)
+        await self._queue.enter(key)
+        started = self._clock.monotonic()
+        try:
+            await self._is_open.wait()
             started = self._clock.monotonic()
-            try:
-                await self._is_open.wait()
-                started = self._clock.monotonic()
-                return await self._run(self._idle.pop(), function, timeout_s, apart)
-            finally:
-                self._queue.leave(key, self._clock.monotonic() - started)
+            return await self._run(self._idle.pop(), function, timeout_s, apart)
+        finally:
+            self._queue.leave(key, self._clock.monotonic() - started)
 
     async def _run(
         self, connection: Connection, function: Callable[[ReadConnection], T], timeout_s: float,

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from pylon import limits
+from pylon.errors import Unavailable
 from pylon.server.storage import apart as apart_module
 from pylon.server.storage.apart import Apart, run_apart
 from pylon.server.storage.database import Database
-from pylon.sqlite import RawConnection
+from pylon.sqlite import RawConnection, open_reader
 from tests.unit.server.storage.conftest import open_database
 
 
@@ -84,11 +85,33 @@ async def test_whoever_leaves_does_not_leave_the_thread_at_work_with_the_connect
         time.sleep(0.1)
         is_done = True
 
-    connection = await database.readers._pool.get()
+    connection = await open_reader(database.path)
     caller = asyncio.ensure_future(run_apart(connection, works, Apart("works", 1.0)))
     await asyncio.sleep(0.02)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert is_done
-    database.readers._pool.put_nowait(connection)
+    await connection.close()
+
+
+async def test_long_queries_wait_in_a_line_that_has_an_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the limit one waits, beyond it one is turned away; short reads go past them all."""
+    monkeypatch.setattr(limits, "LONG_QUERIES_MAX", 2)
+    release = threading.Event()
+
+    def ask() -> asyncio.Future[bool]:
+        return asyncio.ensure_future(
+            database.readers.run(lambda _: release.wait(10), apart=Apart("long", 5.0))
+        )
+
+    asked = [ask(), ask()]
+    await asyncio.sleep(0.02)
+    with pytest.raises(Unavailable):
+        await ask()
+    assert await database.readers.run(lambda reads: reads.rows("VALUES (1)")) == [(1,)]
+    release.set()
+    assert await asyncio.gather(*asked) == [True, True]
+    assert await ask() is True
