@@ -208,6 +208,8 @@ RESULT_BYTES_MAX: Final = 8 * MIB
 #: An action (per function), and its `finally`. Above: cancelled; it reaches nothing more.
 ACTION_SECONDS: Final = 600.0
 ACTION_CLEANUP_SECONDS: Final = 10.0
+#: An answer that `ctx.http` reads whole. Above: aiohttp.ClientPayloadError.
+OUTGOING_BYTES_MAX: Final = 32 * MIB
 #: A webhook, and its body where it asks for a larger one. Above: FUNCTION_TIMEOUT, 413.
 WEBHOOK_SECONDS: Final = 30.0
 WEBHOOK_BYTES_MAX: Final = 25 * MIB

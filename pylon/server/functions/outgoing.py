@@ -14,10 +14,14 @@ from typing import Any, Final
 
 import aiohttp
 
+from pylon import limits
+
 #: Addresses whose last 32 bits are those of an IPv4 host behind a gateway (NAT64), or were once.
 _ENDS_IN_IPV4: Final = tuple(
-    map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+    map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96"))
 )
+#: Once for one site's own use; not global, whatever a library says.
+_SITE_LOCAL: Final = ipaddress.IPv6Network("fec0::/10")
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 
 
@@ -30,7 +34,7 @@ def guarded_socket(address: tuple[Any, ...]) -> socket.socket:
     family, kind, protocol, _, peer = address
     found = ipaddress.ip_address(str(peer[0]).partition("%")[0])
     for judged in _meant_by(found):
-        if not judged.is_global or judged.is_multicast:
+        if not judged.is_global or judged.is_multicast or judged in _SITE_LOCAL:
             raise PermissionError(
                 errno.EACCES,
                 f"{judged} is not a public address, and ctx.http reaches public ones only;"
@@ -53,9 +57,29 @@ def _meant_by(
     return [found, *(one for one in inner if one is not None)]
 
 
+class BoundedResponse(aiohttp.ClientResponse):
+    """An answer that is read whole up to a limit; `.content` reads a longer one piece by piece."""
+
+    async def read(self) -> bytes:
+        """Return the body; raises aiohttp.ClientPayloadError for one beyond the limit."""
+        if self._body is None:
+            body = bytearray()
+            async for piece in self.content.iter_any():
+                body += piece
+                if len(body) > limits.OUTGOING_BYTES_MAX:
+                    self.close()
+                    raise aiohttp.ClientPayloadError(
+                        f"the answer has more than {limits.OUTGOING_BYTES_MAX} bytes; read it"
+                        " piece by piece: async for piece in answer.content.iter_chunked(65536)"
+                    )
+            self._body = bytes(body)
+        return await super().read()
+
+
 def open_session() -> aiohttp.ClientSession:
     """Return the session; the caller closes it."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(socket_factory=guarded_socket, limit=100),
-        timeout=_TIMEOUT, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=_TIMEOUT, trust_env=False, response_class=BoundedResponse,
+        cookie_jar=aiohttp.DummyCookieJar(),
     )  # fmt: skip
