@@ -23,11 +23,8 @@ class Part:
     start: int
     end: int
     size: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Tell whether it is all there is."""
-        return self.start == 0 and self.end == self.size
+    #: It was asked for, though it may be all there is (206); else it is the whole file (200).
+    is_asked: bool = False
 
     @property
     def content_range(self) -> str:
@@ -46,13 +43,15 @@ def part_of(text: str | None, size: int) -> Part | None:
         return whole
     if not first:  # the last so many bytes
         length = _number(last)
-        return Part(max(size - length, 0), size, size) if length else None
+        if length and not size:
+            return whole  # of nothing, the last so many bytes: no Content-Range can say that
+        return Part(max(size - length, 0), size, size, is_asked=True) if length else None
     start = _number(first)
     if last and _number(last) < start:
         return whole  # no range at all: it is as if it were not there
     if start >= size:
         return None
-    return Part(start, min(_number(last) + 1, size) if last else size, size)
+    return Part(start, min(_number(last) + 1, size) if last else size, size, is_asked=True)
 
 
 def _number(digits: str) -> int:

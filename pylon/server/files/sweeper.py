@@ -50,6 +50,8 @@ class Sweeper:
         self._clock = clock
         self._is_open = is_open
         self._task: asyncio.Task[None] | None = None
+        #: One sweep at a time: who asks for one finds its work done.
+        self._turn = asyncio.Lock()
         #: Bytes that no file has, by hash, and when that was first seen.
         self._orphans_since: dict[str, int] = {}
 
@@ -85,14 +87,15 @@ class Sweeper:
         orphan_seconds: float = limits_files.FILE_ORPHAN_SECONDS,
     ) -> Swept:  # fmt: skip
         """Remove what is to go now; with `is_full` also look through the folders for orphans."""
-        swept = Swept()
-        await self._files(
-            swept, round(now_ms - fresh_seconds * 1000), round(now_ms - released_seconds * 1000)
-        )
-        await self._uploads(swept, now_ms)
-        if is_full:
-            await self._orphans(swept, now_ms, round(now_ms - orphan_seconds * 1000))
-        return swept
+        async with self._turn:
+            swept = Swept()
+            await self._files(
+                swept, round(now_ms - fresh_seconds * 1000), round(now_ms - released_seconds * 1000)
+            )
+            await self._uploads(swept, now_ms)
+            if is_full:
+                await self._orphans(swept, now_ms, round(now_ms - orphan_seconds * 1000))
+            return swept
 
     async def _files(self, swept: Swept, fresh_before: int, released_before: int) -> None:
         def due(raw: object) -> list[StoredFile]:

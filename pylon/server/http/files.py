@@ -84,8 +84,8 @@ async def send(
         headers |= {"Content-Range": f"bytes */{size}", "Content-Type": "application/json"}
         headers["Content-Disposition"] = "inline"
         return web.Response(status=416, headers=headers, body=_UNSATISFIABLE)
-    answer = web.StreamResponse(status=200 if part.is_whole else 206, headers=headers)
-    if not part.is_whole:
+    answer = web.StreamResponse(status=206 if part.is_asked else 200, headers=headers)
+    if part.is_asked:
         answer.headers["Content-Range"] = part.content_range
     answer.content_length = part.end - part.start
     answer.headers["Server"] = "Pylon"
