@@ -31,6 +31,8 @@ FILE_RELEASED_SECONDS: Final = 600.0
 FILE_SWEEP_SECONDS: Final = 60.0
 #: Bytes that the database does not know, from when they were first seen; looked for so often.
 FILE_ORPHAN_SECONDS: Final = 3_600.0
+#: Bytes that code reads of a file at once. Above: 413, read it in chunks.
+FILE_READ_BYTES_MAX: Final = 64 * limits.MIB
 #: An upload in pieces, from its last piece; and how many of one user. Above: 429.
 UPLOAD_SECONDS: Final = 86_400.0
 UPLOADS_PER_USER_MAX: Final = 100

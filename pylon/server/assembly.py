@@ -192,6 +192,7 @@ class Runtime:
             config, database, definitions, executor, self.clock, self.ids, self.observer
         )
         files = make_files(config, database, definitions, self.clock, self.ids, self._stopper)
+        executor.actions.files = files
         per_second = config["limits.requests_per_second"]
         rates = partial(RateLimiter, self.clock)
 

@@ -68,6 +68,36 @@ def name_of(ctx, doc: str) -> str | None:
     return found and found.file and f"{found.file.name} {found.file.size} {found.file.type}"
 
 
+@app.query
+def known(ctx, file: str) -> File | None:
+    return ctx.files.get(file)
+
+
+@app.mutation
+def drop(ctx, file: str, fail: bool = False) -> None:
+    ctx.files.delete(file)
+    if fail:
+        raise RuntimeError
+
+
+@app.action
+async def shout(ctx, file: str, doc: str, chunked: bool = False) -> File:
+    if chunked:
+        async with ctx.files.open(file, 1) as chunks:
+            text = b"".join([chunk async for chunk in chunks]).decode()
+    else:
+        text = (await ctx.files.read(file)).decode()
+    made = await ctx.files.create(text.upper(), name="../loud.txt", type="text/plain")
+    await ctx.run(put, doc=doc, file=made.id)
+    return made
+
+
+@app.action
+async def as_system(ctx, file: str) -> str:
+    with ctx.as_system():
+        return (await ctx.files.read(file)).decode()
+
+
 @app.mutation
 def put(ctx, doc: str, file: str | None) -> Doc:
     return ctx.db.update(Doc, doc, file=file)
@@ -88,6 +118,10 @@ class Got:
         """Return the code of an error."""
         return self.body["error"]["code"] if isinstance(self.body, dict) and "error" in self.body \
             else None  # fmt: skip
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return jsonvalue.parse(self.data)
 
 
 class Person:

@@ -31,6 +31,7 @@ from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.call_facts import ActionTools
 from pylon.server.functions.context import ActionContext
 from pylon.server.functions.failures import contained
+from pylon.server.functions.file_service import FileService
 from pylon.server.functions.outcome import Outcome
 from pylon.server.functions.outgoing import open_session
 from pylon.server.functions.webhooks import Received, received
@@ -105,6 +106,8 @@ class Actions:
         self._code = app_code
         self._call_inside = call_inside
         self._quota = quota
+        #: The runtime's files; None where it has none.
+        self.files: FileService | None = None
         self._running: set[asyncio.Task[Any]] = set()
         #: The session for outgoing requests; opened by whoever needs it first.
         self._http: aiohttp.ClientSession | None = None
@@ -300,7 +303,7 @@ class Actions:
             self._http = open_session()
         return ActionTools(
             run=run, http=self._http, submit=submit,
-            reader=lambda: self._database.readers.inline.raw,
+            reader=lambda: self._database.readers.inline.raw, files=self.files, demand=demand,
         )  # fmt: skip
 
 

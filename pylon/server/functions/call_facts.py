@@ -15,6 +15,7 @@ from pylon.sqlite import RawConnection
 
 if TYPE_CHECKING:
     from pylon.server.functions.app_code import AppCode
+    from pylon.server.functions.file_service import FileService
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,6 @@ class ActionTools:
     http: Any
     submit: Submit[Any]
     reader: Callable[[], RawConnection]
+    files: FileService | None
+    #: Raises where it may do nothing more.
+    demand: Callable[[], None]

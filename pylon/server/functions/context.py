@@ -25,6 +25,7 @@ from pylon.server.functions import nested
 from pylon.server.functions.account_changes import AccountChanges
 from pylon.server.functions.authorize import Reader, hidden_fields, readable_row
 from pylon.server.functions.call_facts import ActionTools, AuthView, CallFacts
+from pylon.server.functions.ctx_files import ActionFiles, ReadFiles, TransactionFiles
 from pylon.server.functions.later import (
     ActionJobs,
     ActionMail,
@@ -55,7 +56,7 @@ from pylon.sqlite import SQLITE_INTERRUPT, OperationalError, RawConnection
 T = TypeVar("T")
 _LIST_MAX = 10_000
 _PROGRESS_STEPS = 20_000
-_LATER = ("files", "rooms", "shards")
+_LATER = ("rooms", "shards")
 
 
 class Context:
@@ -302,6 +303,13 @@ class QueryContext(Context):
         )  # fmt: skip
 
     @cached_property
+    def files(self) -> ReadFiles:
+        """Return what a query may know of files."""
+        if self._facts.reads is not None:
+            self._facts.reads.note_time()  # no row of the app's says whose a file is
+        return ReadFiles(self, self._facts, self._connection.raw, self._connection)
+
+    @cached_property
     def jobs(self) -> ReadJobs:
         """Return what a query may know of jobs."""
         if self._facts.reads is not None:
@@ -347,6 +355,11 @@ class MutationContext(Context):
         )
 
     @cached_property
+    def files(self) -> TransactionFiles:
+        """Return the files, to be looked at and deleted in this transaction."""
+        return TransactionFiles(self, self._facts, self._transaction)
+
+    @cached_property
     def jobs(self) -> TransactionJobs:
         """Return the jobs, to enqueue and cancel in this transaction."""
         return TransactionJobs(self, self._facts, self._transaction)
@@ -372,6 +385,14 @@ class ActionContext(Context):
         self.jobs = ActionJobs(self, facts, tools.submit, tools.reader)
         self.mail = ActionMail(self, facts, tools.submit)
         self.workflows = ActionWorkflows(self, facts, tools.submit, tools.reader)
+        self._tools = tools
+
+    @cached_property
+    def files(self) -> ActionFiles:
+        """Return the files, to be looked at, read, made and deleted."""
+        service = self._tools.files
+        assert service is not None, "a runtime has files"
+        return ActionFiles(self, self._facts, service, self._tools.demand)
 
     async def run(self, function: Any, /, **args: Any) -> Any:
         """Call a query, a mutation or another action with the authority in force."""
