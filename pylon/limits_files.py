@@ -33,6 +33,15 @@ FILE_SWEEP_SECONDS: Final = 60.0
 FILE_ORPHAN_SECONDS: Final = 3_600.0
 #: Bytes that code reads of a file at once. Above: 413, read it in chunks.
 FILE_READ_BYTES_MAX: Final = 64 * limits.MIB
+#: Pictures by `?w=`: the widths; pixels of an original, and what making one may take. Above: 415.
+IMAGE_WIDTHS: Final = (64, 128, 256, 512, 1024, 2048)
+IMAGE_PIXELS_MAX: Final = 50_000_000
+IMAGE_MEMORY_BYTES: Final = 768 * limits.MIB
+IMAGE_CPU_SECONDS: Final = 10
+IMAGE_SECONDS: Final = 30.0
+#: Pictures made at once, and waiting. Above: 503 UNAVAILABLE, reason `busy`.
+IMAGES_AT_ONCE: Final = 2
+IMAGES_WAITING_MAX: Final = 50
 #: An upload in pieces, from its last piece; and how many of one user. Above: 429.
 UPLOAD_SECONDS: Final = 86_400.0
 UPLOADS_PER_USER_MAX: Final = 100

@@ -46,6 +46,28 @@ class Threads:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+@asynccontextmanager
+async def opened(threads: Threads, path: Path) -> AsyncIterator[Chunks]:
+    """Open a file on disk for reading in chunks; raises FileMissing."""
+    try:
+        descriptor = await threads.run(disk.open_for_reading, path)
+    except OSError as error:
+        raise FileMissing() from error
+
+    async def chunks(start: int, end: int) -> AsyncGenerator[bytes, None]:
+        while start < end:
+            chunk = await threads.run(disk.read_at, descriptor, start, end)
+            if not chunk:
+                raise FileMissing()
+            start += len(chunk)
+            yield chunk
+
+    try:
+        yield chunks
+    finally:
+        await threads.run(disk.close, descriptor)
+
+
 class Backend(Protocol):
     """Where bytes lie, by their hash."""
 
@@ -79,6 +101,7 @@ class DiskBackend:
 
     def __init__(self, blobs: DiskBlobs, threads: Threads) -> None:
         self.blobs = blobs
+        self._threads = threads
         self._run = threads.run
 
     async def publish(self, temporary: Path, sha256: str) -> None:
@@ -88,26 +111,9 @@ class DiskBackend:
         except OSError as error:
             raise disk.as_unavailable(error) from error
 
-    @asynccontextmanager
-    async def open(self, sha256: str) -> AsyncIterator[Chunks]:
+    def open(self, sha256: str) -> AbstractAsyncContextManager[Chunks]:
         """Open bytes for reading; raises FileMissing."""
-        try:
-            descriptor = await self._run(disk.open_for_reading, self.blobs.path(sha256))
-        except OSError as error:
-            raise FileMissing() from error
-
-        async def chunks(start: int, end: int) -> AsyncGenerator[bytes, None]:
-            while start < end:
-                chunk = await self._run(disk.read_at, descriptor, start, end)
-                if not chunk:
-                    raise FileMissing()
-                start += len(chunk)
-                yield chunk
-
-        try:
-            yield chunks
-        finally:
-            await self._run(disk.close, descriptor)
+        return opened(self._threads, self.blobs.path(sha256))
 
     async def size(self, sha256: str) -> int | None:
         """Return how many bytes lie under a hash, or None."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from pylon import limits, limits_files
 from pylon.errors import PayloadTooLarge
 from pylon.server.files import disk
-from pylon.server.files.backends import Backend, DiskBackend, Threads
+from pylon.server.files.backends import Backend, Chunks, DiskBackend, Threads, opened
 from pylon.server.files.disk import DiskBlobs, Writing
 from pylon.server.files.room import Room
 
@@ -78,6 +78,10 @@ class FileStore:
     def new_id(self) -> str:
         """Return an id that nobody can guess, for a file or an upload."""
         return self._token()
+
+    def opened(self, path: Path) -> AbstractAsyncContextManager[Chunks]:
+        """Open a file of our own on disk for reading in chunks."""
+        return opened(self.threads, path)
 
     def demand_size(self, length: int) -> None:
         """Raise PayloadTooLarge for a file that is larger than one may be."""

@@ -14,6 +14,7 @@ from pylon.clock import Clock, iso_ms
 from pylon.errors import Conflict, NotFound, PolicyDenied
 from pylon.identity import Identity
 from pylon.schema.model import Access, Entity, Row
+from pylon.server.files.images import Images
 from pylon.server.files.pieces import Pieces
 from pylon.server.files.store import FileStore, Received
 from pylon.server.files.sweeper import Sweeper
@@ -37,6 +38,8 @@ class FileService:
         self.store = store
         #: Uploads in pieces.
         self.pieces = pieces
+        #: Pictures in other widths.
+        self.images = Images(store)
         self.sweeper = sweeper
         self._database = database
         self._definitions = definitions
@@ -49,6 +52,7 @@ class FileService:
     async def stop(self) -> None:
         """Sweep no more, and end the threads."""
         await self.sweeper.stop()
+        await self.images.stop()
         await self.store.close()
 
     # --- reading

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from pylon import limits_files
 from pylon.errors import NotFound, PolicyDenied, PylonError, Unauthenticated
 from pylon.identity import IdentityKind
+from pylon.server.files.backends import Chunks
+from pylon.server.files.images import SHOWN_AS, width_of
 from pylon.server.files.names import sent_headers
 from pylon.server.files.ranges import Part, is_known, part_of, range_holds
 from pylon.server.http import uploads
@@ -62,17 +65,35 @@ async def download(exchange: Exchange) -> web.StreamResponse:
     """GET and HEAD /api/files/{id}."""
     identity = exchange.identity
     stored = exchange.services.files.readable(identity, exchange.parts[0])
-    query = exchange.query(("download",))
-    headers = sent_headers(stored.type, stored.name, is_download=flag(query.get("download")))
-    return await send(exchange, stored, stored.sha256, stored.size, headers)
+    query = exchange.query(("download", "w"))
+    is_download, store = flag(query.get("download")), exchange.services.files.store
+    if "w" not in query:
+        headers = sent_headers(stored.type, stored.name, is_download=is_download)
+        content = Content(stored.sha256, stored.size, lambda: store.backend.open(stored.sha256))
+        return await send(exchange, stored, content, headers)
+    width = width_of(query["w"])
+    path = await exchange.services.files.images.made(stored, width)
+    headers = sent_headers(SHOWN_AS[stored.type], stored.name, is_download=is_download)
+    size = (await store.run(path.stat)).st_size
+    content = Content(f"{stored.sha256}-{width}", size, lambda: store.opened(path))
+    return await send(exchange, stored, content, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes to be sent: what they are called by, how many, and how to get them."""
+
+    tag: str
+    size: int
+    open: Callable[[], AbstractAsyncContextManager[Chunks]]
 
 
 async def send(
-    exchange: Exchange, stored: StoredFile, content: str, size: int, headers: dict[str, str]
+    exchange: Exchange, stored: StoredFile, content: Content, headers: dict[str, str]
 ) -> web.StreamResponse:
-    """Answer with the bytes of a hash, or with what of them was asked for."""
-    request = exchange.request
-    etag = f'"{content}"'
+    """Answer with a content, or with what of it was asked for."""
+    request, size = exchange.request, content.size
+    etag = f'"{content.tag}"'
     headers["ETag"] = etag
     if is_known(etag, request.headers.get("If-None-Match")):
         return web.Response(status=304, headers=headers)
@@ -89,7 +110,7 @@ async def send(
         answer.headers["Content-Range"] = part.content_range
     answer.content_length = part.end - part.start
     answer.headers["Server"] = "Pylon"
-    async with exchange.services.files.store.backend.open(content) as chunks:
+    async with content.open() as chunks:
         await answer.prepare(request)
         if exchange.method != "HEAD":
             async with aclosing(chunks(part.start, part.end)) as stream:
