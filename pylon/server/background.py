@@ -16,6 +16,7 @@ from pylon.ids import IdSource
 from pylon.server.config import ServerConfig
 from pylon.server.files.pieces import Pieces
 from pylon.server.files.room import Room
+from pylon.server.files.s3 import S3Backend, parse_bucket
 from pylon.server.files.store import FileStore
 from pylon.server.files.sweeper import Sweeper
 from pylon.server.functions.definitions import DefinitionHolder
@@ -44,7 +45,8 @@ _log = logging.getLogger("pylon.runtime")
 def check_settings(config: ServerConfig) -> None:
     """Raise ConfigError for settings whose text says nothing that can be done."""
     for key, parse in (
-        ("jobs.queues", parse_queues), ("mail.from", parse_sender), ("mail.url", _server_of)
+        ("jobs.queues", parse_queues), ("mail.from", parse_sender), ("mail.url", _server_of),
+        ("files.backend", parse_bucket),
     ):  # fmt: skip
         try:
             parse(config[key])
@@ -161,9 +163,11 @@ def make_files(
         used=lambda principal: files.used_bytes(database.readers.inline.raw, principal),
         used_by_all=lambda: files.all_bytes(database.readers.inline.raw),
     )
+    bucket = parse_bucket(config["files.backend"])
     store = FileStore(
         database.folder / "files", max_bytes=config["files.max_mb"] * limits.MIB, room=room,
         token=lambda: ids.token_hex(16),
+        backend=None if bucket is None else lambda _: S3Backend(bucket),
     )  # fmt: skip
     store.prepare()
     pieces = Pieces(store, database, clock)
