@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dev, job_works, sync_works, workflow_works, works
+from benchmarks import dev, file_works, job_works, sync_works, workflow_works, works
 from benchmarks.load import Figures
 from benchmarks.pocketbase import PocketBase
 from benchmarks.pylon_runtime import PylonRuntime
@@ -145,7 +145,11 @@ async def _start_lines() -> list[Line]:
 
 
 async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
-    lines = [] if only in ("dev", "jobs", "sync", "team", "workflows") else await _start_lines()
+    lines = (
+        []
+        if only in ("dev", "files", "jobs", "sync", "team", "workflows")
+        else await _start_lines()
+    )
     for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
         if only not in (None, key):
             continue
@@ -168,6 +172,8 @@ async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
         lines += await _job_lines(console)
     if only in (None, "workflows"):
         lines += await _workflow_lines(console)
+    if only in (None, "files"):
+        lines += await _file_lines(console)
     if only in (None, "dev"):
         lines += await asyncio.to_thread(_dev_lines, console)
     return lines
@@ -298,6 +304,24 @@ async def _workflow_lines(console: Console) -> list[Line]:
     ]  # fmt: skip
 
 
+async def _file_lines(console: Console) -> list[Line]:
+    """Measure what a file of 1 GiB costs in memory, and what it costs everybody else."""
+    console.print("a file of 1 GiB in and out, beside short requests", style="dim")
+    async with _alone() as server:
+        found = await file_works.large_file(server, file_works.MIB)
+    lines = []
+    for name, one in (("uploaded", found.up), ("downloaded", found.down)):
+        ratio = one.p99_ms / found.alone_p99_ms
+        lines.append(Line(
+            f"{found.mib} MiB {name}, and short requests beside it",
+            f"{found.mib / one.seconds:,.0f} MiB/s, {one.grown_mib:.0f} MiB more; p99"
+            f" {one.p99_ms:.1f} ms, alone {found.alone_p99_ms:.1f} ms",
+            "", None, "≤ 32 MiB, ≤ 2 ×", one.is_right and one.grown_mib <= 32 and ratio <= 2,
+            asdict(found),
+        ))  # fmt: skip
+    return lines
+
+
 def _dev_lines(console: Console) -> list[Line]:
     """Measure what only Pylon has; asyncio's own loop, as the dashboard uses it."""
     console.print("saves until they are live, and the dashboard's share of a core", style="dim")
@@ -332,7 +356,7 @@ def main() -> int:
     """Measure, print, write; exit 1 where a promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", choices=[*sorted(WORKS), "dev", "jobs", "sync", "team", "workflows"]
+        "--only", choices=[*sorted(WORKS), "dev", "files", "jobs", "sync", "team", "workflows"]
     )
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()

@@ -51,6 +51,7 @@ class PylonRuntime:
                 **os.environ,
                 "PYLON_STATE_DIR": str(self.folder / "state"),
                 "PYLON_ADMIN_TOKEN": self._admin_token,
+                "PYLON_FILES_MAX_MB": "2000",
             },
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )  # fmt: skip

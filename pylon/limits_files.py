@@ -16,6 +16,8 @@ FILE_QUOTA_MB: Final = 10_000
 FILE_CHUNK_BYTES: Final = 256 * limits.KIB
 #: Threads that read, write and hash. More transfers take turns.
 FILE_THREADS: Final = 4
+#: Written and not yet synced of one upload: what a commit may have to wait for on the disk.
+FILE_SYNC_BYTES: Final = 4 * limits.MIB
 #: Left free on the disk for the database. Below: uploads are 503 UNAVAILABLE, reason `disk_full`.
 FILE_ROOM_BYTES: Final = 64 * limits.MIB
 FILE_NAME_CHARACTERS_MAX: Final = 255

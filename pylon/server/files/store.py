@@ -166,6 +166,7 @@ class Buffer:
         self._writing = writing
         self._chunks: list[bytes] = []
         self._waiting = 0
+        self._synced = writing.size
 
     @property
     def size(self) -> int:
@@ -184,6 +185,10 @@ class Buffer:
         data, self._chunks, self._waiting = b"".join(self._chunks), [], 0
         if data:
             await self._store.run(self._writing.append, data)
+        if self._writing.size - self._synced >= limits_files.FILE_SYNC_BYTES:
+            # Little by little: a large file that is synced at once holds up everybody's commits.
+            await self._store.run(self._writing.sync)
+            self._synced = self._writing.size
 
 
 def _remove_images(folder: Path, sha256: str) -> None:

@@ -24,7 +24,8 @@ from pylon.sqlite import RawConnection
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pylon.server.functions.context import CallFacts, Context
+    from pylon.server.functions.call_facts import CallFacts
+    from pylon.server.functions.context import Context
     from pylon.server.functions.file_service import FileService
 
 
