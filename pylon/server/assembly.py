@@ -191,8 +191,7 @@ class Runtime:
         self._background = background = make_background(
             config, database, definitions, executor, self.clock, self.ids, self.observer
         )
-        files = make_files(config, database, definitions, self.clock, self.ids, self._stopper)
-        executor.actions.files = files
+        files = make_files(config, database, definitions, executor, self.ids, self._stopper)
         per_second = config["limits.requests_per_second"]
         rates = partial(RateLimiter, self.clock)
 

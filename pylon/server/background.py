@@ -153,10 +153,11 @@ def _transport(config: ServerConfig, data: Path) -> Transport:
 
 
 def make_files(
-    config: ServerConfig, database: Database, definitions: DefinitionHolder, clock: Clock,
+    config: ServerConfig, database: Database, definitions: DefinitionHolder, executor: Executor,
     ids: IdSource, stopper: Stopper,
 ) -> FileService:  # fmt: skip
-    """Return the files of a project: the folders made, swept until the runtime stops."""
+    """Return the files of a project, which functions have too; swept until the runtime stops."""
+    clock = database.clock
     room = Room(
         quota_bytes=config["files.quota_mb"] * limits.MIB,
         total_bytes=config["files.total_mb"] * limits.MIB,
@@ -173,6 +174,7 @@ def make_files(
     pieces = Pieces(store, database, clock)
     sweeper = Sweeper(store, database, clock, pieces.is_open)
     service = FileService(database, definitions, clock, store, sweeper, pieces)
+    executor.actions.files = service
     service.start()
     stopper.add("files", service.stop)
     return service
