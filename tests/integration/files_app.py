@@ -231,7 +231,9 @@ async def files_front(folder: Path, *, app: str = FILES, toml: str = "") -> Asyn
         server = PatientServer(gate.handle)
         listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
-        services.known_hosts, services.known_origins = known_names("127.0.0.1", port, ())
+        hosts, origins = known_names("127.0.0.1", port, ())
+        services.known_hosts |= hosts  # replicas come over the network in memory
+        services.known_origins |= origins
         try:
             yield Front(rt, session, port)
         finally:

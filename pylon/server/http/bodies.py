@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, ClientPayloadError, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pylon import limits, limits_files
 from pylon.errors import BadRequest, InvalidArgument, RequestTimeout, UnsupportedMedia
@@ -14,6 +15,8 @@ from pylon.server.files.names import clean_type, form_name, header_name
 from pylon.server.http.exchange import Exchange
 
 _PARTS_MAX = 20
+#: What reading a form raises that is none.
+_BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ async def _of_form(request: web.BaseRequest) -> Incoming:
                 await _skip(part)
     except TimeoutError:
         raise RequestTimeout("the rest of the form did not come") from None
-    except (ValueError, AssertionError, RuntimeError) as error:
+    except _BROKEN as error:
         raise BadRequest("the body is no well-formed multipart/form-data") from error
     raise InvalidArgument("the form has no file: a part with a filename", field="file")
 
@@ -128,6 +131,6 @@ async def _part_chunks(
         raise RequestTimeout("the rest of the file did not come") from None
     except ClientPayloadError as error:
         raise ConnectionResetError("the file was cut off") from error
-    except (ValueError, AssertionError, RuntimeError) as error:
+    except _BROKEN as error:
         raise BadRequest("the body is no well-formed multipart/form-data") from error
     raise BadRequest("the form has too many parts behind the file")

@@ -11,6 +11,7 @@ from pylon.app.definition import AppDefinition
 from pylon.protocol.manifest import EntityManifest, FieldManifest
 from pylon.server.http.exchange import Exchange, json_value
 from pylon.server.http.openapi_auth import identity_paths
+from pylon.server.http.openapi_files import file_paths
 from pylon.server.http.openapi_sync import sync_paths
 
 _KINDS: dict[str, dict[str, Any]] = {
@@ -38,7 +39,7 @@ async def openapi(exchange: Exchange) -> web.StreamResponse:
 def describe(definition: AppDefinition) -> dict[str, Any]:
     """Return the OpenAPI document of an app."""
     manifest = definition.manifest
-    paths: dict[str, Any] = {**sync_paths(_ERROR), **identity_paths(_ERROR)}
+    paths: dict[str, Any] = {**sync_paths(_ERROR), **identity_paths(_ERROR), **file_paths(_ERROR)}
     schemas: dict[str, Any] = {}
     for entity in manifest.entities:
         schemas[entity.name] = _row_schema(entity, is_input=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pylon.server.http.openapi_auth import identity_paths
+from pylon.server.http.openapi_files import file_paths
 from pylon.server.http.openapi_sync import sync_paths
 from pylon.server.http.table import make_router
 
@@ -14,7 +15,7 @@ def test_what_is_not_described_is_no_json() -> None:
     """Sockets and streams apart, redirects of providers, and what is the owner's."""
     described = {
         (method.upper(), path)
-        for path, operations in {**identity_paths({}), **sync_paths({})}.items()
+        for path, operations in (identity_paths({}) | sync_paths({}) | file_paths({})).items()
         for method in operations
     }
     routes = {
