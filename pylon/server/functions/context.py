@@ -331,6 +331,7 @@ class MutationContext(Context):
         super().__init__(facts)
         self.db = WriteDatabase(self, facts, transaction)
         self._transaction = transaction
+        self.files = TransactionFiles(self, facts, transaction)
         self.accounts = AccountChanges(self, transaction)
 
     def run(self, function: Any, /, **args: Any) -> Any:
@@ -353,11 +354,6 @@ class MutationContext(Context):
         return QueryContext(
             facts, ReadConnection(transaction.connection, schema, transaction.tables)
         )
-
-    @cached_property
-    def files(self) -> TransactionFiles:
-        """Return the files, to be looked at and deleted in this transaction."""
-        return TransactionFiles(self, self._facts, self._transaction)
 
     @cached_property
     def jobs(self) -> TransactionJobs:
@@ -385,14 +381,7 @@ class ActionContext(Context):
         self.jobs = ActionJobs(self, facts, tools.submit, tools.reader)
         self.mail = ActionMail(self, facts, tools.submit)
         self.workflows = ActionWorkflows(self, facts, tools.submit, tools.reader)
-        self._tools = tools
-
-    @cached_property
-    def files(self) -> ActionFiles:
-        """Return the files, to be looked at, read, made and deleted."""
-        service = self._tools.files
-        assert service is not None, "a runtime has files"
-        return ActionFiles(self, self._facts, service, self._tools.demand)
+        self.files = ActionFiles(self, facts, tools)
 
     async def run(self, function: Any, /, **args: Any) -> Any:
         """Call a query, a mutation or another action with the authority in force."""

@@ -22,9 +22,7 @@ from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import RawConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pylon.server.functions.call_facts import CallFacts
+    from pylon.server.functions.call_facts import ActionTools, CallFacts
     from pylon.server.functions.context import Context
     from pylon.server.functions.file_service import FileService
 
@@ -76,14 +74,16 @@ class TransactionFiles(ReadFiles):
 class ActionFiles:
     """`ctx.files` of an action or an `async def` job."""
 
-    def __init__(
-        self, context: Context, facts: CallFacts, service: FileService,
-        demand: Callable[[], None],
-    ) -> None:  # fmt: skip
+    def __init__(self, context: Context, facts: CallFacts, tools: ActionTools) -> None:
         self._context = context
         self._facts = facts
-        self._service = service
-        self._demand = demand
+        self._tools = tools
+        self._demand = tools.demand
+
+    @property
+    def _service(self) -> FileService:
+        assert self._tools.files is not None, "a runtime has files"
+        return self._tools.files
 
     def _stored(self, file: Any) -> StoredFile:
         self._demand()
