@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pylon import App, Entity, Ref, Text, actor, field, index, now, unique
+from pylon import App, Entity, File, Ref, Text, actor, field, index, now, unique
 
 app = App("chat", version="1")
 
@@ -60,6 +60,7 @@ class Message(Entity):
     channelId: Ref["Channel"] = field(on_delete="cascade", immutable=True)
     authorId: Ref["User"] = field(default=actor, immutable=True, on_delete="cascade")
     body: Text = field(min_length=1, max_length=10_000)
+    attachment: File | None = None
     editedAt: datetime | None = None
     sentAt: datetime = field(default=now, immutable=True)
 
@@ -98,4 +99,3 @@ def markRead(ctx, channelId: str) -> None:
         ctx.db.insert("ReadMark", channelId=channelId)
     else:
         ctx.db.update("ReadMark", mark.id, readAt=ctx.now)
-

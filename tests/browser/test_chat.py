@@ -274,3 +274,30 @@ async def test_the_page_survives_a_restart_and_an_edit_of_the_app(
     await _say(alice, "much too long now")
     await expect(alice.get_by_role("alert")).to_contain_text("9")
     await expect(_messages(alice)).to_have_text(["before"])
+
+
+async def test_an_image_goes_with_a_message(serve: Serve, browser: Browser, tmp_path: Path) -> None:
+    """It is chosen, uploaded, sent and seen; what is removed again stays behind."""
+    served = await serve("examples/chat")
+    page = await _sign_in(browser, served, "ada@example.com")
+    await _channel(page, "pictures")
+    path = tmp_path / "red.png"
+    path.write_bytes(bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8"
+        "cfc0000003010100c9fe92ef0000000049454e44ae426082"
+    ))  # fmt: skip
+    await page.set_input_files("input[type=file]", path)
+    await expect(page.locator(".attached .name")).to_have_text("red.png")
+    await expect(page.locator(".attached progress")).to_have_count(0)
+    await page.get_by_role("button", name="remove").click()
+    await _say(page, "without")
+    await expect(_messages(page)).to_have_text(["without"])
+    await page.set_input_files("input[type=file]", path)
+    await expect(page.locator(".attached progress")).to_have_count(0)
+    await _say(page, "with")
+    picture = page.locator("li.message .picture img")
+    await expect(picture).to_have_count(1)
+    await expect(picture).to_have_attribute("alt", "red.png")
+    await page.wait_for_function("document.querySelector('.picture img').naturalWidth === 1")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=SCREENSHOTS / "chat-image.png")

@@ -110,6 +110,11 @@ class Chat {
     placeholder: "Write a message", "aria-label": "Message", name: "body", disabled: true,
   });
   private readonly sendButton = h("button", { class: "primary", disabled: true }, "Send");
+  private readonly picture = h("input", { type: "file", accept: "image/*", "aria-label": "Attach an image", hidden: true });
+  private readonly attached = h("p", { class: "attached", hidden: true, "aria-live": "polite" });
+  /** The image that goes with the next message, or its upload. */
+  private attachment: NonNullable<Message["attachment"]> | undefined;
+  private uploading: AbortController | undefined;
 
   constructor(private readonly db: Database<App>, private readonly me: string, private readonly email: string) {
     this.channels = new Watched(db, "Channel", () => this.drawChannels());
@@ -144,7 +149,12 @@ class Chat {
     const compose = h("form", {
       class: "compose",
       onsubmit: (event) => { event.preventDefault(); this.send(); },
-    }, this.body, this.sendButton);
+    }, this.picture, h("button", { type: "button", onclick: () => this.picture.click() }, "Image"), this.body, this.sendButton);
+    this.picture.addEventListener("change", () => {
+      const file = this.picture.files?.[0];
+      this.picture.value = "";
+      if (file !== undefined) void this.attach(file);
+    });
     this.body.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
@@ -157,7 +167,7 @@ class Chat {
       h("nav", { class: "channels", "aria-label": "Channels" }, this.channelList, this.newChannel()),
       h("main", { class: "room" },
         h("div", {}, h("header", {}, this.title, this.tools), this.membersPanel),
-        this.list, h("div", {}, this.error, compose)),
+        this.list, h("div", {}, this.error, this.attached, compose)),
     );
     root.replaceChildren(this.shell);
   }
@@ -388,6 +398,13 @@ class Chat {
       );
     }
     item.append(tools, h("span", { class: "body" }, row.body));
+    if (row.attachment != null) {
+      const { url, name } = row.attachment;
+      const image = h("img", { src: `${url}?w=512`, alt: name, loading: "lazy" });
+      // A runtime without Pillow has the whole picture only.
+      image.addEventListener("error", () => { image.src = url; }, { once: true });
+      item.append(h("a", { class: "picture", href: url, target: "_blank" }, image));
+    }
     return item;
   }
 
@@ -398,13 +415,48 @@ class Chat {
       .catch((e: unknown) => this.fail(e));
   }
 
+  // --- an image for the next message
+
+  private async attach(file: File): Promise<void> {
+    this.detach();
+    this.error.textContent = "";
+    const own = this.uploading = new AbortController();
+    const bar = h("progress", { value: "0", max: "1", "aria-label": `Uploading ${file.name}` });
+    this.attached.hidden = false;
+    this.sendButton.disabled = true;
+    this.attached.replaceChildren(h("span", { class: "name" }, file.name), bar,
+      h("button", { type: "button", class: "plain", onclick: () => this.detach() }, "remove"));
+    try {
+      const made = await this.db.upload(file, {
+        signal: own.signal, onProgress: ({ loaded, total }) => { bar.value = total === 0 ? 1 : loaded / total; },
+      });
+      this.attachment = made;
+      bar.remove();
+    } catch (problem) {
+      if (own.signal.aborted) return;
+      this.detach();
+      this.fail(problem);
+    }
+    this.sendButton.disabled = this.current === undefined;
+  }
+
+  private detach(): void {
+    this.uploading?.abort();
+    this.uploading = this.attachment = undefined;
+    this.attached.hidden = true;
+    this.sendButton.disabled = this.current === undefined;
+  }
+
   private send(): void {
     const body = this.body.value.trim();
-    if (body === "" || this.current === undefined) return;
+    if (body === "" || this.current === undefined || this.sendButton.disabled) return;
+    const attachment = this.attachment;
+    this.uploading = undefined;
+    this.detach();
     this.body.value = "";
     this.error.textContent = "";
     this.list.scrollTop = this.list.scrollHeight;
-    this.db.insert("Message", { channelId: this.current, body }).catch((problem: unknown) => {
+    this.db.insert("Message", { channelId: this.current, body, ...(attachment === undefined ? {} : { attachment }) }).catch((problem: unknown) => {
       this.fail(problem);
       if (this.body.value === "") this.body.value = body;
     });

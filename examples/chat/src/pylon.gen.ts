@@ -31,6 +31,7 @@ export interface Message {
   readonly channelId: string;
   readonly authorId: string;
   readonly body: string;
+  readonly attachment: { id: string; url: string; size: number; type: string; sha256: string; name: string } | null;
   readonly editedAt: string | null;
   readonly sentAt: string;
   readonly _seq: number;
@@ -103,11 +104,13 @@ export interface App {
         readonly channelId: string;
         readonly authorId?: string | undefined;
         readonly body: string;
+        readonly attachment?: { id: string; url: string; size: number; type: string; sha256: string; name: string } | null | undefined;
         readonly editedAt?: Date | string | null | undefined;
         readonly sentAt?: Date | string | undefined;
       };
       readonly patch: {
         readonly body?: string | undefined;
+        readonly attachment?: { id: string; url: string; size: number; type: string; sha256: string; name: string } | null | undefined;
         readonly editedAt?: Date | string | null | undefined;
       };
       readonly relations: {
