@@ -21,14 +21,19 @@ as_option = click.option(
 @click.argument("fn")
 @click.argument("arguments", required=False, default="{}", metavar="[JSON]")
 @as_option
+@click.option(
+    "--stream", is_flag=True, help="Print each part of an action as it comes, one a line."
+)
 @project_option
 @json_option
 def call(
-    fn: str, arguments: str, as_user: str | None, project_path: str | None, as_json: bool
-) -> None:
+    fn: str, arguments: str, as_user: str | None, stream: bool, project_path: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Call the function FN with the arguments in JSON, and print what it answers as JSON.
 
-    Without --as it runs as the system, past the policies: it is your own data.
+    Without --as it runs as the system, past the policies: it is your own data. `--as anonymous`
+    is who is not signed in. Leaving with ctrl+c cancels an action.
     """
     try:
         args = jsonvalue.parse(arguments.encode())
@@ -38,9 +43,21 @@ def call(
         ) from error
     if not isinstance(args, dict):
         raise click.UsageError('the arguments are one JSON object, such as {"text":"hi"}')
-    body = {"fn": fn, "args": args, "as": as_user}
-    answer = ask_runtime(find_project(project_path), lambda admin: admin.post("admin/call", body))
-    print_json(answer["value"] if not as_json else answer)
+    parts = 0
+
+    def print_part(value: Any) -> None:
+        nonlocal parts
+        parts += 1
+        print_json(value if not as_json else {"part": value})
+
+    value = ask_runtime(
+        find_project(project_path),
+        lambda admin: admin.call(fn, args, as_user, print_part if stream else None),
+    )
+    if as_json:
+        print_json({"value": value})
+    elif not parts:
+        print_json(value)
 
 
 @click.command(short_help="List rows of an entity.")

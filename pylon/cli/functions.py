@@ -10,6 +10,7 @@ from pylon.cli.output import print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
 from pylon.client.admin import AdminClient
+from pylon.client.functions_text import bound_words, error_words, ms_words, outcome_words
 
 
 @click.command(short_help="Show the functions, and how their calls went.")
@@ -31,10 +32,12 @@ def functions(name: str | None, project_path: str | None, as_json: bool) -> None
         say("the app has no functions; one is declared with @app.query, @app.mutation, …")
     else:
         print_table(
-            ["FUNCTION", "KIND", "MAY CALL", "CALLS", "ERRORS", "/MIN", "P50 MS", "P99 MS", "AT"],
+            ["FUNCTION", "KIND", "MAY CALL", "/MIN", "CALLS", "ERRORS", "P50 MS", "P99 MS", "AT",
+             "LAST ERROR"],
             [
-                [one["name"], one["kind"], one["allow_in_words"], one["calls"], one["errors"],
-                 one["per_minute"], one["p50_ms"], one["p99_ms"], one["place"]]
+                [one["name"], one["kind"], one["allow_in_words"], one["per_minute"], one["calls"],
+                 one["errors"], one["p50_ms"], one["p99_ms"], one["place"],
+                 error_words(one["last_error"])]
                 for one in found["functions"]
             ],
         )  # fmt: skip
@@ -44,24 +47,25 @@ def _print_one(found: dict[str, Any]) -> None:
     print_line(found["signature"])
     print_line(f"  {found['kind']} at {found['place'] or 'no file of the app'}")
     print_line(f"  may be called by: {found['allow_in_words']}")
-    if found["timeout_s"] is not None:
-        print_line(f"  is stopped after {found['timeout_s']:g} s")
+    if bound_words(found):
+        print_line(f"  {bound_words(found)}")
+    if found["part"] is not None:
+        print_line(f"  streams: {found['part']}")
     if found["doc"]:
         print_line(f"  {found['doc']}")
     print_line(
         f"  {found['calls']} calls, {found['errors']} errors, {found['refused']} refused;"
-        f" p50 {_ms(found['p50_ms'])}, p99 {_ms(found['p99_ms'])}"
+        f" p50 {ms_words(found['p50_ms'])}, p99 {ms_words(found['p99_ms'])}"
     )
-    error = found["last_error"]
-    if error is not None:
-        print_line(f"  last error {error['at']} {error['code']}: {error['message']}")
+    if found["last_error"] is not None:
+        print_line(f"  last error {found['last_error']['at']} {error_words(found['last_error'])}")
     if found["last_calls"]:
         print_line("")
         print_table(
             ["AT", "USER", "CAUSE", "MS", "WAITED", "READ", "WROTE", "OUTCOME"],
             [
                 [one["at"], one["user"], one["cause"], one["ms"], one["wait_ms"],
-                 one["rows_read"], one["rows_written"], one["code"] or one["outcome"]]
+                 one["rows_read"], one["rows_written"], outcome_words(one)]
                 for one in found["last_calls"][:20]
             ],
         )  # fmt: skip
@@ -76,7 +80,3 @@ def _print_slow(call: dict[str, Any]) -> None:
         print_line(f"  {one['ms']:g} ms, {one['count']} times, {one['rows']} rows: {one['sql']}")
         for step in one["plan"]:
             print_line(f"    {step}")
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:g} ms"

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from pylon import jsonvalue, paths
+from pylon.client.event_lines import EventLines
 from pylon.errors import PylonError
 
 _SILENT_HINT = "is it running, and is that its address?"
@@ -103,6 +104,53 @@ class AdminClient:
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST /api/PATH; raises AdminError."""
         return await self._ask("POST", path, json=body)
+
+    async def call(
+        self, name: str, args: dict[str, Any], user: str | None = None,
+        on_part: Callable[[Any], None] | None = None,
+    ) -> Any:  # fmt: skip
+        """Call a function and return its value, however long it takes; raises AdminError.
+
+        Args:
+            name: the function.
+            args: its arguments.
+            user: whom it is called as, an address, an id or `anonymous`; None: the system.
+            on_part: takes the parts of an action that streams as they come; its value is null
+                then. Without it the value is the list of them.
+
+        Leaving it (a cancelled task) cancels an action, too.
+        """
+        accept = "application/json" if on_part is None else "text/event-stream"
+        body = {"fn": name, "args": args, "as": user}
+        try:
+            async with self._open().post(
+                f"{self._base}/api/admin/call", json=body,
+                headers={**self._headers, "Accept": accept},
+                timeout=aiohttp.ClientTimeout(total=None, connect=5),
+            ) as answer:  # fmt: skip
+                if on_part is not None and answer.content_type == "text/event-stream":
+                    return await self._read_parts(answer, on_part)
+                data = await answer.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise AdminError(self._silence(error), answer={"hint": _SILENT_HINT}) from error
+        value = self._read(data)
+        if answer.status >= 400 and "error" in value:
+            raise AdminError(value["error"]["message"], answer=value["error"])
+        return value.get("value")
+
+    @staticmethod
+    async def _read_parts(answer: aiohttp.ClientResponse, on_part: Callable[[Any], None]) -> Any:
+        lines = EventLines()
+        async for chunk in answer.content.iter_any():
+            for name, data in lines.take(chunk):
+                found = jsonvalue.decode_trusted(data)
+                if name == "part":
+                    on_part(found["value"])
+                elif name == "error":
+                    raise AdminError(found["error"]["message"], answer=found["error"])
+                elif name == "returned":
+                    return found["value"]
+        raise AdminError("the answer ended early", answer={"hint": _SILENT_HINT})
 
     async def _ask(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
         try:

@@ -11,6 +11,7 @@ import msgspec
 
 from pylon import jsonvalue
 from pylon.client import events as ev
+from pylon.client.event_lines import EventLines
 from pylon.errors import PylonError, Unavailable
 from pylon.protocol.messages import Downstream, Upstream
 from pylon.protocol.version import SUBPROTOCOL
@@ -165,7 +166,6 @@ class Connection:
         asked = self._session.post(
             self._url + path, json=body, headers={"Accept": "text/event-stream"},
             timeout=aiohttp.ClientTimeout(total=None, sock_read=_SILENT_SECONDS),
-            read_bufsize=2**21,
         )  # fmt: skip
         try:
             async with asked as response:
@@ -175,12 +175,10 @@ class Connection:
                         raise ServerRefused(answer["error"])
                     yield "returned", answer
                     return
-                name = ""
-                async for line in response.content:
-                    if line.startswith(b"event: "):
-                        name = line[7:].decode().strip()
-                    elif line.startswith(b"data: "):
-                        yield name, jsonvalue.decode_trusted(line[6:])
+                lines = EventLines()
+                async for chunk in response.content.iter_any():
+                    for name, data in lines.take(chunk):
+                        yield name, jsonvalue.decode_trusted(data)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable("the server cannot be reached") from error
 

@@ -16,12 +16,11 @@ from aiohttp import web
 
 from pylon import jsonvalue
 from pylon.clock import iso_ms
-from pylon.errors import ForbiddenOrigin, InvalidArgument, NotFound, Unauthenticated
-from pylon.identity import SYSTEM, Identity
+from pylon.errors import ForbiddenOrigin, NotFound, Unauthenticated
 from pylon.schema.model import Schema
 from pylon.schema.wire import image_text
-from pylon.server.auth.sessions import identity_of
 from pylon.server.config import origin_of
+from pylon.server.http.acting import acting
 from pylon.server.http.effect import effect_words
 from pylon.server.http.exchange import Exchange, integer, json_text, json_value, token_of
 from pylon.server.http.routes import Handler
@@ -240,20 +239,6 @@ async def login_link(exchange: Exchange) -> web.StreamResponse:
     return json_value(await services.people.make_login_link(body.get("user"), origin))
 
 
-async def call(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/call {fn, args, as?}: call a function as a user, or as the system."""
-    body = await exchange.json_object()
-    args = body.get("args") or {}
-    if not isinstance(args, dict):
-        raise InvalidArgument("args is an object", field="args")
-    outcome = await exchange.services.executor.call(
-        acting(exchange, body.get("as")), str(body.get("fn")), args, cause="cli"
-    )
-    if outcome.error is not None:
-        return json_value({"error": outcome.error}, outcome.http_status)
-    return json_text(f'{{"value":{outcome.value or "null"}}}')
-
-
 async def query(exchange: Exchange) -> web.StreamResponse:
     """POST /api/admin/query {entity, where?, expression?, order?, limit?, after?, as?}."""
     body = await exchange.json_object()
@@ -263,16 +248,3 @@ async def query(exchange: Exchange) -> web.StreamResponse:
         after=body.get("after"),
     )  # fmt: skip
     return json_text(text)
-
-
-def acting(exchange: Exchange, who: Any) -> Identity:
-    """Return the identity of a user by e-mail or id, without a session; nobody is the system.
-
-    Raises NotFound where there is no such account.
-    """
-    if who is None:
-        return SYSTEM
-    account = exchange.services.accounts.find(str(who))
-    if account is None:
-        raise NotFound(f"there is no account {who}", hint="pylon users lists them")
-    return identity_of(account)

@@ -16,7 +16,7 @@ from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, NotFound, ResyncRequired
 from pylon.identity import ANONYMOUS, SYSTEM, Identity
 from pylon.protocol.change import Cursor, parse_cursor
-from pylon.server.http.admin import acting
+from pylon.server.http.acting import acting
 from pylon.server.http.exchange import Exchange, integer, json_body, json_value
 from pylon.server.http.pull import read_batch
 from pylon.server.http.services import Services

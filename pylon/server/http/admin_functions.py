@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
 
 from pylon import limits
-from pylon.app.functions import Function, FunctionKind
+from pylon.app.functions import ArgumentSpec, Function, FunctionKind
 from pylon.errors import InvalidArgument, NotFound
 from pylon.policy.mistakes import nearest
 from pylon.server.calls import Call, FunctionStats
@@ -49,29 +50,41 @@ def counts_of(services: Services, name: str, now: float) -> dict[str, Any]:
 
 
 _BUILT_IN: Final[dict[str, Any]] = {
-    "kind": "mutation", "doc": None, "arguments": [], "returns": "unknown", "internal": False,
-    "built_in": True, "timeout_s": limits.FUNCTION_SECONDS, "queue": None, "allow": None,
-    "allow_in_words": "as the policy of the entity says", "place": None,
+    "kind": "mutation", "doc": None, "arguments": [], "returns": "unknown", "part": None,
+    "internal": False, "built_in": True, "timeout_s": limits.FUNCTION_SECONDS, "rate": None,
+    "queue": None, "allow": None, "allow_in_words": "as the policy of the entity says",
+    "place": None,
 }  # fmt: skip
 
 
 def _shown(services: Services, function: Function) -> dict[str, Any]:
-    at = function.position
+    at, part, rate = function.position, function.arguments.part, function.rate
     return {
         "name": function.name, "kind": function.kind.value, "signature": function.signature,
         "doc": function.doc,
-        "arguments": [
-            {"name": one.name, "type": one.type.typescript, "required": one.is_required}
-            for one in function.arguments.arguments
-        ],
-        "returns": function.arguments.returns.typescript, "internal": function.is_internal,
+        "arguments": [_argument(one) for one in function.arguments.arguments],
+        "returns": function.arguments.returns.typescript,
+        "part": None if part is None else part.typescript, "internal": function.is_internal,
         "built_in": False, "timeout_s": _seconds(function),
+        "rate": None if rate is None else {"calls": rate.calls, "seconds": rate.seconds},
         "queue": None if function.job is None else function.job.queue,
         "allow": None if function.allow is None else function.allow.text,
         "allow_in_words": _who(function),
         "place": None if at is None else f"{at.file}:{at.line}",
         **counts_of(services, function.name, services.clock.monotonic()),
     }  # fmt: skip
+
+
+def _argument(one: ArgumentSpec) -> dict[str, Any]:
+    """Return an argument; its default is left out where it has none, or none that is JSON."""
+    shown = {
+        "name": one.name, "type": one.type.typescript, "required": one.is_required,
+        "schema": one.type.schema,
+    }  # fmt: skip
+    if not one.is_required:
+        with suppress(ValueError, TypeError):
+            shown["default"] = one.type.encode(one.default)
+    return shown
 
 
 def _seconds(function: Function) -> float | None:

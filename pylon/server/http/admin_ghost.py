@@ -10,9 +10,9 @@ import logging
 
 from aiohttp import web
 
-from pylon.identity import ANONYMOUS, Identity
+from pylon.identity import Identity
 from pylon.server.http import openapi
-from pylon.server.http.admin import acting
+from pylon.server.http.acting import acting
 from pylon.server.http.exchange import Exchange, json_value
 from pylon.server.http.pull import pull_as
 from pylon.server.http.sync import serve_socket
@@ -21,8 +21,7 @@ _log = logging.getLogger("pylon.admin")
 
 
 def _who(exchange: Exchange) -> Identity:
-    name = exchange.parts[0]
-    return ANONYMOUS if name == "anonymous" else acting(exchange, name)
+    return acting(exchange, exchange.parts[0])
 
 
 async def about(exchange: Exchange) -> web.StreamResponse:

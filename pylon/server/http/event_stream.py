@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -33,8 +34,12 @@ def demand_session(exchange: Exchange) -> None:
 class EventStream:
     """One answer of events; it begins with the first."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(
+        self, exchange: Exchange, demand: Callable[[Exchange], None] = demand_session
+    ) -> None:
+        """Make a stream; `demand` raises Unauthenticated where its reader is out by now."""
         self._exchange = exchange
+        self._demand = demand
         self._clock = exchange.services.clock
         self._beginning = asyncio.Lock()
         self._last_sent = self._clock.monotonic()
@@ -91,7 +96,7 @@ class EventStream:
     @property
     def _has_ended(self) -> bool:
         try:
-            demand_session(self._exchange)
+            self._demand(self._exchange)
         except Unauthenticated:
             return True
         return False

@@ -1,4 +1,4 @@
-"""POST /api/fn/{name}: call a query, mutation or action.
+"""POST /api/fn/{name}: call a query, mutation or action; and the same for the owner, as anybody.
 
 An action lives as long as its caller is there: it is cancelled when he leaves, when his session
 ends, and when he may not call it any more. With `Accept: text/event-stream` its parts come one by
@@ -15,9 +15,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from pylon import jsonvalue
-from pylon.errors import Cancelled, PylonError
+from pylon.errors import Cancelled, InvalidArgument, PylonError
+from pylon.identity import Identity
 from pylon.server.functions.outcome import Outcome, refused
-from pylon.server.http.event_stream import EventStream
+from pylon.server.http.acting import acting
+from pylon.server.http.event_stream import EventStream, demand_session
 from pylon.server.http.exchange import Exchange, json_text, outcome_error
 
 _POLL_SECONDS: Final = 0.25
@@ -31,11 +33,28 @@ async def call_function(exchange: Exchange) -> web.StreamResponse:
     op_id = exchange.operation_id
     args = await exchange.json_object()
     if executor.is_action(name):
-        return await _Attended(exchange, name, args).answer()
+        call = _Attended(exchange, identity, name, args, cause="http", address=exchange.address)
+        return await call.answer()
     outcome = await executor.call(
         identity, name, args, op_id=op_id, cause="http", address=exchange.address
     )
     return _answer(exchange, outcome)
+
+
+async def call_as(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/call {fn, args, as?}: call a function as a user, or as the system."""
+    body = await exchange.json_object()
+    name, args = str(body.get("fn")), body.get("args") or {}
+    if not isinstance(args, dict):
+        raise InvalidArgument("args is an object", field="args")
+    identity = acting(exchange, body.get("as"))
+    executor = exchange.services.executor
+    if executor.is_action(name):
+        return await _Attended(exchange, identity, name, args, cause="cli", address="").answer()
+    outcome = await executor.call(identity, name, args, cause="cli")
+    if outcome.error is not None:
+        return outcome_error(outcome)
+    return json_text(f'{{"value":{outcome.value or "null"}}}')
 
 
 def _answer(exchange: Exchange, outcome: Outcome) -> web.Response:
@@ -51,14 +70,23 @@ def _answer(exchange: Exchange, outcome: Outcome) -> web.Response:
 class _Attended:
     """One call of an action, for as long as somebody is there for it."""
 
-    def __init__(self, exchange: Exchange, name: str, args: Mapping[str, Any]) -> None:
+    def __init__(
+        self, exchange: Exchange, identity: Identity, name: str, args: Mapping[str, Any], *,
+        cause: str, address: str,
+    ) -> None:  # fmt: skip
         self._exchange = exchange
         self._executor = exchange.services.executor
-        self._identity = exchange.identity
+        self._identity = identity
         self._name = name
         self._args = args
+        self._cause = cause
+        self._address = address
         wants = exchange.request.headers.get("Accept", "")
-        self._stream = EventStream(exchange) if "text/event-stream" in wants.lower() else None
+        self._stream = (
+            EventStream(exchange, self._demand_listener)
+            if "text/event-stream" in wants.lower()
+            else None
+        )
         #: Decided: a part that is still on its way comes too late.
         self._is_over = False
 
@@ -79,8 +107,8 @@ class _Attended:
     async def _outcome(self) -> Outcome:
         call = asyncio.ensure_future(
             self._executor.call(
-                self._identity, self._name, self._args, cause="http",
-                address=self._exchange.address, send=None if self._stream is None else self._send,
+                self._identity, self._name, self._args, cause=self._cause, address=self._address,
+                send=None if self._stream is None else self._send,
             )
         )  # fmt: skip
         try:
@@ -102,6 +130,11 @@ class _Attended:
         if now is not self._identity:
             self._executor.demand_allowed(now, self._name, self._args)
             self._identity = now
+
+    def _demand_listener(self, exchange: Exchange) -> None:
+        """Raise where the reader's session has ended; the owner, who calls as another, has none."""
+        if self._cause == "http":
+            demand_session(exchange)
 
     async def _keep_alive(self) -> None:
         stream = self._stream

@@ -63,9 +63,9 @@ class _Feed:
             name: deque(maxlen=_BATCH_MAX)
             for name in ("calls", "mail", "logs", "reload", "policy_change")
         }
-        #: What was sent of the functions: of which generation, and how often each had been called.
+        #: What was sent of the functions: of which generation, and the counts of each.
         self._generation = self._services.definitions.current.generation
-        self._timed: dict[str, int] = {}
+        self._timed: dict[str, dict[str, Any]] = {}
         #: Queues as they were counted last, of which version of the worker, and when.
         self._jobs: dict[str, Any] = {}
         self._jobs_version = -1
@@ -155,19 +155,31 @@ class _Feed:
             await asyncio.sleep(_FLUSH_SECONDS)
 
     async def _send_timings(self) -> None:
-        """Send the counts of the functions that were called since; all of them after a reload."""
+        """Send the counts of functions that moved since; all functions after a reload.
+
+        They also move where nobody calls: what runs begins, and the calls of a minute get fewer.
+        """
         services, book = self._services, self._services.observer.calls
         generation = services.definitions.current.generation
         if generation != self._generation:
             self._generation = generation
             await self._send({"type": "functions", "functions": functions_of(services)})
             return
-        now = services.clock.monotonic()
-        ended = {name: one.calls for name, one in book.stats.items()}
-        changed = [name for name, calls in ended.items() if self._timed.get(name) != calls]
-        self._timed = ended
-        if changed:
-            timings = [{"name": name, **counts_of(services, name, now)} for name in changed]
+        now, timed = services.clock.monotonic(), self._timed
+        looked_at = {one.name for one in book.running.values()}
+        looked_at &= services.definitions.current.functions.keys()  # no names of strangers
+        for name, stats in book.stats.items():
+            before = timed.get(name)
+            if before is None or before["calls"] != stats.calls:
+                looked_at.add(name)
+        looked_at |= {name for name, one in timed.items() if one["running"] or one["per_minute"]}
+        timings = []
+        for name in sorted(looked_at):
+            counts = counts_of(services, name, now)
+            if timed.get(name) != counts:
+                timed[name] = counts
+                timings.append({"name": name, **counts})
+        if timings:
             await self._send({"type": "timings", "timings": timings})
 
     async def _send_clients(self) -> float:

@@ -165,7 +165,7 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/token", admin.token),
     ("POST", "/api/admin/roles", admin.roles),
     ("POST", "/api/admin/login-link", admin.login_link),
-    ("POST", "/api/admin/call", admin.call),
+    ("POST", "/api/admin/call", functions.call_as),
     ("POST", "/api/admin/query", admin.query),
     ("POST", "/api/admin/explain", admin_explain.explain),
     *admin_files.ROUTES,
