@@ -54,3 +54,34 @@ async def test_a_delete_shares_its_transactions_fate(front: Front) -> None:
     assert await ann.status_of(made["id"]) == 404
     assert (await ann.ask("GET", f"/api/entities/Doc/{doc['id']}")).json()["file"] is None
     assert await _call(ann, "drop", file=made["id"]) == "NOT_FOUND"
+
+
+async def test_a_followed_file_is_told_to_whoever_may_read_it_alone(front: Front) -> None:
+    """One call, two callers: what one may read is no answer for the other, and is never stale."""
+    ann, bob = await front.person("ann@example.com"), await front.person("bob@example.com")
+    made, other = await ann.upload(b"quiet", "q.txt"), await ann.upload(b"b", "b.txt")
+    clients = [(await front.rt.user(f"{name}@example.com")).client for name in ("ann", "bob")]
+    follows = [one.live("known", file=made["id"]) for one in clients]
+
+    async def both() -> list[bool]:
+        await front.rt.settled()
+        assert all(one.value in (None, made) for one in follows)
+        return [one.value is not None for one in follows]
+
+    assert [await one.ready() for one in follows] == [made, None]  # fresh: its uploader's
+    doc = await ann.insert("Doc", file=made["id"])
+    path = f"/api/entities/Doc/{doc['id']}"
+    assert await both() == [True, False]
+    await ann.ask("PATCH", path, {"shared": True})
+    assert await both() == [True, True]
+    await ann.ask("PATCH", path, {"shared": False})
+    assert await both() == [True, False]
+    copy = await ann.insert("Doc", file=made["id"], shared=True)
+    assert await both() == [True, True]  # a row that the run before could not know of
+    await ann.ask("DELETE", f"/api/entities/Doc/{copy['id']}")
+    assert await both() == [True, False]
+    await ann.ask("PATCH", path, {"file": other["id"]})
+    assert await both() == [False, False]
+    assert await bob.status_of(made["id"]) == 404
+    owned = [one.live("known", file=other["id"]) for one in clients]
+    assert [await one.ready() for one in owned] == [other, None]  # by the policy of its row

@@ -291,6 +291,7 @@ class QueryContext(Context):
         super().__init__(facts)
         reads = facts.reads
         reader = connection if reads is None else RecordingReader(connection, reads)
+        self._reader: Reader = reader
         self.db = ReadDatabase(self, facts, connection.raw, reader)
         self._connection = connection
 
@@ -306,8 +307,8 @@ class QueryContext(Context):
     def files(self) -> ReadFiles:
         """Return what a query may know of files."""
         if self._facts.reads is not None:
-            self._facts.reads.note_time()  # no row of the app's says whose a file is
-        return ReadFiles(self, self._facts, self._connection.raw, self._connection)
+            self._facts.reads.note_time()  # no row of the app's tells that a fresh file went
+        return ReadFiles(self, self._facts, self._connection.raw, self._reader)
 
     @cached_property
     def jobs(self) -> ReadJobs:

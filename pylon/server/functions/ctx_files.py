@@ -51,7 +51,7 @@ class ReadFiles:
         """Return a file that the authority in force may read, or None."""
         rights = FileRights(
             definition=self._facts.definition, identity=self._context.identity,
-            now=self._facts.now, reader=self._reader, raw=self._raw,
+            now=self._facts.now, reader=self._reader, raw=self._raw, reads=self._facts.reads,
         )  # fmt: skip
         stored = rights.readable(_id_of(file))
         return None if stored is None else File(**stored.to_object())

@@ -13,9 +13,10 @@ from typing import Any
 from pylon.app.definition import AppDefinition
 from pylon.errors import InvalidArgument
 from pylon.identity import Identity
-from pylon.schema.model import Entity, Row
+from pylon.schema.model import Access, Entity, FieldKind, Row
 from pylon.server.auth.scopes import may_entity
 from pylon.server.functions.authorize import Reader, hidden_fields, may_read
+from pylon.server.functions.readset import ReadSet
 from pylon.server.storage import files
 from pylon.server.storage.files import Owner, StoredFile
 from pylon.server.storage.transaction import Transaction
@@ -31,9 +32,13 @@ class FileRights:
     now: str
     reader: Reader
     raw: RawConnection
+    #: Notes what is looked at, where somebody follows what comes of it.
+    reads: ReadSet | None = None
 
     def readable(self, file_id: str) -> StoredFile | None:
         """Return a file that the caller may read, or None."""
+        if self.reads is not None:
+            self._note(self.reads, file_id)
         stored = files.find(self.raw, file_id)
         return stored if stored is not None and self.may_read(stored) else None
 
@@ -41,6 +46,8 @@ class FileRights:
         """Tell whether the caller may read a file."""
         match stored.state:
             case files.FRESH:
+                if self.reads is not None and not self.identity.is_system:
+                    self.reads.note_caller()
                 return self.identity.is_system or self._is_his(stored)
             case files.OWNED:
                 return self.identity.is_system or any(True for _ in self.readable_owners(stored))
@@ -58,12 +65,22 @@ class FileRights:
             if row is not None and self._may_read_field(entity, row, owner.field):
                 yield owner, entity, row
 
+    def _note(self, reads: ReadSet, file_id: str) -> None:
+        """Note which rows a file is read by: any that hold it, and those that come to."""
+        for entity in self.definition.schema.entities.values():
+            fields = tuple(one.name for one in entity.fields if one.kind is FieldKind.FILE)
+            if fields:
+                reads.note_file(entity.name, fields, file_id)
+
     def _may_read_field(self, entity: Entity, row: Row, name: str) -> bool:
         identity = self.identity
         if identity.is_system:
             return True
         if entity.by_name[name].private:
             return False
+        if self.reads is not None:
+            self.reads.note_asked(self.definition.policies.get(entity.name, Access.READ))
+            self.reads.note_fields(self.definition.policies.fields_of(entity.name))
         facts = (self.definition, identity, entity, row, self.now, self.reader)
         return may_read(*facts) and name not in hidden_fields(*facts)
 

@@ -88,7 +88,24 @@ class Looked:
         )
 
 
-Test = Selected | Looked
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The rows of an entity that hold a file: whoever may read one of them may read the file."""
+
+    file_id: str
+    fields: tuple[str, ...]
+    pins: Pins = ()
+
+    def concerns(self, before: Row | None, after: Row | None) -> bool:
+        """Tell whether a change is of such a row, as it was or as it is."""
+        return self._has(before) or self._has(after)
+
+    def _has(self, image: Row | None) -> bool:
+        held = () if image is None else (image.get(name) for name in self.fields)
+        return any(one is not None and one["id"] == self.file_id for one in held)
+
+
+Test = Selected | Looked | Holds
 
 
 @dataclass(slots=True)
@@ -188,6 +205,10 @@ class ReadSet:
         """Note that an `exists` was asked with these right-hand values."""
         known = tuple(values_at(node, values, place) for place in range(len(node.filters)))
         self._add(node.entity, (node, _typed(known)), Looked(node, known))
+
+    def note_file(self, entity: str, fields: tuple[str, ...], file_id: str) -> None:
+        """Note that it was asked which rows of an entity hold a file in these fields."""
+        self._add(entity, (Holds, file_id), Holds(file_id, fields))
 
     def note_caller(self) -> None:
         """Note that the function looked at who calls."""
