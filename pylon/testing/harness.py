@@ -18,6 +18,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
 from pylon.client.client import PylonClient
 from pylon.client.connection import ServerRefused
@@ -71,6 +73,12 @@ class Member:
         """Call a function of the app; returns its value."""
         return await self.client.call(name, **args)
 
+    async def upload(
+        self, source: bytes | Path | str, *, name: str | None = None, type: str | None = None
+    ) -> dict[str, Any]:
+        """Upload bytes or a file; returns the object that a field of a row takes."""
+        return await self.client.upload(source, name=name, type=type)
+
 
 class Running:
     """An app that runs in this process until the test ends."""
@@ -116,6 +124,17 @@ class Running:
                 client.query(entity.name)
         await self.settled()
         return member
+
+    async def request(
+        self, method: str, path: str, *, data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:  # fmt: skip
+        """Ask the app over HTTP as somebody outside: webhooks, pages. Returns (status, body)."""
+        async with (
+            aiohttp.ClientSession(connector=self.network.connector("outside")) as session,
+            session.request(method, f"{URL}{path}", data=data, headers=headers) as answer,
+        ):
+            return answer.status, await answer.read()
 
     async def set_roles(self, email: str, roles: Collection[str]) -> None:
         """Give a user these roles and no others; his open clients start over as who he is now."""

@@ -96,7 +96,8 @@ def test_the_wheel_holds_what_users_need_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in ("pylon/client/browser/dist/client.js", "pylon/client/browser/dist/client.d.ts",
                    "pylon/_templates/chat/app.py", "pylon/_templates/chat/web/chat.js",
-                   "pylon/_templates/blank/app.py", "pylon/py.typed"):  # fmt: skip
+                   "pylon/_templates/blank/app.py", "pylon/_templates/jobs/mail/moved.txt",
+                   "pylon/py.typed"):  # fmt: skip
         assert wanted in names, wanted
     for name in names:
         assert not re.search(r"node_modules|\.pylon/|__pycache__|tests/|\.env$", name), name

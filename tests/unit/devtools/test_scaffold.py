@@ -10,9 +10,9 @@ from pylon.devtools.scaffold import ScaffoldError, create_project, templates
 
 
 def test_the_templates_are_found() -> None:
-    """Blank and chat come with Pylon, each with a line that says what it is."""
+    """Each that comes with Pylon has a line that says what it is."""
     found = {one.name: one.summary for one in templates()}
-    assert {"blank", "chat"} <= set(found)
+    assert {"blank", "chat", "jobs"} <= set(found)
     assert all(found.values())
 
 
