@@ -60,8 +60,7 @@ SERVED = """
 /api/admin/users/{user}/export GET
 /api/admin/users/{user}/reset-factor POST
 /api/admin/users/{user}/revoke POST
-/api/admin/workflows GET
-/api/admin/workflows POST
+/api/admin/workflows GET POST
 /api/admin/workflows/{run} GET
 /api/admin/workflows/{run}/cancel POST
 /api/admin/workflows/{run}/retry POST
