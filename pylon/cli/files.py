@@ -41,18 +41,21 @@ def _ask(project_path: str | None, method: str, path: str, given: dict[str, Any]
 @click.option("--user", help="Brought by this user: e-mail or id.")
 @click.option("--entity", help="In rows of this entity only.")
 @click.option("--largest", is_flag=True, help="The largest first, not the newest.")
+@click.option(
+    "--search", metavar="LINE", help="As in the dashboard: words, state:x, user:x, type:x, !not."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @project_option
 @json_option
 def list_files(
     state: str | None = None, user: str | None = None, entity: str | None = None,
-    largest: bool = False, limit: int = 50, project_path: str | None = None,
-    as_json: bool = False,
+    largest: bool = False, search: str | None = None, limit: int = 50,
+    project_path: str | None = None, as_json: bool = False,
 ) -> None:  # fmt: skip
     """List files: fresh (in no row yet), owned by rows, or released (about to be removed)."""
     found = _ask(
         project_path, "GET", "admin/files",
-        {"state": state, "uploader": user, "entity": entity, "limit": limit,
+        {"state": state, "uploader": user, "entity": entity, "search": search, "limit": limit,
          "order": "largest" if largest else "newest"},
     )  # fmt: skip
     if as_json:

@@ -52,15 +52,18 @@ def _parsed(text: str, what: str) -> Any:
 @workflows.command("list", short_help="List workflows and the newest runs.")
 @click.option("--name", help="Of this workflow only.")
 @click.option("--state", type=click.Choice(_STATES), help="In this state only.")
+@click.option(
+    "--search", metavar="LINE", help="As in the dashboard: words, state:x, name:x, key:x, !not."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @project_option
 @json_option
 def list_runs(
-    name: str | None = None, state: str | None = None, limit: int = 50,
+    name: str | None = None, state: str | None = None, search: str | None = None, limit: int = 50,
     project_path: str | None = None, as_json: bool = False,
 ) -> None:  # fmt: skip
     """List workflows with the states of their runs, and the newest runs."""
-    given = {"name": name, "state": state, "limit": limit}
+    given = {"name": name, "state": state, "search": search, "limit": limit}
     found = _ask(project_path, "GET", "admin/workflows", given)
     if as_json:
         print_json(found)

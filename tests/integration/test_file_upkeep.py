@@ -52,6 +52,10 @@ async def test_the_owner_sees_and_deletes(front: Front) -> None:
     for query, wanted in (
         ("state=fresh", [small["id"]]), ("uploader=bob@example.com", [large["id"]]),
         ("entity=Doc", [large["id"]]), ("q=SMALL", [small["id"]]), ("q=image/", [large["id"]]),
+        ("search=user:bob", [large["id"]]), ("search=!.file", [small["id"]]),
+        ("search=entity:doc%20png", [large["id"]]), ("search=!entity:doc", [small["id"]]),
+        ("search=state:fresh", [small["id"]]),
+        ("search=user:ann&state=fresh&entity=Doc", []), ("search=type:image", [large["id"]]),
         ("entity=Nothing", []),
     ):  # fmt: skip
         page = await _admin(front, "GET", f"files?{query}")

@@ -17,17 +17,21 @@ from pylon.server.http.exchange import Exchange, flag, integer, json_value
 from pylon.server.http.services import Services
 from pylon.server.storage import file_reads, files
 from pylon.server.storage.file_reads import ORDERS, STATES, FileQuery
-from pylon.server.storage.files import StoredFile
+from pylon.server.storage.files import Owner, StoredFile, Upload
 
 _PAGE_MAX: Final = 1_000
 _LEADERS: Final = 20
 _UPLOADS_SHOWN: Final = 50
 _VERIFY_SECONDS: Final = 120.0
-_NAMES: Final = ("state", "uploader", "entity", "q", "order", "after", "limit")
+_NAMES: Final = ("state", "uploader", "entity", "q", "search", "order", "after", "limit")
 
 
 async def list_files(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/files?state=&uploader=&entity=&q=&order=newest|largest&after=&limit=."""
+    """GET /api/admin/files?state=&uploader=&entity=&q=&search=&order=&after=&limit=, and totals.
+
+    `order` is newest or largest. `search` is a line: words in name, type, id, hash, who brought it
+    and where it is; `user:x`, `entity:x`, `state:x`; `!` turns it round.
+    """
     services = exchange.services
     query = exchange.query(_NAMES)
     state, order = query.get("state"), query.get("order", "newest")
@@ -37,36 +41,47 @@ async def list_files(exchange: Exchange) -> web.StreamResponse:
         raise InvalidArgument(f"order is one of {', '.join(ORDERS)}", field="order")
     asked = FileQuery(
         state=state, uploader=_user(services, query.get("uploader")), entity=query.get("entity"),
-        text=query.get("q") or None, order=order, after=_after(query.get("after")),
+        text=query.get("q") or None, search=query.get("search") or "", order=order,
+        after=_after(query.get("after")),
         limit=max(1, min(integer(query.get("limit"), "limit") or 100, _PAGE_MAX)),
     )  # fmt: skip
 
     def read(raw: Any) -> dict[str, Any]:
         page = file_reads.list_files(raw, asked)
-        last = page[-1] if len(page) == asked.limit else None
         return {
-            "files": [shown(services, one) for one in page],
-            "next": last and f"{getattr(last, ORDERS[order])}:{last.id}",
+            "page": [(one, files.owners_of(raw, one.id)) for one in page],
             "totals": file_reads.totals(raw),
+            "leaders": file_reads.by_uploader(raw, _LEADERS),
+            "uploads": file_reads.newest_uploads(raw, _UPLOADS_SHOWN),
+        }
+
+    # Counting and searching take their time where there are many: not on the loop.
+    found = await services.database.readers.run(lambda reader: read(reader.raw))
+    page: list[tuple[StoredFile, list[Owner]]] = found["page"]
+    last = page[-1][0] if len(page) == asked.limit else None
+    return json_value(
+        {
+            "files": [_shown(services, one, owners) for one, owners in page],
+            "next": last and f"{getattr(last, ORDERS[order])}:{last.id}",
+            "totals": found["totals"],
             "by_uploader": [
                 {"uploader": who, "email": _label(services, who), "files": count, "bytes": size}
-                for who, count, size in file_reads.by_uploader(raw, _LEADERS)
+                for who, count, size in found["leaders"]
             ],
-            "uploads": [
-                {
-                    "id": one.id, "name": one.name, "type": one.type, "length": one.length,
-                    "offset": services.files.pieces.offset(one),
-                    "is_under_way": services.files.pieces.is_open(one.id),
-                    "uploader": one.uploader, "email": _label(services, one.uploader),
-                    "expires_at": iso_ms(one.expires_at),
-                }
-                for one in file_reads.newest_uploads(raw, _UPLOADS_SHOWN)
-            ],
-        }  # fmt: skip
+            "uploads": [_upload_shown(services, one) for one in found["uploads"]],
+            "settings": _settings(services),
+        }
+    )  # fmt: skip
 
-    return json_value(
-        {**read(services.database.readers.inline.raw), "settings": _settings(services)}
-    )
+
+def _upload_shown(services: Services, one: Upload) -> dict[str, Any]:
+    return {
+        "id": one.id, "name": one.name, "type": one.type, "length": one.length,
+        "offset": services.files.pieces.offset(one),
+        "is_under_way": services.files.pieces.is_open(one.id),
+        "uploader": one.uploader, "email": _label(services, one.uploader),
+        "expires_at": iso_ms(one.expires_at),
+    }  # fmt: skip
 
 
 def _settings(services: Services) -> dict[str, Any]:
@@ -106,6 +121,10 @@ def _after(text: str | None) -> tuple[int, str] | None:
 def shown(services: Services, stored: StoredFile) -> dict[str, Any]:
     """Return a file as the owner sees it."""
     raw = services.database.readers.inline.raw
+    return _shown(services, stored, files.owners_of(raw, stored.id))
+
+
+def _shown(services: Services, stored: StoredFile, owners: list[Owner]) -> dict[str, Any]:
     leaves = {
         "fresh": limits_files.FILE_FRESH_SECONDS,
         "released": limits_files.FILE_RELEASED_SECONDS,
@@ -116,7 +135,7 @@ def shown(services: Services, stored: StoredFile) -> dict[str, Any]:
         "created_at": iso_ms(stored.created_at), "uploader": stored.uploader,
         "email": _label(services, stored.uploader),
         "leaves_at": None if keep_s is None else iso_ms(stored.since + round(keep_s * 1000)),
-        "owners": [asdict(one) for one in files.owners_of(raw, stored.id)],
+        "owners": [asdict(one) for one in owners],
     }  # fmt: skip
 
 

@@ -21,27 +21,34 @@ _PAGE_MAX: Final = 1_000
 
 
 async def list_runs(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/workflows?name=&state=&before=&limit=: the newest first, and figures."""
+    """GET /api/admin/workflows?name=&state=&search=&before=&limit=: the newest, and figures.
+
+    `search` is a line: words in name, id, error, what it waits for; `state:x`; `!` turns it round.
+    """
     services = exchange.services
-    query = exchange.query(("name", "state", "before", "limit"))
+    query = exchange.query(("name", "state", "search", "before", "limit"))
     state = query.get("state")
     if state is not None and state not in set(RunState):
         raise InvalidArgument(f"state is one of {', '.join(RunState)}", field="state")
     limit = min(integer(query.get("limit"), "limit") or 100, _PAGE_MAX)
     before = integer(query.get("before"), "before")
 
-    def read(raw: Any) -> tuple[list[StoredRun], dict[str, dict[str, int]]]:
+    def read(raw: Any) -> dict[str, Any]:
         page = workflow_reads.list_runs(
-            raw, name=query.get("name"), state=state, before=before, limit=limit
-        )
-        return page, workflow_reads.count_runs(raw)
+            raw, name=query.get("name"), state=state, search=query.get("search") or "",
+            before=before, limit=limit,
+        )  # fmt: skip
+        return {
+            "runs": [workflow_reads.listed_json(raw, one) for one in page],
+            "next": page[-1].n if len(page) == limit else None,
+            "counts": workflow_reads.count_runs(raw),
+        }
 
-    page, counts = await services.database.readers.run(lambda reader: read(reader.raw))
+    found = await services.database.readers.run(lambda reader: read(reader.raw))
     return json_value(
         {
-            "runs": [workflow_reads.run_json(one) for one in page],
-            "next": page[-1].n if len(page) == limit else None,
-            "workflows": figures_of(services, counts),
+            "runs": found["runs"], "next": found["next"],
+            "workflows": figures_of(services, found["counts"]),
         }
     )  # fmt: skip
 

@@ -6,11 +6,24 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pylon.server.storage.files import StoredFile, Upload, open_uploads
+from pylon.server.storage.search_line import condition_of
 from pylon.sqlite import RawConnection
 
 #: What a page can be ordered by, the greatest first.
 ORDERS: Final = {"newest": "created_at", "largest": "size"}
 STATES: Final = ("fresh", "owned", "released")
+#: What a search line names, and the text that it looks at.
+_SEARCHED: Final = {
+    "name": "name", "type": "type", "state": "state", "user":
+    "coalesce((SELECT a.email FROM _pylon_accounts AS a WHERE a.id = uploader), uploader, '')",
+    "entity": "coalesce((SELECT group_concat(o.entity) FROM _pylon_file_owners AS o"
+              " WHERE o.file_id = _pylon_files.id), '')",
+}  # fmt: skip
+_MORE: Final = (
+    "id", "sha256", "coalesce(uploader, '')",
+    "coalesce((SELECT group_concat(o.entity || '/' || o.row_id || '.' || o.field)"
+    " FROM _pylon_file_owners AS o WHERE o.file_id = _pylon_files.id), '')",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +34,8 @@ class FileQuery:
     uploader: str | None = None
     entity: str | None = None
     text: str | None = None
+    #: Words in name, type, id, hash, who brought it, and where it is; `user:x`; `!` turns it round.
+    search: str = ""
     order: str = "newest"
     #: (value of the order, id) of the last file of the page before.
     after: tuple[int, str] | None = None
@@ -45,6 +60,11 @@ def list_files(connection: RawConnection, query: FileQuery) -> list[StoredFile]:
                       (query.text, query.text, query.text)))  # fmt: skip
     if query.after is not None:
         terms.append((f"({column}, id) < (?, ?)", query.after))
+    condition, words = condition_of(
+        query.search, _SEARCHED, _MORE, first=sum(len(values) for _, values in terms) + 1
+    )
+    if words:
+        terms.append((condition, tuple(words)))
     where = " AND ".join(term for term, _ in terms) or "1"
     params = tuple(value for _, values in terms for value in values)
     rows = connection.execute(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pylon import jsonvalue
 from pylon.clock import iso_ms
+from pylon.server.storage.search_line import condition_of
 from pylon.sqlite import RawConnection
 
 _COLUMNS: Final = (
@@ -22,7 +23,7 @@ _SEARCHED: Final = {
     "queue": "queue", "state": "state", "name": "name", "key": "coalesce(job_key, '')",
     "user": "coalesce(user_id, principal)", "cause": "coalesce(cause, '')",
 }  # fmt: skip
-_WORDS_MAX: Final = 10
+_MORE: Final = ("id", "coalesce(error, '')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def list_jobs(
         before: the `n` that a page ended with.
         limit: how many.
     """
-    condition, words = _condition(search)
+    condition, words = condition_of(search, _SEARCHED, _MORE, first=6)
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM _pylon_jobs WHERE (?1 IS NULL OR queue = ?1)"
         " AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR name = ?3)"
@@ -118,26 +119,6 @@ def list_jobs(
         (queue, state, name, before, limit, *words),
     ).fetchall()
     return [StoredJob(*row) for row in rows]
-
-
-def _condition(search: str) -> tuple[str, list[str]]:
-    """Return the condition of a search line, whose first parameter is the sixth, and its words."""
-    line = search.strip().lower()
-    parts, params = [], []
-    for place, word in enumerate(line.removeprefix("!").split()[:_WORDS_MAX], 6):
-        column, colon, value = word.partition(":")
-        if colon and column in _SEARCHED:
-            parts.append(f"instr(lower({_SEARCHED[column]}), ?{place}) = 1")
-        else:
-            value = word
-            everywhere = (*_SEARCHED.values(), "id", "coalesce(error, '')")
-            parts.append("(" + " OR ".join(f"instr(lower({it}), ?{place})" for it in everywhere)
-                         + ")")  # fmt: skip
-        params.append(value)
-    if not parts:
-        return "1", []
-    whole = f"({' AND '.join(parts)})"
-    return f"NOT {whole}" if line.startswith("!") else whole, params
 
 
 def count_jobs(connection: RawConnection) -> dict[str, dict[str, int]]:

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pylon import jsonvalue
 from pylon.clock import iso_ms
 from pylon.server.storage import journal
+from pylon.server.storage.search_line import condition_of
 from pylon.server.storage.workflow_records import StepKind, StepRecord, StoredRun
 from pylon.server.storage.workflows import COLUMNS
 from pylon.sqlite import RawConnection
 
+#: What a search line names, and the text that it looks at.
+_SEARCHED: Final = {
+    "name": "name", "state": "state", "key": "coalesce(run_key, '')",
+    "user": "coalesce(user_id, principal)", "cause": "coalesce(cause, '')",
+}  # fmt: skip
+#: So many of the things that a run waits for stand in a list.
+_WAITS_LISTED: Final = 4
+_MORE: Final = (
+    "id", "coalesce(error, '')",
+    "coalesce((SELECT group_concat(j.kind || ' ' || j.name || ' ' || coalesce(j.child, ''))"
+    " FROM _pylon_journal AS j WHERE j.run = n AND j.seq IS NULL"
+    " AND _pylon_workflows.ended_at IS NULL), '')",
+)  # fmt: skip
+
 
 def list_runs(
     connection: RawConnection, *, name: str | None = None, state: str | None = None,
-    before: int | None = None, limit: int = 100,
+    search: str = "", before: int | None = None, limit: int = 100,
 ) -> list[StoredRun]:  # fmt: skip
-    """Return runs, the newest first; `before` is the `n` that a page ended with."""
+    """Return runs, the newest first.
+
+    Args:
+        connection: what is asked.
+        name: of this workflow only.
+        state: in this state only.
+        search: words that must all be in name, id, state, key, user, cause, error or what it waits
+            for; `name:x`, `state:x`, `key:x`, `user:x` and `cause:x` look at the beginning of one
+            of those; a `!` before the line turns it round.
+        before: the `n` that a page ended with.
+        limit: how many.
+    """
+    condition, words = condition_of(search, _SEARCHED, _MORE, first=5)
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM _pylon_workflows WHERE (?1 IS NULL OR name = ?1)"
-        " AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR n < ?3) ORDER BY n DESC LIMIT ?4",
-        (name, state, before, limit),
+        f" AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR n < ?3) AND {condition}"
+        " ORDER BY n DESC LIMIT ?4",
+        (name, state, before, limit, *words),
     ).fetchall()
     return [StoredRun(*row) for row in rows]
 
@@ -45,19 +73,19 @@ def count_runs(connection: RawConnection) -> dict[str, dict[str, int]]:
     return found
 
 
-def waits_of(connection: RawConnection, n: int) -> list[dict[str, Any]]:
-    """Return what a run waits for: kind, name, since and until when."""
+def waits_of(connection: RawConnection, n: int, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Return what a run waits for: kind, name, tries, since and until when; the next one first."""
     rows = connection.execute(
-        "SELECT path, kind, name, begun_at, due_at, child FROM _pylon_journal"
-        " WHERE run = ? AND seq IS NULL ORDER BY due_at IS NULL, due_at, path LIMIT 100",
-        (n,),
+        "SELECT path, kind, name, begun_at, due_at, child, attempt FROM _pylon_journal"
+        " WHERE run = ? AND seq IS NULL ORDER BY due_at IS NULL, due_at, path LIMIT ?",
+        (n, limit),
     ).fetchall()
     return [
         {
             "step": path, "kind": kind, "name": step_name(kind, name), "since": iso_ms(begun_at),
-            "until": _time(due_at), "run": child,
+            "until": _time(due_at), "run": child, "attempt": attempt,
         }
-        for path, kind, name, begun_at, due_at, child in rows
+        for path, kind, name, begun_at, due_at, child, attempt in rows
     ]  # fmt: skip
 
 
@@ -74,6 +102,12 @@ def run_json(run: StoredRun) -> dict[str, Any]:
         "wake_at": _time(run.wake_at), "steps": run.seq, "error": error, "cause": run.cause,
         "origin": run.origin,
     }  # fmt: skip
+
+
+def listed_json(connection: RawConnection, run: StoredRun) -> dict[str, Any]:
+    """Return a run as a list has it: with the first things that it waits for."""
+    waits = [] if run.ended_at is not None else waits_of(connection, run.n, limit=_WAITS_LISTED)
+    return {**run_json(run), "waits": waits}
 
 
 def whole_json(connection: RawConnection, run: StoredRun) -> dict[str, Any]:
