@@ -98,7 +98,7 @@ class JobsPane(Pane):
         # At the top one sees the newest; elsewhere the cursor stays on its job.
         key = None if self.list.cursor == 0 else _id_of
         self.list.show(rows, key=key, total=max(total, len(rows)))
-        said = self.state.jobs_note
+        said = self.state.jobs.note
         line = self.query_one("#jobs-note", Static)
         line.set_class(said.startswith(("STALE", "✗")), "bad")
         line.update(clean_block(f" {said or self.actions.doing or self._quiet()}"), layout=False)

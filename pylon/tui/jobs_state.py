@@ -7,33 +7,25 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-#: Jobs that are read at first, by how many more as the cursor comes near the end, and at most.
-PAGE: Final = 200
-ROWS_MAX: Final = 1_000
-_NEAR: Final = 40
+from pylon.tui.reading import OLD_SECONDS, Found
+
 #: Seconds of throughput that are kept, one figure each.
 FLOW_SECONDS: Final = 180
-_OLD_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
-class JobsState:
+class JobsState(Found):
     """Queues, schedules and throughput as the stream tells them; jobs as they were asked for."""
+
+    member: ClassVar[str] = "jobs"
 
     queues: list[dict[str, Any]] = field(default_factory=list)
     schedules: list[dict[str, Any]] = field(default_factory=list)
-    #: The version of the worker that the queues are of; the jobs are read again when it rises.
-    version: int = -1
     told_at: float | None = None
     #: (whole second, attempts completed in it, failed in it), the newest last.
     flow: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=FLOW_SECONDS))
-    search: str = ""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    #: There are more behind the last one; None before the search was answered.
-    has_more: bool | None = None
-    limit: int = PAGE
     _before: tuple[int, int] | None = None
 
     def fold(self, message: dict[str, Any], now: float) -> None:
@@ -60,28 +52,19 @@ class JobsState:
 
     def age(self, now: float) -> float | None:
         """Return how old the counts are, in seconds, where that is more than it should be."""
-        if self.told_at is None or now - self.told_at <= _OLD_SECONDS:
+        if self.told_at is None or now - self.told_at <= OLD_SECONDS:
             return None
         return now - self.told_at
 
-    def begin(self, search: str) -> None:
-        """Begin another search; what is held stays in sight until it is answered."""
-        self.search, self.has_more, self.limit = search, None, PAGE
+    def stale_note(self, now: float) -> str:
+        """Return how old the counts are, where that is more than it should be."""
+        age = self.age(now)
+        return "" if age is None else f"queues are {age:.0f} s old"
 
-    def come_near(self, cursor: int) -> bool:
-        """Ask for more rows where the cursor comes near the last one; tells whether that is so."""
-        is_asked = len(self.rows) < self.limit or self.limit >= ROWS_MAX
-        if not self.has_more or is_asked or cursor + _NEAR < len(self.rows):
-            return False
-        self.limit = min(self.limit + PAGE, ROWS_MAX)
-        return True
-
-    def take(self, search: str, limit: int, answer: dict[str, Any]) -> bool:
-        """Take jobs that were asked for; False for an answer to another question."""
-        if (search, limit) != (self.search, self.limit):
-            return False
-        self.rows, self.has_more = list(answer["jobs"]), answer["next"] is not None
-        return True
+    @property
+    def is_unknown(self) -> bool:
+        """Tell whether jobs or queues were not told yet."""
+        return self.has_more is None or self.told_at is None
 
     def queue(self, name: str) -> dict[str, Any] | None:
         """Return what is known of a queue."""

@@ -37,9 +37,7 @@ class DashboardState:
     #: Accounts as far as they were read, and what is to be said about that.
     users: UserPages = field(default_factory=UserPages)
     users_note: str = ""
-    #: Queues and jobs, and what is to be said about how old they are.
     jobs: JobsState = field(default_factory=JobsState)
-    jobs_note: str = ""
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
     dropped: int = 0

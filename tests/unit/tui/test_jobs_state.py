@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pylon.tui.jobs_state import PAGE, ROWS_MAX, JobsState
+from pylon.tui.jobs_state import JobsState
+from pylon.tui.reading import PAGE, ROWS_MAX
 
 
 def _told(completed: int, failed: int = 0) -> dict[str, Any]:
@@ -42,9 +43,10 @@ def test_a_page_is_asked_for_once_and_there_is_a_last_one() -> None:
     """However often the cursor is looked at; an answer to another question is not taken."""
     state, limit = JobsState(), PAGE
     state.begin("x")
-    assert not state.take("y", PAGE, {"jobs": [{}], "next": 1})
+    other = {"search": "y", "limit": PAGE}
+    assert not state.take(other, {"jobs": [{}], "next": 1})
     while True:
-        assert state.take("x", state.limit, {"jobs": [{}] * state.limit, "next": 1})
+        assert state.take(state.question, {"jobs": [{}] * state.limit, "next": 1})
         assert not state.come_near(0)
         if not state.come_near(state.limit - 1):
             break
