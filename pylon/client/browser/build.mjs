@@ -63,7 +63,7 @@ writeFileSync(join(dist, "dev.d.ts"), "export {};\n");
 rmSync(types, { recursive: true });
 
 // What a page loads stays small; over the bound, the build fails.
-for (const [name, kilobytesMax] of [["client.js", 26], ["include.js", 3], ["questions.js", 1], ["streaming.js", 2], ["upload.js", 3], ["react.js", 5], ["elements.js", 12]]) {
+for (const [name, kilobytesMax] of [["client.js", 25], ["include.js", 3], ["questions.js", 1], ["streaming.js", 2], ["upload.js", 3], ["react.js", 5], ["elements.js", 12]]) {
   const bytes = gzipSync(readFileSync(join(dist, name)), { level: 9 }).length;
   console.log(`${name}: ${(bytes / 1000).toFixed(1)} kB gzipped`);
   if (bytes > kilobytesMax * 1000) throw new Error(`${name} has ${bytes} bytes gzipped; at most ${kilobytesMax} kB`);

@@ -1,6 +1,7 @@
 // The facade: `connect()` and the database that it gives.
 
 import { Auth } from "./auth.ts";
+import { digest } from "./digest.ts";
 import { PylonError, wireError } from "./errors.ts";
 import { compileFilter } from "./filter.ts";
 import { IdSource } from "./ids.ts";
@@ -94,13 +95,6 @@ async function openStore(choice: "indexeddb" | "memory" | Store, name: string, i
   return IndexedDbStore.open(indexedDB, name, ids.uuid7()).catch(() => new MemoryStore());
 }
 
-/** Returns a short text that differs for different tokens and does not say them (FNV-1a). */
-function digest(token: string): string {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(token)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
-  return hash.toString(16);
-}
-
 /** Returns what JSON keeps of a value: dates as text, without what is undefined. */
 function plain(value: unknown): Json {
   return JSON.parse(JSON.stringify(value ?? null)) as Json;
@@ -171,7 +165,7 @@ export class Database<A extends AppTypes = AnyApp> {
     if (!isWhole) {
       import("./include.ts").then(
         ({ Neighbours }) => query.through(new Neighbours(this.tab, query, include)),
-        () => query.fail(wireError("UNAVAILABLE", "include.js cannot be loaded")),
+        () => query.fail(unloaded("include")),
       );
     }
     return query;
@@ -179,12 +173,12 @@ export class Database<A extends AppTypes = AnyApp> {
 
   /** Searches on the server, once: rows with all these words, best first. */
   async search<E extends EntityName<A>>(entity: E, text: string, options: SearchOptions = {}): Promise<readonly RowOf<A, E>[]> {
-    return (await import("./questions.ts")).search(this.tab.requests, entity, text, options);
+    return (await loaded(import("./questions.ts"), "questions")).search(this.tab.requests, entity, text, options);
   }
 
   /** Asks the server once for counts, sums and the like: one object per group. */
   async aggregate(entity: EntityName<A>, question: AggregateQuestion): Promise<readonly JsonObject[]> {
-    return (await import("./questions.ts")).aggregate(this.tab.requests, entity, question);
+    return (await loaded(import("./questions.ts"), "questions")).aggregate(this.tab.requests, entity, question);
   }
 
   // --- writing
@@ -219,7 +213,8 @@ export class Database<A extends AppTypes = AnyApp> {
       return this.mutate(name, given, this.guess(options.optimistic));
     }
     if (options.onPart !== undefined || options.signal !== undefined) {
-      return this.collected(name, given, options);
+      const { collected } = await loaded(import("./streaming.ts"), "streaming");
+      return collected(this.parts(name, given, options.signal), this.tab.schema.streams(name), options.onPart);
     }
     const answer = await this.tab.requests.ask("POST", `/api/fn/${encodeURIComponent(name)}`, given);
     return (answer as { value?: unknown } | null)?.value ?? null;
@@ -228,7 +223,7 @@ export class Database<A extends AppTypes = AnyApp> {
   /** Uploads a file: a small one whole, a larger one in pieces that go on after a lost connection, and after a
    * reload of the page where it is given again. Resolves with what a field of a row takes. */
   async upload(file: Blob, options: UploadOptions = {}): Promise<FileObject> {
-    const { upload } = await import("./upload.ts");
+    const { upload } = await loaded(import("./upload.ts"), "upload");
     return upload(this.tab.requests, file, options, this.ids.uuid7());
   }
 
@@ -240,22 +235,12 @@ export class Database<A extends AppTypes = AnyApp> {
   }
 
   private async *parts(name: string, args: JsonObject, signal?: AbortSignal): AsyncGenerator<unknown, unknown, undefined> {
+    const { partsOf } = await loaded(import("./streaming.ts"), "streaming");
     try {
-      const { partsOf } = await import("./streaming.ts");
       return yield* partsOf(this.tab.requests, name, args, signal);
     } catch (error) {
-      throw ownError(error);
-    }
-  }
-
-  /** Returns the list of what a call yields, or what it returns where it yields nothing. */
-  private async collected(name: string, args: JsonObject, { signal, onPart }: CallOptions): Promise<unknown> {
-    const parts = this.parts(name, args, signal), found: unknown[] = [];
-    for (;;) {
-      const { done, value } = await parts.next();
-      if (done === true) return this.tab.schema.streams(name) ? found : value;
-      found.push(value);
-      if (onPart !== undefined) guarded(() => onPart(value));
+      // The file loaded later has a class of its own: a page knows the errors of this one.
+      throw new PylonError(error as WireError, String((error as PylonError).retryAfter));
     }
   }
 
@@ -336,11 +321,15 @@ export class Database<A extends AppTypes = AnyApp> {
   }
 }
 
-/** Returns an error of the file loaded later as one of this file's. */
-function ownError(error: unknown): PylonError {
-  const { code, retryAfter } = error as { code?: unknown; retryAfter?: number };
-  if (typeof code !== "string") return new PylonError(wireError("UNAVAILABLE", "streaming.js cannot be loaded"));
-  return new PylonError(error as WireError, String(retryAfter));
+/** Waits for a file of the client that is loaded when a page first asks for what is in it. */
+function loaded<M>(file: Promise<M>, name: string): Promise<M> {
+  return file.catch(() => {
+    throw new PylonError(unloaded(name));
+  });
+}
+
+function unloaded(name: string): WireError {
+  return wireError("UNAVAILABLE", `${name}.js cannot be loaded`);
 }
 
 function publicStatus({ state, pending, error, persistent }: TabStatus): Status {

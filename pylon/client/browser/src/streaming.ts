@@ -2,6 +2,7 @@
 // Each tab asks for itself, so that a slow page slows its own stream and nothing else.
 
 import { errorOfBody, failure, PylonError, wireError } from "./errors.ts";
+import { guarded } from "./observed.ts";
 import type { JsonObject } from "./protocol.gen.ts";
 import type { Requests } from "./requests.ts";
 
@@ -44,6 +45,19 @@ export async function* partsOf(
   } finally {
     signal?.removeEventListener("abort", leave);
     leave();
+  }
+}
+
+/** Returns the list of all parts where the action `streams`, else what it returned; tells each part as it comes. */
+export async function collected(
+  parts: AsyncGenerator<unknown, unknown, undefined>, streams: boolean, onPart?: (part: unknown) => void,
+): Promise<unknown> {
+  const found: unknown[] = [];
+  for (;;) {
+    const { done, value } = await parts.next();
+    if (done === true) return streams ? found : value;
+    found.push(value);
+    if (onPart !== undefined) guarded(() => onPart(value));
   }
 }
 

@@ -1,6 +1,8 @@
 // Uploads, in a file of their own that a page loads with its first one: the shell around the machine.
 
+import { digest } from "./digest.ts";
 import type { PylonError } from "./errors.ts";
+import { guarded } from "./observed.ts";
 import type { Requests } from "./requests.ts";
 import type { UploadOptions } from "./types.ts";
 import { UploadMachine, type FileObject, type UploadEffect, type UploadEvent } from "./upload-machine.ts";
@@ -94,7 +96,7 @@ export async function upload(requests: Requests, file: Blob, options: UploadOpti
         case "forget":
           return memory.set(null);
         case "progress":
-          return tell(() => onProgress?.({ loaded: effect.loaded, total: file.size }));
+          return guarded(() => onProgress?.({ loaded: effect.loaded, total: file.size }));
         case "resolve":
           return end(() => resolve(effect.file));
         case "reject":
@@ -117,19 +119,10 @@ function reachedOf(answer: any): { offset: number; file: FileObject | null } {
   return typeof answer?.sha256 === "string" ? { offset: answer.size, file: answer } : { offset: answer.offset, file: null };
 }
 
-/** A listener that throws is the page's trouble and not the upload's. */
-function tell(listener: () => void): void {
-  try {
-    listener();
-  } catch (error) {
-    queueMicrotask(() => { throw error; });
-  }
-}
-
 /** What is kept of an upload over a reload of the page: where it is, by what is uploaded and by nobody's name. */
 function memoryOf(file: Blob, name: string, type: string): { url: string | null; set(url: string | null): void; leave(): void } {
   const isFile = file instanceof File;
-  const key = `pylon:upload:${hash([name, type, file.size, isFile ? file.lastModified : ""].join("\n"))}`;
+  const key = `pylon:upload:${digest([name, type, file.size, isFile ? file.lastModified : ""].join("\n"))}`;
   if (!isFile || active.has(key)) return { url: null, set: () => undefined, leave: () => undefined };
   active.add(key);
   const store = (work: (storage: Storage) => string | null | void): string | null => {
@@ -144,11 +137,4 @@ function memoryOf(file: Blob, name: string, type: string): { url: string | null;
     set: (url) => void store((storage) => (url === null ? storage.removeItem(key) : storage.setItem(key, url))),
     leave: () => void active.delete(key),
   };
-}
-
-/** FNV-1a, 64 bits. */
-function hash(text: string): string {
-  let value = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(text)) value = ((value ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
-  return value.toString(16);
 }

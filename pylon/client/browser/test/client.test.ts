@@ -323,3 +323,15 @@ describe("signing in and out", () => {
     expect(network.requests).toContain("POST /api/auth/logout");
   });
 });
+
+test("a part of the client that cannot be loaded says so, as any error", async () => {
+  for (const name of ["questions", "streaming", "upload"]) {
+    vi.doMock(`../src/${name}.ts`, () => { throw new Error("offline"); });
+  }
+  const db = await database();
+  const unloaded = (name: string): object => ({ name: "PylonError", code: "UNAVAILABLE", message: `${name}.js cannot be loaded` });
+  await expect(db.search("Note", "x")).rejects.toMatchObject(unloaded("questions"));
+  await expect(db.stream("spell").next()).rejects.toMatchObject(unloaded("streaming"));
+  await expect(db.call("spell", {}, { onPart: () => undefined })).rejects.toMatchObject(unloaded("streaming"));
+  await expect(db.upload(new Blob(["x"]))).rejects.toMatchObject(unloaded("upload"));
+});
