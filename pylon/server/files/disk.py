@@ -102,7 +102,11 @@ class Writing:
         os.lseek(self._descriptor, self.size, os.SEEK_SET)
 
     def append(self, data: bytes) -> None:
-        """Append bytes; raises Unavailable where the disk is full."""
+        """Append bytes; raises Unavailable where the disk has no room for them.
+
+        It is asked for each: of what many bring at once nobody knew as they began.
+        """
+        demand_room(self.path.parent, len(data))
         view = memoryview(data)
         try:
             while view:

@@ -24,6 +24,7 @@ from pylon.server.storage import files
 from pylon.server.storage.database import Database
 from pylon.server.storage.files import Upload
 from pylon.server.storage.transaction import Transaction
+from pylon.sqlite import RawConnection
 
 #: Uploads whose hash so far is remembered; of others it is worked out anew, from the disk.
 _REMEMBERED_MAX: Final = 200
@@ -48,6 +49,15 @@ class Piece:
     def offset(self) -> int:
         """Return how many bytes of the upload came so far."""
         return self.upload.kept if self.buffer is None else self.buffer.size
+
+
+def _demand_few(raw: RawConnection, principal: str | None) -> None:
+    """Raise RateLimited where a principal has as many uploads under way as he may have."""
+    if files.count_uploads(raw, principal) >= limits_files.UPLOADS_PER_USER_MAX:
+        raise RateLimited(
+            f"at most {limits_files.UPLOADS_PER_USER_MAX} uploads are open at a time",
+            retry_after_s=60.0, limit="uploads",
+        )  # fmt: skip
 
 
 class Pieces:
@@ -84,12 +94,7 @@ class Pieces:
     async def begin(self, principal: str | None, name: str, kind: str, length: int) -> Upload:
         """Begin an upload of so many bytes; raises as `FileStore.receive`, and RateLimited."""
         self._store.demand_size(length)
-        raw = self._database.readers.inline.raw
-        if files.count_uploads(raw, principal) >= limits_files.UPLOADS_PER_USER_MAX:
-            raise RateLimited(
-                f"at most {limits_files.UPLOADS_PER_USER_MAX} uploads are open at a time",
-                retry_after_s=60.0, limit="uploads",
-            )  # fmt: skip
+        _demand_few(self._database.readers.inline.raw, principal)
         with self._store.room.reserve(principal, length):
             await self._store.run(disk.demand_room, self._store.incoming, length)
             upload = Upload(
@@ -97,6 +102,8 @@ class Pieces:
             )
 
             def work(transaction: Transaction) -> None:
+                # Once more: others may have begun since, all at once.
+                _demand_few(transaction.connection, principal)
                 files.begin_upload(transaction, upload)
 
             await self._database.writer.submit(work)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from pylon import limits_files
-from pylon.errors import NotFound, PolicyDenied, PylonError, Unauthenticated
+from pylon.errors import NotFound, PylonError, Unauthenticated
 from pylon.identity import IdentityKind
 from pylon.server.files.backends import Chunks
 from pylon.server.files.images import SHOWN_AS, width_of
@@ -31,8 +31,7 @@ def demand_uploader(exchange: Exchange) -> None:
     may_be_anonymous = exchange.services.config["files.anonymous"]
     if identity.kind is IdentityKind.ANONYMOUS and not may_be_anonymous:
         raise Unauthenticated()
-    if identity.scope is not None and identity.scope.is_read_only:
-        raise PolicyDenied("this token only reads")
+    uploads.demand_writes(exchange)
 
 
 async def upload(exchange: Exchange) -> web.StreamResponse:

@@ -9,13 +9,20 @@ from typing import Any
 from aiohttp import web
 
 from pylon.clock import iso_ms
-from pylon.errors import Conflict, InvalidArgument, UnsupportedMedia
+from pylon.errors import Conflict, InvalidArgument, PolicyDenied, UnsupportedMedia
 from pylon.server.files.names import clean_type, header_name
 from pylon.server.http.bodies import invite, raw_chunks
 from pylon.server.http.exchange import Exchange, json_value, no_content
 from pylon.server.storage.files import Upload
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+
+
+def demand_writes(exchange: Exchange) -> None:
+    """Raise PolicyDenied for a token whose scope only reads."""
+    scope = exchange.identity.scope
+    if scope is not None and scope.is_read_only:
+        raise PolicyDenied("this token only reads")
 
 
 async def begin(exchange: Exchange) -> web.StreamResponse:
@@ -60,12 +67,14 @@ async def show(exchange: Exchange) -> web.StreamResponse:
 
 async def drop(exchange: Exchange) -> web.StreamResponse:
     """DELETE /api/files/uploads/{id}."""
+    demand_writes(exchange)
     await exchange.services.files.pieces.drop(_found(exchange))
     return no_content()
 
 
 async def go_on(exchange: Exchange) -> web.StreamResponse:
     """PATCH /api/files/uploads/{id}: the bytes from Upload-Offset on."""
+    demand_writes(exchange)
     upload, request = _found(exchange), exchange.request
     offset = _number(exchange, "Upload-Offset")
     if request.content_type != "application/octet-stream":
