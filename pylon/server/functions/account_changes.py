@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pylon.errors import NotFound, PolicyDenied
 from pylon.server.auth.roles import checked_role
+from pylon.server.functions.authority import authority_of
 from pylon.server.storage import accounts
 from pylon.server.storage.accounts import Account
 from pylon.server.storage.transaction import Transaction
@@ -51,7 +52,7 @@ class AccountChanges:
             accounts.set_disabled(self._transaction, found.id, disabled=False)
 
     def _account(self, user_id: str) -> Account:
-        if not self._context.identity.is_system:
+        if not authority_of(self._context).is_system:
             raise PolicyDenied(
                 "accounts are changed as the system", hint="inside `with ctx.as_system():`"
             )

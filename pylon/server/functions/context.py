@@ -23,6 +23,7 @@ from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Access, Entity, Row
 from pylon.server.functions import nested
 from pylon.server.functions.account_changes import AccountChanges
+from pylon.server.functions.authority import authority_of
 from pylon.server.functions.authorize import Reader, hidden_fields, readable_row
 from pylon.server.functions.call_facts import ActionTools, AuthView, CallFacts
 from pylon.server.functions.ctx_files import ActionFiles, ReadFiles, TransactionFiles
@@ -83,8 +84,10 @@ class Context:
 
     @property
     def identity(self) -> Identity:
-        """Return whose authority is in force."""
-        return self._identities[-1]
+        """Return whose authority is in force, to the app's code."""
+        if self._facts.reads is not None:
+            self._facts.reads.note_caller()
+        return authority_of(self)
 
     @property
     def auth(self) -> AuthView:
@@ -147,7 +150,8 @@ class ReadDatabase:
 
     def get(self, entity: Any, row_id: str) -> AppRow | None:
         """Return a readable row, or None."""
-        found, reads, identity = self._entity(entity), self._facts.reads, self._context.identity
+        found, reads = self._entity(entity), self._facts.reads
+        identity = authority_of(self._context)
         if reads is not None:
             reads.note_row(found.name, row_id)
             if not identity.is_system:
@@ -183,11 +187,11 @@ class ReadDatabase:
 
     def _shown(self, entity: Entity, row: Row) -> AppRow:
         """Return a row for the app's code, without the fields that the caller does not get."""
-        if self._facts.reads is not None and not self._context.identity.is_system:
+        if self._facts.reads is not None and not authority_of(self._context).is_system:
             policies = self._facts.definition.policies
             self._facts.reads.note_fields(policies.fields_of(entity.name))
         hidden = hidden_fields(
-            self._facts.definition, self._context.identity, entity, row, self._facts.now,
+            self._facts.definition, authority_of(self._context), entity, row, self._facts.now,
             self._reader,
         )  # fmt: skip
         return app_row(entity, row, hidden)
@@ -203,7 +207,7 @@ class ReadDatabase:
         self, entity: Entity, where: Any, args: Mapping[str, Any] | None, order: Any = None,
         limit: int = 1,
     ) -> SelectSpec:  # fmt: skip
-        now, identity, reads = self._facts.now, self._context.identity, self._facts.reads
+        now, identity, reads = self._facts.now, authority_of(self._context), self._facts.reads
         if reads is not None and not identity.is_system:
             reads.note_fields(self._facts.definition.policies.fields_of(entity.name))
         unusable = unusable_fields(self._facts.definition, identity, entity)
@@ -236,7 +240,7 @@ class ReadDatabase:
                     reads.note_fields(fields)
             return compile_filter_text(
                 where, entity=entity, schema=definition.schema, args=to_json(args),
-                hidden=unusable_everywhere(definition, self._context.identity),
+                hidden=unusable_everywhere(definition, authority_of(self._context)),
             )  # fmt: skip
         return filter_of(entity, to_json(where), unusable)
 
@@ -279,7 +283,7 @@ class WriteDatabase(ReadDatabase):
 
     def _writes(self) -> RowWrites:
         return RowWrites(
-            self._facts.definition, self._context.identity, self._transaction,
+            self._facts.definition, authority_of(self._context), self._transaction,
             self._context.new_id, is_app=True,
         )  # fmt: skip
 
@@ -386,7 +390,7 @@ class ActionContext(Context):
 
     async def run(self, function: Any, /, **args: Any) -> Any:
         """Call a query, a mutation or another action with the authority in force."""
-        return await self._run(self.identity, nested.name_of(function), to_json(args))
+        return await self._run(authority_of(self), nested.name_of(function), to_json(args))
 
     async def once(self, key: str, function: Any, /, **args: Any) -> Any:
         """Call a mutation once for a key, such as the id of an event that comes twice.
@@ -395,4 +399,4 @@ class ActionContext(Context):
         same key are CONFLICT. A key is remembered as long as operation ids are.
         """
         name = nested.name_of(function)
-        return await self._run(self.identity, name, to_json(args), nested.once_id(name, key))
+        return await self._run(authority_of(self), name, to_json(args), nested.once_id(name, key))

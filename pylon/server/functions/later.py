@@ -16,6 +16,7 @@ from pylon.app.functions import Function, FunctionKind, to_json
 from pylon.app.jobs import seconds_of
 from pylon.errors import InvalidArgument, NotFound, PayloadTooLarge
 from pylon.policy.mistakes import nearest
+from pylon.server.functions.authority import authority_of
 from pylon.server.mail.message import Mail
 from pylon.server.storage import jobs
 from pylon.server.storage.job_reads import read_job
@@ -81,7 +82,7 @@ class _Maker:
             raise PayloadTooLarge(f"a job's arguments have at most {limits.JOB_BYTES_MAX} bytes")
         return NewJob(
             id=self._context.new_id(), name=found.name, queue=found.job.queue, args=text,
-            identity=self._context.identity, retries=found.job.retries,
+            identity=authority_of(self._context), retries=found.job.retries,
             due_ms=_due_ms(delay, at, now_ms), priority=_priority(priority),
             key=key_of(key) if key is not None else found.job.key_of(plain),
         )  # fmt: skip
@@ -97,7 +98,7 @@ class _Maker:
         return mail, self._context.new_id()
 
     def send(self, transaction: Transaction, mail: Mail, mail_id: str) -> str:
-        identity = self._context.identity
+        identity = authority_of(self._context)
         return self._facts.mailer.send(transaction, mail, identity=identity, mail_id=mail_id)
 
     def _function(self, given: Any) -> Function:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pylon.app.functions import Function, FunctionKind, WrongResult, to_json
 from pylon.errors import InvalidArgument, NotFound
 from pylon.policy.mistakes import nearest
+from pylon.server.functions.authority import authority_of
 from pylon.server.storage.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ def call(
     if facts.reads is not None:
         facts.reads.note_caller()  # its `allow` may look at him
     decoded = code.arguments(
-        facts.definition, function, context.identity, to_json(args), facts.now, lookup
+        facts.definition, function, authority_of(context), to_json(args), facts.now, lookup
     )
-    inner = make(facts.nested(context.identity))
+    inner = make(facts.nested(authority_of(context)))
     inner.share_chance(context)
     try:
         return function.arguments.encode_result(function.handler(inner, **decoded))

@@ -15,6 +15,7 @@ from pylon.app.functions import FunctionKind, to_json
 from pylon.errors import InvalidArgument, NotFound, PayloadTooLarge
 from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
+from pylon.server.functions.authority import authority_of
 from pylon.server.functions.later import Submit, key_of
 from pylon.server.storage import journal, workflows
 from pylon.server.storage.transaction import Transaction
@@ -123,7 +124,7 @@ class TransactionWorkflows(ReadWorkflows):
     def start(self, function: Any, /, *, key: Any = None, **args: Any) -> str:
         """Start a run and return its id; with a taken key, the id of the run that has it."""
         run = new_run(
-            self._facts.definition, self._context.identity, function, args, key=key,
+            self._facts.definition, authority_of(self._context), function, args, key=key,
             run_id=self._context.new_id(),
         )  # fmt: skip
         return workflows.start(self._transaction, run)
@@ -152,7 +153,7 @@ class ActionWorkflows:
     async def start(self, function: Any, /, *, key: Any = None, **args: Any) -> str:
         """Start a run and return its id, once it is stored."""
         run = new_run(
-            self._facts.definition, self._context.identity, function, args, key=key,
+            self._facts.definition, authority_of(self._context), function, args, key=key,
             run_id=self._context.new_id(),
         )  # fmt: skip
 
