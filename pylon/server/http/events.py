@@ -102,8 +102,13 @@ class _Stream:
         """Keep the newest of a followed function until it is sent.
 
         An error is a `value` event too: pages take an event `error` for a broken connection.
+        Refused while too much is kept for a caller who reads slowly.
         """
-        self._values[members.partition(",")[0]] = members
+        name = members.partition(",")[0]
+        kept = sum(len(one) for each, one in self._values.items() if each != name)
+        if kept > limits.LIVE_QUEUE_BYTES_MAX:
+            return False
+        self._values[name] = members
         return True
 
     async def begin(self) -> None:

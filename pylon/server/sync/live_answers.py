@@ -9,7 +9,6 @@ own. What does not live here: running (`functions.live_run`), sockets and timers
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +17,7 @@ from pylon import jsonvalue, limits
 from pylon.identity import Identity
 from pylon.server.functions.live_run import LiveOutcome, LiveRun
 from pylon.server.storage.change_log import LogRecord
+from pylon.server.sync.due import Due, Turn
 from pylon.server.sync.live_index import LiveIndex, concerns
 
 Key = tuple[Any, str]
@@ -109,7 +109,7 @@ class LiveAnswers:
         self._members: dict[Key, Member] = {}
         self._questions: dict[Hashable, dict[Answer, None]] = {}
         self._index: LiveIndex[Answer] = LiveIndex()
-        self._due: deque[Answer] = deque()
+        self._due: Due[Answer] = Due()
         #: Answers that follow the time.
         self._timed: dict[Answer, None] = {}
         #: Runs that were made so far.
@@ -218,28 +218,33 @@ class LiveAnswers:
         if not answer.is_due:
             answer.is_due = True
             if not answer.is_running:
-                self._due.append(answer)
+                self._line_up(answer)
+
+    def _line_up(self, answer: Answer) -> None:
+        self._due.add(answer, (one.identity.asker for one in answer.members))
 
     # --- running
 
     def next_run(
         self, now: float, is_held: Callable[[Answer], bool] = lambda _: False
     ) -> Run | None:
-        """Return a run that is due and has rested, oldest first; None where there is none.
+        """Return a run that is due and has rested; None where there is none.
 
+        Whoever had no turn for the longest comes first, with what is due for him the longest.
         `is_held` tells of answers that have to wait for another reason.
         """
-        for _ in range(len(self._due)):
-            answer = self._due.popleft()
+
+        def judge(answer: Answer) -> Turn:
             if answer.is_running or not answer.members or not answer.is_due:
-                continue
-            if answer.rests_until > now or is_held(answer):
-                self._due.append(answer)
-                continue
-            answer.is_due, answer.is_running = False, True
-            member = next(iter(answer.members))
-            return Run(answer, member.identity, member.fn, member.args)
-        return None
+                return Turn.DROP
+            return Turn.WAIT if answer.rests_until > now or is_held(answer) else Turn.RUN
+
+        answer = self._due.take(judge)
+        if answer is None:
+            return None
+        answer.is_due, answer.is_running = False, True
+        member = next(iter(answer.members))
+        return Run(answer, member.identity, member.fn, member.args)
 
     @property
     def is_quiet(self) -> bool:

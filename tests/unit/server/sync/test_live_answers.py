@@ -274,3 +274,22 @@ def test_nobody_is_left_with_an_old_value_whatever_the_order(seed: int) -> None:
         assert [value for one, value in storm.told if one == name][-1] == member.told.value
         storm.answers.leave((None, name))
     assert not any(storm.answers.sizes.values())
+
+
+def test_who_follows_much_takes_every_other_turn() -> None:
+    """A hundred calls of one delay another's by one run, and a shared one goes the short way."""
+    world = _World()
+    for number in range(20):
+        world.join(f"ann{number}", _user("ann"), fn=f"f{number}")
+    world.join("ben", _user("ben"), fn="g")
+    world.join("ann", _user("ann"), fn="shared")
+    world.join("carl", _user("carl"), fn="shared")
+    while run := world.next():
+        world.end(run, "1")
+    world.commit("r")
+    turns = []
+    while run := world.next():
+        turns.append(run.fn)
+        world.end(run, "2")
+    assert len(turns) == 22
+    assert max(turns.index("g"), turns.index("shared")) < 4
