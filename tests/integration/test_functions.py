@@ -261,6 +261,10 @@ async def test_outgoing_requests_reach_no_private_address(serve: Serve) -> None:
         # The same behind gateways from IPv6: NAT64, 6to4, Teredo, and the form of old.
         "http://[64:ff9b::7f00:1]/", "http://[64:ff9b::a00:1]/", "http://[2002:7f00:1::]/",
         "http://[2001:0:4136:e378:8000:63bf:f5ff:fffe]/", "http://[::127.0.0.1]/",
+        "http://[::ffff:0:7f00:1]/",
+        # Public by Python's list, and of no host in the world: protocols, sites, examples.
+        "http://192.0.0.8/", "http://192.88.99.1/", "http://[fec0::1]/", "http://[5f00::1]/",
+        "http://[3fff::1]/",
     ):  # fmt: skip
         answer = await nobody.call("fetch", url=url)
         assert answer.status == 200, answer

@@ -17,11 +17,17 @@ import aiohttp
 from pylon import limits
 
 #: Addresses whose last 32 bits are those of an IPv4 host behind a gateway (NAT64), or were once.
-_ENDS_IN_IPV4: Final = tuple(
-    map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96"))
-)
-#: Once for one site's own use; not global, whatever a library says.
-_SITE_LOCAL: Final = ipaddress.IPv6Network("fec0::/10")
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_ENDS_IN_IPV4: Final = (
+    _NAT64, *map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96"))
+)  # fmt: skip
+#: All that IPv6 has given out to the world; site-local and other old ranges are outside of it.
+_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+#: Of protocols, and of gateways that are no more: `is_global` says yes to most of them.
+_SPECIAL: Final[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = (
+    *map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")),
+    ipaddress.IPv6Network("3fff::/20"),
+)  # fmt: skip
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 
 
@@ -34,13 +40,20 @@ def guarded_socket(address: tuple[Any, ...]) -> socket.socket:
     family, kind, protocol, _, peer = address
     found = ipaddress.ip_address(str(peer[0]).partition("%")[0])
     for judged in _meant_by(found):
-        if not judged.is_global or judged.is_multicast or judged in _SITE_LOCAL:
+        if not _is_public(judged):
             raise PermissionError(
                 errno.EACCES,
                 f"{judged} is not a public address, and ctx.http reaches public ones only;"
                 " open a session of your own if it is meant",
             )
     return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _is_public(one: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if one.version == 6 and not (one in _UNICAST or one in _NAT64):
+        return False
+    is_special = any(one in each for each in _SPECIAL if each.version == one.version)
+    return one.is_global and not one.is_multicast and not is_special
 
 
 def _meant_by(
