@@ -134,35 +134,33 @@ class Exchange:
         the caller is out by its end.
         """
         request = self.request
-        length = request.content_length
-        if length is not None and length > most:
-            raise PayloadTooLarge(f"a body has at most {most} bytes")
+        _demand_fits(request.content_length or 0, most)
         content = request.content
         if content.is_eof():  # all of it came with the headers: nothing to wait for
-            return self._within_limit(content.read_nowait(), most)
+            data = content.read_nowait()
+            _demand_fits(len(data), most)
+            return data
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer itself nothing was sent yet
-        data = b""
+        # Put together once: a body of many small pieces must not be copied for each of them.
+        chunks, size = [], 0
         try:
             async with asyncio.timeout(limits.HEADER_SECONDS):
                 while chunk := await content.readany():
-                    data = self._within_limit(data + chunk if data else chunk, most)
+                    size += len(chunk)
+                    _demand_fits(size, most)
+                    chunks.append(chunk)
         except TimeoutError:
             raise RequestTimeout from None
         self.demand_same_caller()
-        return data
+        return b"".join(chunks)
 
     def demand_same_caller(self) -> None:
         """Raise where who was let in is out by now, or another: body or answer took long."""
         before, self._identity = self._identity, None
         if before is not None and self.identity != before:
             raise Unavailable("your rights changed on the way; send it again", reason="changed")
-
-    def _within_limit(self, data: bytes, most: int) -> bytes:
-        if len(data) > most:
-            raise PayloadTooLarge(f"a body has at most {most} bytes")
-        return data
 
     async def json(self) -> Any:
         """Return the body as strict JSON; raises UnsupportedMedia, InvalidJson."""
@@ -181,6 +179,11 @@ class Exchange:
         if not isinstance(value, dict):
             raise InvalidArgument("the body is an object")
         return value
+
+
+def _demand_fits(size: int, most: int) -> None:
+    if size > most:
+        raise PayloadTooLarge(f"a body has at most {most} bytes")
 
 
 @lru_cache(maxsize=64)
