@@ -137,6 +137,8 @@ class Oracle:
             self.head = record.seq
             if record.slice is not None:
                 continue  # what the server says of a change of view; the change itself was before
+            if record.entity not in self._rows:
+                continue  # a file that came or went: no row
             found = self._rows[record.entity].setdefault(record.row_id, History())
             found.seqs.append(record.seq)
             found.images.append(record.after)
