@@ -1,7 +1,4 @@
-"""Whose authority is in force in a call, for Pylon's own code.
-
-Where the app's code asks that (`ctx.identity`) it is noted: a followed value is about him then.
-"""
+"""Whose authority is in force in a call: as Pylon's own code asks for it, and as the app's does."""
 
 from __future__ import annotations
 
@@ -16,3 +13,11 @@ if TYPE_CHECKING:
 def authority_of(context: Context) -> Identity:
     """Return whose authority is in force in a call."""
     return context._identities[-1]
+
+
+def noted_authority_of(context: Context) -> Identity:
+    """Return the same to the app's code (`ctx.identity`): a followed value is about him then."""
+    reads = context._facts.reads
+    if reads is not None:
+        reads.note_caller()
+    return authority_of(context)

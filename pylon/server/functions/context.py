@@ -23,7 +23,7 @@ from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Access, Entity, Row
 from pylon.server.functions import nested
 from pylon.server.functions.account_changes import AccountChanges
-from pylon.server.functions.authority import authority_of
+from pylon.server.functions.authority import authority_of, noted_authority_of
 from pylon.server.functions.authorize import Reader, hidden_fields, readable_row
 from pylon.server.functions.call_facts import ActionTools, AuthView, CallFacts
 from pylon.server.functions.ctx_files import ActionFiles, ReadFiles, TransactionFiles
@@ -85,9 +85,7 @@ class Context:
     @property
     def identity(self) -> Identity:
         """Return whose authority is in force, to the app's code."""
-        if self._facts.reads is not None:
-            self._facts.reads.note_caller()
-        return authority_of(self)
+        return noted_authority_of(self)
 
     @property
     def auth(self) -> AuthView:

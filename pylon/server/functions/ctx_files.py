@@ -15,6 +15,7 @@ from pylon.errors import InvalidArgument, NotFound, PayloadTooLarge
 from pylon.ids import is_id
 from pylon.schema.files import File
 from pylon.server.files.names import clean_name, clean_type
+from pylon.server.functions.authority import authority_of
 from pylon.server.functions.authorize import Reader
 from pylon.server.functions.file_rights import FileRights
 from pylon.server.storage.files import StoredFile
@@ -50,7 +51,7 @@ class ReadFiles:
     def get(self, file: Any) -> File | None:
         """Return a file that the authority in force may read, or None."""
         rights = FileRights(
-            definition=self._facts.definition, identity=self._context.identity,
+            definition=self._facts.definition, identity=authority_of(self._context),
             now=self._facts.now, reader=self._reader, raw=self._raw, reads=self._facts.reads,
         )  # fmt: skip
         stored = rights.readable(_id_of(file))
@@ -68,7 +69,9 @@ class TransactionFiles(ReadFiles):
         """Empty the fields that hold a file, by the policy of their rows; it goes if none does."""
         from pylon.server.functions.file_service import delete_in
 
-        delete_in(self._facts.definition, self._context.identity, self._transaction, _id_of(file))
+        delete_in(
+            self._facts.definition, authority_of(self._context), self._transaction, _id_of(file)
+        )
 
 
 class ActionFiles:
@@ -87,7 +90,7 @@ class ActionFiles:
 
     def _stored(self, file: Any) -> StoredFile:
         self._demand()
-        return self._service.readable_now(self._context.identity, _id_of(file))
+        return self._service.readable_now(authority_of(self._context), _id_of(file))
 
     async def get(self, file: Any) -> File | None:
         """Return a file that the authority in force may read, or None."""
@@ -132,7 +135,7 @@ class ActionFiles:
         self._demand()
         content = data.encode() if isinstance(data, str) else data
         length = len(content) if isinstance(content, bytes) else None
-        identity = self._context.identity
+        identity = authority_of(self._context)
         async with self._service.store.receive(
             identity.principal, _chunks(content), length
         ) as received:
@@ -147,7 +150,7 @@ class ActionFiles:
         """Empty the fields that hold a file, by the policy of their rows; it goes if none does."""
         self._demand()
         await self._service.delete(
-            self._context.identity, _id_of(file), cause=self._facts.cause or "action"
+            authority_of(self._context), _id_of(file), cause=self._facts.cause or "action"
         )
 
 
