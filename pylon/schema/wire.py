@@ -75,6 +75,19 @@ def wire_row(entity: Entity, row: Row) -> dict[str, Any]:
     return _plan(entity).row(row)
 
 
+def whole_row(entity: Entity, row: Row) -> dict[str, Any]:
+    """Return the JSON object of a row with its private fields: for the owner alone.
+
+    Its values are what an insert takes.
+    """
+    whole: dict[str, Any] = {"id": row["id"]}
+    for field in entity.fields:
+        value = row[field.name]
+        whole[field.name] = None if value is None else FIELD_TYPES[field.kind].to_wire(field, value)
+    whole["_seq"] = row["_seq"]
+    return whole
+
+
 def wire_text(entity: Entity, row: Row) -> str:
     """Return the wire text of a row."""
     plan = _plan(entity)

@@ -111,7 +111,7 @@ class Reads:
 
         `expression` is a filter in the policy language, beside or instead of `where`.
         """
-        spec, question = self._spec(
+        spec, question = self.spec_of(
             self._definitions.current,
             identity,
             entity_name,
@@ -141,7 +141,7 @@ class Reads:
     ) -> str:  # fmt: skip
         """Return the JSON body of what a search finds, best first: {"rows": […]}."""
         definition = self._definitions.current
-        selected, _ = self._spec(definition, identity, entity_name, where, None, limit, None)
+        selected, _ = self.spec_of(definition, identity, entity_name, where, None, limit, None)
         entity = selected.entity
         match = match_of(entity, text, unusable_fields(definition, identity, entity))
         hops = hops_of(definition, identity, entity, include, iso_ms(self._clock.now_ms()))
@@ -165,7 +165,7 @@ class Reads:
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Return one row of JSON values per group, in the group's order."""
         definition = self._definitions.current
-        selected, _ = self._spec(definition, identity, entity_name, where, None, None, None)
+        selected, _ = self.spec_of(definition, identity, entity_name, where, None, None, None)
         unusable = unusable_fields(definition, identity, selected.entity)
         fields = group_of(selected.entity, group, unusable)
         asked = aggregates_of(selected.entity, aggregates, fields, unusable)
@@ -186,17 +186,18 @@ class Reads:
 
     async def count(self, identity: Identity, entity_name: str, where: Any = None) -> int:
         """Return how many rows the caller may read that a filter selects."""
-        spec, _ = self._spec(
+        spec, _ = self.spec_of(
             self._definitions.current, identity, entity_name, where, None, None, None
         )
         return await self._database.readers.run(
             lambda connection: count_rows(connection.raw, spec), asker=identity.asker
         )
 
-    def _spec(
+    def spec_of(
         self, definition: AppDefinition, identity: Identity, entity_name: str, where: Any,
         order: Any, limit: Any, after: Any, expression: str | None = None,
     ) -> tuple[SelectSpec, str]:  # fmt: skip
+        """Return the page that is asked for, and what binds its `next` to the question."""
         entity = entity_of(definition, entity_name)
         now = iso_ms(self._clock.now_ms())
         unusable = unusable_fields(definition, identity, entity)

@@ -70,6 +70,21 @@ def read_one(connection: RawConnection, seq: int, schema: Schema) -> LogRecord |
     return None if row is None else _record(row, schema)
 
 
+def read_together(
+    connection: RawConnection, seq: int, limit: int, schema: Schema
+) -> list[LogRecord]:
+    """Return up to `limit` records of the transaction that wrote `seq`, oldest first."""
+    row = connection.execute("SELECT tx FROM _pylon_log WHERE seq = ?", (seq,)).fetchone()
+    if row is None:
+        return []
+    # A transaction is numbered by its first record, and its records stand together.
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM _pylon_log WHERE seq >= ? AND tx = ? ORDER BY seq LIMIT ?",
+        (row[0], row[0], limit),
+    ).fetchall()
+    return [_record(one, schema) for one in rows]
+
+
 def read_last(connection: RawConnection, limit: int, schema: Schema) -> list[LogRecord]:
     """Return the newest records, oldest first."""
     rows = connection.execute(

@@ -32,7 +32,8 @@ class OrderTerm:
 class SelectSpec:
     """One page of a list. `order` ends with id; `after` holds the last row's values of it.
 
-    `wire` is the rows' text as the caller gets it.
+    `wire` is the rows' text as the caller gets it. Where it `includes_after` the page begins with
+    the row that `after` is of, if that is still there.
     """
 
     entity: Entity
@@ -42,6 +43,7 @@ class SelectSpec:
     order: tuple[OrderTerm, ...] = (OrderTerm("id"),)
     limit: int = 100
     after: tuple[Any, ...] | None = None
+    includes_after: bool = False
 
 
 def _where(spec: SelectSpec) -> tuple[str, list[Any]]:
@@ -52,14 +54,16 @@ def _where(spec: SelectSpec) -> tuple[str, list[Any]]:
             terms.append(clause.text)
             params += clause.params
     if spec.after is not None:
-        text, values = _beyond(spec.order, spec.after)
+        text, values = _beyond(spec)
         terms.append(text)
         params += values
     return " AND ".join(terms) or "1", params
 
 
-def _beyond(order: tuple[OrderTerm, ...], after: tuple[Any, ...]) -> tuple[str, list[Any]]:
+def _beyond(spec: SelectSpec) -> tuple[str, list[Any]]:
     """Return the condition "behind the last row" of a keyset page, nulls considered."""
+    assert spec.after is not None
+    order, after = spec.order, spec.after
     alternatives, params = [], []
     for place, term in enumerate(order):
         parts, values = [], []
@@ -67,17 +71,34 @@ def _beyond(order: tuple[OrderTerm, ...], after: tuple[Any, ...]) -> tuple[str, 
             parts.append(f't."{earlier.field}" IS ?')
             values.append(value)
         column, value = f't."{term.field}"', after[place]
+        sign = "=" if spec.includes_after and place == len(order) - 1 else ""
         if not term.descending:
-            parts.append(f"{column} IS NOT NULL" if value is None else f"{column} > ?")
+            parts.append(f"{column} IS NOT NULL" if value is None else f"{column} >{sign} ?")
         elif value is None:
             continue  # descending ends with the nulls, in which only later terms go on
         else:
-            parts.append(f"({column} < ? OR {column} IS NULL)")
+            parts.append(f"({column} <{sign} ? OR {column} IS NULL)")
         if value is not None:
             values.append(value)
         alternatives.append(f"({' AND '.join(parts)})")
         params += values
-    return f"({' OR '.join(alternatives) or '0'})", params
+    text = f"({' OR '.join(alternatives) or '0'})"
+    bound = _bound(spec)
+    return (text, params) if bound is None else (f"{bound} AND {text}", [after[0], *params])
+
+
+def _bound(spec: SelectSpec) -> str | None:
+    """Return what the first term says by itself, of one value.
+
+    It changes nothing about which rows are meant: an index begins there instead of at its end.
+    """
+    assert spec.after is not None
+    first = spec.order[0]
+    if len(spec.order) == 1 or spec.after[0] is None:
+        return None
+    if not first.descending:
+        return f't."{first.field}" >= ?'
+    return None if spec.entity.by_name[first.field].nullable else f't."{first.field}" <= ?'
 
 
 def _order(order: tuple[OrderTerm, ...]) -> str:

@@ -16,6 +16,12 @@ SERVED = """
 /api/admin/clients/{id} GET
 /api/admin/clients/{id}/disconnect POST
 /api/admin/clients/{id}/resync POST
+/api/admin/data GET
+/api/admin/data-undo POST
+/api/admin/data/{E} GET POST
+/api/admin/data/{E}/{id} GET
+/api/admin/data/{E}/{id}/delete POST
+/api/admin/data/{E}/{id}/update POST
 /api/admin/explain POST
 /api/admin/files GET
 /api/admin/files-verify GET

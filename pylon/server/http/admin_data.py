@@ -1,0 +1,191 @@
+"""Rows for the owner: entities with counts, pages, one row; and his changes, with their undo.
+
+He reads private fields, or what a user of his choice reads; he writes as the system, by the same
+mutations as everybody, and the log says `studio`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from pylon import jsonvalue
+from pylon.errors import Conflict, InvalidArgument
+from pylon.identity import SYSTEM, Identity
+from pylon.protocol.messages import Operation
+from pylon.schema.describe import field_json_schema
+from pylon.schema.model import Entity, Field
+from pylon.server.functions.outcome import Outcome
+from pylon.server.functions.owner_reads import Asked, OwnerReads
+from pylon.server.functions.queries import entity_of
+from pylon.server.functions.undoing import STUDIO, steps_back
+from pylon.server.http.acting import acting
+from pylon.server.http.exchange import Exchange, flag, integer, json_value, listed
+from pylon.server.http.services import Services
+from pylon.server.storage.data_pages import REFERRERS_MAX, Referrers
+
+_PAGE_NAMES: Final = ("filter", "order", "limit", "after", "before", "at", "end", "as", "count")
+
+
+def _reads(services: Services) -> OwnerReads:
+    return OwnerReads(services.database, services.definitions, services.clock)
+
+
+def _entity(exchange: Exchange) -> Entity:
+    return entity_of(exchange.services.definitions.current, exchange.parts[0])
+
+
+def _viewer(exchange: Exchange) -> Identity:
+    return acting(exchange, exchange.query().get("as") or None)
+
+
+async def entities(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/data?sizes=1: each entity with its fields, rows and, if asked for, bytes.
+
+    `rows` or `bytes` is null where finding out takes too long.
+    """
+    with_sizes = flag(exchange.query(("sizes",)).get("sizes"))
+    services = exchange.services
+    reads, found = _reads(services), []
+    for one in services.definitions.current.schema.entities.values():
+        shown = _described(one)
+        shown["rows"] = await reads.count_of(SYSTEM, one.name)
+        if with_sizes:
+            shown["bytes"] = await reads.bytes_of(one)
+        found.append(shown)
+    return json_value({"entities": found})
+
+
+def _described(entity: Entity) -> dict[str, Any]:
+    return {
+        "name": entity.name, "doc": entity.doc, "sync": entity.sync,
+        "fields": [_described_field(one) for one in entity.fields],
+    }  # fmt: skip
+
+
+def _described_field(field: Field) -> dict[str, Any]:
+    default = None if field.default is None else field.default.kind.value
+    return {
+        "name": field.name, "kind": field.kind.value, "nullable": field.nullable,
+        "private": field.private, "guarded": field.read is not None, "ref": field.ref,
+        "on_delete": field.on_delete.value, "immutable": field.immutable, "unique": field.unique,
+        "required": field.is_required, "default": default, "choices": list(field.choices),
+        "doc": field.doc, "schema": field_json_schema(field),
+    }  # fmt: skip
+
+
+async def page(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/data/{E}?filter=&order=&limit=&after=|before=|at=|end=1&as=: a page of rows.
+
+    `filter` is an expression of the policy language. `count=1` answers {"count"} instead.
+    """
+    query, viewer = exchange.query(_PAGE_NAMES), _viewer(exchange)
+    entity, reads = _entity(exchange), _reads(exchange.services)
+    expression = query.get("filter") or None
+    if flag(query.get("count")):
+        return json_value({"count": await reads.count_of(viewer, entity.name, expression)})
+    asked = Asked(
+        expression=expression, order=listed(query.get("order")) or None,
+        limit=integer(query.get("limit"), "limit"), after=query.get("after"),
+        before=query.get("before"), at=query.get("at"), is_end=flag(query.get("end")),
+    )  # fmt: skip
+    return json_value(await reads.page(viewer, entity.name, asked))
+
+
+async def row(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/data/{E}/{id}?as=: a whole row, and how many rows refer to it."""
+    exchange.query(("as",))
+    entity, row_id = _entity(exchange), exchange.parts[1]
+    found, referrers = await _reads(exchange.services).whole(_viewer(exchange), entity.name, row_id)
+    return json_value({"entity": entity.name, "row": found, "referrers": _told(referrers)})
+
+
+def _told(referrers: list[Referrers]) -> list[dict[str, Any]]:
+    return [
+        {"entity": one.entity.name, "field": one.field.name,
+         "on_delete": one.field.on_delete.value, "count": min(one.count, REFERRERS_MAX),
+         "more": one.count > REFERRERS_MAX}
+        for one in referrers
+    ]  # fmt: skip
+
+
+# --- changes
+
+
+async def insert(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/data/{E} {values, id?}: a new row."""
+    body = await exchange.json_object()
+    args = {"values": body.get("values"), **_given(body, "id")}
+    return await _write(exchange, "pylon.insert", args)
+
+
+async def update(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/data/{E}/{id}/update {values, if_seq?}."""
+    body = await exchange.json_object()
+    args = {"id": exchange.parts[1], "values": body.get("values"), **_given(body, "if_seq")}
+    return await _write(exchange, "pylon.update", args)
+
+
+async def delete(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/data/{E}/{id}/delete {if_seq?}: the row, and what goes with it."""
+    body = await exchange.json_object()
+    args = {"id": exchange.parts[1], **_given(body, "if_seq")}
+    return await _write(exchange, "pylon.delete", args)
+
+
+def _given(body: dict[str, Any], name: str) -> dict[str, Any]:
+    return {name: body[name]} if body.get(name) is not None else {}
+
+
+async def _write(exchange: Exchange, fn: str, args: dict[str, Any]) -> web.StreamResponse:
+    entity = _entity(exchange)
+    if entity.name == "User" and fn != "pylon.update":
+        raise Conflict(
+            "a User is the face of an account: it comes and goes with it",
+            hint="pylon users invites and deletes accounts (U on the dashboard)",
+        )  # fmt: skip
+    outcome = await exchange.services.executor.mutate(
+        SYSTEM, fn, {"entity": entity.name, **args}, op_id=None, cause=STUDIO
+    )
+    return _answer(outcome)
+
+
+def _answer(outcome: Outcome) -> web.StreamResponse:
+    if outcome.error is not None:
+        return json_value({"error": outcome.error}, outcome.http_status)
+    value = jsonvalue.decode_trusted((outcome.value or "null").encode())
+    return json_value({"seq": outcome.seq, "row": value})
+
+
+async def undo(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/data-undo {seq}: take the owner's change back, by one of its own."""
+    seq = (await exchange.json_object()).get("seq")
+    if type(seq) is not int:
+        raise InvalidArgument("seq is the number of a change", field="seq")
+    services = exchange.services
+    steps = await services.database.readers.run(lambda reader: steps_back(reader, seq))
+    batch = [
+        Operation(op_id=services.ids.uuid7(), fn=fn, args=args) for fn, args in steps
+    ]  # fmt: skip
+    outcomes = await services.executor.push(SYSTEM, batch, atomic=True, cause=STUDIO)
+    refused = [one for one in outcomes if one.error is not None]
+    if refused:
+        told = [one for one in refused if (one.error or {})["code"] != "ABORTED"]
+        return _answer((told or refused)[0])
+    changes = [
+        {"kind": fn.removeprefix("pylon."), "entity": args["entity"], "id": args["id"]}
+        for fn, args in steps
+    ]
+    return json_value({"seq": outcomes[-1].seq, "changes": changes})
+
+
+ROUTES: Final = (
+    ("GET", "/api/admin/data", entities),
+    ("POST", "/api/admin/data-undo", undo),
+    ("GET", "/api/admin/data/{E}", page),
+    ("POST", "/api/admin/data/{E}", insert),
+    ("GET", "/api/admin/data/{E}/{id}", row),
+    ("POST", "/api/admin/data/{E}/{id}/update", update),
+    ("POST", "/api/admin/data/{E}/{id}/delete", delete),
+)
