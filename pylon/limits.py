@@ -32,6 +32,9 @@ TRANSACTION_BYTES_MAX: Final = 8 * MIB
 PATTERN_TEXT_MAX: Final = 1_000
 #: Operations of one push. Above: 400 INVALID_ARGUMENT.
 PUSH_OPERATIONS_MAX: Final = 1_000
+#: Rows of one part of an import, a transaction of its own: others' writes go on between two.
+#: Above: 400 INVALID_ARGUMENT.
+IMPORT_ROWS_MAX: Final = 200
 #: Rows (about) of one group commit: bounds how long the loop is held. The rest waits for the next.
 BATCH_ROWS_MAX: Final = 400
 #: Operations waiting for the writer. Above: 503 UNAVAILABLE, reason `busy`.

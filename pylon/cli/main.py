@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "backup": ("pylon.cli.copies", "backup", "Copy the database into a file, running or not."),
     "restore": ("pylon.cli.copies", "restore", "Put a backup in the place of the database."),
     "verify": ("pylon.cli.copies", "verify", "Check a database against its change log."),
+    "export": ("pylon.cli.export", "export", "Write rows as JSON lines or CSV."),
+    "import": ("pylon.cli.importing", "import_", "Bring in rows from JSON lines or CSV."),
     "files": ("pylon.cli.files", "files", "Show files; delete, sweep, verify."),
     "jobs": ("pylon.cli.jobs", "jobs", "Show jobs and queues; retry, cancel, pause."),
     "mail": ("pylon.cli.mail", "mail", "Show what was sent, and preview templates."),

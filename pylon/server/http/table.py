@@ -17,6 +17,7 @@ from pylon.server.http import (
     admin_files,
     admin_functions,
     admin_ghost,
+    admin_import,
     admin_jobs,
     admin_policies,
     admin_users,
@@ -174,6 +175,7 @@ _ADMIN: Final[tuple[Line, ...]] = (
     *admin_jobs.ROUTES,
     *admin_workflows.ROUTES,
     *admin_functions.ROUTES,
+    *admin_import.ROUTES,
     ("GET", "/metrics", metrics.metrics),
 )
 #: In development only, for anybody and for the owner.

@@ -51,3 +51,11 @@ async def use_policies(
 
     await database.writer.submit(work)
     return changed
+
+
+def forget_policies(transaction: Transaction) -> None:
+    """Have the next start show every entity anew: its rows changed while no policy was at hand.
+
+    What those changes show or hide of other rows nobody derived; a slice of everything says it.
+    """
+    transaction.execute("DELETE FROM _pylon_meta WHERE key = ?", (_KEY,))

@@ -35,6 +35,7 @@ SERVED = """
 /api/admin/ghost/{user}/api/sync/pull GET
 /api/admin/ghost/{user}/api/sync/ws GET
 /api/webhooks/{name} DELETE GET PATCH POST PUT
+/api/admin/import POST
 /api/admin/invite POST
 /api/admin/jobs GET
 /api/admin/jobs/retry POST

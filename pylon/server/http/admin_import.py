@@ -1,0 +1,24 @@
+"""Rows that the owner brings in, a part at a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from pylon.server.functions.importing import ImportPart, part_of
+from pylon.server.http.exchange import Exchange, json_value
+
+
+async def take_part(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/import {op_id, records: [{entity, values, …}], updates?, …}: a transaction.
+
+    Answers how many were inserted, updated and unchanged, and which wait for a row to refer to.
+    """
+    services = exchange.services
+    part = ImportPart(*part_of(await exchange.json_object()), services.ids.uuid7, has_policies=True)
+    committed = await services.database.writer.submit_work(part)
+    return json_value(committed.value.to_json())
+
+
+ROUTES: Final = (("POST", "/api/admin/import", take_part),)
