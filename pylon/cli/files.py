@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pylon.cli.listing import ListGroup
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
@@ -14,7 +15,9 @@ from pylon.client.admin import AdminClient
 _STATES = ("fresh", "owned", "released")
 
 
-@click.group(invoke_without_command=True, short_help="Show files; delete, sweep, verify.")
+@click.group(
+    cls=ListGroup, invoke_without_command=True, short_help="Show files; delete, sweep, verify."
+)
 @project_option
 @json_option
 @click.pass_context

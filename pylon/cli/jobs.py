@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from pylon.cli.output import print_json, print_line, print_table, say
+from pylon.cli.listing import ListGroup
+from pylon.cli.output import print_json, print_line, print_pair, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
 from pylon.client.admin import AdminClient
@@ -14,7 +15,11 @@ from pylon.client.admin import AdminClient
 _STATES = ("scheduled", "available", "running", "completed", "cancelled", "dead")
 
 
-@click.group(invoke_without_command=True, short_help="Show jobs and queues; retry, cancel, pause.")
+@click.group(
+    cls=ListGroup,
+    invoke_without_command=True,
+    short_help="Show jobs and queues; retry, cancel, pause.",
+)
 @project_option
 @json_option
 @click.pass_context
@@ -99,13 +104,13 @@ def show(job_id: str, project_path: str | None, as_json: bool) -> None:
         return
     for key, value in found.items():
         if key != "traceback" and value is not None:
-            print_line(f"{key:<14} {value}")
+            print_pair(key, value)
     if found["traceback"]:
         print_line(found["traceback"].rstrip())
 
 
 @jobs.command("retry", short_help="Run a job again, or all dead ones.")
-@click.argument("job_id", metavar="ID", required=False)
+@click.argument("job_id", metavar="[ID]", required=False)
 @click.option("--all", "is_all", is_flag=True, help="All dead jobs.")
 @click.option("--queue", help="With --all: of this queue only.")
 @click.option("--name", help="With --all: of this function only.")

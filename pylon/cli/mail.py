@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from pylon import jsonvalue
+from pylon.cli.listing import ListGroup
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
@@ -18,7 +19,11 @@ from pylon.errors import InvalidJson
 _ONLY_DEV: Final = "previews are a power of `pylon dev`"
 
 
-@click.group(invoke_without_command=True, short_help="Show what was sent, and preview templates.")
+@click.group(
+    cls=ListGroup,
+    invoke_without_command=True,
+    short_help="Show what was sent, and preview templates.",
+)
 @project_option
 @json_option
 @click.pass_context

@@ -70,6 +70,12 @@ def print_line(text: str) -> None:
     click.echo(clean_block(text))
 
 
+def print_pair(name: str, value: Any) -> None:
+    """Print the name of a value and the value: a text as it is, anything else as JSON."""
+    text = value if isinstance(value, str) else jsonvalue.encode_text(value)
+    print_line(f"{name:<14} {text}")
+
+
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print aligned columns; long cells are cut with a mark."""
     cells = [[_cell(value) for value in row] for row in rows]

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from pylon import jsonvalue
-from pylon.cli.output import print_json, print_line, print_table, say
+from pylon.cli.listing import ListGroup
+from pylon.cli.output import print_json, print_line, print_pair, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
 from pylon.client.admin import AdminClient
@@ -16,7 +17,11 @@ from pylon.errors import InvalidJson
 _STATES = ("running", "parked", "diverged", "completed", "failed", "cancelled")
 
 
-@click.group(invoke_without_command=True, short_help="Show workflow runs; start, signal, mend.")
+@click.group(
+    cls=ListGroup,
+    invoke_without_command=True,
+    short_help="Show workflow runs; start, signal, mend.",
+)
 @project_option
 @json_option
 @click.pass_context
@@ -42,11 +47,11 @@ def _path(run: str, verb: str = "") -> str:
     return f"admin/workflows/{AdminClient.quoted(run)}{verb}"
 
 
-def _parsed(text: str, what: str) -> Any:
+def _parsed(text: str) -> Any:
     try:
         return jsonvalue.parse(text.encode())
     except InvalidJson as error:
-        raise click.UsageError(f"{what} is not JSON: {error.message}") from error
+        raise click.UsageError(f"{text:.40} is {error.message}") from error
 
 
 @workflows.command("list", short_help="List workflows and the newest runs.")
@@ -104,10 +109,11 @@ def show(run: str, project_path: str | None, as_json: bool) -> None:
     for key in ("id", "name", "state", "key", "user", "created_at", "ended_at", "args", "result",
                 "error", "parent", "origin", "cause"):  # fmt: skip
         if found[key] is not None:
-            print_line(f"{key:<14} {found[key]}")
+            print_pair(key, found[key])
     for one in found["waits"]:
         until = f" until {one['until']}" if one["until"] else ""
-        print_line(f"{'waits':<14} step {one['step']}: {one['kind']} {one['name']}{until}")
+        name = f" {one['name']}" if one["name"] != one["kind"] else ""
+        print_line(f"{'waits':<14} step {one['step']}: {one['kind']}{name}{until}")
     for one in found["signals"]:
         print_line(f"{'signal':<14} {one['event']} at {one['at']}, not waited for yet")
     if found["journal"]:
@@ -140,7 +146,7 @@ def start(
     name: str, arguments: str, key: str | None, project_path: str | None, as_json: bool
 ) -> None:
     """Start a run of the workflow NAME with the arguments in JSON, as the system."""
-    args = _parsed(arguments, "the arguments")
+    args = _parsed(arguments)
     if not isinstance(args, dict):
         raise click.UsageError('the arguments are one JSON object, such as {"item":"tea"}')
     given = {"name": name, "args": args, "key": key}
@@ -155,7 +161,7 @@ def start(
 @json_option
 def signal(run: str, event: str, data: str, project_path: str | None, as_json: bool) -> None:
     """Hand RUN the signal EVENT with data in JSON; kept until the run waits for it."""
-    given = {"event": event, "data": _parsed(data, "the data")}
+    given = {"event": event, "data": _parsed(data)}
     _say_done(_ask(project_path, "POST", _path(run, "/signal"), given), as_json=as_json)
 
 

@@ -1,0 +1,28 @@
+"""A group whose first command, `list`, is also what it does when no command is named."""
+
+from __future__ import annotations
+
+import click
+
+LIST = "list"
+
+
+class ListGroup(click.Group):
+    """`pylon jobs --state dead` means `pylon jobs list --state dead`.
+
+    Options that the group has itself (`--json`, `--project`, `--help`) stay the group's.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` in front of options that can only be meant for it."""
+        own = {name: one for one in self.get_params(ctx) for name in one.opts}
+        rest = list(args)
+        while rest and rest[0].startswith("-") and rest[0] != "--":
+            name, equals, _ = rest.pop(0).partition("=")
+            option = own.get(name)
+            if option is None:
+                args = [LIST, *args]
+                break
+            if not equals and isinstance(option, click.Option) and not option.is_flag:
+                rest = rest[1:]
+        return super().parse_args(ctx, args)
