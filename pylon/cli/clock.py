@@ -44,6 +44,9 @@ def clock(when: str, project_path: str | None, as_json: bool) -> None:
             raise CommandFailed(
                 "this runtime has no clock to warp", "that is a power of `pylon dev`"
             ) from error
+        if error.code == "INVALID_ARGUMENT":
+            hint = f"; {error.hint}" if error.hint else ""
+            raise click.UsageError(f"{error.message}{hint}") from error
         raise
     if as_json:
         print_json(found)

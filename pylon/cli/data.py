@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from pylon import jsonvalue
-from pylon.cli.output import print_json, print_line, print_table, say
+from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
+from pylon.client.admin import AdminClient, AdminError
 from pylon.errors import InvalidJson
 
 as_option = click.option(
@@ -50,14 +51,40 @@ def call(
         parts += 1
         print_json(value if not as_json else {"part": value})
 
-    value = ask_runtime(
-        find_project(project_path),
-        lambda admin: admin.call(fn, args, as_user, print_part if stream else None),
-    )
+    async def ask(admin: AdminClient) -> Any:
+        try:
+            return await admin.call(fn, args, as_user, print_part if stream else None)
+        except AdminError as error:
+            if error.code in ("NOT_FOUND", "INVALID_ARGUMENT"):
+                await _say_if_closed(admin, fn)
+            raise
+
+    value = ask_runtime(find_project(project_path), ask)
     if as_json:
         print_json({"value": value})
     elif not parts:
         print_json(value)
+
+
+async def _say_if_closed(admin: AdminClient, fn: str) -> None:
+    """Raise CommandFailed for a function that is there, but not for callers."""
+    try:
+        found = await admin.get(f"admin/functions/{AdminClient.quoted(fn)}")
+    except AdminError:
+        return
+    kind = found["kind"]
+    if kind == "workflow":
+        raise CommandFailed(f"{fn} is a workflow", f"pylon workflows start {fn} JSON")
+    if kind == "job":
+        raise CommandFailed(
+            f"{fn} is a job: its queue runs it",
+            f"have a function enqueue it: ctx.jobs.enqueue({fn}, …)",
+        )
+    if found["internal"]:
+        raise CommandFailed(
+            f"{fn} is internal: only the app calls it",
+            f"call a function that does it by ctx.run({fn}, …)",
+        )
 
 
 @click.command(short_help="List rows of an entity.")
