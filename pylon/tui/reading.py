@@ -128,7 +128,7 @@ class Reading:
                 self._read_version = version
                 self._app.state.touch(self.part)
         except AdminError as error:
-            self._trouble = f"{error.message} {error.hint or ''}".strip()
+            self._trouble = " · ".join(part for part in (error.message, error.hint) if part)
         finally:
             took = clock.monotonic() - started
             self._next_at = clock.monotonic() + max(_EVERY_SECONDS, took * _REST)
@@ -139,7 +139,9 @@ class Reading:
         found, note = self.found, ""
         read_age = 0.0 if self._read_at is None else now - self._read_at
         why = f": {self._trouble}" if self._trouble else ""
-        if self._read_at is None and self._trouble:
+        if self._read_at is None and self._app.state.process_state == "starting":
+            note = "◔ the runtime starts …"
+        elif self._read_at is None and self._trouble:
             note = f"✗ {self._trouble}"
         elif found.is_unknown:
             note = "◔ searching …" if found.search else "◔ reading …"

@@ -75,7 +75,7 @@ class Users:
                 self._trouble, self._read_at = "", clock.monotonic()
                 self._app.state.touch("users")
         except AdminError as error:
-            self._trouble = f"{error.message} {error.hint or ''}".strip()
+            self._trouble = " · ".join(part for part in (error.message, error.hint) if part)
         finally:
             took = clock.monotonic() - started
             self._next_at = clock.monotonic() + max(_EVERY_SECONDS, took * _REST)
@@ -88,6 +88,8 @@ class Users:
         if is_old and self._read_at is not None:
             note = f"STALE: not read for {now - self._read_at:.0f} s"
             note += f": {self._trouble}" if self._trouble else ""
+        elif self._read_at is None and self._app.state.process_state == "starting":
+            note = "◔ the runtime starts …"
         elif self._trouble:
             note = f"✗ {self._trouble}"
         elif pages.total is None:
