@@ -56,6 +56,9 @@ from pylon.tui.users import Users
 from pylon.tui.users_pane import UsersPane
 from pylon.tui.warping import Warping
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.workflow_actions import WorkflowActions
+from pylon.tui.workflows import Workflows
+from pylon.tui.workflows_pane import WorkflowsPane
 
 _FRAME_SECONDS = 1 / 8
 
@@ -95,6 +98,8 @@ class Dashboard(App[int]):
         self.user_actions = UserActions(self, admin)
         self.jobs = Jobs(self, admin)
         self.job_actions = JobActions(self, admin)
+        self.workflows = Workflows(self, admin)
+        self.workflow_actions = WorkflowActions(self, admin)
         self.rows = RowKeys(self, admin)
         self._admin = admin
         self._supervisor = supervisor
@@ -123,6 +128,7 @@ class Dashboard(App[int]):
             ):
                 yield kind(self.state)
             yield JobsPane(self.state, self.jobs, self.job_actions, self.clock)
+            yield WorkflowsPane(self.state, self.workflows, self.workflow_actions, self.clock)
             yield UsersPane(self.state, self.users, self.user_actions)
             yield AppsPane(self.state, lambda: project_rows(self.clock.now_ms()))
         yield Input(id="filter")
@@ -181,7 +187,7 @@ class Dashboard(App[int]):
         self.state.note_silence(self.clock.monotonic())
         if pane.id == "policies":
             self.policies.keep_current()
-        if isinstance(pane, JobsPane | UsersPane) and not self._is_paused:
+        if isinstance(pane, JobsPane | UsersPane | WorkflowsPane) and not self._is_paused:
             pane.keep_current()
         self.show_header(self.query_one(HeaderLine), place=pane.title_text)
         self.query_one(ScreenStrip).show(str(pane.id))
@@ -214,6 +220,7 @@ class Dashboard(App[int]):
         self.policies.ask_again()
         self.users.ask_again()
         self.jobs.ask_again()
+        self.workflows.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()
         self.draw()

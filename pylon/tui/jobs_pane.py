@@ -88,7 +88,7 @@ class JobsPane(Pane):
 
     def show(self) -> None:
         """Show queues and jobs as they are held."""
-        state, now_ms = self.state.jobs, self._clock.now_ms()
+        state, now_ms = self.state.jobs, self.state.app_ms(self._clock.now_ms())
         height = 1 + max(1, min(len(state.queues), max(2, self.size.height // _QUEUES_SHARE)))
         if self.queues.styles.height is None or self.queues.styles.height.value != height:
             self.queues.styles.height = height
@@ -114,7 +114,8 @@ class JobsPane(Pane):
         state, width = self.state.jobs, max(20, self.size.width - 2)
         seconds = max(8, min(FLOW_SECONDS, width - _RATES_WIDTH))
         done, failed = state.rates(self._clock.monotonic(), seconds)
-        slots = jobs_tables.slots_line(state.schedules, self._clock.now_ms(), width)
+        now_ms = self.state.app_ms(self._clock.now_ms())
+        slots = jobs_tables.slots_line(state.schedules, now_ms, width)
         text = clean_block(f" {jobs_tables.flow_line(done, failed)}\n {slots}")
         if text != self._flow:
             self._flow = text
@@ -169,5 +170,6 @@ class JobsPane(Pane):
 
     def action_slots(self) -> None:
         """Show all schedules with their next slots."""
-        words = jobs_tables.schedule_words(self.state.jobs.schedules, self._clock.now_ms())
+        now_ms = self.state.app_ms(self._clock.now_ms())
+        words = jobs_tables.schedule_words(self.state.jobs.schedules, now_ms)
         self.app.push_screen(Details("Schedules", words))

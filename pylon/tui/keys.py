@@ -15,6 +15,7 @@ PANES: Final = (
     ("clients", "4", "Clients: who is connected, and how far they have come"),
     ("functions", "5", "Functions: recent calls"),
     ("jobs", "6", "Jobs: queues, what waits, runs and failed; retry, cancel, pause"),
+    ("workflows", "7", "Workflows: runs and what they wait for; signal, cancel, retry, rerun"),
     ("policies", "9", "Policies: who may do what, in words, and what deserves a look"),
     ("users", "U", "Users: accounts, roles, sessions; invite, disable, revoke"),
     ("mail", "m", "Mail: what was sent, with its codes and links"),
@@ -67,6 +68,15 @@ JOB_BINDINGS: Final = [
     Binding("A", "queue('retry_dead')", "Retry all dead jobs of its queue", show=False),
     Binding("s", "slots", "All schedules and their next slots", show=False),
 ]
+#: What can be done to runs of workflows, in the list and on a run's own screen.
+RUN_BINDINGS: Final = [
+    Binding("s", "run('signal')", "Send it a signal", show=False),
+    Binding("c", "run('cancel')", "Cancel it for good, with its children", show=False),
+    Binding("r", "run('retry')", "Retry it: failed, diverged or between two tries", show=False),
+    Binding(
+        "e", "run('rerun')", "Rerun it, from the step under the cursor (development)", show=False
+    ),
+]
 #: On a screen above the panes: their keys lead back to them, and none of these is in the footer.
 LEAVING: Final = [
     *[Binding(key, f"leave_for('{name}')", show=False) for name, key, _ in PANES],
@@ -100,8 +110,9 @@ def help_text(place: str = "") -> str:
         "jobs": _jobs_help(),
         "mail": ["On Mail", "", "  v              Preview a template"],
         "users": _users_help(),
+        "workflows": _workflows_help(),
     }
-    if place in ("jobs", "mail", "users"):
+    if place in ("jobs", "mail", "users", "workflows"):
         lines += [*sections.pop(place), ""]
     lines += ["Screens", ""]
     lines += [f"  {key:<10} {text}" for _, key, text in PANES]
@@ -146,3 +157,20 @@ def _jobs_help() -> list[str]:
     ]  # fmt: skip
     keys = [(key_name(one), one.description) for one in JOB_BINDINGS]
     return ["On Jobs", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]
+
+
+def _workflows_help() -> list[str]:
+    first = [
+        ("enter", "all about it: timeline, waits, error; on a workflow: its runs"),
+        ("tab", "over to the workflows, and back; on a run: to what stands below"),
+    ]  # fmt: skip
+    last = [
+        ("enter", "on a run: all about the step, or over to the child under the cursor"),
+        ("backspace", "there: back to where you came from"), ("u", "there: to its parent"),
+        ("v", "there: the journal whole, with all values"),
+        ("y", "Copy: id, command, key, error, traceback, JSON"),
+        ("T", "Clock: to what is due next (pylon clock next)"),
+        ("/", "Search: words, state:parked, name: key: user: cause:, !not"),
+    ]  # fmt: skip
+    keys = [(key_name(one), one.description) for one in RUN_BINDINGS]
+    return ["On Workflows", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]

@@ -12,6 +12,7 @@ from typing import Any
 from pylon import limits
 from pylon.tui.jobs_state import JobsState
 from pylon.tui.users_pages import UserPages
+from pylon.tui.workflows import WorkflowsState
 
 _CHANGES_MAX = 10_000
 _STALE_SECONDS = 2.0
@@ -38,6 +39,7 @@ class DashboardState:
     users: UserPages = field(default_factory=UserPages)
     users_note: str = ""
     jobs: JobsState = field(default_factory=JobsState)
+    workflows: WorkflowsState = field(default_factory=WorkflowsState)
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
     dropped: int = 0
@@ -70,6 +72,10 @@ class DashboardState:
         """Return the newest change that was heard of, by either way."""
         return max(int(self.status.get("head", 0)), self._last_seq)
 
+    def app_ms(self, now_ms: int) -> int:
+        """Return the time that the app lives in, Unix ms: warped where its clock is."""
+        return now_ms + int((self.status.get("clock") or {}).get("offset_ms") or 0)
+
     def version_of(self, part: str) -> int:
         """Return a number that rises when a part changes."""
         return self.versions.get(part, 0)
@@ -97,6 +103,9 @@ class DashboardState:
         elif kind == "jobs":
             self.jobs.fold(message, now)
             self.touch("jobs")
+        elif kind == "workflows":
+            self.workflows.fold(message)
+            self.touch("workflows")
         elif kind == "policy_change":
             self.note_policies({**self.policies, "change": message})
         elif kind == "logs" and self.is_attached:

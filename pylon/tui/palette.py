@@ -9,10 +9,19 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 
 from pylon.tui.jobs_pane import JobsPane
-from pylon.tui.keys import BINDINGS, JOB_BINDINGS, PANES, USER_BINDINGS, key_name
+from pylon.tui.keys import (
+    BINDINGS,
+    JOB_BINDINGS,
+    PANES,
+    RUN_BINDINGS,
+    USER_BINDINGS,
+    key_name,
+)
 from pylon.tui.screens.job import JobScreen
+from pylon.tui.screens.run import RunScreen
 from pylon.tui.screens.user import UserScreen
 from pylon.tui.users_pane import UsersPane
+from pylon.tui.workflows_pane import WorkflowsPane
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -31,6 +40,8 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
         yield from _of(app, place, "Job", JOB_BINDINGS)
     elif isinstance(place, JobScreen):
         yield from _of(app, place, "Job", JOB_BINDINGS[:2])
+    elif isinstance(place, WorkflowsPane | RunScreen):
+        yield from _of(app, place, "Run", RUN_BINDINGS)
     yield SystemCommand(
         "Invite a user", "an account, and a link by mail that signs it in once",
         lambda: app.user_actions.invite(app.users.ask_again),

@@ -15,8 +15,10 @@ from pylon.tui.saying import say
 from pylon.tui.screens.client import ClientScreen
 from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.screens.job import JobScreen
+from pylon.tui.screens.run import RunScreen
 from pylon.tui.screens.user import UserScreen, user_copies
 from pylon.tui.users_tables import label_of
+from pylon.tui.workflows_tables import run_copies
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -46,6 +48,10 @@ class RowKeys:
             app.push_screen(UserScreen(app, self._admin, app.user_actions, row))
         elif pane == "jobs":
             app.push_screen(JobScreen(app, self._admin, app.job_actions, row))
+        elif pane == "workflows":
+            app.push_screen(
+                RunScreen(app, self._admin, app.workflow_actions, str(row["id"]))
+            )  # fmt: skip
         elif pane == "runtime":
             app.push_screen(Details("line", row[1]))
         elif pane == "policies":
@@ -89,6 +95,8 @@ class RowKeys:
             options = [*user_copies(row), *options]
         elif pane.id == "jobs":
             options = job_copies(row)
+        elif pane.id == "workflows":
+            options = run_copies(row)
         if isinstance(pane, RuntimePane) and pane.trouble:
             options.append(("what is wrong", pane.trouble))
         self.offer(options)

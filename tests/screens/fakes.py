@@ -216,3 +216,52 @@ def job(number: int, **changed: Any) -> dict[str, Any]:
 def jobs(*found: dict[str, Any], following: int | None = None) -> dict[str, Any]:
     """Return a page of jobs."""
     return {"jobs": list(found), "next": following, "queues": [], "schedules": []}
+
+
+def figure(name: str, **changed: Any) -> dict[str, Any]:
+    """Return a workflow with the counts of its runs."""
+    return {
+        "name": name, "is_declared": True, "running": 0, "parked": 0, "diverged": 0,
+        "completed": 0, "failed": 0, "cancelled": 0, **changed,
+    }  # fmt: skip
+
+
+def run(number: int, **changed: Any) -> dict[str, Any]:
+    """Return a run of a workflow as the list has it."""
+    return {
+        "id": f"run-{number}", "name": "fulfil", "state": "parked", "key": None, "user": "u-ada",
+        "created_at": AT, "ended_at": None, "wake_at": None, "steps": 1, "error": None,
+        "cause": "http", "origin": None, "waits": [], **changed,
+    }  # fmt: skip
+
+
+def wait(step: str, kind: str, name: str, **changed: Any) -> dict[str, Any]:
+    """Return what a run waits for."""
+    return {
+        "step": step, "kind": kind, "name": name, "since": AT, "until": None, "run": None,
+        "attempt": 0, **changed,
+    }  # fmt: skip
+
+
+def runs(
+    *found: dict[str, Any], figures: tuple[dict[str, Any], ...] = (), following: int | None = None
+) -> dict[str, Any]:
+    """Return a page of runs."""
+    return {"runs": list(found), "next": following, "workflows": list(figures)}
+
+
+def record(step: str, name: str, **changed: Any) -> dict[str, Any]:
+    """Return a line of a journal."""
+    return {
+        "step": step, "seq": 1, "kind": "step", "name": name, "fn": name, "args": {}, "attempt": 1,
+        "failures": 0, "begun_at": AT, "ended_at": AT, "due_at": None, "result": None,
+        "error": None, "place": "app.py:7", "run": None, **changed,
+    }  # fmt: skip
+
+
+def about_run(one: dict[str, Any], *journal: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Return all that the runtime tells of one run."""
+    return {
+        **one, "args": {}, "result": None, "details": None, "traceback": None, "parent": None,
+        "bytes": 0, "lost": 0, "signals": [], "journal": list(journal), **changed,
+    }  # fmt: skip

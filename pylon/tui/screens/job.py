@@ -124,7 +124,7 @@ class JobScreen(Screen[None]):
     def _show(self) -> None:
         if self._found is None or not self.query("#about-job"):  # answers may come when it closed
             return
-        now_ms = self._dashboard.clock.now_ms()
+        now_ms = self._dashboard.state.app_ms(self._dashboard.clock.now_ms())
         words = jobs_tables.job_words(self._found, now_ms, self.size.width)
         if words != self._words:  # a new text lays the screen out anew
             self._words = words
