@@ -1,7 +1,7 @@
 """The worker: claims jobs as there is room, and has each of them run and ended.
 
-It is woken by commits (`JobsDue`), by the end of a job, and by one timer for the next due time; it
-never looks on its own account. What runs one job is `runner`; leases and the past are `keeper`'s.
+A commit (`JobsDue`), the end of a job, or a due time has it go round (`rounds`). What runs one job
+is `runner`; leases and the past are `keeper`'s.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Final, NamedTuple
 
 from pylon.app.definition import AppDefinition
 from pylon.clock import Clock
-from pylon.errors import NotFound, PylonError, Unavailable
+from pylon.errors import NotFound, PylonError
 from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
 from pylon.server.functions.definitions import DefinitionHolder
-from pylon.server.jobs.alarm import Alarm
 from pylon.server.jobs.attempt import Attempt, JobLost
 from pylon.server.jobs.claims import Carried, Claimer, Claims
 from pylon.server.jobs.keeper import Keeper
 from pylon.server.jobs.room import Room
+from pylon.server.jobs.rounds import Rounds
 from pylon.server.jobs.runner import Runner
 from pylon.server.jobs.slots import Slots
 from pylon.server.storage import job_reads, jobs
@@ -31,8 +31,6 @@ from pylon.server.storage.jobs import ClaimedJob, JobCancelled, JobsDue
 from pylon.server.storage.units import FunctionWork, Unit
 
 _log = logging.getLogger("pylon.jobs")
-#: While nothing can be written.
-_AGAIN_SECONDS: Final = 1.0
 #: What running jobs get to end by themselves at a stop, and then to be given back.
 _STOP_SECONDS: Final = 1.0
 _GIVE_BACK_SECONDS: Final = 0.8
@@ -59,8 +57,7 @@ class Worker:
         self.ended = runner.ended
         self._claimer = Claimer(runner, room, clock)
         self._clock = clock
-        self._wake = asyncio.Event()
-        self._alarm = Alarm(clock, self._wake.set)
+        self._rounds = Rounds("jobs", clock, self._round, _log)
         self.running: dict[str, Attempt] = {}
         self.keeper = Keeper(database, clock, self.running, self._lost)
         self.slots = Slots(database, definitions, clock)
@@ -73,13 +70,8 @@ class Worker:
         self._ahead: set[str] = set()
         #: Some job may be running as the database has it, and nobody runs it.
         self._has_strangers = False
-        self._is_in_round = False
         #: A claim in the commit that enqueued, until what it took is started.
         self._carried: Carried | None = None
-        #: Who waits for the end of the next round.
-        self._watchers: list[asyncio.Future[None]] = []
-        self._is_stopping = False
-        self._task: asyncio.Task[None] | None = None
 
     # --- life
 
@@ -93,16 +85,13 @@ class Worker:
         self._database.writer.on_notice(self._noticed)
         self._database.writer.follow(self._claim_along)
         self.keeper.start()
-        self._wake.set()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="pylon-jobs")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Start nothing more, and give back what does not end within a moment."""
-        self._is_stopping = True
-        self._wake.set()
-        self._alarm.stop()
-        if self._task is not None:
-            await self._task
+        await self._rounds.stop()
+        with suppress(PylonError):  # started, to be ended or given back
+            await self._take_carried()
         tasks = [one.task for one in self.running.values() if one.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
@@ -123,10 +112,10 @@ class Worker:
         match notice:
             case JobsDue(queue, due_ms):
                 if due_ms > self._clock.now_ms():
-                    self._alarm.set_earlier(due_ms)
+                    self._rounds.wake_by(due_ms)
                 elif self._carried is None or not self._carried.covers(queue):
                     self._hot.add(queue)
-                    self._wake.set()
+                    self._rounds.wake()
             case JobCancelled(job_id):
                 attempt = self.running.get(job_id)
                 if attempt is not None:
@@ -141,13 +130,13 @@ class Worker:
 
     def _lost(self) -> None:
         self._has_strangers = True
-        self._wake.set()
+        self._rounds.wake()
 
     def app_reloaded(self) -> None:
         """Look at the schedules of the new definition; jobs under way keep theirs."""
         self.slots.forget()
         self._hot |= self.known_queues()
-        self._wake.set()
+        self._rounds.wake()
 
     def known_queues(self) -> set[str]:
         """Return the queues that the app's functions and the runtime's own jobs name."""
@@ -169,14 +158,13 @@ class Worker:
         await self._database.writer.submit(lambda transaction: change(transaction, queue))
         self.paused = jobs.paused(self._database.readers.inline.raw)
         self.version += 1
-        self._wake.set()
+        self._rounds.wake()
 
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing runs, and nothing would without time passing."""
         waiting = self._hot - self.paused.keys()
-        is_claiming = self._is_in_round or self._carried is not None
-        return not (self.running or waiting or self._wake.is_set() or is_claiming)
+        return not (self.running or waiting or self._rounds.is_due or self._carried is not None)
 
     # --- a clock that is warped
 
@@ -186,8 +174,7 @@ class Worker:
 
     def time_moved(self) -> None:
         """Look at what is due: the wall time is another, and no timer knows."""
-        self._alarm.set(None)
-        self._wake.set()
+        self._rounds.time_moved()
 
     def next_due(self) -> Due | None:
         """Return the next job or slot that waits for its time; one may have come by now."""
@@ -203,43 +190,14 @@ class Worker:
 
         What waits for room, or for the rate of its queue, does not count.
         """
-        is_round = self._wake.is_set() or self._is_in_round or self._carried is not None
+        is_round = self._rounds.is_due or self._carried is not None
         return not is_round and self.running.keys() <= without
 
     async def round_over(self) -> None:
         """Return when the next round is over."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers.append(waiter)
-        await waiter
+        await self._rounds.over()
 
     # --- claiming
-
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self._is_in_round = True
-            # One more pass of the loop: what ends in it leaves room for this round.
-            await asyncio.sleep(0)
-            if self._is_stopping:
-                with suppress(PylonError):  # started, to be ended or given back
-                    await self._take_carried()
-                return
-            try:
-                await self._round()
-            except Unavailable:
-                self._is_in_round = False
-                await self._clock.sleep(_AGAIN_SECONDS)
-                self._wake.set()
-            except Exception:  # noqa: BLE001 -- without this task no job ever runs again
-                _log.exception("jobs.round_failed")
-                await self._clock.sleep(_AGAIN_SECONDS)
-                self._wake.set()
-            self._is_in_round = False
-            watchers, self._watchers = self._watchers, []
-            for one in watchers:
-                if not one.done():
-                    one.set_result(None)
 
     async def _round(self) -> None:
         """Fire what is due, claim what there is room for, start it, and set the timer."""
@@ -270,7 +228,7 @@ class Worker:
         waits = [self.room.wait_s(queue, self._clock.monotonic()) for queue in self._hot]
         soon = [self._clock.now_ms() + int(one * 1000) + 1 for one in waits if one is not None]
         due = [one for one in (next_due, next_slot, *soon) if one is not None]
-        self._alarm.set(min(due, default=None))
+        self._rounds.wake_next(min(due, default=None))
 
     async def _claim(self, definition: AppDefinition, asked: set[str]) -> Claims:
         if not asked and not self._has_due():
@@ -284,7 +242,7 @@ class Worker:
 
         Not while a round claims: that one hears of it after the commit.
         """
-        if self._is_in_round or self._is_stopping or self._carried is not None:
+        if self._rounds.is_on or self._rounds.is_stopping or self._carried is not None:
             return None
         now, now_ms = self._clock.monotonic(), self._clock.now_ms()
         due = {it.queue for it in notices if isinstance(it, JobsDue) and it.due_ms <= now_ms}
@@ -292,7 +250,7 @@ class Worker:
         if not asked:
             return None
         future = asyncio.get_running_loop().create_future()
-        future.add_done_callback(lambda _: self._wake.set())
+        future.add_done_callback(lambda _: self._rounds.wake())
         self._carried = Carried(future, asked, self._definitions.current)
         work = FunctionWork(
             self._claimer.claiming(self._carried.definition, asked, self.paused), None
@@ -322,7 +280,7 @@ class Worker:
             if job.queue in claims.hot and self._runner.is_transaction(definition, job.name):
                 self._ahead.add(job.queue)
         if self._ahead or claims.has_more_due:
-            self._wake.set()
+            self._rounds.wake()
 
     def _has_due(self) -> bool:
         due = jobs.next_due(self._database.readers.inline.raw)
@@ -360,4 +318,4 @@ class Worker:
             attempt.stopped = attempt.stopped or "ended"
             self.running.pop(attempt.job.id, None)
             self.room.end(attempt.job.queue)
-            self._wake.set()
+            self._rounds.wake()

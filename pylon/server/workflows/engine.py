@@ -1,7 +1,7 @@
 """The engine of workflows: drives runs that have something to do, some at a time.
 
-It is woken by commits (`RunMoved`), by the end of a drive, and by one timer for the next run that
-is due; a run that waits costs neither task nor memory. What one run does is `run`.
+A commit (`RunMoved`), the end of a drive, or a due time has it go round (`jobs.rounds`); a run that
+waits costs neither task nor memory. What one run does is `run`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 
 from pylon import jsonvalue, limits
 from pylon.clock import Clock
-from pylon.errors import PylonError, Unavailable
-from pylon.server.jobs.alarm import Alarm
+from pylon.errors import PylonError
+from pylon.server.jobs.rounds import AGAIN_SECONDS, Rounds
 from pylon.server.storage import workflows
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
@@ -23,8 +23,6 @@ from pylon.server.workflows.run import Drive
 from pylon.server.workflows.tools import Tools
 
 _log = logging.getLogger("pylon.workflows")
-#: While nothing can be written.
-_AGAIN_SECONDS: Final = 1.0
 #: What drives get to end by themselves at a stop.
 _STOP_SECONDS: Final = 0.5
 _RELEASE_SECONDS: Final = 0.8
@@ -49,16 +47,12 @@ class Engine:
         self.tools = tools
         self._database: Database = tools.database
         self._clock: Clock = tools.clock
-        self._wake = asyncio.Event()
-        self._alarm = Alarm(tools.clock, self._wake.set)
+        self._rounds = Rounds("workflows", tools.clock, self._round, _log)
         self.active: dict[int, Drive] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._is_in_round = self._is_stopping = self._is_reloaded = False
+        self._is_reloaded = False
         #: There may be runs that have something to do, and are not driven.
         self._has_line = True
-        #: Who waits for the end of the next round.
-        self._watchers: list[asyncio.Future[None]] = []
-        self._task: asyncio.Task[None] | None = None
         self._cleaner: asyncio.Task[None] | None = None
 
     # --- life
@@ -68,20 +62,17 @@ class Engine:
         await self._database.writer.submit(_take_up)
         self._is_reloaded = True
         self._database.writer.on_notice(self._noticed)
-        loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run(), name="pylon-workflows")
-        self._cleaner = loop.create_task(self._forget(), name="pylon-workflows-forget")
-        self._wake.set()
+        self._cleaner = asyncio.get_running_loop().create_task(
+            self._forget(), name="pylon-workflows-forget"
+        )
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Start nothing more, and leave what does not end within a moment to the next process."""
-        self._is_stopping = True
-        self._wake.set()
-        self._alarm.stop()
-        tasks = [one for one in (self._task, self._cleaner) if one is not None]
         if self._cleaner is not None:
             self._cleaner.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(self._cleaner, return_exceptions=True)
+        await self._rounds.stop()
         driving = list(self._tasks.values())
         if driving:
             await asyncio.wait(driving, timeout=_STOP_SECONDS)
@@ -96,15 +87,12 @@ class Engine:
         self._is_reloaded = True
         for drive in self.active.values():
             drive.wake.set()
-        self._wake.set()
+        self._rounds.wake()
 
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing is driven, and nothing would be without time passing."""
-        return not (
-            self.active or self._has_line or self._is_reloaded or self._is_in_round
-            or self._wake.is_set()
-        )  # fmt: skip
+        return not (self.active or self._has_line or self._is_reloaded or self._rounds.is_due)
 
     def next_due_ms(self) -> int | None:
         """Return when the next run goes on by itself, Unix ms; None where none does."""
@@ -116,12 +104,11 @@ class Engine:
 
     def time_moved(self) -> None:
         """Look at what is due: the wall time is another, and no timer knows."""
-        self._alarm.set(None)
-        self._wake.set()
+        self._rounds.time_moved()
 
     def is_quiet(self, without: Set[str]) -> bool:
         """Tell whether nothing is driven but these, and nothing waits to be."""
-        is_round = self._wake.is_set() or self._is_in_round or self._has_line
+        is_round = self._rounds.is_due or self._has_line
         return not is_round and self.under_way().keys() <= without
 
     def under_way(self) -> dict[str, str]:
@@ -130,9 +117,7 @@ class Engine:
 
     async def round_over(self) -> None:
         """Return when the next round is over."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers.append(waiter)
-        await waiter
+        await self._rounds.over()
 
     # --- being woken
 
@@ -144,15 +129,15 @@ class Engine:
         match notice.state:
             case RunState.RUNNING:
                 if notice.wake_at is not None:
-                    self._set_alarm(notice.wake_at)
+                    self._rounds.wake_by(notice.wake_at)
                 elif drive is not None:
                     drive.wake.set()
                 else:
                     self._has_line = True
-                    self._wake.set()
+                    self._rounds.wake()
             case RunState.PARKED:
                 if notice.wake_at is not None:
-                    self._set_alarm(notice.wake_at)
+                    self._rounds.wake_by(notice.wake_at)
             case RunState.CANCELLED:
                 if drive is not None:
                     self._tasks[notice.n].cancel()
@@ -160,34 +145,7 @@ class Engine:
                 if drive is not None:
                     drive.wake.set()
 
-    def _set_alarm(self, at_ms: int) -> None:
-        if not self._is_stopping:
-            self._alarm.set_earlier(at_ms)
-
     # --- rounds
-
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            # One more pass of the loop: what ends in it leaves room for this round.
-            await asyncio.sleep(0)
-            if self._is_stopping:
-                return
-            self._is_in_round = True
-            try:
-                await self._round()
-            except Exception as error:  # noqa: BLE001 -- without this task no run ever goes on
-                if not isinstance(error, Unavailable):
-                    _log.exception("workflows.round_failed")
-                self._is_in_round = False
-                await self._clock.sleep(_AGAIN_SECONDS)
-                self._wake.set()
-            self._is_in_round = False
-            watchers, self._watchers = self._watchers, []
-            for one in watchers:
-                if not one.done():
-                    one.set_result(None)
 
     async def _round(self) -> None:
         """Wake what is due, drive what there is room for, and set the timer."""
@@ -210,10 +168,10 @@ class Engine:
                     drive.wake.set()
             self._has_line = True
             if has_more:
-                self._wake.set()
+                self._rounds.wake()
         self._fill()
         # Read now, and nothing awaited after: what is parked from here on sets the timer itself.
-        self._alarm.set(workflows.next_wake(raw))
+        self._rounds.wake_next(workflows.next_wake(raw))
 
     def _fill(self) -> None:
         free = limits.WORKFLOWS_ACTIVE_MAX - len(self.active)
@@ -241,7 +199,7 @@ class Engine:
             del self._tasks[drive.n]
             # It may have been woken since it was parked.
             self._has_line = True
-            self._wake.set()
+            self._rounds.wake()
 
     async def _put_off(self, n: int) -> None:
         """Have a run wait that can't be driven now, so that it keeps nobody busy."""
@@ -250,7 +208,7 @@ class Engine:
                 lambda it: workflows.park(it, n, it.now_ms + int(_LOST_SECONDS[-1] * 1000))
             )
         except PylonError:
-            await self._clock.sleep(_AGAIN_SECONDS)
+            await self._clock.sleep(AGAIN_SECONDS)
 
     # --- the past
 
