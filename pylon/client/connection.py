@@ -25,11 +25,14 @@ _SILENT_SECONDS: Final = 60.0
 class ServerRefused(PylonError):
     """The server answered with an error; its code, message, hint and details are here."""
 
-    def __init__(self, error: Mapping[str, Any]) -> None:
+    def __init__(self, error: Mapping[str, Any], retry_after: str | None = None) -> None:
         hint, details = error.get("hint"), error.get("details")
         super().__init__(str(error.get("message", "")), hint=hint)
         self.code = str(error.get("code", "INTERNAL"))
         self.details = dict(details) if isinstance(details, dict) else {}
+        #: After how many seconds it may be asked again, where the server said.
+        is_told = retry_after is not None and retry_after.isdecimal()
+        self.retry_after_s = int(retry_after or 0) if is_told else None
 
 
 class Connection:
@@ -148,13 +151,13 @@ class Connection:
         try:
             async with self._session.request(method, self._url + path, **given) as response:
                 text = await response.read()
-                status = response.status
+                status, later = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable("the server cannot be reached") from error
         answer = jsonvalue.decode_trusted(text) if text else None
         if status >= 400:
             found = answer.get("error") if isinstance(answer, dict) else None
-            raise ServerRefused(found or {"message": f"the server answered {status}"})
+            raise ServerRefused(found or {"message": f"the server answered {status}"}, later)
         return answer
 
     async def events(self, path: str, body: Any) -> AsyncGenerator[tuple[str, Any], None]:

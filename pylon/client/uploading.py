@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from pylon.client.connection import ServerRefused
 from pylon.clock import Clock
-from pylon.errors import PylonError
+from pylon.errors import InvalidArgument, PylonError
 
 #: Up to here a file goes in one request.
 WHOLE_BYTES_MAX: Final = 1 << 20
@@ -72,6 +73,7 @@ class Uploading:
     async def run(self) -> dict[str, Any]:
         """Return the file object; raises ServerRefused for what does not pass by itself.
 
+        Raises OSError and InvalidArgument where the file can't be read, or becomes shorter.
         Tries on for as long as the server cannot be reached; cancelled, it gives the upload up.
         """
         self._show(0)
@@ -158,7 +160,10 @@ class Uploading:
         def read() -> BytesIO:
             with source.open("rb") as file:
                 file.seek(start)
-                return BytesIO(file.read(end - start))
+                found = file.read(end - start)
+            if len(found) < end - start:  # it would be asked for its rest for ever
+                raise InvalidArgument(f"{source.name} became shorter while it was uploaded")
+            return BytesIO(found)
 
         return await asyncio.to_thread(read)
 
@@ -176,9 +181,10 @@ class Uploading:
             raise error
         self._piece = max(PIECE_BYTES_MIN, self._piece // 2)
         self._attempts += 1
+        told_s = (error.retry_after_s or 0) if isinstance(error, ServerRefused) else 0
         window = min(_WAIT_SECONDS_MAX, 0.5 * 2 ** min(self._attempts, 8))
         try:
-            await self._clock.sleep(window / 2 + self._chance() * window / 2)
+            await self._clock.sleep(told_s + window / 2 + self._chance() * window / 2)
         except asyncio.CancelledError:
             await self._drop()
             raise

@@ -13,7 +13,10 @@ import pytest
 
 from pylon.client import ServerRefused
 from pylon.client.client import PylonClient
+from pylon.client.uploading import Uploading
+from pylon.errors import InvalidArgument
 from pylon.testing.harness import Running, running
+from pylon.testing.manual_clock import ManualClock
 
 APP = """
 from __future__ import annotations
@@ -85,6 +88,43 @@ async def test_what_does_not_pass_by_itself_is_raised(rt: Running, tmp_path: Pat
     assert refused.value.code == "UNAUTHENTICATED"
     with pytest.raises(FileNotFoundError):
         await nobody.client.upload(tmp_path / "missing")
+
+
+async def test_a_file_that_becomes_shorter_on_the_way_is_an_error(
+    rt: Running, tmp_path: Path
+) -> None:
+    """There is no end to wait for: nothing more of it can be sent."""
+    ann = await rt.user("ann@example.com")
+    path = tmp_path / "log"
+    path.write_bytes(BYTES)
+
+    def cut(loaded: int, total: int) -> None:
+        if loaded:
+            path.write_bytes(BYTES[:loaded])
+
+    async with asyncio.timeout(60):
+        with pytest.raises(InvalidArgument, match="became shorter"):
+            await _upload(rt, ann.client, path, on_progress=cut)
+
+
+async def test_it_waits_as_long_as_the_server_says() -> None:
+    """Retry-After comes on top of what it waits by itself."""
+    clock, asked = ManualClock(), []
+
+    async def ask(*_: object, **__: object) -> dict[str, Any]:
+        asked.append(clock.monotonic())
+        if len(asked) == 1:
+            raise ServerRefused({"code": "RATE_LIMITED", "message": "later"}, "40")
+        return {"sha256": "", "size": 1}
+
+    uploading = Uploading(
+        ask, clock, lambda: 0.0, b"x", name="", kind=None, key="k", on_progress=None
+    )
+    task = asyncio.ensure_future(uploading.run())
+    while not task.done():
+        await asyncio.sleep(0)
+        await clock.advance(1)
+    assert asked[1] - asked[0] >= 40.5
 
 
 async def test_cancelled_it_is_given_up(rt: Running) -> None:
