@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from pylon.cli.listing import ListGroup
+from pylon.cli.listing import ListGroup, list_unless_told
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
-from pylon.cli.project import find_project, json_option, project_option
-from pylon.cli.reach import ask_runtime
+from pylon.cli.project import json_option, project_option
+from pylon.cli.reach import ask_path
 from pylon.client.admin import AdminClient
 
 _STATES = ("fresh", "owned", "released")
@@ -26,17 +24,7 @@ def files(ctx: click.Context, project_path: str | None, as_json: bool) -> None:
 
     `pylon files` alone is `pylon files list`.
     """
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_files, project_path=project_path, as_json=as_json)
-    elif as_json or project_path is not None:
-        raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
-
-
-def _ask(project_path: str | None, method: str, path: str, given: dict[str, Any]) -> Any:
-    def ask(admin: Any) -> Any:
-        return admin.get(path, **given) if method == "GET" else admin.post(path, given)
-
-    return ask_runtime(find_project(project_path), ask)
+    list_unless_told(ctx, project_path, as_json=as_json)
 
 
 @files.command("list", short_help="List the newest or largest files, and totals.")
@@ -56,7 +44,7 @@ def list_files(
     project_path: str | None = None, as_json: bool = False,
 ) -> None:  # fmt: skip
     """List files: fresh (in no row yet), owned by rows, or released (about to be removed)."""
-    found = _ask(
+    found = ask_path(
         project_path, "GET", "admin/files",
         {"state": state, "uploader": user, "entity": entity, "search": search, "limit": limit,
          "order": "largest" if largest else "newest"},
@@ -119,7 +107,7 @@ def size_text(count: int) -> str:
 @json_option
 def show(file_id: str, project_path: str | None, as_json: bool) -> None:
     """Show one file and the fields that hold it."""
-    found = _ask(project_path, "GET", f"admin/files/{AdminClient.quoted(file_id)}", {})
+    found = ask_path(project_path, "GET", f"admin/files/{AdminClient.quoted(file_id)}", {})
     if as_json:
         print_json(found)
         return
@@ -136,7 +124,7 @@ def show(file_id: str, project_path: str | None, as_json: bool) -> None:
 @json_option
 def delete(file_id: str, project_path: str | None, as_json: bool) -> None:
     """Empty the fields that hold a file; nobody reads it from then on, and its bytes go soon."""
-    done = _ask(project_path, "POST", f"admin/files/{AdminClient.quoted(file_id)}/delete", {})
+    done = ask_path(project_path, "POST", f"admin/files/{AdminClient.quoted(file_id)}/delete", {})
     if as_json:
         print_json(done)
     else:
@@ -149,7 +137,7 @@ def delete(file_id: str, project_path: str | None, as_json: bool) -> None:
 @json_option
 def sweep(is_now: bool, project_path: str | None, as_json: bool) -> None:
     """Remove what nobody owns and what broken uploads left; the app does so by itself, too."""
-    done = _ask(project_path, "POST", "admin/files/sweep", {"now": is_now})
+    done = ask_path(project_path, "POST", "admin/files/sweep", {"now": is_now})
     if as_json:
         print_json(done)
     else:
@@ -165,7 +153,7 @@ def sweep(is_now: bool, project_path: str | None, as_json: bool) -> None:
 @json_option
 def verify(is_deep: bool, project_path: str | None, as_json: bool) -> None:
     """Look for files whose bytes are missing or damaged. Exits 1 where there are some."""
-    found = _ask(project_path, "GET", "admin/files-verify", {"hash": "1" if is_deep else None})
+    found = ask_path(project_path, "GET", "admin/files-verify", {"hash": "1" if is_deep else None})
     if as_json:
         print_json(found)
     else:

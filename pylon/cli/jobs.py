@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from pylon.cli.listing import ListGroup
+from pylon.cli.listing import ListGroup, list_unless_told
 from pylon.cli.output import print_json, print_line, print_pair, print_table, say
-from pylon.cli.project import find_project, json_option, project_option
-from pylon.cli.reach import ask_runtime
+from pylon.cli.project import json_option, project_option
+from pylon.cli.reach import ask_path
 from pylon.client.admin import AdminClient
 
 _STATES = ("scheduled", "available", "running", "completed", "cancelled", "dead")
@@ -28,17 +28,7 @@ def jobs(ctx: click.Context, project_path: str | None, as_json: bool) -> None:
 
     `pylon jobs` alone is `pylon jobs list`.
     """
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_jobs, project_path=project_path, as_json=as_json)
-    elif as_json or project_path is not None:
-        raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
-
-
-def _ask(project_path: str | None, method: str, path: str, given: dict[str, Any]) -> Any:
-    def ask(admin: Any) -> Any:
-        return admin.get(path, **given) if method == "GET" else admin.post(path, given)
-
-    return ask_runtime(find_project(project_path), ask)
+    list_unless_told(ctx, project_path, as_json=as_json)
 
 
 @jobs.command("list", short_help="List queues, schedules and the newest jobs.")
@@ -57,7 +47,7 @@ def list_jobs(
     project_path: str | None = None, as_json: bool = False,
 ) -> None:  # fmt: skip
     """List the queues, the schedules and the newest jobs."""
-    found = _ask(
+    found = ask_path(
         project_path, "GET", "admin/jobs",
         {"queue": queue, "state": state, "name": name, "search": search, "limit": limit},
     )  # fmt: skip
@@ -98,7 +88,7 @@ def list_jobs(
 @json_option
 def show(job_id: str, project_path: str | None, as_json: bool) -> None:
     """Show one job: arguments, result, error and traceback."""
-    found = _ask(project_path, "GET", f"admin/jobs/{AdminClient.quoted(job_id)}", {})
+    found = ask_path(project_path, "GET", f"admin/jobs/{AdminClient.quoted(job_id)}", {})
     if as_json:
         print_json(found)
         return
@@ -124,11 +114,11 @@ def retry(
     if is_all == (job_id is not None):
         raise click.UsageError("name a job, or give --all")
     if is_all:
-        done = _ask(project_path, "POST", "admin/jobs/retry", {"queue": queue, "name": name})
+        done = ask_path(project_path, "POST", "admin/jobs/retry", {"queue": queue, "name": name})
         text = f"{done['retried']} of {done['dead']} dead jobs are run again"
     else:
         path = f"admin/jobs/{AdminClient.quoted(job_id or '')}/retry"
-        done = _ask(project_path, "POST", path, {})
+        done = ask_path(project_path, "POST", path, {})
         text = f"{done['name']} {done['id']} is {done['state']}"
     _say_done(done, text, as_json=as_json)
 
@@ -139,7 +129,7 @@ def retry(
 @json_option
 def cancel(job_id: str, project_path: str | None, as_json: bool) -> None:
     """Cancel a job that has not ended; one that runs is stopped, and stores nothing more."""
-    done = _ask(project_path, "POST", f"admin/jobs/{AdminClient.quoted(job_id)}/cancel", {})
+    done = ask_path(project_path, "POST", f"admin/jobs/{AdminClient.quoted(job_id)}/cancel", {})
     _say_done(done, f"{done['name']} {done['id']} is {done['state']}", as_json=as_json)
 
 
@@ -149,7 +139,7 @@ def cancel(job_id: str, project_path: str | None, as_json: bool) -> None:
 @json_option
 def pause(queue: str, project_path: str | None, as_json: bool) -> None:
     """Have QUEUE start nothing more, over restarts too; what runs there ends."""
-    done = _ask(project_path, "POST", f"admin/queues/{AdminClient.quoted(queue)}/pause", {})
+    done = ask_path(project_path, "POST", f"admin/queues/{AdminClient.quoted(queue)}/pause", {})
     _say_done(done, f"{queue} is paused", as_json=as_json)
 
 
@@ -159,7 +149,7 @@ def pause(queue: str, project_path: str | None, as_json: bool) -> None:
 @json_option
 def resume(queue: str, project_path: str | None, as_json: bool) -> None:
     """Have QUEUE go on."""
-    done = _ask(project_path, "POST", f"admin/queues/{AdminClient.quoted(queue)}/resume", {})
+    done = ask_path(project_path, "POST", f"admin/queues/{AdminClient.quoted(queue)}/resume", {})
     _say_done(done, f"{queue} is open", as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""A group whose first command, `list`, is also what it does when no command is named."""
+"""Groups whose first command, `list`, is also what they do when no command is named."""
 
 from __future__ import annotations
 
@@ -26,3 +26,15 @@ class ListGroup(click.Group):
             if not equals and isinstance(option, click.Option) and not option.is_flag:
                 rest = rest[1:]
         return super().parse_args(ctx, args)
+
+
+def list_unless_told(ctx: click.Context, project_path: str | None, *, as_json: bool) -> None:
+    """Have the group of a context list what it is about, where no command of it is named.
+
+    Raises click.UsageError for options in front of a command, where they would mean nothing.
+    """
+    if ctx.invoked_subcommand is None:
+        assert isinstance(ctx.command, click.Group)
+        ctx.invoke(ctx.command.commands[LIST], project_path=project_path, as_json=as_json)
+    elif as_json or project_path is not None:
+        raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")

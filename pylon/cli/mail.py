@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from pylon import jsonvalue
-from pylon.cli.listing import ListGroup
+from pylon.cli.listing import ListGroup, list_unless_told
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
@@ -32,10 +32,7 @@ def mail(ctx: click.Context, project_path: str | None, as_json: bool) -> None:
 
     `pylon mail` alone is `pylon mail list`.
     """
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_mail, project_path=project_path, as_json=as_json)
-    elif as_json or project_path is not None:
-        raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
+    list_unless_told(ctx, project_path, as_json=as_json)
 
 
 @mail.command("list", short_help="List the mails that were sent, and the templates.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pylon.cli.output import CommandFailed
+from pylon.cli.project import find_project
 from pylon.client.admin import AdminClient
 from pylon.supervisor.registry import running_runtime
 
@@ -29,6 +30,22 @@ def ask_runtime(project: Path, ask: Callable[[AdminClient], Awaitable[T]]) -> T:
             await admin.close()
 
     return asyncio.run(asked())
+
+
+def ask_path(project_path: str | None, method: str, path: str, given: dict[str, Any]) -> Any:
+    """Return what one route of the owner's answers; raises as `ask_runtime` and `find_project`.
+
+    Args:
+        project_path: the project's folder as it was given.
+        method: GET or POST.
+        path: the route, after `/api/`.
+        given: its query, or its body.
+    """
+
+    def ask(admin: AdminClient) -> Awaitable[Any]:
+        return admin.get(path, **given) if method == "GET" else admin.post(path, given)
+
+    return ask_runtime(find_project(project_path), ask)
 
 
 def ask_people(

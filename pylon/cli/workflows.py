@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from pylon import jsonvalue
-from pylon.cli.listing import ListGroup
+from pylon.cli.listing import ListGroup, list_unless_told
 from pylon.cli.output import print_json, print_line, print_pair, print_table, say
-from pylon.cli.project import find_project, json_option, project_option
-from pylon.cli.reach import ask_runtime
+from pylon.cli.project import json_option, project_option
+from pylon.cli.reach import ask_path
 from pylon.client.admin import AdminClient
 from pylon.errors import InvalidJson
 
@@ -30,17 +30,7 @@ def workflows(ctx: click.Context, project_path: str | None, as_json: bool) -> No
 
     `pylon workflows` alone is `pylon workflows list`.
     """
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_runs, project_path=project_path, as_json=as_json)
-    elif as_json or project_path is not None:
-        raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
-
-
-def _ask(project_path: str | None, method: str, path: str, given: dict[str, Any]) -> Any:
-    def ask(admin: Any) -> Any:
-        return admin.get(path, **given) if method == "GET" else admin.post(path, given)
-
-    return ask_runtime(find_project(project_path), ask)
+    list_unless_told(ctx, project_path, as_json=as_json)
 
 
 def _path(run: str, verb: str = "") -> str:
@@ -69,7 +59,7 @@ def list_runs(
 ) -> None:  # fmt: skip
     """List workflows with the states of their runs, and the newest runs."""
     given = {"name": name, "state": state, "search": search, "limit": limit}
-    found = _ask(project_path, "GET", "admin/workflows", given)
+    found = ask_path(project_path, "GET", "admin/workflows", given)
     if as_json:
         print_json(found)
         return
@@ -102,7 +92,7 @@ def list_runs(
 @json_option
 def show(run: str, project_path: str | None, as_json: bool) -> None:
     """Show one run: its journal, and what it waits for."""
-    found = _ask(project_path, "GET", _path(run), {})
+    found = ask_path(project_path, "GET", _path(run), {})
     if as_json:
         print_json(found)
         return
@@ -150,7 +140,7 @@ def start(
     if not isinstance(args, dict):
         raise click.UsageError('the arguments are one JSON object, such as {"item":"tea"}')
     given = {"name": name, "args": args, "key": key}
-    _say_done(_ask(project_path, "POST", "admin/workflows", given), as_json=as_json)
+    _say_done(ask_path(project_path, "POST", "admin/workflows", given), as_json=as_json)
 
 
 @workflows.command("signal", short_help="Hand a run what it waits for.")
@@ -162,7 +152,7 @@ def start(
 def signal(run: str, event: str, data: str, project_path: str | None, as_json: bool) -> None:
     """Hand RUN the signal EVENT with data in JSON; kept until the run waits for it."""
     given = {"event": event, "data": _parsed(data)}
-    _say_done(_ask(project_path, "POST", _path(run, "/signal"), given), as_json=as_json)
+    _say_done(ask_path(project_path, "POST", _path(run, "/signal"), given), as_json=as_json)
 
 
 @workflows.command("cancel", short_help="End a run for good, with its children.")
@@ -171,7 +161,7 @@ def signal(run: str, event: str, data: str, project_path: str | None, as_json: b
 @json_option
 def cancel(run: str, project_path: str | None, as_json: bool) -> None:
     """End RUN for good, with its children: no later step is run or recorded."""
-    _say_done(_ask(project_path, "POST", _path(run, "/cancel"), {}), as_json=as_json)
+    _say_done(ask_path(project_path, "POST", _path(run, "/cancel"), {}), as_json=as_json)
 
 
 @workflows.command("retry", short_help="Have a run try now what failed, or did not fit.")
@@ -180,7 +170,7 @@ def cancel(run: str, project_path: str | None, as_json: bool) -> None:
 @json_option
 def retry(run: str, project_path: str | None, as_json: bool) -> None:
     """Have RUN try now: a failed or diverged one, or a step between two tries."""
-    _say_done(_ask(project_path, "POST", _path(run, "/retry"), {}), as_json=as_json)
+    _say_done(ask_path(project_path, "POST", _path(run, "/retry"), {}), as_json=as_json)
 
 
 @workflows.command("rerun", short_help="Start a run anew from a step, in development.")
@@ -190,7 +180,7 @@ def retry(run: str, project_path: str | None, as_json: bool) -> None:
 @json_option
 def rerun(run: str, step: str | None, project_path: str | None, as_json: bool) -> None:
     """Start a new run with what RUN recorded before a step; under `pylon dev` only."""
-    _say_done(_ask(project_path, "POST", _path(run, "/rerun"), {"from": step}), as_json=as_json)
+    _say_done(ask_path(project_path, "POST", _path(run, "/rerun"), {"from": step}), as_json=as_json)
 
 
 def _say_done(done: Any, *, as_json: bool) -> None:
