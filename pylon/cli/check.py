@@ -11,6 +11,7 @@ from pylon.cli.address import check_settings
 from pylon.cli.output import CommandFailed, print_json, print_line
 from pylon.cli.project import find_project, json_option, project_argument
 from pylon.errors import ConfigError, LoadFailed, Mistake
+from pylon.printable import clean_block
 
 
 @click.command(short_help="Load the app and report every mistake.")
@@ -36,16 +37,28 @@ def check(path: str | None, as_json: bool) -> None:
         raise CommandFailed(
             f"{count} mistake{'s' if count != 1 else ''} in {root.name}", "mend and run it again"
         )
+    advice = [*definition.warnings, *_mail_mistakes(root)]
     entities, functions = len(definition.schema.entities), len(definition.functions)
     if as_json:
         print_json(
             {"ok": True, "app": definition.name, "entities": entities, "functions": functions,
-             "advice": list(definition.warnings)}
+             "advice": advice}
         )  # fmt: skip
     else:
-        for advice in definition.warnings:
-            click.echo(f"advice: {advice}", err=True)
+        for one in advice:
+            click.echo(f"advice: {clean_block(one)}", err=True)
         print_line(f"{definition.name}: {entities} entities, {functions} functions, no mistakes")
+
+
+def _mail_mistakes(root: Path) -> Sequence[str]:
+    """Return what is wrong with the mail templates: no start would stop, but mails would fail."""
+    folder = root / "mail"
+    if not folder.is_dir():
+        return ()
+    from pylon.server.mail.preview import MailPreviews
+    from pylon.server.mail.templates import MailTemplates
+
+    return MailPreviews(MailTemplates(folder), str).mistakes()
 
 
 def _settings_mistakes(root: Path) -> tuple[Mistake, ...]:

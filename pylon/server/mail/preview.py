@@ -47,6 +47,23 @@ class MailPreviews:
             for name, is_own in self._templates.names().items()
         ]  # fmt: skip
 
+    def mistakes(self) -> tuple[str, ...]:
+        """Return what is wrong with the project's templates, as their samples show it.
+
+        One without a sample is only parsed: it may be a part that others include.
+        """
+        found = []
+        for one in self.list():
+            if one["from"] != "project":
+                continue
+            try:
+                self._templates.parse(one["name"])
+                if one["has_sample"]:
+                    _ = self._templates.render(one["name"], self._sample(one["name"]))
+            except TemplateMistake as mistake:
+                found.append(mistake.message)
+        return tuple(found)
+
     def open(self, template: str, data: dict[str, Any] | None) -> str:
         """Return the token of a page that shows a template; the oldest page goes for it."""
         token = next((one for one, asked in self._pages.items()

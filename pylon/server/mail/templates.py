@@ -67,6 +67,16 @@ class MailTemplates:
         """Return what our own template makes, whatever the project has under its name."""
         return self._render(name, data, self._environment.overlay(loader=self._ours))
 
+    def parse(self, name: str) -> None:
+        """Look whether a template can be read, without data; raises TemplateMistake."""
+        for where in (f"{name}.txt", f"{name}.html"):
+            try:
+                _ = self._environment.get_template(where)
+            except TemplateNotFound:
+                continue  # the HTML is as you like
+            except TemplateSyntaxError as error:
+                raise _mistake(error.name or where, error.lineno, error.message or "") from error
+
     def names(self) -> dict[str, bool]:
         """Return all templates by name; True for the project's, False for ours."""
         found = dict.fromkeys(_texts(self._ours), False)

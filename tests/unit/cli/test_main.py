@@ -143,6 +143,25 @@ def test_check_looks_at_the_settings_too(tmp_path: Path) -> None:
         assert word in done.output
 
 
+def test_check_advises_on_mail_templates(tmp_path: Path) -> None:
+    """A template that no mail could be made of is named with its line, and stops no start."""
+    (tmp_path / "app.py").write_text("from pylon import App\napp = App('x')\n")
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    (mail / "foot.txt").write_text("a part that others include\n")
+    (mail / "open.txt").write_text("Subject: Hi\n\n{% for one in all %}{{ one }}\n")
+    (mail / "poor.txt").write_text("Subject: Hi\n\n{{ name }}\n")
+    (mail / "poor.sample.json").write_text('{"nme": "Ada"}')
+    done = CliRunner().invoke(check, [str(tmp_path)])
+    assert done.exit_code == 0
+    assert "advice: mail/open.txt:" in done.output
+    assert "advice: mail/poor.txt:3: 'name' is undefined" in done.output
+    assert "foot" not in done.output
+    (mail / "open.txt").unlink()
+    (mail / "poor.sample.json").write_text('{"name": "Ada"}')
+    assert "advice" not in CliRunner().invoke(check, [str(tmp_path)]).output
+
+
 def test_errors_are_one_paragraph_and_clean(capsys: pytest.CaptureFixture[str]) -> None:
     """Code, message and hint; nothing that steers a terminal."""
     failure = failure_of(NotFound("there is no \x1b[31mX", hint="look again"))
