@@ -56,7 +56,9 @@ if (me === null) {
 
 function entry(row, isStaff) {
   const item = document.createElement("li");
-  const image = Object.assign(document.createElement("img"), { src: `${row.picture.url}?w=160`, alt: "" });
+  const image = Object.assign(document.createElement("img"), { src: `${row.picture.url}?w=128`, alt: "" });
+  // A runtime without Pillow has the whole picture only.
+  image.addEventListener("error", () => { image.src = row.picture.url; }, { once: true });
   const words = document.createElement("div");
   const note = document.createElement("small");
   note.textContent = `${row.copies} × · ${row.state}${row.note ? ` · ${row.note}` : ""}`;

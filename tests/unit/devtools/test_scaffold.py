@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pylon.devtools.scaffold import ScaffoldError, create_project, templates
+from pylon.limits_files import IMAGE_WIDTHS
+from tests.conftest import ROOT
 
 
 def test_the_templates_are_found() -> None:
@@ -14,6 +17,19 @@ def test_the_templates_are_found() -> None:
     found = {one.name: one.summary for one in templates()}
     assert {"blank", "chat", "jobs"} <= set(found)
     assert all(found.values())
+
+
+def test_pages_ask_for_widths_that_there_are() -> None:
+    """Each `?w=` in the page of a template or example is one that pictures are served in."""
+    pages = [
+        one
+        for folder in ("templates", "examples")
+        for one in (ROOT / folder).rglob("*")
+        if one.suffix in (".html", ".js", ".ts") and "node_modules" not in one.parts
+    ]
+    asked = {int(w) for one in pages for w in re.findall(r"\?w=(\d+)", one.read_text("utf-8"))}
+    assert asked
+    assert asked <= set(IMAGE_WIDTHS)
 
 
 def test_a_project_starts_without_local_state(tmp_path: Path) -> None:
