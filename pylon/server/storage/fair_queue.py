@@ -55,6 +55,8 @@ class FairQueue:
             waiter = self._waiting[asker].popleft()
             if not self._waiting[asker]:
                 del self._waiting[asker]
+            if waiter.cancelled():  # he gave up, and has not come to say so
+                continue
             self._now = max(self._now, self._paid.pop(asker, 0.0))
             self._paid = {one: paid for one, paid in self._paid.items() if paid > self._now}
             self._held[asker] += 1

@@ -13,11 +13,11 @@ class _Crowd:
     def __init__(self, size: int) -> None:
         self.queue = FairQueue(size)
         self.inside: list[str] = []
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        self.tasks: dict[asyncio.Task[None], str] = {}
 
     async def ask(self, asker: str, times: int = 1) -> None:
         for _ in range(times):
-            self._tasks[asyncio.create_task(self._enter(asker))] = asker
+            self.tasks[asyncio.create_task(self._enter(asker))] = asker
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -32,7 +32,7 @@ class _Crowd:
         await asyncio.sleep(0)
 
     async def give_up(self, asker: str) -> None:
-        for task, name in list(self._tasks.items()):
+        for task, name in list(self.tasks.items()):
             if name == asker and not task.done():
                 task.cancel()
         await asyncio.sleep(0)
@@ -91,4 +91,21 @@ async def test_who_gives_up_keeps_no_place() -> None:
     waiter.cancel()
     await asyncio.gather(waiter, return_exceptions=True)
     crowd.queue.leave("a", 0.0)
+    assert crowd.queue.free == 2
+
+
+async def test_a_place_that_frees_as_its_next_gives_up_goes_to_the_one_behind() -> None:
+    """In the same pass of the loop: he has not come to say so, and no place is lost."""
+    crowd = _Crowd(2)
+    await crowd.ask("a")
+    await crowd.ask("b")
+    await crowd.ask("c")
+    await crowd.ask("d")
+    for task, name in crowd.tasks.items():
+        if name == "c":
+            task.cancel()
+    await crowd.leave("a", 0.0)
+    assert crowd.inside == ["b", "d"]
+    await crowd.leave("b", 0.0)
+    await crowd.leave("d", 0.0)
     assert crowd.queue.free == 2
