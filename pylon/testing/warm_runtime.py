@@ -18,13 +18,15 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import pylon.server.__main__ as runtime
 from pylon.testing import crash_points
 
 #: Messages carry a whole environment.
 MESSAGE_BYTES_MAX = 262_144
+#: A runtime keeps it from its app later.
+_exit_now: Final = os._exit
 
 
 class WarmRuntimes:
@@ -122,7 +124,7 @@ def _become_runtime(asked: dict[str, Any], output: int) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        _exit_now(code)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ _OF_APPS = ("/api/entities/", "/api/query/", "/api/aggregate/", "/api/search/", 
 
 
 def test_what_is_not_described_is_no_json() -> None:
-    """Sockets and streams apart, redirects of providers, and what is the owner's."""
+    """Sockets and streams apart, redirects of providers, webhooks, and what is the owner's."""
     described = {
         (method.upper(), path)
         for path, operations in (identity_paths({}) | sync_paths({}) | file_paths({})).items()
@@ -26,5 +26,6 @@ def test_what_is_not_described_is_no_json() -> None:
     assert {path for _, path in routes - described} == {
         "/api/sync/ws", "/api/sync/events",
         "/api/auth/oauth/{provider}/start", "/api/auth/oauth/{provider}/callback",
+        "/api/webhooks/{name}",
     }  # fmt: skip
     assert described <= routes
