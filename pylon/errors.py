@@ -69,6 +69,11 @@ class PylonError(Exception):
         self.details: dict[str, Any] = details
         super().__init__(self.message)
 
+    @property
+    def is_stop(self) -> bool:
+        """Tell whether it is only because the runtime stops: the next one can do it."""
+        return self.is_transient and self.details.get("reason") == "stopping"
+
     def to_wire(self) -> dict[str, Any]:
         """Return the documented error object: code, message, and hint and details where present.
 

@@ -124,6 +124,7 @@ class Runtime:
             self._stopper.add("on_stop", self._run_stop_hooks)
             await run_hooks(definition, definition.on_start, self.services.executor)
             await self._background.start(self._stopper)
+            self._stopper.add("long functions", self.services.executor.app_code.stop)
             self._add_powers_of_dev()
             port = await self._listen(listen_fd)
             if policies is not None:

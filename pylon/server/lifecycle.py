@@ -23,16 +23,30 @@ class Stopper:
     async def stop(self, deadline_s: float) -> None:
         """Stop everything; one step that fails or hangs does not keep the others.
 
-        No step gets more than a third of the time, nor less than a moment.
+        No step gets more than a third of the time, nor less than a moment. One that does not let
+        itself be cancelled then is left behind.
         """
         now = asyncio.get_running_loop().time
         end = now() + deadline_s
         for name, stop in reversed(self._steps):
+            step = asyncio.ensure_future(stop())
             try:
-                async with asyncio.timeout(max(_MOMENT_SECONDS, min(deadline_s / 3, end - now()))):
-                    await stop()
-            except TimeoutError:
-                _log.error("lifecycle.stop_timed_out %s", name)
-            except Exception:  # noqa: BLE001 -- the others must stop all the same
-                _log.exception("lifecycle.stop_failed %s", name)
+                seconds = max(_MOMENT_SECONDS, min(deadline_s / 3, end - now()))
+                _ = await asyncio.wait((step,), timeout=seconds)
+            except asyncio.CancelledError:
+                step.cancel()
+                raise
+            if not step.done():
+                step.cancel()
+                _ = await asyncio.wait((step,), timeout=_MOMENT_SECONDS)
+            _report(name, step)
         self._steps.clear()
+
+
+def _report(name: str, step: asyncio.Future[None]) -> None:
+    """Say how a step ended that did not just end: the others stop all the same."""
+    error = None if not step.done() or step.cancelled() else step.exception()
+    if not step.done() or step.cancelled() or isinstance(error, TimeoutError):
+        _log.error("lifecycle.stop_timed_out %s", name)
+    elif error is not None:
+        _log.error("lifecycle.stop_failed %s", name, exc_info=error)

@@ -47,6 +47,21 @@ def works_long(ctx, seconds: float) -> int:
     return 1
 
 
+@app.job(timeout=60, retries=0)
+def spins_once(ctx) -> None:
+    with open(__file__ + ".begun", "a") as begun:
+        begun.write("x")
+        begun.flush()
+        if begun.tell() == 1:
+            spin(60)
+    ctx.db.insert("Item", n=8, text="in the next process")
+
+
+@app.mutation
+def later(ctx) -> str:
+    return ctx.jobs.enqueue(spins_once)
+
+
 @app.query(timeout=20)
 def ponder(ctx, seconds: float) -> int:
     spin(seconds)
@@ -144,3 +159,27 @@ async def test_a_long_function_is_stopped_at_its_time_and_rolled_back(serve: Ser
     assert [one["error"]["code"] for one in pushed.body["results"]][1] == "FUNCTION_TIMEOUT"
     rows = (await ada.get("/api/entities/Item?limit=1000")).body["rows"]
     assert [row for row in rows if row["n"] in (5, 6)] == []
+
+
+async def test_a_stop_ends_a_long_function_and_gives_its_job_back(serve: Serve) -> None:
+    """The runtime ends in its time; the attempt does not count, and the next process runs it."""
+    served = await serve(APP)
+    ada = await served.login("ada@example.com")
+    assert (await ada.call("later")).status == 200
+    begun = served.project / "app.py.begun"
+    async with asyncio.timeout(60):
+        while not (begun.exists() and begun.read_text()):
+            await asyncio.sleep(0.01)
+    pushed = {"op_id": "a", "fn": "crunch", "args": {"seconds": 0.0}}
+    behind = asyncio.ensure_future(ada.post("/api/sync/push", {"operations": [pushed]}))
+    await asyncio.sleep(0.1)
+    assert await served.stop() == 0
+    _ = await asyncio.gather(behind, return_exceptions=True)
+    await served.start()
+    async with asyncio.timeout(60):
+        while not (rows := (await ada.get("/api/entities/Item")).body["rows"]):
+            await asyncio.sleep(0.01)
+    assert [one["n"] for one in rows] == [8]
+    assert begun.read_text() == "xx"
+    (again,) = (await ada.post("/api/sync/push", {"operations": [pushed]})).body["results"]
+    assert again["status"] == "applied", "what was not done is not remembered as done"

@@ -130,6 +130,10 @@ class AppCode:
         except BaseException as error:  # noqa: BLE001 -- SystemExit, too, harms its call alone
             raise self.internal(function.name, error) from None
 
+    async def stop(self) -> None:
+        """End functions on threads: they would keep the runtime from stopping."""
+        self._budget.stop()
+
     def answer(self, function: Function, handler: Callable[[], Any], seconds: float) -> str:
         """Run a handler and return its result as JSON text, all of it within the budget.
 

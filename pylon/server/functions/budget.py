@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from pylon.errors import FunctionTimeout
+from pylon.errors import FunctionTimeout, PylonError, Unavailable
 
 T = TypeVar("T")
 _AGAIN_SECONDS: Final = 0.1
@@ -33,6 +33,9 @@ class Budget:
     def __init__(self) -> None:
         self._is_running = False
         self._is_over = False
+        #: What runs on other threads.
+        self._apart: set[_Interrupter] = set()
+        self._is_stopping = False
         self._home = threading.get_ident()
         self._is_available = (
             hasattr(signal, "setitimer")
@@ -60,7 +63,7 @@ class Budget:
     def run(self, function: Callable[[], T], seconds: float, name: str) -> T:
         """Return what the function returns; raises FunctionTimeout where it takes too long."""
         if threading.get_ident() != self._home:
-            return _run_apart(function, seconds, name)
+            return self._run_apart(function, seconds, name)
         if not self._is_available:
             return function()
         self._is_over = False
@@ -81,6 +84,33 @@ class Budget:
             if self._is_over:
                 raise _timeout(name, seconds) from None
             raise
+
+    def stop(self) -> None:
+        """End what runs on other threads, and whatever is begun there from now on."""
+        self._is_stopping = True
+        for one in list(self._apart):
+            one.hurry()
+
+    def _run_apart(self, function: Callable[[], T], seconds: float, name: str) -> T:
+        """Run a function on a thread that is not the loop's."""
+        interrupter = _Interrupter(seconds)
+        self._apart.add(interrupter)
+        if self._is_stopping:
+            interrupter.hurry()
+        try:
+            return _run_apart(function, interrupter)
+        except _Stopped:
+            raise self._stopped(name, seconds) from None
+        finally:
+            self._apart.discard(interrupter)
+
+    def _stopped(self, name: str, seconds: float) -> PylonError:
+        if not self._is_stopping:
+            return _timeout(name, seconds)
+        return Unavailable(
+            f"{name} was stopped, because the runtime stops; nothing of it was stored",
+            reason="stopping", hint="retry with the same operation id",
+        )  # fmt: skip
 
     def _ended(self, value: T, seconds: float, name: str) -> T:
         """Return what a function returned, unless it swallowed what should have stopped it."""
@@ -108,6 +138,10 @@ def _timeout(name: str, seconds: float) -> FunctionTimeout:
     )
 
 
+class _Stopped(Exception):
+    """A function on a thread was stopped."""
+
+
 class _Interrupter:
     """Puts OverBudget into the thread that made it once its time is over, and again."""
 
@@ -117,18 +151,25 @@ class _Interrupter:
         self._seconds = seconds
         self._is_running = True
         self._ended = threading.Event()
+        #: Its time is over, or it has ended.
+        self._is_time = threading.Event()
         self._putting = threading.Lock()
         threading.Thread(target=self._watch, name="pylon-budget", daemon=True).start()
 
+    def hurry(self) -> None:
+        """Have its time be over now."""
+        self._is_time.set()
+
     def _watch(self) -> None:
-        wait_s = self._seconds
-        while not self._ended.wait(wait_s):
+        _ = self._is_time.wait(self._seconds)
+        while not self._ended.is_set():
             with self._putting:
                 if not self._is_running:
                     return
                 self.is_over = True
                 _put(self._ident, OverBudget)
-            wait_s = _AGAIN_SECONDS  # a bare `except:` of the app's may have swallowed it
+            # Again: a bare `except:` of the app's may have swallowed it.
+            _ = self._ended.wait(_AGAIN_SECONDS)
 
     def end(self) -> None:
         """Put nothing more into the thread, and take back what has not arrived.
@@ -140,6 +181,7 @@ class _Interrupter:
             pass  # from here on nobody puts anything
         _put(self._ident, None)
         self._ended.set()
+        self._is_time.set()
 
 
 def _put(ident: int, exception: type[BaseException] | None) -> None:
@@ -147,9 +189,8 @@ def _put(ident: int, exception: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), given)
 
 
-def _run_apart(function: Callable[[], T], seconds: float, name: str) -> T:
-    """Run a function on a thread that is not the loop's."""
-    interrupter = _Interrupter(seconds)
+def _run_apart(function: Callable[[], T], interrupter: _Interrupter) -> T:
+    """Run a function on the thread that made its interrupter; raises _Stopped."""
     try:
         try:
             value = function()
@@ -157,12 +198,12 @@ def _run_apart(function: Callable[[], T], seconds: float, name: str) -> T:
             interrupter.end()
     except OverBudget:
         interrupter.end()
-        raise _timeout(name, seconds) from None
+        raise _Stopped from None
     except BaseException:
         interrupter.end()
         if interrupter.is_over:
-            raise _timeout(name, seconds) from None
+            raise _Stopped from None
         raise
     if interrupter.is_over:
-        raise _timeout(name, seconds)
+        raise _Stopped
     return value

@@ -242,7 +242,7 @@ class TransactionJob:
     def refuse(self, transaction: Transaction, error: PylonError) -> None:
         """Store the failure in its place."""
         self.verdict = None
-        if not isinstance(error, JobLost) and self._attempt.is_held:
+        if not isinstance(error, JobLost) and not error.is_stop and self._attempt.is_held:
             self.verdict = Failure.of(error).store(transaction, self._attempt, self._chance())
 
 

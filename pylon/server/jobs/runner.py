@@ -153,6 +153,8 @@ class Runner:
         except JobLost:
             raise
         except PylonError as error:
+            if error.is_stop:  # the worker stops as well: it gives the job back
+                await asyncio.get_running_loop().create_future()
             failure = Failure.of(error)
             if work.verdict is None or isinstance(error, Unavailable):  # or nobody knows
                 return await self._fail(attempt, failure)
@@ -199,7 +201,7 @@ class Runner:
                 ended: T = (await self._database.writer.submit(work)).value
                 return ended
             except Unavailable as error:
-                if not attempt.is_held or error.details.get("reason") == "stopping":
+                if not attempt.is_held or error.is_stop:
                     raise JobLost() from error
                 await self._clock.sleep(_AGAIN_SECONDS)
 

@@ -207,7 +207,7 @@ class MutationStep:
 
     def refuse(self, transaction: Transaction, error: PylonError) -> None:
         """Store the failure in its place."""
-        if isinstance(error, RunEnded | WorkflowTooLong):
+        if isinstance(error, RunEnded | WorkflowTooLong) or error.is_stop:
             return
         try:
             demand_running(transaction, self._n)

@@ -48,7 +48,7 @@ class Tools:
                 apart = work.apart if isinstance(work, MutationStep) else None
                 return (await self.database.writer.submit_work(work, apart=apart)).value
             except Unavailable as error:
-                if error.details.get("reason") == "stopping":
+                if error.is_stop:
                     raise RunEnded() from error
                 await self.clock.sleep(_AGAIN_SECONDS)
 
