@@ -81,6 +81,8 @@ def list_files(
                 for one in found["files"]
             ],
         )  # fmt: skip
+    elif state or user or entity or search:
+        say("no file is like that")
 
 
 def _owner_text(owners: list[dict[str, str]]) -> str:

@@ -80,6 +80,8 @@ def list_jobs(
                 for one in found["jobs"]
             ],
         )  # fmt: skip
+    elif queue or state or name or search:
+        say("no job is like that")
 
 
 @jobs.command("show", short_help="Show one job: arguments, result, error and traceback.")
@@ -97,6 +99,8 @@ def show(job_id: str, project_path: str | None, as_json: bool) -> None:
             print_pair(key, value)
     if found["traceback"]:
         print_line(found["traceback"].rstrip())
+    if found["state"] == "dead":
+        say(f"run it again: pylon jobs retry {found['id']}")
 
 
 @jobs.command("retry", short_help="Run a job again, or all dead ones.")

@@ -15,6 +15,11 @@ from pylon.client.admin import AdminClient
 from pylon.errors import InvalidJson
 
 _STATES = ("running", "parked", "diverged", "completed", "failed", "cancelled")
+#: What is said of a run that does not go on by itself.
+_WHAT_TO_DO = {
+    "diverged": "put the code back, or keep both ways by ctx.version(…): then it goes on by itself",
+    "failed": "go on at the step that failed: pylon workflows retry {run}",
+}
 
 
 @click.group(
@@ -84,6 +89,8 @@ def list_runs(
                 for one in found["runs"]
             ],
         )  # fmt: skip
+    elif name or state or search:
+        say("no run is like that")
 
 
 @workflows.command("show", short_help="Show one run: its journal, and what it waits for.")
@@ -118,6 +125,8 @@ def show(run: str, project_path: str | None, as_json: bool) -> None:
         )  # fmt: skip
     if found["traceback"]:
         print_line(found["traceback"].rstrip())
+    if found["state"] in _WHAT_TO_DO:
+        say(_WHAT_TO_DO[found["state"]].format(run=found["id"]))
 
 
 def _outcome(step: dict[str, Any]) -> str | None:

@@ -70,3 +70,5 @@ async def test_what_is_asked_wrongly_says_what_to_do(
     run = shown.output.partition('"id":"')[2].partition('"')[0]
     lines = (await pylon("workflows", "show", run)).output
     assert 'args           {"item":"tea"}' in lines
+    for group, state in [("jobs", "dead"), ("workflows", "failed")]:
+        assert "is like that" in (await pylon(group, "--state", state)).output
