@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from pylon.ids import IdSource, is_id, is_operation_id, uuid7_time_ms
+from pylon.ids import IdSource, RepeatedIds, is_id, is_operation_id, uuid7_time_ms
 
 
 class _Clock:
@@ -45,6 +45,17 @@ def test_ids_do_not_step_back_with_the_clock() -> None:
         clock.at = 1_767_225_600_000 + step
         minted += [ids.uuid7(), ids.uuid7()]
     assert minted == sorted(set(minted))
+
+
+def test_the_ids_of_an_operation_are_the_same_where_it_is_run_again() -> None:
+    """Each once, and others for another operation; a seed may be longer than a key."""
+    made = []
+    for seed in (b"a" * 70, b"a" * 70, b"b"):
+        ids = RepeatedIds(seed)
+        made.append([ids.uuid7(1_767_225_600_123) for _ in range(100)])
+    assert made[0] == made[1]
+    assert len({*made[0], *made[2]}) == 200
+    assert {uuid7_time_ms(one) for one in made[0]} == {1_767_225_600_123}
 
 
 @pytest.mark.parametrize("byte", range(0, 256, 5))

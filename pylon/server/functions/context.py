@@ -11,13 +11,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 from pylon.app.functions import Function, FunctionKind, to_json
 from pylon.app.rows import AppRow, app_row
 from pylon.errors import FunctionTimeout, InvalidArgument, PylonError
 from pylon.identity import SYSTEM, Identity
+from pylon.ids import RepeatedIds
 from pylon.policy.compiled import CompiledFilter
 from pylon.policy.filters import compile_filter_text
 from pylon.schema.model import Access, Entity, Row
@@ -66,7 +66,7 @@ class Context:
     def __init__(self, facts: CallFacts) -> None:
         self._facts = facts
         self._identities = [facts.identity]
-        self._ids_made = 0
+        self._ids = RepeatedIds(facts.seed)
 
     @cached_property
     def log(self) -> logging.Logger:
@@ -81,6 +81,7 @@ class Context:
     def share_chance(self, other: Context) -> None:
         """Go on with the chance of a call that this one is nested in: no id is made twice."""
         self.__dict__["random"] = other.random
+        self._ids = other._ids
 
     @property
     def identity(self) -> Identity:
@@ -104,15 +105,7 @@ class Context:
 
     def new_id(self) -> str:
         """Return an id for a new row; the same one where the operation is run again."""
-        ms = int(self.now.timestamp() * 1000)
-        self._ids_made += 1
-        # Not from `random`: making that costs as much as storing a job does.
-        number = self._ids_made.to_bytes(8, "big")
-        chance = int.from_bytes(blake2b(number, key=self._facts.seed[:64], digest_size=10).digest())
-        value = ms << 80 | 0x7 << 76 | (chance >> 62 & 0xFFF) << 64
-        value |= 0b10 << 62 | chance & (1 << 62) - 1
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        return self._ids.uuid7(int(self.now.timestamp() * 1000))
 
     @contextmanager
     def as_system(self) -> Iterator[None]:
