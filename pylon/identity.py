@@ -79,3 +79,17 @@ class Identity:
 
 ANONYMOUS = Identity(kind=IdentityKind.ANONYMOUS)
 SYSTEM = Identity(kind=IdentityKind.SYSTEM)
+
+
+def stored_identity(principal: str, user_id: str | None) -> Identity:
+    """Return the stated principal of what was stored to be done later: a job, a run of a workflow.
+
+    Who he is by then is asked then: without a version his roles are read anew.
+    """
+    match principal:
+        case IdentityKind.SYSTEM:
+            return SYSTEM
+        case IdentityKind.USER:
+            return Identity(kind=IdentityKind.USER, user_id=user_id, auth_version=-1)
+        case _:
+            return ANONYMOUS

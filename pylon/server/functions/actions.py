@@ -24,7 +24,7 @@ from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function
 from pylon.app.webhooks import Webhook
 from pylon.clock import Clock, iso_ms
-from pylon.errors import Cancelled, FunctionTimeout, PayloadTooLarge, PylonError
+from pylon.errors import Cancelled, PayloadTooLarge, PylonError
 from pylon.identity import ANONYMOUS, Identity
 from pylon.ids import IdSource
 from pylon.server.functions.app_code import AppCode
@@ -34,6 +34,7 @@ from pylon.server.functions.failures import contained
 from pylon.server.functions.file_service import FileService
 from pylon.server.functions.outcome import Outcome
 from pylon.server.functions.outgoing import open_session
+from pylon.server.functions.timed import over_time
 from pylon.server.functions.webhooks import Received, received
 from pylon.server.quota import Quota
 from pylon.server.storage.database import Database
@@ -173,10 +174,7 @@ class Actions:
             raise
         if not done:
             self._stop(task, life, name)
-            raise FunctionTimeout(
-                f"{name} ran longer than {seconds:g} s and was stopped",
-                hint="what it wrote before stays; give it a longer timeout=",
-            )
+            raise over_time(name, seconds)
         if task.cancelled():
             raise self._code.internal(name, RuntimeError("it cancelled itself"))
         return task.result()

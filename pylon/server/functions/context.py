@@ -188,8 +188,7 @@ class ReadDatabase:
         return app_row(entity, row, hidden)
 
     def _entity(self, entity: Any) -> Entity:
-        name = entity if isinstance(entity, str) else getattr(entity, "__name__", str(entity))
-        return entity_of(self._facts.definition, name)
+        return entity_of(self._facts.definition, nested.name_of(entity))
 
     def _tables(self) -> Any:
         return self._reader.tables  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from pylon.app.jobs import seconds_of
 from pylon.errors import InvalidArgument, NotFound, PayloadTooLarge
 from pylon.policy.mistakes import nearest
 from pylon.server.functions.authority import authority_of
+from pylon.server.functions.nested import name_of
 from pylon.server.mail.message import Mail
 from pylon.server.storage import jobs
 from pylon.server.storage.job_reads import read_job
@@ -103,7 +104,7 @@ class _Maker:
 
     def _function(self, given: Any) -> Function:
         functions = self._facts.definition.functions
-        name = given if isinstance(given, str) else getattr(given, "__name__", str(given))
+        name = name_of(given)
         found = functions.get(name)
         if found is None:
             known = [one.name for one in functions.values() if one.kind is FunctionKind.JOB]

@@ -34,9 +34,9 @@ def once_id(name: str, key: Any) -> str:
     return f"once.{hashlib.blake2b(text, digest_size=20).hexdigest()}"
 
 
-def name_of(function: Any) -> str:
-    """Return the name of a function that is given itself or by its name."""
-    return function if isinstance(function, str) else getattr(function, "__name__", str(function))
+def name_of(given: Any) -> str:
+    """Return the name of a function or an entity that is given itself or by its name."""
+    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
 
 
 def function_for(facts: CallFacts, name: str, *, may_write: bool) -> Function:

@@ -17,6 +17,7 @@ from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
 from pylon.server.functions.authority import authority_of
 from pylon.server.functions.later import Submit, key_of
+from pylon.server.functions.nested import name_of
 from pylon.server.storage import journal, workflows
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.workflow_records import NewRun, RunState
@@ -47,7 +48,7 @@ def new_run(
 ) -> NewRun:  # fmt: skip
     """Return a checked run; raises NotFound, InvalidArgument and PayloadTooLarge."""
     functions = definition.functions
-    name = function if isinstance(function, str) else getattr(function, "__name__", str(function))
+    name = name_of(function)
     found = functions.get(name)
     if found is None:
         known = [one.name for one in functions.values() if one.kind is FunctionKind.WORKFLOW]

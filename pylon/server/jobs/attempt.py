@@ -16,20 +16,20 @@ from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function
 from pylon.app.jobs import JobOptions
 from pylon.errors import (
-    FunctionTimeout,
     InvalidArgument,
     PayloadTooLarge,
     PylonError,
     Refused,
     Unauthenticated,
 )
-from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
+from pylon.identity import Identity, stored_identity
 from pylon.server.calls import Call
 from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.authorize import fresh_identity
 from pylon.server.functions.call_facts import ActionTools, CallFacts
 from pylon.server.functions.context import ActionContext, MutationContext
 from pylon.server.functions.failures import AppFailed, contained, said_of, traceback_of
+from pylon.server.functions.timed import within
 from pylon.server.jobs.states import Verdict, after_failure
 from pylon.server.storage import jobs
 from pylon.server.storage.jobs import ClaimedJob
@@ -84,14 +84,7 @@ class Attempt:
 
     def identity(self) -> Identity:
         """Return the stated principal, as the job stores it; who he is now is asked later."""
-        match self.job.principal:
-            case IdentityKind.SYSTEM:
-                return SYSTEM
-            case IdentityKind.USER:
-                # No version: his roles are read anew, however old the job is.
-                return Identity(kind=IdentityKind.USER, user_id=self.job.user_id, auth_version=-1)
-            case _:
-                return ANONYMOUS
+        return stored_identity(self.job.principal, self.job.user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,24 +249,12 @@ async def run_coroutine(
     """
     decoded = function.arguments.decode(jsonvalue.decode_trusted(attempt.job.args))
     seconds = attempt.options.timeout_s or limits.JOB_SECONDS
-    work = asyncio.ensure_future(contained(function.handler(context, **decoded)))
     try:
-        done, _ = await asyncio.wait((work,), timeout=seconds)
-    except asyncio.CancelledError:
-        work.cancel()
-        raise
-    if not done:
-        work.cancel()
-        raise FunctionTimeout(
-            f"{function.name} ran longer than {seconds:g} s and was stopped",
-            hint="what it wrote before stays; give it a longer timeout=",
+        value = await within(
+            contained(function.handler(context, **decoded)), seconds, function.name
         )
-    try:
-        value = work.result()
     except PylonError:
         raise
-    except asyncio.CancelledError as error:
-        raise code.internal(function.name, RuntimeError("the job cancelled itself")) from error
     except Exception as error:  # noqa: BLE001 -- whatever it is, it is the job's failure
         raise code.internal(function.name, error) from None
     return demand_job_result(code.answer(function, lambda: value, limits.FUNCTION_SECONDS))

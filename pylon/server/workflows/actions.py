@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pylon import limits
 from pylon.app.definition import AppDefinition
-from pylon.errors import FunctionTimeout
 from pylon.server.functions.authorize import identity_now
+from pylon.server.functions.timed import within
 from pylon.server.storage import journal
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.workflow_records import StoredRun
@@ -75,30 +74,15 @@ class Action:
         function = definition.functions.get(fn)
         declared = None if function is None else function.timeout_s
         seconds = self.command.options.timeout_s or declared or limits.STEP_SECONDS
-        work = asyncio.ensure_future(
-            tools.executor.call_inside(
-                definition, identity, fn, self.command.args, cause_of(self.of, self.command),
-                self._demand,
-            )
+        work = tools.executor.call_inside(
+            definition, identity, fn, self.command.args, cause_of(self.of, self.command),
+            self._demand,
         )  # fmt: skip
         try:
-            done, _ = await asyncio.wait((work,), timeout=seconds)
-        except asyncio.CancelledError:
-            work.cancel()
-            raise
+            outcome = await within(work, seconds, fn)
         finally:
             self.is_over = True
-        if not done:
-            # One that does not let itself be cancelled is left behind: it reaches nothing any more.
-            work.cancel()
-            raise FunctionTimeout(
-                f"{fn} ran longer than {seconds:g} s and was stopped",
-                hint="what it wrote before stays; give the step a longer timeout=",
-            )
-        try:
-            return work.result().value or "null"
-        except asyncio.CancelledError as error:
-            raise RuntimeError("the action cancelled itself") from error
+        return outcome.value or "null"
 
     def _demand(self) -> None:
         """Raise RunEnded once this try is over, or its run."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pylon import jsonvalue, limits
 from pylon.errors import PayloadTooLarge, PylonError, StepFailed, WorkflowTooLong
-from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
+from pylon.identity import Identity, stored_identity
 from pylon.server.calls import Call
 from pylon.server.functions.operation import PreparedOperation
 from pylon.server.jobs.states import pause_s
@@ -32,13 +32,7 @@ class RunEnded(PylonError):
 
 def identity_of(run: StoredRun) -> Identity:
     """Return the stated principal of a run, as stored; who he is now is asked in each step."""
-    match run.principal:
-        case IdentityKind.SYSTEM:
-            return SYSTEM
-        case IdentityKind.USER:
-            return Identity(kind=IdentityKind.USER, user_id=run.user_id, auth_version=-1)
-        case _:
-            return ANONYMOUS
+    return stored_identity(run.principal, run.user_id)
 
 
 def demand_running(transaction: Transaction, n: int) -> StoredRun:
