@@ -114,10 +114,12 @@ def show(file_id: str, project_path: str | None, as_json: bool) -> None:
         print_json(found)
         return
     for key, value in found.items():
-        if key != "owners" and value is not None:
+        if key not in ("owners", "variants") and value is not None:
             print_line(f"{key:<11} {value}")
     for one in found["owners"]:
         print_line(f"{'in':<11} {one['entity']}/{one['row_id']}.{one['field']}")
+    for one in found["variants"]:
+        print_line(f"{'width':<11} {one['width']}, {size_text(one['bytes'])}")
 
 
 @files.command("delete", short_help="Have a file go, out of the fields that hold it.")

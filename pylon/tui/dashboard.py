@@ -24,6 +24,9 @@ from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
 from pylon.tui.copying import link_of
 from pylon.tui.dialogs import Details
+from pylon.tui.file_actions import FileActions
+from pylon.tui.files import Files
+from pylon.tui.files_pane import FilesPane
 from pylon.tui.header import HeaderLine
 from pylon.tui.job_actions import JobActions
 from pylon.tui.jobs import Jobs
@@ -98,6 +101,8 @@ class Dashboard(App[int]):
         self.user_actions = UserActions(self, admin)
         self.jobs = Jobs(self, admin)
         self.job_actions = JobActions(self, admin)
+        self.files = Files(self, admin)
+        self.file_actions = FileActions(self, admin)
         self.workflows = Workflows(self, admin)
         self.workflow_actions = WorkflowActions(self, admin)
         self.rows = RowKeys(self, admin)
@@ -129,6 +134,7 @@ class Dashboard(App[int]):
                 yield kind(self.state)
             yield JobsPane(self.state, self.jobs, self.job_actions, self.clock)
             yield WorkflowsPane(self.state, self.workflows, self.workflow_actions, self.clock)
+            yield FilesPane(self.state, self.files, self.file_actions, self.clock)
             yield UsersPane(self.state, self.users, self.user_actions)
             yield AppsPane(self.state, lambda: project_rows(self.clock.now_ms()))
         yield Input(id="filter")
@@ -187,7 +193,10 @@ class Dashboard(App[int]):
         self.state.note_silence(self.clock.monotonic())
         if pane.id == "policies":
             self.policies.keep_current()
-        if isinstance(pane, JobsPane | UsersPane | WorkflowsPane) and not self._is_paused:
+        if (
+            isinstance(pane, FilesPane | JobsPane | UsersPane | WorkflowsPane)
+            and not self._is_paused
+        ):
             pane.keep_current()
         self.show_header(self.query_one(HeaderLine), place=pane.title_text)
         self.query_one(ScreenStrip).show(str(pane.id))
@@ -221,6 +230,7 @@ class Dashboard(App[int]):
         self.users.ask_again()
         self.jobs.ask_again()
         self.workflows.ask_again()
+        self.files.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()
         self.draw()

@@ -19,6 +19,7 @@ PANES: Final = (
     ("policies", "9", "Policies: who may do what, in words, and what deserves a look"),
     ("users", "U", "Users: accounts, roles, sessions; invite, disable, revoke"),
     ("mail", "m", "Mail: what was sent, with its codes and links"),
+    ("files", "f", "Files: whose, how large, in which rows; delete, sweep, verify"),
     ("runtime", "0", "Runtime: process, health, reload errors, log"),
 )
 BINDINGS: Final = [
@@ -77,6 +78,14 @@ RUN_BINDINGS: Final = [
         "e", "run('rerun')", "Rerun it, from the step under the cursor (development)", show=False
     ),
 ]
+#: What can be done to files.
+FILE_BINDINGS: Final = [
+    Binding("s", "files('turn')", "Largest first, or newest first", show=False),
+    Binding("d", "file('delete')", "Delete it, out of the fields that hold it", show=False),
+    Binding("o", "file('open')", "Open it in a browser", show=False),
+    Binding("S", "files('sweep')", "Sweep: remove what is to go", show=False),
+    Binding("V", "files('verify')", "Verify: are all bytes there, and the same?", show=False),
+]
 #: On a screen above the panes: their keys lead back to them, and none of these is in the footer.
 LEAVING: Final = [
     *[Binding(key, f"leave_for('{name}')", show=False) for name, key, _ in PANES],
@@ -110,9 +119,10 @@ def help_text(place: str = "") -> str:
         "jobs": _jobs_help(),
         "mail": ["On Mail", "", "  v              Preview a template"],
         "users": _users_help(),
+        "files": _files_help(),
         "workflows": _workflows_help(),
     }
-    if place in ("jobs", "mail", "users", "workflows"):
+    if place in ("files", "jobs", "mail", "users", "workflows"):
         lines += [*sections.pop(place), ""]
     lines += ["Screens", ""]
     lines += [f"  {key:<10} {text}" for _, key, text in PANES]
@@ -174,3 +184,13 @@ def _workflows_help() -> list[str]:
     ]  # fmt: skip
     keys = [(key_name(one), one.description) for one in RUN_BINDINGS]
     return ["On Workflows", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]
+
+
+def _files_help() -> list[str]:
+    first = [("enter", "all about it: rows that hold it, hash, widths that were made")]
+    last = [
+        ("y", "Copy: id, url, sha256, command, JSON"),
+        ("/", "Search: words, user:ada, entity:doc, state:fresh, type:image, !not"),
+    ]  # fmt: skip
+    keys = [(key_name(one), one.description) for one in FILE_BINDINGS]
+    return ["On Files", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]

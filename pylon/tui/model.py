@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylon import limits
+from pylon.tui.files import FilesState
 from pylon.tui.jobs_state import JobsState
 from pylon.tui.users_pages import UserPages
 from pylon.tui.workflows import WorkflowsState
@@ -40,6 +41,7 @@ class DashboardState:
     users_note: str = ""
     jobs: JobsState = field(default_factory=JobsState)
     workflows: WorkflowsState = field(default_factory=WorkflowsState)
+    files: FilesState = field(default_factory=FilesState)
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
     dropped: int = 0
@@ -106,6 +108,9 @@ class DashboardState:
         elif kind == "workflows":
             self.workflows.fold(message)
             self.touch("workflows")
+        elif kind == "files":
+            self.files.fold(message)
+            self.touch("files")
         elif kind == "policy_change":
             self.note_policies({**self.policies, "change": message})
         elif kind == "logs" and self.is_attached:

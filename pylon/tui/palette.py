@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from textual.app import SystemCommand
 from textual.binding import Binding
 
+from pylon.tui.files_pane import FilesPane
 from pylon.tui.jobs_pane import JobsPane
 from pylon.tui.keys import (
     BINDINGS,
+    FILE_BINDINGS,
     JOB_BINDINGS,
     PANES,
     RUN_BINDINGS,
@@ -40,6 +42,8 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
         yield from _of(app, place, "Job", JOB_BINDINGS)
     elif isinstance(place, JobScreen):
         yield from _of(app, place, "Job", JOB_BINDINGS[:2])
+    elif isinstance(place, FilesPane):
+        yield from _of(app, place, "Files", FILE_BINDINGS)
     elif isinstance(place, WorkflowsPane | RunScreen):
         yield from _of(app, place, "Run", RUN_BINDINGS)
     yield SystemCommand(

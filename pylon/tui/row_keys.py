@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pylon.client.admin import AdminClient, AdminError
 from pylon.tui.copying import copies, differences, pretty, readable
 from pylon.tui.dialogs import Details, Menu, Prompt
+from pylon.tui.files_tables import file_copies
 from pylon.tui.jobs_tables import job_copies
 from pylon.tui.panes import RuntimePane
 from pylon.tui.policies_text import details_of, title_of
@@ -48,6 +49,8 @@ class RowKeys:
             app.push_screen(UserScreen(app, self._admin, app.user_actions, row))
         elif pane == "jobs":
             app.push_screen(JobScreen(app, self._admin, app.job_actions, row))
+        elif pane == "files":
+            await app.file_actions.show(row)
         elif pane == "workflows":
             app.push_screen(
                 RunScreen(app, self._admin, app.workflow_actions, str(row["id"]))
@@ -97,6 +100,8 @@ class RowKeys:
             options = job_copies(row)
         elif pane.id == "workflows":
             options = run_copies(row)
+        elif pane.id == "files":
+            options = file_copies(row, self._app.page_url())
         if isinstance(pane, RuntimePane) and pane.trouble:
             options.append(("what is wrong", pane.trouble))
         self.offer(options)

@@ -265,3 +265,34 @@ def about_run(one: dict[str, Any], *journal: dict[str, Any], **changed: Any) -> 
         **one, "args": {}, "result": None, "details": None, "traceback": None, "parent": None,
         "bytes": 0, "lost": 0, "signals": [], "journal": list(journal), **changed,
     }  # fmt: skip
+
+
+def stored(number: int, **changed: Any) -> dict[str, Any]:
+    """Return a file as the list has it."""
+    return {
+        "id": f"file-{number}", "url": f"/api/files/file-{number}", "size": 2048,
+        "type": "image/png", "sha256": "ab" * 32, "name": "cat.png", "state": "owned", "since": AT,
+        "created_at": AT, "uploader": "u-ada", "email": "ada@example.com", "leaves_at": None,
+        "owners": [{"entity": "Doc", "row_id": "row-1", "field": "file"}], **changed,
+    }  # fmt: skip
+
+
+def files(
+    *found: dict[str, Any], uploads: tuple[dict[str, Any], ...] = (), following: str | None = None,
+    count: int | None = None, **settings: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Return a page of files with totals, quotas and open uploads."""
+    states = {
+        name: {"files": sum(one["state"] == name for one in found),
+               "bytes": sum(one["size"] for one in found if one["state"] == name)}
+        for name in ("fresh", "owned", "released")
+    }  # fmt: skip
+    size = sum(one["size"] for one in found)
+    return {
+        "files": list(found), "next": following, "uploads": list(uploads),
+        "totals": {**states, "files": len(found) if count is None else count, "bytes": size,
+                   "blobs": 1, "stored_bytes": size, "uploads": len(uploads)},
+        "by_uploader": [{"uploader": one["uploader"], "email": one["email"], "files": 1,
+                         "bytes": one["size"]} for one in found[:2]],
+        "settings": {"max_mb": 10, "quota_mb": 0, "total_mb": 0, "backend": "disk", **settings},
+    }  # fmt: skip

@@ -77,6 +77,18 @@ class Images:
             task.add_done_callback(lambda _: self._making.pop(name, None))
         return await asyncio.shield(task)
 
+    async def kept(self, stored: StoredFile) -> list[tuple[int, int]]:
+        """Return (width, bytes) of the pictures that were made of this content, narrowest first."""
+
+        def look() -> list[tuple[int, int]]:
+            found = []
+            for path in self._folder.glob(f"{stored.sha256}-*"):
+                with suppress(OSError):  # it may be swept meanwhile
+                    found.append((int(path.name.split("-")[1]), path.stat().st_size))
+            return sorted(found)
+
+        return await self._store.run(look)
+
     async def stop(self) -> None:
         """Make nothing more."""
         tasks = list(self._making.values())

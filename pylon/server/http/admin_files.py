@@ -147,8 +147,11 @@ def _file(exchange: Exchange) -> StoredFile:
 
 
 async def show(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/files/{id}: one file, and the fields that hold it."""
-    return json_value(shown(exchange.services, _file(exchange)))
+    """GET /api/admin/files/{id}: one file, the fields that hold it, the widths made of it."""
+    stored = _file(exchange)
+    made = await exchange.services.files.images.kept(stored)
+    variants = [{"width": width, "bytes": size} for width, size in made]
+    return json_value({**shown(exchange.services, stored), "variants": variants})
 
 
 async def delete(exchange: Exchange) -> web.StreamResponse:
