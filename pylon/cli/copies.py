@@ -134,7 +134,8 @@ def restore(
     held = asyncio.run(_checked(file))
     say(f"{file} holds {_described(held)}")
     if not yes:
-        _ask(project)
+        say(f"it replaces the database of {project.name}; everybody must sign in again")
+        ask_for_name(project)
     restored = asyncio.run(_restore(file, project, without_files=without_files))
     kept = None if restored.kept is None else str(restored.kept)
     if as_json:
@@ -144,8 +145,8 @@ def restore(
     say(f"what was there before: {kept}" if kept else "there was no database before")
 
 
-def _ask(project: Path) -> None:
-    say(f"it replaces the database of {project.name}; everybody must sign in again")
+def ask_for_name(project: Path) -> None:
+    """Have the person type the project's name; raises CommandFailed where he does not."""
     if not sys.stdin.isatty():
         raise CommandFailed("this wants your consent", "--yes gives it")
     if click.prompt(f"type {project.name} to go on", default="", err=True) != project.name:

@@ -52,6 +52,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("pylon.cli.copies", "verify", "Check a database against its change log."),
     "export": ("pylon.cli.export", "export", "Write rows as JSON lines or CSV."),
     "import": ("pylon.cli.importing", "import_", "Bring in rows from JSON lines or CSV."),
+    "seed": ("pylon.cli.seed", "seed", "Run the project's seed.py, once."),
+    "reset": ("pylon.cli.seed", "reset", "Begin anew: an empty database, the old one kept."),
     "files": ("pylon.cli.files", "files", "Show files; delete, sweep, verify."),
     "jobs": ("pylon.cli.jobs", "jobs", "Show jobs and queues; retry, cancel, pause."),
     "mail": ("pylon.cli.mail", "mail", "Show what was sent, and preview templates."),

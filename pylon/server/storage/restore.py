@@ -65,6 +65,26 @@ async def restore(file: Path, folder: Path, clock: Clock) -> Restored:
     return Restored(held, kept)
 
 
+async def reset(folder: Path, clock: Clock) -> Path | None:
+    """Put the database of a stopped project aside: the next start makes one, with a new epoch.
+
+    Returns where it is kept; None where there is none. Raises FolderInUse where a runtime owns the
+    folder.
+    """
+    if not folder.is_dir():
+        return None
+    lock = FolderLock(folder)
+    lock.take()
+    try:
+        kept = await _keep_aside(folder, clock, "before-reset")
+        if kept is not None:
+            (folder / DATABASE_NAME).unlink()
+            paths.sync_folder(folder)
+    finally:
+        lock.release()
+    return kept
+
+
 def _begin_anew(raw: RawConnection) -> None:
     backup.demand_no_code(raw)
     raw.execute("BEGIN IMMEDIATE")
@@ -77,7 +97,7 @@ def _begin_anew(raw: RawConnection) -> None:
     raw.execute("COMMIT")
 
 
-async def _keep_aside(folder: Path, clock: Clock) -> Path | None:
+async def _keep_aside(folder: Path, clock: Clock, name: str = "before-restore") -> Path | None:
     """Give the database in place a second name; returns it, None where there is no database.
 
     Its journal is copied back first, so that it is one file. A database that is too damaged for
@@ -96,7 +116,7 @@ async def _keep_aside(folder: Path, clock: Clock) -> Path | None:
     kept_in = folder / "backups"
     kept_in.mkdir(mode=0o700, exist_ok=True)
     stamp = iso_ms(clock.now_ms()).replace(":", "").replace(".", "")
-    kept = kept_in / f"before-restore-{stamp}.db"
+    kept = kept_in / f"{name}-{stamp}.db"
     _second_name(path, kept)
     journal = path.with_name(f"{path.name}-wal")
     if journal.exists():

@@ -123,6 +123,7 @@ DEVELOPMENT = """
 /_pylon/dev/events GET
 /api/admin/clients/{id}/network POST
 /api/admin/clock GET POST
+/api/admin/seed POST
 /api/admin/mail/preview POST
 /api/admin/mail/templates GET
 /_pylon/dev/mail/{token} GET
