@@ -35,7 +35,7 @@ class Discarded(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Ending:
     """How the code ended: with a value, or with what it raised."""
 
     value: Any = None
@@ -67,17 +67,17 @@ class _Gathering:
     """A gather under way: who waits, what has come, how many are missing."""
 
     waiter: _Branch
-    outcomes: list[Outcome]
+    outcomes: list[Ending]
     left: int
     returns_exceptions: bool
 
-    def result(self) -> Outcome:
+    def result(self) -> Ending:
         if self.returns_exceptions:
-            return Outcome([one.error or one.value for one in self.outcomes])
+            return Ending([one.error or one.value for one in self.outcomes])
         for one in self.outcomes:
             if one.error is not None:
                 return one
-        return Outcome([one.value for one in self.outcomes])
+        return Ending([one.value for one in self.outcomes])
 
 
 class Replay:
@@ -106,7 +106,7 @@ class Replay:
         #: The record after which nothing is a repetition any more.
         self._replayed_seq = self.seq
         self._delivered_seq = 0
-        self._ready: deque[tuple[_Branch, Outcome]] = deque()
+        self._ready: deque[tuple[_Branch, Ending]] = deque()
         self._waiting: dict[str, _Branch] = {}
         self.fresh: list[Command] = []
         self.fresh_versions: list[str] = []
@@ -116,13 +116,13 @@ class Replay:
         self._open: list[_Branch] = []
         self._told = 0
         self._is_discarded = False
-        self.outcome: Outcome | None = None
+        self.outcome: Ending | None = None
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Set the code that is run."""
         main = _Branch(coroutine, "", None, 0)
         self._open.append(main)
-        self._ready.append((main, Outcome()))
+        self._ready.append((main, Ending()))
 
     def feed(self, records: Iterable[StepRecord]) -> None:
         """Take lines of the journal: first what has ended, in its order."""
@@ -174,15 +174,15 @@ class Replay:
         assert record.seq is not None
         self._delivered_seq = record.seq
         self.now_ms = max(self.now_ms, record.ended_at or 0)
-        self._ready.append((branch, Outcome(record)))
+        self._ready.append((branch, Ending(record)))
         return True
 
-    def _resume(self, branch: _Branch, sent: Outcome) -> None:
+    def _resume(self, branch: _Branch, sent: Ending) -> None:
         self._current = branch
         try:
             yielded, outcome = self._bounded(lambda: _advanced(branch.coroutine, sent))
         except Exception as error:  # noqa: BLE001 -- it ran too long
-            yielded, outcome = None, Outcome(error=error)
+            yielded, outcome = None, Ending(error=error)
         finally:
             self._current = None
         if outcome is not None:
@@ -213,16 +213,16 @@ class Replay:
         prefix = f"{branch.next_path()}."
         count = len(gather.branches)
         gathering = _Gathering(
-            branch, [Outcome()] * count, count, gather.returns_exceptions
+            branch, [Ending()] * count, count, gather.returns_exceptions
         )  # fmt: skip
         if not count:
-            self._ready.append((branch, Outcome([])))
+            self._ready.append((branch, Ending([])))
         for place, one in enumerate(gather.branches):
             made = _Branch(as_coroutine(one), f"{prefix}{place + 1}.", gathering, place)
             self._open.append(made)
-            self._ready.append((made, Outcome()))
+            self._ready.append((made, Ending()))
 
-    def _ended_branch(self, branch: _Branch, outcome: Outcome) -> None:
+    def _ended_branch(self, branch: _Branch, outcome: Ending) -> None:
         self._open.remove(branch)
         gathering = branch.gathering
         if gathering is None:
@@ -307,18 +307,18 @@ class Replay:
         self._waiting.clear()
 
 
-def _advanced(coroutine: Coroutine[Any, Any, Any], sent: Outcome) -> tuple[Any, Outcome | None]:
+def _advanced(coroutine: Coroutine[Any, Any, Any], sent: Ending) -> tuple[Any, Ending | None]:
     """Run a coroutine to its next await; returns what that is, or how the coroutine ended."""
     try:
         if sent.error is not None:
             return coroutine.throw(sent.error), None
         return coroutine.send(sent.value), None
     except StopIteration as ended:
-        return None, Outcome(ended.value)
+        return None, Ending(ended.value)
     except (OverBudget, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 -- whatever it is, it is how the code ended
-        return None, Outcome(error=error)
+        return None, Ending(error=error)
 
 
 def _close(coroutine: Coroutine[Any, Any, Any]) -> None:

@@ -32,7 +32,7 @@ from pylon.server.workflows.actions import Action
 from pylon.server.workflows.commands import Command
 from pylon.server.workflows.context import WorkflowContext
 from pylon.server.workflows.failures import failure_text, path_of, shown
-from pylon.server.workflows.replay import Outcome, Replay
+from pylon.server.workflows.replay import Ending, Replay
 from pylon.server.workflows.steps import (
     Answer,
     MutationStep,
@@ -113,7 +113,7 @@ class Drive:
                 await self._diverge(error)
                 return True
             except WorkflowMisuse as error:
-                await self._finish(Outcome(error=error))
+                await self._finish(Ending(error=error))
                 return True
             if replay.outcome is not None:
                 if await self._finish(replay.outcome, replay):
@@ -122,7 +122,7 @@ class Drive:
             try:
                 is_parked = await self._turn(replay)
             except WorkflowTooLong as error:
-                await self._finish(Outcome(error=error))
+                await self._finish(Ending(error=error))
                 return True
             if is_parked:
                 return True
@@ -271,16 +271,16 @@ class Drive:
         except RunEnded:
             pass
         except WorkflowTooLong as error:
-            await self._finish(Outcome(error=error))
+            await self._finish(Ending(error=error))
         finally:
             self._acting.pop(path, None)
             self.wake.set()
 
     # --- its end
 
-    async def _finish(self, outcome: Outcome, replay: Replay | None = None) -> bool:
+    async def _finish(self, ending: Ending, replay: Replay | None = None) -> bool:
         """End the run as its code did; False where more was recorded meanwhile."""
-        result, error = self._result(outcome)
+        result, error = self._result(ending)
         text = None if error is None else failure_text(error, step=path_of(error))
 
         def end(transaction: Transaction) -> list[StepRecord] | None:
@@ -305,13 +305,13 @@ class Drive:
         self._tell(text)
         return True
 
-    def _result(self, outcome: Outcome) -> tuple[str | None, PylonError | None]:
+    def _result(self, ending: Ending) -> tuple[str | None, PylonError | None]:
         """Return the run's result as JSON, or why it failed."""
-        code, name, error = self._tools.executor.app_code, self._run.name, outcome.error
+        code, name, error = self._tools.executor.app_code, self._run.name, ending.error
         try:
             if error is None:
                 seconds = limits.FUNCTION_SECONDS
-                result = code.answer(self._function, lambda: outcome.value, seconds)
+                result = code.answer(self._function, lambda: ending.value, seconds)
                 demand_size(result, "a workflow's result")
                 return result, None
             if isinstance(error, PylonError):

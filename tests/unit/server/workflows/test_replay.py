@@ -15,7 +15,7 @@ from pylon.errors import Refused, WorkflowDiverged, WorkflowMisuse
 from pylon.server.storage.workflow_records import StepKind, StepRecord
 from pylon.server.workflows.commands import Command, Gather
 from pylon.server.workflows.failures import failure_text
-from pylon.server.workflows.replay import Outcome, Replay
+from pylon.server.workflows.replay import Ending, Replay
 
 Code = Callable[["Ctx"], Any]
 
@@ -64,7 +64,7 @@ def _ended(command: Command, seq: int, value: Any = None, error: Exception | Non
     )  # fmt: skip
 
 
-def _run(code: Code, chance: random.Random, journal: list[StepRecord]) -> tuple[Outcome, int]:
+def _run(code: Code, chance: random.Random, journal: list[StepRecord]) -> tuple[Ending, int]:
     """Carry out what the code asks for in any order, killed now and then; returns how it ended."""
     kills = 0
     while True:
@@ -142,7 +142,7 @@ def test_records_are_handed_over_in_their_order() -> None:
     commands = {one.name: one for one in _replay(code, []).fresh}
     assert {one.path for one in commands.values()} == {"1.1.1", "1.2.1", "1.3.1"}
     journal = [_ended(commands[name], seq) for seq, name in enumerate("cab", 1)]
-    assert _replay(code, journal).outcome == Outcome(["c", "a", "b"])
+    assert _replay(code, journal).outcome == Ending(["c", "a", "b"])
 
 
 def test_the_first_failure_of_a_gather_is_that_of_its_first_branch() -> None:
@@ -222,10 +222,10 @@ def test_a_version_is_asked_once_and_kept() -> None:
     new = _replay(code, [])
     assert new.fresh_versions == ["a"]
     old = _replay(code, [_ended(new.fresh[0], 1)])
-    assert old.outcome == Outcome([False, False, True])
+    assert old.outcome == Ending([False, False, True])
     assert old.fresh_versions == ["b"]
     marked = StepRecord(path="version:a", seq=1, kind="version", name="a")
-    assert _replay(code, [marked, _ended(new.fresh[0], 2)]).outcome == Outcome([True, True, True])
+    assert _replay(code, [marked, _ended(new.fresh[0], 2)]).outcome == Ending([True, True, True])
 
 
 def test_a_version_that_the_code_lost_is_no_divergence() -> None:
