@@ -26,6 +26,8 @@ CANARY: Final = re.compile("cnry[0-9a-z]{12,13}|7[0-9]{15}")
 #: What explanations of `pylon dev` show an admin of rows that he may not read: what is compared.
 _COMPARED: Final = {"Paper": ("title", "teamId", "ownerId")}
 _SECRET_MEMBERS: Final = ("token", "secret", "url", "code")
+#: A token of somebody, and he: what one brings is the other's.
+_SAME: Final = {"owner": ("scoped",), "scoped": ("owner",)}
 _TAIL: Final = 200
 _HANGS_SECONDS: Final = 60
 OPERATOR: Final = "operator"
@@ -142,7 +144,7 @@ class Crowd:
         """Ask without a judgement of its own: within a step."""
         given = {**one.headers, **(headers or {})}
         if said:
-            given["Content-Type"] = "application/json"
+            given.setdefault("Content-Type", "application/json")
         async with (
             asyncio.timeout(_HANGS_SECONDS),
             one.session.request(
@@ -162,8 +164,15 @@ class Crowd:
         value = read(content) if is_json else content
         if isinstance(value, dict) and "error" not in value:
             for member in _SECRET_MEMBERS:
-                if isinstance(value.get(member), str):
-                    self.keep(value[member], one.name)
+                text = value.get(member)
+                if not isinstance(text, str):
+                    continue
+                if not text.startswith("/api/files/"):
+                    self.keep(text, one.name)
+                elif method == "POST" and path.startswith("/api/files"):
+                    # Ids of files may be known to who brought them and to the owner of the
+                    # machine; in a row they are its reader's, too.
+                    self.keep(text, one.name, OPERATOR, *_SAME.get(one.name, ()))
         return answer.status, value
 
     def stream(self, one: Principal, path: str) -> None:

@@ -36,7 +36,7 @@ def template_of(routes: Sequence[tuple[str, str]], method: str, path: str) -> st
     """Return the path of the route that answers a request, as the table writes it."""
     parts = path.partition("?")[0].split("/")
     wanted = "GET" if method == "HEAD" else method
-    for of, template in sorted(routes, key=lambda one: one[1].count("{")):
+    for of, template in sorted(routes, key=lambda one: ("..." in one[1], one[1].count("{"))):
         given = template.split("/")
         if given[-1] == "{tail...}":
             given, shortened = given[:-1], parts[: len(given) - 1]
@@ -158,6 +158,8 @@ def calls(pools: Pools) -> Iterator[Form]:
             yield Form("POST", "/api/fn/found", {"entity": name, "id": row_id})
             yield Form("POST", "/api/fn/relayed", {"entity": name, "id": row_id})
         yield Form("POST", "/api/fn/listed", {"entity": name})
+        events = {"Accept": "text/event-stream"}
+        yield Form("POST", "/api/fn/streamed", {"entity": name}, events)
         for each in (*pools.schema.entities[name].by_name, MISSING):
             where = {"entity": name, "where": f"{each} != null"}
             yield Form("POST", "/api/fn/counted", where)
@@ -173,8 +175,41 @@ def calls(pools: Pools) -> Iterator[Form]:
     yield Form("POST", "/api/fn/inside", {})
 
 
-def of_operator(pools: Pools, job: str) -> list[Form]:
+def of_files(pools: Pools) -> Iterator[Form]:
+    """Yield tries to read, keep and move files: by their ids, and through rows of one's own."""
+    octets = {"Content-Type": "application/octet-stream"}
+    for file_id in (*pools.of("file"), MISSING):
+        path = f"/api/files/{file_id}"
+        yield Form("GET", path, headers={"Range": "bytes=0-99"})
+        yield Form("GET", path, headers={"Range": "bytes=-20"})
+        yield Form("GET", f"{path}?download=1", headers={"If-None-Match": '"0"'})
+        yield Form("GET", f"{path}?w=256")
+        yield Form("HEAD", path, headers={"Range": "bytes=1-2"})
+        yield Form("POST", "/api/fn/filed", {"id": file_id})
+        yield Form("POST", "/api/fn/opened", {"id": file_id})
+        yield Form("PATCH", f"/api/files/uploads/{file_id}", {}, {**octets, "Upload-Offset": "0"})
+        values = {"scan": file_id}
+        yield Form("POST", "/api/entities/Letter", values)
+        yield Form("PATCH", "/api/entities/Letter/letter-mine", values)
+        args = {"entity": "Letter", "id": "letter-mine", "values": {"shut": file_id}}
+        yield Form("POST", "/api/fn/tried", args)
+        yield Form("DELETE", path)
+    yield from of_upload(pools)
+    begun = {"Upload-Length": "9", "X-Filename": "x"}
+    yield Form("POST", "/api/files?resumable=1", None, begun)
+
+
+def of_upload(pools: Pools) -> Iterator[Form]:
+    """Yield tries to move the owner's upload on, and out of the way."""
+    headers = {"Content-Type": "application/octet-stream", "Upload-Offset": "0"}
+    for upload in pools.of("upload"):
+        yield Form("PATCH", f"/api/files/uploads/{upload}", {}, headers)
+        yield Form("DELETE", f"/api/files/uploads/{upload}")
+
+
+def of_operator(pools: Pools, job: str, runs: Sequence[str]) -> list[Form]:
     """Return what the operator asks for beside what the table says; his `user` is a victim."""
+    begun = {"name": "waiting", "args": {"text": pools.mint.text()}}
     user = pools.of("user")[0]
     bodies: dict[str, dict[str, Any]] = {
         "query": {"entity": "Paper", "as": user},
@@ -185,8 +220,23 @@ def of_operator(pools: Pools, job: str) -> list[Form]:
         "clients/member/resync": {}, "clients/guest/disconnect": {},
         "clients/member/network": {}, f"users/{user}/sign-in-as": {},
         f"jobs/{job}/cancel": {}, f"jobs/{job}/retry": {}, "queues/default/resume": {},
+        "mail/preview": {"template": "code"}, "clock": {"to": "stop"},
+        "workflows": begun, f"workflows/{runs[0]}/signal": {"event": "go"},
+        f"workflows/{runs[1]}/cancel": {}, f"workflows/{runs[1]}/rerun": {},
     }  # fmt: skip
-    gets = ("clients/member", f"jobs/{job}", "log?after=0&limit=1000", "jobs?limit=1000")
+    board = {"values": {"text": pools.mint.text()}}
+    bodies |= {
+        "data/Board/board/update": board, "data/Board/board/delete": {},
+        "import": {"op_id": "import-1", "records": [{"entity": "Board", **board}]},
+    }  # fmt: skip
+    gets = (
+        "data/Paper/paper-theirs",
+        "clients/member",
+        f"jobs/{job}",
+        "log?after=0&limit=1000",
+        "jobs?limit=1000",
+        *(f"workflows/{run}" for run in runs),
+    )
     return [
         *(Form("POST", f"/api/admin/{name}", body) for name, body in bodies.items()),
         *(Form("GET", f"/api/admin/{name}") for name in gets),
@@ -216,6 +266,13 @@ def frames(pools: Pools) -> Iterator[dict[str, Any]]:
                 {"op_id": f"p{asked}", "fn": "tried", "args": {**args, "values": {"text": text}}},
             ]  # fmt: skip
             yield {"type": "push", "request_id": f"p{asked}", "operations": operations}
+        yield {"type": "call", "request_id": f"s{asked}", "fn": "streamed",
+               "args": {"entity": name}}  # fmt: skip
+        yield {"type": "subscribe", "id": f"v-{name}", "fn": "listed", "args": {"entity": name}}
+    for file_id in (*pools.of("file"), MISSING):
+        args = {"id": file_id}
+        yield {"type": "subscribe", "id": f"v-{file_id}", "fn": "filed", "args": args}
+        yield {"type": "call", "request_id": f"o-{file_id}", "fn": "opened", "args": args}
     yield {"type": "call", "request_id": "broken", "fn": "broken", "args": {}}
     yield {"type": "ping"}
 
@@ -252,9 +309,16 @@ def _paths(pools: Pools, template: str) -> list[str]:
         elif entity is not None and part == "{id}":
             found = [f"{one}/{each}" for one in found for each in (*pools.ids[entity], MISSING)]
         else:
-            values = pools.of(part.strip("{.}"))
+            values = pools.of(_pool_of(template, part.strip("{.}")))
             found = [f"{one}/{quote(str(each))}" for one in found for each in values]
     return found
+
+
+def _pool_of(template: str, name: str) -> str:
+    """Return the pool of a path's open part: files, uploads and webhooks have one of their own."""
+    if name == "id" and "/files/" in template:
+        return "upload" if "/uploads/" in template else "file"
+    return "hook" if "/webhooks/" in template else name
 
 
 def _queries(pools: Pools, operation: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ BREAK_TEXT: Final = "cnry0000000b7ea4"
 APP: Final = f'''
 from __future__ import annotations
 from datetime import datetime
-from pylon import App, Entity, Json, Ref, Text, actor, field, index, now
+from pylon import App, Entity, File, Json, Ref, Refused, Text, actor, field, index, now
 
 app = App("canary")
 SIGNED_IN = "auth.userId != null"
@@ -76,6 +76,17 @@ class Comment(Entity):
     ownerId: Ref["User"] | None = field(default=actor, immutable=True)
     teamId: str | None = None
     open: bool = False
+    text: Text = ""
+
+
+@app.entity(read="isOwner() || " + OF_TEAM, insert=SIGNED_IN, update="isOwner()",
+            delete="isOwner()")
+class Letter(Entity):
+    ownerId: Ref["User"] | None = field(default=actor, immutable=True)
+    teamId: str | None = None
+    scan: File | None = None
+    draft: File | None = field(default=None, read="hasRole('admin')")
+    shut: File | None = field(default=None, private=True)
     text: Text = ""
 
 
@@ -154,6 +165,39 @@ async def relayed(ctx, entity: str, id: str) -> dict | None:
     return await ctx.run(found, entity=entity, id=id)
 
 
+@app.action(allow="true")
+async def streamed(ctx, entity: str):
+    for row in await ctx.run(listed, entity=entity):
+        yield row
+
+
+@app.query(allow="true")
+def filed(ctx, id: str) -> dict | None:
+    file = ctx.files.get(id)
+    return file and {{"name": file.name, "repr": repr(file)}}
+
+
+@app.action(allow="true")
+async def opened(ctx, id: str) -> str:
+    return (await ctx.files.read(id)).decode()
+
+
+@app.webhook("hook", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def hook(ctx, request):
+    return [await ctx.run(listed, entity=name) for name in ("Paper", "Letter")]
+
+
+@app.workflow
+async def waiting(ctx, text: str) -> str:
+    await ctx.wait_for("go", timeout=3600)
+    raise Refused("NO", "the end")
+
+
+@app.mutation
+def begun(ctx, text: str) -> str:
+    return ctx.workflows.start(waiting, text=text)
+
+
 @app.mutation(internal=True)
 def inside(ctx):
     with ctx.as_system():
@@ -188,12 +232,20 @@ class Mint:
         return 7_000_000_000_000_000 + self.chance.getrandbits(49)
 
 
-def planted(mint: Mint, ids: Mapping[str, str]) -> dict[str, tuple[str, dict[str, Any]]]:
+#: Fields that hold files.
+HOLDERS: Final = ("scan", "draft", "shut")
+LETTERS: Final = ("mine", "ours", "theirs")
+
+
+def planted(
+    mint: Mint, ids: Mapping[str, str], files: Mapping[tuple[str, str], str]
+) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return the rows that the matrix is about, by id, those first that others refer to.
 
     Args:
         mint: makes canaries.
         ids: the users' by name.
+        files: by letter and field.
     """
     owner, member, text = ids["owner"], ids["member"], mint.text
     rows: dict[str, tuple[str, dict[str, Any]]] = {
@@ -223,4 +275,8 @@ def planted(mint: Mint, ids: Mapping[str, str]) -> dict[str, tuple[str, dict[str
             "ownerId": by, "paperId": f"paper-{name}", "teamId": team, "open": name == "mine",
             "text": text(),
         })  # fmt: skip
+        if name in LETTERS:
+            held = {one: files[name, one] for one in HOLDERS}
+            rows[f"letter-{name}"] = ("Letter", {"ownerId": by, "teamId": team, **held,
+                                                 "text": text()})  # fmt: skip
     return rows

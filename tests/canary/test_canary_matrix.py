@@ -33,13 +33,16 @@ from tests.canary.forms import (
     frames,
     from_table,
     of_entity,
+    of_files,
     of_operator,
+    of_upload,
     some,
     template_of,
     writes,
 )
 from tests.canary.people import sign_in_and_out
 from tests.canary.rows import APP, BREAK_TEXT, MAIL_SETTINGS, POLICY_TEXT, SETTINGS, Mint, planted
+from tests.canary.stored import begin_upload, is_there, store_files
 
 #: Who asks for everything; the others ask for each route once.
 FULL: Final = ("anonymous", "owner", "member", "ex", "admin", "guest", "scoped")
@@ -63,8 +66,8 @@ SCALE: Final = int(os.environ.get("PYLON_TEST_SCALE", "1"))
 ONE_OF, SOME_OF = max(1, 6 // SCALE), max(1, 3 // SCALE)
 #: Frames that are sent before what comes is waited for.
 _AT_ONCE: Final = 12
-#: Frames of a reload, and of what this version does not have: values that live and come in parts.
-UNSENT: Final = {"schema", "value", "part"}
+#: Frames of a reload.
+UNSENT: Final = {"schema"}
 SCOPE: Final = {"read_only": True, "entities": ["Paper"], "functions": ["counted"]}
 
 
@@ -78,6 +81,10 @@ class Matrix:
         self.made = crowd.world
         self.services = crowd.services
         self.ids: dict[str, str] = {}
+        #: Files by letter and field; and what the owner has under way.
+        self.files: dict[tuple[str, str], str] = {}
+        self.upload: str | None = None
+        self.upload_name = ""
         self.emails: dict[str, str] = {}
         self.rows: dict[str, tuple[str, dict[str, Any]]] = {}
         self.routes = [(one.method, one.path) for one in make_router(is_dev=is_dev).routes]
@@ -117,7 +124,8 @@ class Matrix:
             else:
                 changed = {
                     name: value for name, value in values.items()
-                    if found[name] != value and not schema.entities[entity].by_name[name].immutable
+                    if not is_there(found[name], value)
+                    and not schema.entities[entity].by_name[name].immutable
                 }  # fmt: skip
                 if changed:
                     await self.made.system_update(entity, row_id, **changed)
@@ -130,13 +138,18 @@ class Matrix:
         ids["User"] = [self.ids["owner"], self.ids["other"]]
         sessions = [each.id for name in ("owner", "member") if one.name != name
                     for each in self.services.sessions.sessions_of(self.ids[name])]  # fmt: skip
-        jobs = self.services.database.readers.inline.rows("SELECT id FROM _pylon_jobs LIMIT 3")
+        inline, previews = self.services.database.readers.inline, self.services.mail_previews
+        jobs = inline.rows("SELECT id FROM _pylon_jobs LIMIT 3")
         found = [str(each[0]) for each in jobs]
+        begun = inline.rows("SELECT id FROM _pylon_workflows LIMIT 2")
+        runs = [str(each[0]) for each in begun]
         whom = "victim" if one.name == OPERATOR else "owner"
         return Pools(schema, ids, {
             "E": [*schema.entities, "Nope"], "user": [self.ids[whom], self.emails[whom]],
             "name": list(self.services.definitions.current.functions),
             "id": [*sessions[:2], *found, "member"], "job": found, "provider": ["github"],
+            "file": list(self.files.values()), "upload": [self.upload], "hook": ["hook"],
+            "run": runs, "token": [*previews._pages] if previews is not None else [],
             "seq": [1, 20], "queue": ["default"], "tail": ["client.js", "../app.py"],
             "email": [self.emails[whom]], "where": ['{"id":{"!=":null}}'], "order": ["-id"],
             "limit": [1], "after": ["zzz"], "include": ["owner"], "q": ["alpha"],
@@ -148,6 +161,8 @@ class Matrix:
         before = self.services.database.head
         status, _ = await self.crowd.ask(one, form.method, form.path, form.body,
                                          dict(form.headers))  # fmt: skip
+        if "/files/uploads/" in form.path and form.method in ("PATCH", "DELETE"):
+            await begin_upload(self)
         if self.services.database.head != before:
             async with self.crowd.step(f"after {one.name}: {form.method} {form.path}"):
                 await self.plant()
@@ -178,9 +193,11 @@ async def matrix(
         found = Matrix(crowd, is_dev=is_dev, mint=mint)
         try:
             await found.people()
-            found.rows = planted(mint, found.ids)
+            found.files = await store_files(found)
+            found.rows = planted(mint, found.ids, found.files)
             async with crowd.step("planting"):
                 await found.plant()
+                await begin_upload(found)
             yield found
         finally:
             await crowd.leave()
@@ -190,9 +207,10 @@ async def follow(at: Matrix, one: Principal) -> None:
     """Open whatever stays open, as somebody."""
     schema = at.services.definitions.current.schema
     wanted: list[dict[str, Any]] = [
-        {"id": f"f-{fn}", "fn": fn, "args": args} for fn, args in (
+        {"id": f"f-{fn}-{number}", "fn": fn, "args": args} for number, (fn, args) in enumerate((
             ("listed", {"entity": "Paper"}), ("found", {"entity": "Comment", "id": "comment-ours"}),
-        )
+            *(("filed", {"id": one}) for one in at.files.values()),
+        ))
     ]  # fmt: skip
     for entity in schema.entities.values():
         name, field = entity.name, entity.fields[-1].name
@@ -283,8 +301,21 @@ async def ask_for_everything(at: Matrix, document: dict[str, Any]) -> None:
     await at.send(operator, Form("POST", "/api/admin/queues/default/pause", {}))
     args = {"id": "paper-mine", "text": at.mint.text()}
     _, made = await crowd.ask(crowd.people["owner"], "POST", "/api/fn/later", args)
-    for form in of_operator(at.pools(operator), made["value"]):
+    runs = [
+        (await crowd.ask(crowd.people["owner"], "POST", "/api/fn/begun", {"text": text}))[1][
+            "value"
+        ]
+        for text in (at.mint.text(), at.mint.text())
+    ]
+    for form in of_operator(at.pools(operator), made["value"], runs):
         await at.send(operator, form)
+    board = {"values": {"text": at.mint.text()}}
+    _, made = await crowd.ask(operator, "POST", "/api/admin/data/Board", board)
+    await at.send(operator, Form("POST", "/api/admin/data-undo", {"seq": made["seq"]}))
+    await crowd.quiet(60)  # until the run that was signalled has failed
+    await at.send(operator, Form("POST", f"/api/admin/workflows/{runs[0]}/retry", {}))
+    for form in of_upload(at.pools(crowd.people["owner"])):
+        await at.send(crowd.people["owner"], form)
     for name in (*FULL, OPERATOR):
         one = crowd.people[name]
         pools = at.pools(one)
@@ -292,7 +323,7 @@ async def ask_for_everything(at: Matrix, document: dict[str, Any]) -> None:
         if name == OPERATOR:
             forms = [each for each in forms if (each.method, each.path) not in SPARED]
         else:
-            forms += calls(pools)
+            forms += [*calls(pools), *of_files(pools)]
             for entity in pools.schema.entities.values():
                 forms += [*of_entity(pools, entity), *writes(pools, entity)]
         forms = [each for each in forms if (each.method, each.path) not in ENDING]
