@@ -185,3 +185,49 @@ async def test_uploads_count_and_end(front: Front) -> None:
     ann = await front.person("ann@example.com")
     assert (await ann.ask("HEAD", urls[0])).status == 404
     await _begin(ann, 2**20)
+
+
+def _restart(front: Front) -> None:
+    """Forget what a process knew of uploads: nothing but the database and the folder is left."""
+    service = front.rt.runtime.services.files
+    database = front.rt.runtime.services.database
+    service.pieces = Pieces(service.store, database, front.rt.clock)
+
+
+async def test_bytes_that_are_not_there_are_asked_for_again(front: Front) -> None:
+    """As after a restore, which has no pieces: never are they made up."""
+    ann = await front.person("ann@example.com")
+    url = await _begin(ann)
+    await _patch(ann, url, 0, DATA[:100_000])
+    (front.folder / "tmp" / url.rpartition("/")[2]).unlink()
+    _restart(front)
+    refused = await _patch(ann, url, 100_000, DATA[100_000:])
+    assert (refused.status, refused.body["error"]["details"]["offset"]) == (409, 0)
+    assert await _offset(ann, url) == 0
+    last = await _patch(ann, url, 0, DATA)
+    assert last.body["sha256"] == hashlib.sha256(DATA).hexdigest()
+    assert (await ann.ask("GET", last.body["url"])).data == DATA
+
+
+async def test_going_on_with_a_killed_upload_touches_no_file_of_the_same_bytes(
+    front: Front,
+) -> None:
+    """It was killed with its bytes in place and not recorded; another has brought them since."""
+    ann, bob = await front.person("ann@example.com"), await front.person("bob@example.com")
+    url = await _begin(ann)
+    await _patch(ann, url, 0, DATA[:100_000])
+    path = front.folder / "tmp" / url.rpartition("/")[2]
+    path.write_bytes(DATA)
+    store = front.rt.runtime.services.files.store
+    await store.backend.publish(path, hashlib.sha256(DATA).hexdigest())
+    _restart(front)
+    theirs = await bob.upload(DATA)
+    wrong = await _patch(ann, url, 100_000, b"other bytes")
+    assert wrong.json()["offset"] == 100_011
+    assert (await bob.ask("GET", theirs["url"])).data == DATA
+    rest = bytes(len(DATA) - 100_011)
+    last = await _patch(ann, url, 100_011, rest)
+    whole = DATA[:100_000] + b"other bytes" + rest
+    assert last.body["sha256"] == hashlib.sha256(whole).hexdigest()
+    assert (await ann.ask("GET", last.body["url"])).data == whole
+    assert (await bob.ask("GET", theirs["url"])).data == DATA

@@ -88,12 +88,27 @@ class Writing:
         self._hash = hashlib.sha256()
 
     def resume(self, size: int) -> None:
-        """Go on behind the first `size` bytes, hashed anew from the disk; the rest is cut off."""
-        os.ftruncate(self._descriptor, size)
+        """Go on behind the first `size` bytes, hashed anew from the disk; the rest is cut off.
+
+        Where they are not all there, as after a restore, behind those that are.
+        """
+        found = os.fstat(self._descriptor)
+        if found.st_nlink > 1:  # a killed process had given it its place: another file may be it
+            self._part()
+        os.ftruncate(self._descriptor, min(size, found.st_size))
         while chunk := os.pread(self._descriptor, limits_files.FILE_CHUNK_BYTES, self.size):
             self._hash.update(chunk)
             self.size += len(chunk)
         os.lseek(self._descriptor, self.size, os.SEEK_SET)
+
+    def _part(self) -> None:
+        """Have the bytes to oneself, whatever other names they have."""
+        part = self.path.with_name(f"{self.path.name}.part")
+        shutil.copyfile(self.path, part)
+        part.chmod(0o600)
+        part.replace(self.path)
+        self.close()
+        self._descriptor = os.open(self.path, self._flags & ~os.O_EXCL, 0o600)
 
     def open_again(self) -> None:
         """Open what was closed, to go on where it ended."""
