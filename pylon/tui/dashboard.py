@@ -27,6 +27,7 @@ from pylon.tui.dialogs import Details
 from pylon.tui.file_actions import FileActions
 from pylon.tui.files import Files
 from pylon.tui.files_pane import FilesPane
+from pylon.tui.functions_pane import FunctionsPane
 from pylon.tui.header import HeaderLine
 from pylon.tui.job_actions import JobActions
 from pylon.tui.jobs import Jobs
@@ -38,7 +39,6 @@ from pylon.tui.palette import commands
 from pylon.tui.panes import (
     AppsPane,
     ClientsPane,
-    FunctionsPane,
     LogPane,
     MailPane,
     Pane,
@@ -54,6 +54,7 @@ from pylon.tui.saying import say
 from pylon.tui.screens.mail_preview import MailTemplatesMenu
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
+from pylon.tui.trying import Trying
 from pylon.tui.user_actions import UserActions
 from pylon.tui.users import Users
 from pylon.tui.users_pane import UsersPane
@@ -105,6 +106,7 @@ class Dashboard(App[int]):
         self.file_actions = FileActions(self, admin)
         self.workflows = Workflows(self, admin)
         self.workflow_actions = WorkflowActions(self, admin)
+        self.trying = Trying(self, admin)
         self.rows = RowKeys(self, admin)
         self._admin = admin
         self._supervisor = supervisor
@@ -123,15 +125,9 @@ class Dashboard(App[int]):
         yield HeaderLine(markup=False)
         yield ScreenStrip(PANES, self.action_pane)
         with ContentSwitcher(initial="log"):
-            for kind in (
-                LogPane,
-                ClientsPane,
-                FunctionsPane,
-                PoliciesPane,
-                MailPane,
-                RuntimePane,
-            ):
+            for kind in (LogPane, ClientsPane, PoliciesPane, MailPane, RuntimePane):
                 yield kind(self.state)
+            yield FunctionsPane(self.state, self.trying, self.clock)
             yield JobsPane(self.state, self.jobs, self.job_actions, self.clock)
             yield WorkflowsPane(self.state, self.workflows, self.workflow_actions, self.clock)
             yield FilesPane(self.state, self.files, self.file_actions, self.clock)
@@ -193,10 +189,7 @@ class Dashboard(App[int]):
         self.state.note_silence(self.clock.monotonic())
         if pane.id == "policies":
             self.policies.keep_current()
-        if (
-            isinstance(pane, FilesPane | JobsPane | UsersPane | WorkflowsPane)
-            and not self._is_paused
-        ):
+        if not self._is_paused:
             pane.keep_current()
         self.show_header(self.query_one(HeaderLine), place=pane.title_text)
         self.query_one(ScreenStrip).show(str(pane.id))

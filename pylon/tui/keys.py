@@ -13,7 +13,11 @@ PANES: Final = (
     ("apps", "1", "Apps: your projects; enter goes over to one"),
     ("log", "2", "Log: every committed change"),
     ("clients", "4", "Clients: who is connected, and how far they have come"),
-    ("functions", "5", "Functions: recent calls"),
+    (
+        "functions",
+        "5",
+        "Functions: how each does, last calls, slow ones with plans; try one",
+    ),
     ("jobs", "6", "Jobs: queues, what waits, runs and failed; retry, cancel, pause"),
     ("workflows", "7", "Workflows: runs and what they wait for; signal, cancel, retry, rerun"),
     ("policies", "9", "Policies: who may do what, in words, and what deserves a look"),
@@ -86,6 +90,11 @@ FILE_BINDINGS: Final = [
     Binding("S", "files('sweep')", "Sweep: remove what is to go", show=False),
     Binding("V", "files('verify')", "Verify: are all bytes there, and the same?", show=False),
 ]
+#: What can be done with functions, in the list; the first also on a function's own screen.
+FUNCTION_BINDINGS: Final = [
+    Binding("t", "try", "Try it: a form, as any user", show=False),
+    Binding("s", "order", "Order: name, calls/min, errors, p99", show=False),
+]
 #: On a screen above the panes: their keys lead back to them, and none of these is in the footer.
 LEAVING: Final = [
     *[Binding(key, f"leave_for('{name}')", show=False) for name, key, _ in PANES],
@@ -116,13 +125,14 @@ def help_text(place: str = "") -> str:
     lines = []
     sections = {
         "clients": _client_help(),
+        "functions": _functions_help(),
         "jobs": _jobs_help(),
         "mail": ["On Mail", "", "  v              Preview a template"],
         "users": _users_help(),
         "files": _files_help(),
         "workflows": _workflows_help(),
     }
-    if place in ("files", "jobs", "mail", "users", "workflows"):
+    if place in ("functions", "files", "jobs", "mail", "users", "workflows"):
         lines += [*sections.pop(place), ""]
     lines += ["Screens", ""]
     lines += [f"  {key:<10} {text}" for _, key, text in PANES]
@@ -154,6 +164,20 @@ def _users_help() -> list[str]:
     ]  # fmt: skip
     keys = [(key_name(one), one.description) for one in USER_BINDINGS]
     return ["On Users", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]
+
+
+def _functions_help() -> list[str]:
+    first = [
+        ("enter", "all about it: signature, who may call, last calls, slow ones with plans"),
+        ("tab", "over to the last calls, and back; t tries the function of a call, too"),
+    ]  # fmt: skip
+    last = [
+        ("f5", "On the form: run it (also enter in a line); esc cancels, then leaves"),
+        ("y", "Copy: name, signature, command, last error; of a call: JSON, curl, command"),
+        ("/", "Filter: words, kind:action, name: place: allow:, !not"),
+    ]  # fmt: skip
+    keys = [(key_name(one), one.description) for one in FUNCTION_BINDINGS]
+    return ["On Functions", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]
 
 
 def _jobs_help() -> list[str]:

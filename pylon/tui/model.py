@@ -11,6 +11,7 @@ from typing import Any
 
 from pylon import limits
 from pylon.tui.files import FilesState
+from pylon.tui.functions_state import FunctionsState
 from pylon.tui.jobs_state import JobsState
 from pylon.tui.users_pages import UserPages
 from pylon.tui.workflows import WorkflowsState
@@ -39,6 +40,8 @@ class DashboardState:
     #: Accounts as far as they were read, and what is to be said about that.
     users: UserPages = field(default_factory=UserPages)
     users_note: str = ""
+    #: Functions with their counts.
+    functions: FunctionsState = field(default_factory=FunctionsState)
     jobs: JobsState = field(default_factory=JobsState)
     workflows: WorkflowsState = field(default_factory=WorkflowsState)
     files: FilesState = field(default_factory=FilesState)
@@ -99,6 +102,9 @@ class DashboardState:
         elif kind == "calls":
             self._extend_new(self.calls, message["calls"])
             self.touch("calls")
+        elif kind in ("functions", "timings"):
+            self.functions.fold(message)
+            self.touch("functions")
         elif kind == "mail":
             self._extend_new(self.mails, message["mails"])
             self.touch("mail")
@@ -124,6 +130,8 @@ class DashboardState:
                 self._last_seq = 0
                 self.changes.clear()
             self._epoch = str(message.get("epoch"))
+        if message.get("pid") != self.status.get("pid"):  # another process counts from 1
+            self.calls.clear()
         self.status = message
         self.status_at = now
         if self.is_attached:

@@ -9,16 +9,19 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 
 from pylon.tui.files_pane import FilesPane
+from pylon.tui.functions_pane import FunctionsPane
 from pylon.tui.jobs_pane import JobsPane
 from pylon.tui.keys import (
     BINDINGS,
     FILE_BINDINGS,
+    FUNCTION_BINDINGS,
     JOB_BINDINGS,
     PANES,
     RUN_BINDINGS,
     USER_BINDINGS,
     key_name,
 )
+from pylon.tui.screens.function import FunctionScreen
 from pylon.tui.screens.job import JobScreen
 from pylon.tui.screens.run import RunScreen
 from pylon.tui.screens.user import UserScreen
@@ -38,6 +41,10 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
             yield _by_key(app, one, one.description, None)
     if isinstance(place, UsersPane | UserScreen):
         yield from _of(app, place, "User", USER_BINDINGS)
+    elif isinstance(place, FunctionsPane):
+        yield from _of(app, place, "Function", FUNCTION_BINDINGS)
+    elif isinstance(place, FunctionScreen):
+        yield from _of(app, place, "Function", FUNCTION_BINDINGS[:1])
     elif isinstance(place, JobsPane):
         yield from _of(app, place, "Job", JOB_BINDINGS)
     elif isinstance(place, JobScreen):

@@ -46,6 +46,9 @@ class Pane(Vertical):
     def show(self) -> None:
         """Show the state."""
 
+    def keep_current(self) -> None:
+        """Do what is to be done at each frame while the pane is seen."""
+
     def filter(self, terms: str) -> None:
         """Show only what passes a filter line."""
         self.terms = terms
@@ -58,7 +61,8 @@ class Pane(Vertical):
         return found.first() if found else None
 
 
-def _passes(row: dict[str, Any], terms: str) -> bool:
+def passes(row: dict[str, Any], terms: str) -> bool:
+    """Tell whether a row has the words of a filter line, in any of its values."""
     line = terms.strip().lower()
     is_inverse = line.startswith("!")
     words = line.removeprefix("!").split()
@@ -104,33 +108,13 @@ class ClientsPane(Pane):
 
     def show(self) -> None:
         """Show the clients."""
-        rows = [one for one in self.state.clients if _passes(one, self.terms)]
+        rows = [one for one in self.state.clients if passes(one, self.terms)]
         assert self.list is not None
         self.list.show(
             rows,
             key=lambda row: (row["connection_id"], row["client_id"]),
             total=len(self.state.clients),
         )
-
-
-class FunctionsPane(Pane):
-    """Recent calls."""
-
-    title_text = "Functions"
-    parts = ("calls",)
-
-    def compose(self) -> ComposeResult:
-        """Lay out the list."""
-        yield LineList(
-            tables.call_line, follows=True, head=tables.HEADS["calls"],
-            empty="No function was called yet.",
-        )  # fmt: skip
-
-    def show(self) -> None:
-        """Show the calls."""
-        rows = [one for one in self.state.calls if _passes(one, self.terms)]
-        assert self.list is not None
-        self.list.show(rows, key=lambda row: row["id"], total=len(self.state.calls))
 
 
 class MailPane(Pane):
@@ -151,7 +135,7 @@ class MailPane(Pane):
 
     def show(self) -> None:
         """Show the mails."""
-        rows = [one for one in self.state.mails if _passes(one, self.terms)]
+        rows = [one for one in self.state.mails if passes(one, self.terms)]
         assert self.list is not None
         self.list.show(rows, key=lambda row: row["id"], total=len(self.state.mails))
 
@@ -196,7 +180,7 @@ class RuntimePane(Pane):
         trouble = self.trouble
         self.query_one("#trouble").display = bool(trouble)
         self.query_one("#trouble-text", Static).update(trouble)
-        rows = [one for one in self.state.lines if _passes({"text": one[1]}, self.terms)]
+        rows = [one for one in self.state.lines if passes({"text": one[1]}, self.terms)]
         assert self.list is not None
         self.list.show(rows)
 
@@ -274,6 +258,6 @@ class AppsPane(Pane):
     def show(self) -> None:
         """Show the projects."""
         projects = self._projects()
-        rows = [one for one in projects if _passes(one, self.terms)]
+        rows = [one for one in projects if passes(one, self.terms)]
         assert self.list is not None
         self.list.show(rows, key=lambda row: row["path"], total=len(projects))

@@ -9,11 +9,14 @@ from pylon.client.admin import AdminClient, AdminError
 from pylon.tui.copying import copies, differences, pretty, readable
 from pylon.tui.dialogs import Details, Menu, Prompt
 from pylon.tui.files_tables import file_copies
+from pylon.tui.functions_pane import FunctionsPane
+from pylon.tui.functions_tables import function_copies
 from pylon.tui.jobs_tables import job_copies
 from pylon.tui.panes import RuntimePane
 from pylon.tui.policies_text import details_of, title_of
 from pylon.tui.saying import say
 from pylon.tui.screens.client import ClientScreen
+from pylon.tui.screens.function import FunctionScreen
 from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.screens.job import JobScreen
 from pylon.tui.screens.run import RunScreen
@@ -55,6 +58,10 @@ class RowKeys:
             app.push_screen(
                 RunScreen(app, self._admin, app.workflow_actions, str(row["id"]))
             )  # fmt: skip
+        elif pane == "functions" and "signature" in row:
+            app.push_screen(FunctionScreen(app, self._admin, row))
+        elif pane == "functions":
+            app.push_screen(Details(f"call {row['id']} of {row['name']}", readable(row)))
         elif pane == "runtime":
             app.push_screen(Details("line", row[1]))
         elif pane == "policies":
@@ -102,6 +109,10 @@ class RowKeys:
             options = run_copies(row)
         elif pane.id == "files":
             options = file_copies(row, self._app.page_url())
+        elif isinstance(pane, FunctionsPane):
+            is_call = pane.calls.has_focus and pane.calls.current is not None
+            options = (copies("functions", pane.calls.current, self._app.url) if is_call
+                       else function_copies(row))  # fmt: skip
         if isinstance(pane, RuntimePane) and pane.trouble:
             options.append(("what is wrong", pane.trouble))
         self.offer(options)

@@ -36,7 +36,9 @@ CLIENTS = (
 )  # fmt: skip
 CALLS = (
     Column("TIME", 12, 72), Column("OUTCOME", 10), Column("MS", 8, right=True),
-    Column("USER", 20, 100), Column("CODE", 18, 66), Column("FUNCTION", 24),
+    Column("READ", 7, 120, right=True), Column("WROTE", 6, 120, right=True),
+    Column("USER", 20, 100), Column("CODE", 18, 66), Column("CAUSE", 30, 150),
+    Column("FUNCTION", 24),
 )  # fmt: skip
 UNSEEN = (
     Column("SEQ", 8, right=True), Column("KIND", 8), Column("ENTITY", 12),
@@ -139,7 +141,8 @@ def call_line(call: dict[str, Any], width: int) -> Line:
         (
             (clock_time(call["at"]), "quiet"), outcome,
             (f"{call['ms']:.1f}", "warn" if call["ms"] > 100 else "plain"),
-            (call["user"] or "anonymous", "plain"), (call["code"], "bad"),
+            (call["rows_read"], "quiet"), (call["rows_written"], "quiet"),
+            (call["user"] or "anonymous", "plain"), (call["code"], "bad"), (call["cause"], "quiet"),
             (call["name"], "strong"),
         ),
         width,

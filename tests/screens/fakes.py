@@ -42,6 +42,13 @@ class ScriptedAdmin(AdminClient):
         self.asked.append((path, body))
         return self._answer(path, body)
 
+    async def call(
+        self, name: str, args: dict[str, Any], user: str | None = None,
+        on_part: Callable[[Any], None] | None = None,
+    ) -> Any:  # fmt: skip
+        """Answer as told."""
+        return (await self.post("admin/call", {"fn": name, "args": args, "as": user}))["value"]
+
     def _answer(self, path: str, given: dict[str, Any]) -> dict[str, Any]:
         """Return the answer, raise it, or call it with what was given."""
         answer = self.answers[path]
@@ -100,7 +107,9 @@ def call(number: int, **changed: Any) -> dict[str, Any]:
     """Return a call of a function."""
     return {
         "id": number, "name": "markRead", "kind": "mutation", "user": "ada@example.com", "at": AT,
-        "ms": 1.5, "outcome": "done", "code": None, "rows_written": 1, "error": None, **changed,
+        "ms": 1.5, "wait_ms": 0.5, "run_ms": 1.0, "outcome": "done", "code": None, "rows_read": 4,
+        "rows_written": 1, "statements": 2, "error": None, "cause": "http", "parent": None,
+        **changed,
     }  # fmt: skip
 
 
@@ -296,3 +305,28 @@ def files(
                          "bytes": one["size"]} for one in found[:2]],
         "settings": {"max_mb": 10, "quota_mb": 0, "total_mb": 0, "backend": "disk", **settings},
     }  # fmt: skip
+
+
+def argument(name: str, schema: dict[str, Any], type_: str, **more: Any) -> dict[str, Any]:
+    """Return an argument: required, unless a default is given."""
+    return {
+        "name": name, "type": type_, "schema": schema, "required": "default" not in more, **more,
+    }  # fmt: skip
+
+
+def function(name: str, *arguments: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Return a function with its counts."""
+    types = ", ".join(f"{one['name']}: {one['type']}" for one in arguments)
+    return {
+        "name": name, "kind": "mutation", "signature": f"{name}({types}): string", "doc": None,
+        "arguments": list(arguments), "returns": "string", "part": None, "internal": False,
+        "built_in": False, "timeout_s": 0.2, "rate": None, "queue": None, "allow": None,
+        "allow_in_words": "whoever is signed in", "place": "app.py:12", "running": 0, "calls": 0,
+        "errors": 0, "refused": 0, "per_minute": 0, "p50_ms": None, "p99_ms": None, "rows_read": 0,
+        "rows_written": 0, "last_at": None, "last_error": None, **changed,
+    }  # fmt: skip
+
+
+def functions(*found: dict[str, Any]) -> dict[str, Any]:
+    """Return a message with all functions."""
+    return {"type": "functions", "functions": list(found)}

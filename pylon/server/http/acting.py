@@ -21,5 +21,5 @@ def acting(exchange: Exchange, who: Any) -> Identity:
         return ANONYMOUS
     account = exchange.services.accounts.find(str(who))
     if account is None:
-        raise NotFound(f"there is no account {who}", hint="pylon users lists them")
+        raise NotFound(f"there is no account {who}", hint="pylon users lists them", field="as")
     return identity_of(account)

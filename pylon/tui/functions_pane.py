@@ -1,0 +1,135 @@
+"""The pane of functions: how each is doing above, the last calls of all below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from pylon.clock import Clock
+from pylon.printable import clean_block
+from pylon.tui import functions_tables, tables
+from pylon.tui.functions_state import ORDERS
+from pylon.tui.keys import FUNCTION_BINDINGS
+from pylon.tui.model import DashboardState
+from pylon.tui.panes import Pane, passes
+from pylon.tui.saying import say
+from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.tui.trying import Trying
+
+#: Of the height the calls have this share, and so many lines at least.
+_CALLS_SHARE = 3
+_CALLS_LEAST = 4
+
+
+class FunctionsPane(Pane):
+    """What can be called, how it does, and what was called last."""
+
+    title_text = "Functions"
+    parts = ("functions", "calls")
+    filter_hint = "filter: words in signature, error, who may call; kind:action name: place:; !not"
+    DEFAULT_CSS = """
+    FunctionsPane #functions-note { height: 1; color: $text-muted; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    FunctionsPane #functions-note.bad { color: $text-error; }
+    FunctionsPane #functionlist { height: 1fr; }
+    FunctionsPane #calllist { height: 4; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FUNCTION_BINDINGS,
+        Binding("tab,shift+tab", "other_list", "Functions, or calls", show=False),
+    ]
+
+    def __init__(self, state: DashboardState, trying: Trying, clock: Clock) -> None:
+        super().__init__(state)
+        self._trying = trying
+        self._clock = clock
+        self._order = "name"
+        self._note = ""
+
+    def compose(self) -> ComposeResult:
+        """Lay out a line of news, functions, and the last calls."""
+        yield Static(id="functions-note", markup=False)
+        yield LineList(
+            functions_tables.function_line, head=functions_tables.functions_head,
+            id="functionlist",
+            empty="No function is found. One is declared with @app.query, @app.mutation, …",
+        )  # fmt: skip
+        yield LineList(
+            tables.call_line, follows=True, head=tables.HEADS["calls"], id="calllist",
+            empty="No function was called yet.",
+        )  # fmt: skip
+
+    @property
+    def list(self) -> LineList:
+        """Return the list of functions."""
+        return self.query_one("#functionlist", LineList)
+
+    @property
+    def calls(self) -> LineList:
+        """Return the list of calls."""
+        return self.query_one("#calllist", LineList)
+
+    def on_resize(self) -> None:
+        """Give the calls their share."""
+        self.calls.styles.height = max(_CALLS_LEAST, self.size.height // _CALLS_SHARE)
+
+    def keep_current(self) -> None:
+        """Say how old what is shown is, where it is."""
+        state, now = self.state, self._clock.monotonic()
+        note = f"enter opens · t tries it · s order: {self._order} · tab calls · / filters"
+        if not state.functions.is_told:
+            note = "◔ reading …"
+        elif state.status_at is not None and state.is_stale(now):
+            note = f"STALE: counts are {now - state.status_at:.0f} s old"
+        if note != self._note:
+            self._note = note
+            line = self.query_one("#functions-note", Static)
+            line.set_class(note.startswith("STALE"), "bad")
+            line.update(clean_block(f" {note}"), layout=False)
+
+    def show(self) -> None:
+        """Show functions and calls that pass the filter."""
+        state = self.state
+        rows = state.functions.rows(self.terms, self._order)
+        # Where the order moves, the top stays with what is first there.
+        key = None if self._order != "name" and self.list.cursor == 0 else _name_of
+        self.list.show(rows, key=key, total=len(state.functions.by_name))
+        names = {one["name"] for one in rows}
+        calls = [one for one in state.calls if one["name"] in names or passes(one, self.terms)]
+        self.calls.show(calls, key=lambda row: row["id"], total=len(state.calls))
+
+    # --- what the keys do
+
+    def action_other_list(self) -> None:
+        """Go over to the calls, or back to the functions."""
+        (self.list if self.calls.has_focus else self.calls).focus()
+
+    @property
+    def current(self) -> dict[str, Any] | None:
+        """Return the function that is meant: under its cursor, or of the call under its own."""
+        if self.calls.has_focus and self.calls.current is not None:
+            return self.state.functions.by_name.get(self.calls.current["name"])
+        return self.list.current
+
+    def action_try(self) -> None:
+        """Try the function that is meant."""
+        if self.current is None:
+            say(self.app, "there is no function under the cursor")
+        else:
+            self._trying.begin(self.current)
+
+    def action_order(self) -> None:
+        """Order the list by the next figure."""
+        names = list(ORDERS)
+        self._order = names[(names.index(self._order) + 1) % len(names)]
+        self.refresh_from(force=True)
+        self.keep_current()
+
+
+def _name_of(row: dict[str, Any]) -> str:
+    return str(row["name"])

@@ -1,0 +1,169 @@
+"""The Functions screen: how each does, all about one, and what came last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from pylon.client.admin import AdminError
+from pylon.testing.grid import grid, shown
+from pylon.tui.dashboard import Dashboard
+from tests.screens.fakes import AT, ScriptedAdmin, argument, call, function, functions, status
+from tests.screens.test_dashboard import opened, until
+from tests.screens.test_users_screen import NASTY, _seen
+
+SIZES = [(80, 24), (200, 50)]
+FAULT = {"at": AT, "code": "INTERNAL", "message": "post failed; the log has it"}
+POST = function(
+    "post", argument("text", {"type": "string"}, "string"),
+    argument("tone", {"enum": ["calm", "loud"]}, '"calm" | "loud"', default="calm"),
+    calls=7, errors=2, refused=1, per_minute=3, p50_ms=1.25, p99_ms=180.0, last_error=FAULT,
+    doc="Say something.", rate={"calls": 20, "seconds": 60.0}, allow="args.text != null",
+    allow_in_words="whoever gives a text",
+)  # fmt: skip
+FIND = function("find", kind="query", timeout_s=None, place="search.py:3")
+LATER = function("later", kind="job", internal=True, queue="default")
+WHOLE = {
+    **POST, "source": "@app.mutation\ndef post(ctx, text):\n    ...\n",
+    "last_calls": [
+        call(9, name="post", rows_read=41, user="grace@example.com"),
+        call(8, name="post", outcome="rejected", code="CONFLICT", error="taken"),
+    ],
+    "slow_calls": [{
+        **call(5, name="post", run_ms=321.0, statements=40),
+        "slowest": [{"sql": 'SELECT * FROM "Message" WHERE "text" = ?', "count": 40, "rows": 1200,
+                     "ms": 310.5, "plan": ["SCAN Message", "USE TEMP B-TREE FOR ORDER BY"]}],
+    }],
+}  # fmt: skip
+
+
+async def _open(
+    app: Dashboard, admin: ScriptedAdmin, pilot: Pilot[int], *found: dict[str, Any], **more: Any
+) -> None:
+    """Open the screen with these functions."""
+    admin.answers.setdefault("admin/functions/post", WHOLE)
+    admin.say(
+        status(**more), functions(*(found or (FIND, LATER, POST))),
+        {"type": "calls", "calls": [call(1, name="post"),
+                                    call(2, name="find", outcome="rejected", code="CONFLICT")]},
+    )  # fmt: skip
+    await until(app, lambda text: "head 0" in text)
+    await pilot.press("5")
+    await until(app, lambda text: "P99 MS" in text and "1/" in text and "2/2" in text)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_each_function_is_seen_with_its_figures(size: tuple[int, int]) -> None:
+    """Kind, calls a minute, errors, percentiles, last error; calls below; ? has the keys."""
+    async with opened(size) as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        text = await _seen(
+            app, "Functions", "mutation", "query", "✗2", "1.2", "180", "INTERN", "✓ done",
+            "✗ rejected", "t tries it",
+        )  # fmt: skip
+        lines = grid(app)
+        assert len(lines) == size[1]
+        assert all(len(line) <= size[0] for line in lines)
+        assert ("whoever gives a text" in text) is (size[0] >= 200)
+        line = next(one for one in lines if one.startswith(" post"))
+        assert line.split()[:4] == ["post", "mutation", "3", "✗2" if size[0] < 96 else "7"]
+        await pilot.press("question_mark")
+        text = await _seen(app, "On Functions", "Try it: a form")
+        await pilot.press("escape", "2")
+        await _seen(app, "Log")
+
+
+async def test_counts_move_and_old_ones_are_called_old() -> None:
+    """What the stream tells of a function shows, a new one comes; silence is said."""
+    async with opened() as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        admin.say({"type": "timings", "timings": [
+            {**{name: POST[name] for name in POST if name not in ("signature", "kind")},
+             "per_minute": 999, "errors": 77},
+            {**function("pylon.insert", calls=5, per_minute=5)},
+        ]})  # fmt: skip
+        await _seen(app, "999", "✗77", "pylon.insert")
+        assert "STALE" not in shown(app)
+        await _seen(app, "STALE: counts are")
+        admin.say(status(pid=78), functions(FIND))
+        await until(app, lambda text: "✗77" not in text and "1/1" in text and "STALE" not in text)
+
+
+async def test_functions_are_filtered_and_ordered() -> None:
+    """Words, kind:, a !; esc clears; s orders by the next figure; tab goes over to the calls."""
+    async with opened() as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        await pilot.press("slash", *"kind:query", "enter")
+        await until(app, lambda text: "1/1 of 3" in text and "1/1 of 2" in text)
+        await pilot.press("escape")
+        await until(app, lambda text: "1/3" in text)
+        await pilot.press("slash", *"!the log has", "enter")
+        await until(app, lambda text: "1/2 of 3" in text)
+        admin.say(status())  # a slow machine must not look like a silent runtime
+        await pilot.press("escape", "s")
+        await _seen(app, "order: calls/min")
+        rows = [line for line in shown(app).splitlines() if line.startswith((" post", " find"))]
+        assert rows[0].startswith(" post")
+        await pilot.press("tab", "y")
+        await _seen(app, "Copy", "name: find")
+        await pilot.press("escape", "enter")
+        await _seen(app, "call 2 of find", "CONFLICT")
+
+
+async def test_one_function_is_shown_whole_and_lives() -> None:
+    """Signature, place, who may call, bounds, last calls, slow statements with plans; it moves."""
+    async with opened() as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        await pilot.press("G", "enter")
+        await _seen(
+            app, "post(text: string, tone:", "Say something.", "app.py:12", "whoever gives a text",
+            "args.text != null", "20/minute for each caller · stopped after 0.2 s",
+            "3/min · 7 calls · 2 errors", "text: string · required", 'default "calm"',
+        )  # fmt: skip
+        assert all(word in grid(app)[-1] for word in ("Back", "Try it", "Copy"))
+        await pilot.press("G")
+        await _seen(app, "310 ms, 40 times, 1,200 rows", "! SCAN Message", "def post(ctx")
+        await pilot.press("up")
+        assert "✗ CONFLICT" in shown(app)
+        await pilot.press("g")
+        admin.answers["admin/functions/post"] = {**WHOLE, "calls": 4_321}
+        await _seen(app, "4,321 calls")
+        admin.answers["admin/functions/post"] = AdminError("the runtime does not answer: refused")
+        await _seen(app, "STALE: not read for", "does not answer: refused")
+        await pilot.press("y")
+        await _seen(app, "place: app.py:12", "last error: INTERNAL")
+        await pilot.press("escape", "4")
+        await _seen(app, "Nobody is connected")
+
+
+async def test_hostile_functions_are_text() -> None:
+    """Markup is shown, control bytes are not: in lists, on the screen of one, in the form (I99)."""
+    nasty = function(
+        "post", argument("text", {"type": "string"}, NASTY, default=NASTY),
+        argument("tone", {"enum": [NASTY]}, NASTY, default=NASTY), argument("more", {}, NASTY),
+        signature=NASTY, doc=NASTY, allow=NASTY, allow_in_words=NASTY, place=NASTY, part=NASTY,
+        last_error={"at": AT, "code": NASTY, "message": NASTY},
+    )  # fmt: skip
+    slow = {**call(1), "slowest": [{"sql": NASTY, "count": 1, "rows": 1, "ms": 1, "plan": [NASTY]}]}
+    async with opened((120, 60)) as (app, admin, pilot):
+        admin.answers["admin/functions/post"] = {
+            **nasty, "source": NASTY, "slow_calls": [slow],
+            "last_calls": [call(2, user=NASTY, cause=NASTY, code=NASTY, error=NASTY)],
+        }  # fmt: skip
+        admin.answers["admin/call"] = AdminError(NASTY, answer={
+            "code": NASTY, "hint": NASTY, "message": NASTY,
+            "details": {"problems": [{"field": "text", "message": NASTY}], NASTY: NASTY},
+        })  # fmt: skip
+        await _open(app, admin, pilot, nasty)
+        for keys, word in (
+            ([], "P99"),
+            (["enter"], "source"),
+            (["t"], "as *"),
+            (["f5"], "✗ [red]"),
+        ):
+            await pilot.press(*keys)
+            text = await _seen(app, "[red]x[/red]", word)
+            for bad in ("\x1b", "\x07", "\u202e", "\x9b"):
+                assert bad not in text, keys
