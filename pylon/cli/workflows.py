@@ -8,10 +8,10 @@ import click
 
 from pylon import jsonvalue
 from pylon.cli.listing import ListGroup, list_unless_told
-from pylon.cli.output import print_json, print_line, print_pair, print_table, say
+from pylon.cli.output import CommandFailed, print_json, print_line, print_pair, print_table, say
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
-from pylon.client.admin import AdminClient
+from pylon.client.admin import AdminClient, AdminError
 from pylon.errors import InvalidJson
 
 _STATES = ("running", "parked", "diverged", "completed", "failed", "cancelled")
@@ -189,7 +189,16 @@ def retry(run: str, project_path: str | None, as_json: bool) -> None:
 @json_option
 def rerun(run: str, step: str | None, project_path: str | None, as_json: bool) -> None:
     """Start a new run with what RUN recorded before a step; under `pylon dev` only."""
-    _say_done(ask_path(project_path, "POST", _path(run, "/rerun"), {"from": step}), as_json=as_json)
+    path = _path(run, "/rerun")
+    try:
+        done = ask_path(project_path, "POST", path, {"from": step})
+    except AdminError as error:
+        if error.code == "NOT_FOUND" and path in error.message:  # the route itself is missing
+            raise CommandFailed(
+                "this runtime reruns nothing", "that is a power of `pylon dev`"
+            ) from error
+        raise
+    _say_done(done, as_json=as_json)
 
 
 def _say_done(done: Any, *, as_json: bool) -> None:

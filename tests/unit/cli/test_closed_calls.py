@@ -1,13 +1,14 @@
-"""Against a running app: calls that no caller can make, and moments that are none."""
+"""Against a running app: what is asked wrongly, or of a runtime that does not do it."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from pylon.cli.main import cli
+from pylon.testing.served import ServedProject
 from tests.conftest import Serve
 
 APP = """
@@ -40,17 +41,20 @@ async def flow(ctx, item: str):
 """
 
 
+async def _pylon(served: ServedProject, *words: str) -> tuple[int, str]:
+    """Return the exit code of a command and what it said."""
+    given = [*words, "--project", str(served.project)]
+    result = await asyncio.to_thread(CliRunner().invoke, cli, given)
+    error = result.exception
+    return result.exit_code, f"{result.output}{error or ''}{getattr(error, 'hint', '')}"
+
+
 async def test_what_is_asked_wrongly_says_what_to_do(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A function that takes no calls is named as what it is; wrong words are exit 2."""
     served = await serve(APP)
     monkeypatch.setenv("PYLON_STATE_DIR", str(served.state))
-
-    async def pylon(*words: str) -> Result:
-        given = [*words, "--project", str(served.project)]
-        return await asyncio.to_thread(CliRunner().invoke, cli, given)
-
     for words, code, said in [
         (("call", "outer", '{"n": 2}'), 0, "2"),
         (("call", "outer"), 1, "n is required"),
@@ -62,13 +66,23 @@ async def test_what_is_asked_wrongly_says_what_to_do(
         (("clock", "soon"), 2, "'soon' is no time; next, +7d"),
         (("clock", "2020-01-01"), 2, "time goes back to the machine's only"),
     ]:
-        result = await pylon(*words)
-        text = f"{result.output}{result.exception or ''}{getattr(result.exception, 'hint', '')}"
-        assert (result.exit_code, said in text) == (code, True), (words, result, text)
-    _ = await pylon("workflows", "start", "flow", '{"item": "tea"}')
-    shown = await pylon("workflows", "--json")
-    run = shown.output.partition('"id":"')[2].partition('"')[0]
-    lines = (await pylon("workflows", "show", run)).output
+        exit_code, text = await _pylon(served, *words)
+        assert (exit_code, said in text) == (code, True), (words, text)
+    _ = await _pylon(served, "workflows", "start", "flow", '{"item": "tea"}')
+    _, shown = await _pylon(served, "workflows", "--json")
+    run = shown.partition('"id":"')[2].partition('"')[0]
+    _, lines = await _pylon(served, "workflows", "show", run)
     assert 'args           {"item":"tea"}' in lines
     for group, state in [("jobs", "dead"), ("workflows", "failed")]:
-        assert "is like that" in (await pylon(group, "--state", state)).output
+        assert "is like that" in (await _pylon(served, group, "--state", state))[1]
+
+
+async def test_what_only_dev_can_do_says_so_in_production(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock, previews and reruns name `pylon dev`, and exit 1."""
+    served = await serve(APP, mode="serve")
+    monkeypatch.setenv("PYLON_STATE_DIR", str(served.state))
+    for words in [("clock", "next"), ("mail", "preview", "code"), ("workflows", "rerun", "r1")]:
+        exit_code, text = await _pylon(served, *words)
+        assert (exit_code, "a power of `pylon dev`" in text) == (1, True), (words, text)
