@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,10 @@ import pytest
 from pylon.app.loader import load_app
 from pylon.cli.main import COMMANDS, cli
 from pylon.testing import running
-from tests.docs.test_docs import DOCS, PAGES
+from tests.docs.test_docs import DOCS, PAGES, ROOT
 
+_BROWSER: Final = ROOT / "pylon" / "client" / "browser"
+_MODULE: Final = r'<script type="module">\n(.*?)</script>'
 #: Round a part of an app: what it may count on, unless it says so itself.
 _HEAD: Final = """
 from __future__ import annotations
@@ -115,6 +118,49 @@ def test_commands_in_sentences_are_commands(line: str) -> None:
         click.BadOptionUsage,
     ):  # fmt: skip
         _parse(re.sub(r"\b(SEQ|N)\b", "1", line))
+
+
+def _scripts() -> dict[str, str]:
+    """Return the JavaScript of the pages by a name of its own."""
+    found = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = [one for name in ("js", "jsx", "ts", "tsx") for one in _fences(text, name)]
+        pages = [one for html in _fences(text, "html") for one in re.findall(_MODULE, html, re.S)]
+        for place, block in enumerate([*blocks, *pages]):
+            found[f"{page.stem}-{place}.tsx"] = block
+    return found
+
+
+def test_scripts_of_the_pages_can_be_read(tmp_path: Path) -> None:
+    """Each block of JavaScript parses."""
+    for name, block in _scripts().items():
+        (tmp_path / name).write_text(block, encoding="utf-8")
+    names = sorted(one.name for one in tmp_path.glob("*.tsx"))
+    assert names
+    done = subprocess.run(
+        [_BROWSER / "node_modules" / ".bin" / "esbuild", *names, "--format=esm", "--outdir=out",
+         "--log-level=error"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_scripts_of_the_pages_ask_for_what_the_client_has() -> None:
+    """Each `db.name(` and `db.auth.name(` there and in client.md is a method of the client."""
+    sources = (_BROWSER / "src").rglob("*.ts")
+    methods = "\n".join(one.read_text(encoding="utf-8") for one in sources)
+    asked = {
+        name
+        for block in [*_scripts().values(), (DOCS / "client.md").read_text(encoding="utf-8")]
+        for name in re.findall(r"\bdb\.(?:auth\.)?(\w+)\(", block)
+    }
+    assert {"query", "insert", "upload", "live", "stream"} <= asked
+    assert [
+        one
+        for one in sorted(asked)
+        if not re.search(rf"^  (async |readonly )?\*?{one}( = )?[<(]", methods, re.M)
+    ] == []
 
 
 async def test_what_jobs_md_shows_sends_its_mail(tmp_path: Path) -> None:
