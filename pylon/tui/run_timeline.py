@@ -173,9 +173,10 @@ def _facts(run: dict[str, Any], now_ms: int) -> list[tuple[str, Any]]:
     until = now_ms if run["ended_at"] is None else ms_of(run["ended_at"])
     sign = SIGNS.get(run["state"], (run["state"], ""))[0]
     age = span_words(until - ms_of(run["created_at"]))
+    steps = "step" if run["steps"] == 1 else "steps"
     again = f" · its process ended {run['lost']} times" if run["lost"] else ""
     return [
-        ("state", f"{sign} · {run['steps']} steps in {age}{again}"), ("key", run["key"]),
+        ("state", f"{sign} · {run['steps']} {steps} in {age}{again}"), ("key", run["key"]),
         ("runs as", run["user"]), ("cause", run["cause"]), ("parent", run["parent"]),
         ("rerun of", run["origin"]), ("started", run["created_at"]), ("ended", run["ended_at"]),
         ("id", run["id"]),

@@ -106,7 +106,7 @@ def wait_words(wait: dict[str, Any], now_ms: int) -> str:
     if left:
         return f"step {name}, try {begun + 1} in {left}"
     since = span_words(max(0, now_ms - ms_of(wait["since"])))
-    return f"step {name}, try {max(1, begun)} for {since}"
+    return f"step {name}, try {max(1, begun)}, begun {since} ago"
 
 
 def span_words(span_ms: float) -> str:
