@@ -17,7 +17,10 @@ from pylon.errors import InvalidJson
 _STATES = ("running", "parked", "diverged", "completed", "failed", "cancelled")
 #: What is said of a run that does not go on by itself.
 _WHAT_TO_DO = {
-    "diverged": "put the code back, or keep both ways by ctx.version(…): then it goes on by itself",
+    "diverged": (
+        "put the code back, or keep both ways by ctx.version(…): then it goes on by itself;\n"
+        "or under `pylon dev` do the rest anew: pylon workflows rerun {run} --from STEP"
+    ),
     "failed": "go on at the step that failed: pylon workflows retry {run}",
 }
 
