@@ -10,19 +10,28 @@ import click
 from pylon.cli.address import check_settings
 from pylon.cli.output import CommandFailed, print_json, print_line
 from pylon.cli.project import find_project, json_option, project_argument
+from pylon.cli.settings_places import settings_mistake
 from pylon.errors import ConfigError, LoadFailed, Mistake
 from pylon.printable import clean_block
 
 
 @click.command(short_help="Load the app and report every mistake.")
 @project_argument
+@click.option(
+    "--settings-schema", is_flag=True, help="Print the JSON Schema of pylon.toml, and stop."
+)
 @json_option
-def check(path: str | None, as_json: bool) -> None:
+def check(path: str | None, settings_schema: bool, as_json: bool) -> None:
     """Load the app and the settings at PATH and report mistakes, with file, line and column.
 
     Exits 0 for an app that would start, 1 otherwise; advice stops no start. Runs the app's module,
     nothing else.
     """
+    if settings_schema:
+        from pylon.server.settings_schema import settings_schema as schema
+
+        print_json(schema())
+        return
     from pylon.app.loader import load_app
 
     root = find_project(path)
@@ -66,7 +75,7 @@ def _settings_mistakes(root: Path) -> tuple[Mistake, ...]:
     try:
         check_settings(root)
     except ConfigError as error:
-        return (Mistake(error.message, hint=error.hint),)
+        return (settings_mistake(root, error),)
     return ()
 
 
