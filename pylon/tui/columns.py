@@ -34,7 +34,7 @@ def fitted(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
 def head_line(columns: Sequence[Column], width: int) -> list[tuple[str, str]]:
     """Return the line of heads."""
     return [
-        (" " + _placed(one.head, size, one) + " ", "head") for one, size in fitted(columns, width)
+        (" " + placed(one.head, size, one) + " ", "head") for one, size in fitted(columns, width)
     ]
 
 
@@ -47,11 +47,11 @@ def data_line(
     for one, size in fitted(columns, width):
         value, style = by_column[one]
         text = clean("" if value is None else value)
-        line.append((" " + _placed(text, size, one) + " ", style))
+        line.append((" " + placed(text, size, one) + " ", style))
     return line
 
 
-def _placed(text: str, width: int, column: Column) -> str:
+def placed(text: str, width: int, column: Column) -> str:
     """Return text in exactly so many cells, cut with a mark; wide characters take two."""
     free = width - cell_len(text)
     if free < 0:

@@ -23,6 +23,8 @@ from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
 from pylon.tui.copying import link_of
+from pylon.tui.data import Data
+from pylon.tui.data_pane import DataPane
 from pylon.tui.dialogs import Details
 from pylon.tui.file_actions import FileActions
 from pylon.tui.files import Files
@@ -107,6 +109,7 @@ class Dashboard(App[int]):
         self.workflows = Workflows(self, admin)
         self.workflow_actions = WorkflowActions(self, admin)
         self.trying = Trying(self, admin)
+        self.data = Data(self, admin)
         self.rows = RowKeys(self, admin)
         self._admin = admin
         self._supervisor = supervisor
@@ -128,6 +131,7 @@ class Dashboard(App[int]):
             for kind in (LogPane, ClientsPane, PoliciesPane, MailPane, RuntimePane):
                 yield kind(self.state)
             yield FunctionsPane(self.state, self.trying, self.clock)
+            yield DataPane(self.state, self.data, self._admin)
             yield JobsPane(self.state, self.jobs, self.job_actions, self.clock)
             yield WorkflowsPane(self.state, self.workflows, self.workflow_actions, self.clock)
             yield FilesPane(self.state, self.files, self.file_actions, self.clock)
@@ -223,6 +227,7 @@ class Dashboard(App[int]):
         self.users.ask_again()
         self.jobs.ask_again()
         self.workflows.ask_again()
+        self.data.ask_again()
         self.files.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()

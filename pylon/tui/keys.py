@@ -12,6 +12,7 @@ from pylon.tui.widgets.line_list import LineList
 PANES: Final = (
     ("apps", "1", "Apps: your projects; enter goes over to one"),
     ("log", "2", "Log: every committed change"),
+    ("data", "3", "Data: every entity's rows; filter, sort, follow references"),
     ("clients", "4", "Clients: who is connected, and how far they have come"),
     (
         "functions",
@@ -82,6 +83,15 @@ RUN_BINDINGS: Final = [
         "e", "run('rerun')", "Rerun it, from the step under the cursor (development)", show=False
     ),
 ]
+#: What can be done with rows.
+DATA_BINDINGS: Final = [
+    Binding("i", "row", "All about the row", show=False),
+    Binding("s", "sort", "Sort by the column under the cursor, descending, not", show=False),
+    Binding("c", "columns", "Choose columns", show=False),
+    Binding("r", "referrers", "Rows that refer here", show=False),
+    Binding("backspace", "return", "Back to where you came from", show=False),
+    Binding("tab,shift+tab", "other_list", "Entities, or rows", show=False),
+]
 #: What can be done to files.
 FILE_BINDINGS: Final = [
     Binding("s", "files('turn')", "Largest first, or newest first", show=False),
@@ -126,13 +136,14 @@ def help_text(place: str = "") -> str:
     sections = {
         "clients": _client_help(),
         "functions": _functions_help(),
+        "data": _data_help(),
         "jobs": _jobs_help(),
         "mail": ["On Mail", "", "  v              Preview a template"],
         "users": _users_help(),
         "files": _files_help(),
         "workflows": _workflows_help(),
     }
-    if place in ("functions", "files", "jobs", "mail", "users", "workflows"):
+    if place in ("data", "functions", "files", "jobs", "mail", "users", "workflows"):
         lines += [*sections.pop(place), ""]
     lines += ["Screens", ""]
     lines += [f"  {key:<10} {text}" for _, key, text in PANES]
@@ -208,6 +219,21 @@ def _workflows_help() -> list[str]:
     ]  # fmt: skip
     keys = [(key_name(one), one.description) for one in RUN_BINDINGS]
     return ["On Workflows", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]
+
+
+def _data_help() -> list[str]:
+    first = [
+        ("enter", "on an entity: its rows; on a reference: the row it leads to; else: the row"),
+        ("left right", "h l: the column under the cursor"),
+        ("g G", "the first and the last row of all"),
+    ]  # fmt: skip
+    last = [
+        ("w", "Why may a user read the row, or not"),
+        ("y", "Copy: id, cell, row as JSON, as curl"),
+        ("/", "Filter in the policy language: rank > 3 && startsWith(title, 'a')"),
+    ]  # fmt: skip
+    keys = [(key_name(one), one.description) for one in DATA_BINDINGS]
+    return ["On Data", "", *(f"  {key:<14} {text}" for key, text in [*first, *keys, *last])]
 
 
 def _files_help() -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylon import limits
+from pylon.tui.data_state import DataState
 from pylon.tui.files import FilesState
 from pylon.tui.functions_state import FunctionsState
 from pylon.tui.jobs_state import JobsState
@@ -44,6 +45,9 @@ class DashboardState:
     functions: FunctionsState = field(default_factory=FunctionsState)
     jobs: JobsState = field(default_factory=JobsState)
     workflows: WorkflowsState = field(default_factory=WorkflowsState)
+    #: Entities and rows, and what is to be said about how old they are.
+    data: DataState = field(default_factory=DataState)
+    data_note: str = ""
     files: FilesState = field(default_factory=FilesState)
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None

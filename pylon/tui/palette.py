@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from textual.app import SystemCommand
 from textual.binding import Binding
 
+from pylon.tui.data_pane import DataPane
 from pylon.tui.files_pane import FilesPane
 from pylon.tui.functions_pane import FunctionsPane
 from pylon.tui.jobs_pane import JobsPane
 from pylon.tui.keys import (
     BINDINGS,
+    DATA_BINDINGS,
     FILE_BINDINGS,
     FUNCTION_BINDINGS,
     JOB_BINDINGS,
@@ -45,6 +47,8 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
         yield from _of(app, place, "Function", FUNCTION_BINDINGS)
     elif isinstance(place, FunctionScreen):
         yield from _of(app, place, "Function", FUNCTION_BINDINGS[:1])
+    elif isinstance(place, DataPane):
+        yield from _of(app, place, "Row", DATA_BINDINGS)
     elif isinstance(place, JobsPane):
         yield from _of(app, place, "Job", JOB_BINDINGS)
     elif isinstance(place, JobScreen):

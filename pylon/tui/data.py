@@ -1,0 +1,207 @@
+"""What the dashboard does about rows: what is in sight is read, and again as it moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pylon.client.admin import AdminClient, AdminError
+from pylon.tui.data_state import DataState
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+_GROUP: Final = "data"
+#: What is in sight is read again so soon after the last time, or after so many times as it took.
+_EVERY_SECONDS: Final = 0.5
+_REST: Final = 5.0
+#: Counting looks at every row.
+_COUNT_EVERY_SECONDS: Final = 1.0
+_COUNT_REST: Final = 20.0
+_SIZES_EVERY_SECONDS: Final = 60.0
+#: A filter is asked so long after its last letter.
+_TYPED_SECONDS: Final = 0.25
+_STALE_SECONDS: Final = 2.0
+
+
+class Rests:
+    """When something may be asked again, by how long it took."""
+
+    def __init__(self, every: float, rest: float) -> None:
+        self._every = every
+        self._rest = rest
+        self.next_at = 0.0
+        self.is_asking = False
+
+    def may(self, now: float) -> bool:
+        """Tell whether it may be asked now."""
+        return not self.is_asking and now >= self.next_at
+
+    def done(self, started: float, now: float) -> None:
+        """Take it that an answer came."""
+        self.is_asking = False
+        self.next_at = now + max(self._every, (now - started) * self._rest)
+
+
+class Data:
+    """The rows of one dashboard's app."""
+
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        self._app = app
+        self._admin = admin
+        self._rows = Rests(_EVERY_SECONDS, _REST)
+        self._counts = Rests(_COUNT_EVERY_SECONDS, _COUNT_REST)
+        self._lists = Rests(_COUNT_EVERY_SECONDS, _COUNT_REST)
+        self._sized_at: float | None = None
+        self._listed: tuple[int, Any] | None = None
+        #: (generation, head) that the rows, and their number, are of.
+        self._read: tuple[int, int] | None = None
+        self._counted: tuple[int, int] | None = None
+        self._read_at = 0.0
+        self._typed: tuple[str, float] | None = None
+        self._trouble = ""
+        self._cursor = 0
+
+    @property
+    def state(self) -> DataState:
+        """Return what is held."""
+        return self._app.state.data
+
+    def keep_current(self, terms: str, cursor: int) -> None:
+        """Ask for what is missing or old, while the screen is seen."""
+        now, state = self._app.clock.monotonic(), self.state
+        self._cursor = cursor
+        self._refine(terms.strip(), now)
+        head, generation = self._app.state.head, self._app.state.status.get("generation")
+        if self._lists.may(now) and self._listed != (head, generation):
+            self._lists.is_asking = True
+            self._run("data entities", self._ask_entities(head, generation))
+        if state.place is None:
+            self._note(now)
+            return
+        which, is_old = state.wanted(cursor), self._read != (state.generation, head)
+        if which is None and state.is_answered and is_old and self._rows.may(now):
+            which = "again"
+        # Rows that are missing are asked for at once, unless that has just failed.
+        may = self._rows.may(now) if self._trouble else not self._rows.is_asking
+        if which is not None and may:
+            self._rows.is_asking = True
+            self._run("data rows", self._ask_rows(which, head))
+        is_uncounted = self._counted != (state.generation, head)
+        if state.is_answered and is_uncounted and self._counts.may(now):
+            self._counts.is_asking = True
+            self._run("data count", self._ask_count(head))
+        self._note(now)
+
+    def ask_again(self) -> None:
+        """Have everything in sight read again at once."""
+        self._read = self._counted = self._listed = None
+        self._rows.next_at = self._counts.next_at = self._lists.next_at = 0.0
+
+    def _run(self, name: str, work: Any) -> None:
+        self._app.run_worker(work, name=name, group=_GROUP)
+
+    def _refine(self, terms: str, now: float) -> None:
+        """Ask what was typed, once nothing more is typed for a moment."""
+        place = self.state.place
+        if place is None or terms == place.filter:
+            self._typed = None
+        elif self._typed is None or self._typed[0] != terms:
+            self._typed = (terms, now)
+        elif now - self._typed[1] >= _TYPED_SECONDS:
+            self._typed = None
+            self.state.ask(filter=terms)
+
+    async def _ask_entities(self, head: int, generation: Any) -> None:
+        clock, state = self._app.clock, self.state
+        started = clock.monotonic()
+        is_time = self._sized_at is None or started - self._sized_at > _SIZES_EVERY_SECONDS
+        try:
+            # Rows first: measuring takes longer than counting.
+            with_sizes = is_time and bool(state.entities)
+            found = await self._admin.get("admin/data", sizes=1 if with_sizes else None)
+        except AdminError as error:
+            self._trouble = _words(error)
+        else:
+            sizes = {one["name"]: one.get("bytes") for one in state.entities}
+            state.entities = [
+                {**one, "bytes": one.get("bytes", sizes.get(one["name"]))}
+                for one in found["entities"]
+            ]
+            if with_sizes:
+                self._sized_at = clock.monotonic()
+            self._trouble = ""
+            # Where sizes are yet to come they are asked for at once.
+            self._listed = (head, generation) if with_sizes or not is_time else None
+            self._tell()
+        finally:
+            self._lists.done(started, clock.monotonic())
+            if self._listed is None and not self._trouble:
+                self._lists.next_at = 0.0
+
+    async def _ask_rows(self, which: str, head: int) -> None:
+        clock, state = self._app.clock, self.state
+        assert state.place is not None
+        started, generation = clock.monotonic(), state.generation
+        path = f"admin/data/{self._admin.quoted(state.place.entity)}"
+        try:
+            answer = await self._admin.get(path, **state.params(which))
+        except AdminError as error:
+            self._trouble = _words(error)
+            if which == "first" and error.code in ("INVALID_ARGUMENT", "NOT_FOUND"):
+                state.refuse(generation)
+            self._tell()
+        else:
+            self._trouble = ""
+            is_ours = state.take(generation, which, self._cursor, answer)
+            if is_ours and which in ("first", "again"):
+                self._read, self._read_at = (generation, head), clock.monotonic()
+            self._tell()
+        finally:
+            self._rows.done(started, clock.monotonic())
+            if generation != state.generation:
+                self._rows.next_at = 0.0
+
+    async def _ask_count(self, head: int) -> None:
+        clock, state = self._app.clock, self.state
+        assert state.place is not None
+        started, generation, place = clock.monotonic(), state.generation, state.place
+        path = f"admin/data/{self._admin.quoted(place.entity)}"
+        asked = {"count": 1, "filter": place.filter or None, "as": state.viewer or None}
+        try:
+            found = await self._admin.get(path, **asked)
+        except AdminError as error:
+            self._trouble = _words(error)
+        else:
+            state.count(generation, found["count"])
+            self._counted = (generation, head)
+            self._tell()
+        finally:
+            self._counts.done(started, clock.monotonic())
+            if generation != state.generation:
+                self._counts.next_at = 0.0
+
+    def _tell(self) -> None:
+        self._app.state.touch("data")
+        self._app.draw()
+
+    def _note(self, now: float) -> None:
+        """Say how far what is shown can be trusted."""
+        state, note = self.state, ""
+        old = now - self._read_at
+        if self._trouble:
+            note = f"✗ {self._trouble}"
+        elif state.place is None:
+            note = "" if state.entities else "◔ reading …"
+        elif state.is_answered is None:
+            note = "◔ searching …" if state.place.filter else "◔ reading …"
+        elif self._read != (state.generation, self._app.state.head) and old > _STALE_SECONDS:
+            note = f"STALE: rows were read {old:.0f} s ago"
+        if note != self._app.state.data_note:
+            self._app.state.data_note = note
+            self._app.state.touch("data")
+
+
+def _words(error: AdminError) -> str:
+    """Return what is wrong, on one line: the first line of a mistake, and its hint."""
+    first = error.message.split("\n")[0]
+    return f"{first} ({error.hint})" if error.hint else first

@@ -1,0 +1,297 @@
+"""The pane of data: entities with counts and sizes, and the rows of one, page by page."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
+
+from pylon.client.admin import AdminClient, AdminError
+from pylon.printable import clean
+from pylon.tui import data_tables
+from pylon.tui.copying import pretty
+from pylon.tui.data import Data
+from pylon.tui.data_state import Place, Row
+from pylon.tui.dialogs import Details, Menu
+from pylon.tui.keys import DATA_BINDINGS
+from pylon.tui.model import DashboardState
+from pylon.tui.panes import Pane
+from pylon.tui.saying import say
+from pylon.tui.screens.columns import ColumnsScreen
+from pylon.tui.widgets.line_list import LineList
+from pylon.tui.widgets.row_grid import RowGrid
+
+#: From this width on entities stand beside the rows.
+_WIDE = 120
+_HINT = "enter opens or follows · ←→ column · s sort · c columns · r refers here · backspace"
+_ENTITIES_HINT = "enter opens an entity"
+
+
+class DataPane(Pane):
+    """Every entity's rows."""
+
+    title_text = "Data"
+    parts = ("data",)
+    filter_hint = "filter: done == false && rank > 3; startsWith(title, 'a'); ownerId in ['…']"
+    DEFAULT_CSS = """
+    DataPane #data-trail { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    DataPane #data-note { height: 1; color: $text-muted; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    DataPane #data-note.bad { color: $text-error; }
+    DataPane #entities { width: 1fr; }
+    DataPane #grid { width: 1fr; display: none; }
+    DataPane.rows #entities { display: none; }
+    DataPane.rows #grid { display: block; }
+    DataPane.wide #entities { display: block; width: 46; margin-right: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *DATA_BINDINGS,
+        Binding("y", "copy_row", "Copy", show=False),
+        Binding("w", "why_row", "Why", show=False),
+    ]
+
+    def __init__(self, state: DashboardState, data: Data, admin: AdminClient) -> None:
+        super().__init__(state)
+        self._data = data
+        self._admin = admin
+        self._layout = data_tables.Layout((), (), "")
+        #: (generation, columns) that the layout was measured for; the generation that was shown.
+        self._laid_out: object = None
+        self._shown = -1
+
+    def compose(self) -> ComposeResult:
+        """Lay out the way here, a line of news, entities and rows."""
+        yield Static(id="data-trail", markup=False)
+        yield Static(id="data-note", markup=False)
+        with Horizontal():
+            yield LineList(
+                data_tables.entity_line, head=data_tables.entities_head, id="entities",
+                empty="No entity yet: one is declared with @app.entity.",
+            )  # fmt: skip
+            yield RowGrid(
+                lambda *given: self._layout.line(*given), lambda *given: self._layout.head(*given),
+                empty="No row is found.", id="grid",
+            )  # fmt: skip
+
+    @property
+    def entities(self) -> LineList:
+        """Return the list of entities."""
+        return self.query_one("#entities", LineList)
+
+    @property
+    def grid(self) -> RowGrid:
+        """Return the rows."""
+        return self.query_one("#grid", RowGrid)
+
+    @property
+    def list(self) -> LineList:
+        """Return the list that the keys move in."""
+        if self.state.data.place is None or self.entities.has_focus:
+            return self.entities
+        return self.grid
+
+    def keep_current(self) -> None:
+        """Ask for what is missing or old where one is."""
+        self._data.keep_current(self.terms, self.grid.cursor)
+
+    def on_resize(self) -> None:
+        """Put entities beside the rows where there is room."""
+        self.set_class(self.size.width >= _WIDE, "wide")
+
+    def show(self) -> None:
+        """Show entities and rows as they are held."""
+        state = self.state.data
+        self.set_class(state.place is not None, "rows")
+        self.entities.show(state.entities, key=lambda row: row["name"], total=len(state.entities))
+        if state.place is not None:
+            self._show_rows()
+        said = self.state.data_note
+        line = self.query_one("#data-note", Static)
+        line.set_class(said.startswith(("STALE", "✗")), "bad")
+        hint = _HINT if state.place is not None else _ENTITIES_HINT
+        line.update(clean(f" {said or hint}"), layout=False)
+        trail = clean(f" {data_tables.trail_line(state)}")
+        self.query_one("#data-trail", Static).update(trail, layout=False)
+
+    def _show_rows(self) -> None:
+        state, grid = self.state.data, self.grid
+        assert state.place is not None
+        fields = state.fields()
+        wanted = (state.generation, state.is_answered, [one["name"] for one in fields])
+        if wanted != self._laid_out:
+            self._laid_out = wanted
+            self._layout = data_tables.Layout(fields, state.rows, state.place.order)
+        grid.show_window(
+            state.rows, offset=state.offset, total=state.total, columns=len(self._layout),
+            is_open=(state.is_open_above, state.is_open_below),
+        )  # fmt: skip
+        if state.is_answered and self._shown != state.generation:
+            self._shown = state.generation
+            grid.put_cursor(state.first_cursor)
+
+    # --- where one goes
+
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Open an entity; follow a reference, or show the row."""
+        event.stop()
+        if event.list is self.entities:
+            self.state.data.enter(event.row["name"])
+            self._arrive(0)
+        elif (field := self._layout.field(self.grid.column)) is not None and field["ref"]:
+            self._follow(field, event.row)
+        else:
+            self.action_row()
+
+    def on_row_grid_beyond(self, event: RowGrid.Beyond) -> None:
+        """Read the first rows of all, or the last."""
+        event.stop()
+        self.state.data.jump(to_end=event.to_end)
+        self._data.keep_current(self.terms, self.grid.cursor)
+
+    def _follow(self, field: dict[str, Any], row: Row) -> None:
+        target = row.get(field["name"])
+        if target is None:
+            say(self.app, f"{field['name']} refers to nothing here")
+            return
+        self._go(Place(field["ref"], f"id == '{target}'"))
+
+    def _go(self, place: Place) -> None:
+        grid = self.grid
+        self.state.data.go(place, cursor=grid.cursor, column=grid.column)
+        self._arrive(0)
+
+    def _arrive(self, column: int) -> None:
+        """Show what is there, and ask for the rest at once."""
+        place = self.state.data.place
+        self.terms = place.filter if place is not None else ""
+        line = self.app.query_one("#filter", Input)
+        with line.prevent(Input.Changed):
+            line.value = self.terms
+        line.set_class(bool(self.terms), "shown")
+        self.grid.column = column
+        self._data.keep_current(self.terms, 0)
+        self.refresh_from(force=True)
+        (self.grid if place is not None else self.entities).focus()
+
+    def action_return(self) -> None:
+        """Go back to where one came from, at last to the entities."""
+        if self.state.data.place is None:
+            return
+        place = self.state.data.back()
+        self._arrive(0 if place is None else place.column)
+
+    def action_other_list(self) -> None:
+        """Go over to the entities, or back to the rows."""
+        if self.state.data.place is None or not self.has_class("wide"):
+            self.action_return()
+        else:
+            (self.grid if self.entities.has_focus else self.entities).focus()
+
+    # --- what the keys do
+
+    @property
+    def _row(self) -> Row | None:
+        """Return the row under the cursor; says so where there is none."""
+        row = self.grid.current if self.state.data.place is not None else None
+        if row is None:
+            say(self.app, "there is no row under the cursor")
+        return row
+
+    def action_sort(self) -> None:
+        """Sort by the column under the cursor: ascending, descending, not."""
+        place, field = self.state.data.place, self._layout.field(self.grid.column)
+        if place is None:
+            return
+        name = "id" if field is None else field["name"]
+        order = {name: f"-{name}", f"-{name}": ""}.get(place.order, name)
+        self.state.data.ask(order=order)
+        self._data.keep_current(self.terms, 0)
+
+    def action_columns(self) -> None:
+        """Choose which columns are shown."""
+        state = self.state.data
+        entity = state.entity()
+        if entity is None:
+            return
+
+        def chosen(hidden: frozenset[str] | None) -> None:
+            if hidden is not None:
+                state.hidden[entity["name"]] = hidden
+                self.refresh_from(force=True)
+
+        self.app.push_screen(ColumnsScreen(entity["fields"], state.hidden_fields()), chosen)
+
+    def action_row(self) -> None:
+        """Show all about the row."""
+        self._with_whole(self._show_whole)
+
+    def _show_whole(self, entity: dict[str, Any], found: dict[str, Any]) -> None:
+        words = data_tables.row_words(entity, found, min(104, self.app.size.width - 12))
+        title = f"{entity['name']} {found['row']['id']}"
+        self.app.push_screen(Details(title, words, copied=pretty(found["row"])))
+
+    def action_referrers(self) -> None:
+        """Offer the rows that refer to this one, with their counts."""
+        self._with_whole(self._offer_referrers)
+
+    def _offer_referrers(self, entity: dict[str, Any], found: dict[str, Any]) -> None:
+        row_id, referrers = found["row"]["id"], found["referrers"]
+        if not referrers:
+            say(self.app, f"no entity refers to {entity['name']}")
+            return
+
+        def chosen(key: str | None) -> None:
+            if key is not None:
+                one = referrers[int(key)]
+                self._go(Place(one["entity"], f"{one['field']} == '{row_id}'"))
+
+        options = [
+            (str(at), f"{one['count']:,}{'+' if one['more'] else ''} {one['entity']}"
+                      f" by {one['field']}")
+            for at, one in enumerate(referrers)
+        ]  # fmt: skip
+        self.app.push_screen(Menu(f"Refer to {entity['name']} {row_id}", options), chosen)
+
+    def action_copy_row(self) -> None:
+        """Offer what can be copied of the row."""
+        if self.list is self.entities and self.entities.current is not None:
+            self._offer([("name", str(self.entities.current["name"]))])
+            return
+        self._with_whole(self._offer_copies)
+
+    def _offer_copies(self, entity: dict[str, Any], found: dict[str, Any]) -> None:
+        row, field = found["row"], self._layout.field(self.grid.column)
+        is_told = field is not None and field["name"] in row
+        cell = (field["name"], row[field["name"]]) if field is not None and is_told else None
+        url = self.app.page_url()  # type: ignore[attr-defined]
+        self._offer(data_tables.row_copies(entity["name"], row, url, cell))
+
+    def _offer(self, options: Any) -> None:
+        self.app.offer_copies(options)  # type: ignore[attr-defined]
+
+    def action_why_row(self) -> None:
+        """Ask why a user may do something with the row, or may not."""
+        row, place = self._row, self.state.data.place
+        if row is not None and place is not None:
+            self.app.asking_why.about_row(place.entity, row["id"])  # type: ignore[attr-defined]
+
+    def _with_whole(self, then: Any) -> None:
+        """Read the whole row under the cursor, and go on with (entity, answer)."""
+        row, entity = self._row, self.state.data.entity()
+        if row is None or entity is None:
+            return
+        path = f"admin/data/{self._admin.quoted(entity['name'])}/{self._admin.quoted(row['id'])}"
+        viewer = self.state.data.viewer or None
+
+        async def work() -> None:
+            try:
+                found = await self._admin.get(path, **{"as": viewer})
+            except AdminError as error:
+                say(self.app, error.message, is_bad=True)
+            else:
+                then(entity, found)
+
+        self.app.run_worker(work(), name="row", group="row", exclusive=True)

@@ -1,0 +1,116 @@
+"""A grid of rows from a table of any size: only a window of them is here, only the seen are drawn.
+
+What stands in the window is somebody else's to say; the grid keeps the cursor on its row as the
+window moves, and tells when one wants to go beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+
+from pylon.tui.widgets.line_list import Line, LineList
+
+
+class RowGrid(LineList):
+    """Rows with a cursor on one cell."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"line--cell"}
+    DEFAULT_CSS = """
+    RowGrid > .line--cell { text-style: reverse; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "sideways(-1)", "Column to the left", show=False),
+        Binding("right,l", "sideways(1)", "Column to the right", show=False),
+    ]
+
+    class Beyond(Message):
+        """The first or the last row of all is wanted, and is not in the window."""
+
+        def __init__(self, *, to_end: bool) -> None:
+            super().__init__()
+            self.to_end = to_end
+
+    def __init__(
+        self, draw: Callable[[Any, int, int, bool], Line], head: Callable[[int, int], Line], *,
+        empty: str, id: str,
+    ) -> None:  # fmt: skip
+        """Make a grid.
+
+        Args:
+            draw: the pieces of a row at a width, with the column under the cursor, and whether the
+                row is under it.
+            head: the pieces of the heads at a width, with the column under the cursor.
+            empty: what is said where there are no rows.
+            id: the widget's id.
+        """
+        self.column = 0
+        self._columns = 1
+        self._offset: int | None = 0
+        self._of: int | None = None
+        self._is_open = (False, False)
+        super().__init__(
+            lambda row, width: draw(row, width, self.column, row is self.current),
+            head=lambda width: head(width, self.column), empty=empty, id=id,
+        )  # fmt: skip
+
+    def show_window(
+        self, rows: list[dict[str, Any]], *, offset: int | None, total: int | None, columns: int,
+        is_open: tuple[bool, bool],
+    ) -> None:  # fmt: skip
+        """Show a window of rows; the cursor's row stays where it is on the screen.
+
+        Args:
+            rows: the rows, each with its `id`.
+            offset: how many rows stand before them; None where nobody knows.
+            total: how many rows there are; None where nobody knows.
+            columns: how many columns there are.
+            is_open: whether there are rows (above, below) the window.
+        """
+        before, place, top = self.current, self._cursor, int(self.scroll_offset.y)
+        wanted = None if before is None else before["id"]
+        found = next((at for at, row in enumerate(rows) if row["id"] == wanted), None)
+        self._rows, self._offset, self._of, self._is_open = rows, offset, total, is_open
+        self._total = len(rows)
+        self._columns = columns
+        self.column = max(0, min(self.column, columns - 1))
+        self._cursor = max(0, min(place if found is None else found, len(rows) - 1))
+        if not self.size.height:
+            return
+        self.virtual_size = Size(self.size.width, len(rows) + self._head_lines)
+        if found is not None and found != place:
+            self.scroll_to(y=top + found - place, animate=False, immediate=True, force=True)
+        self._reveal()
+
+    def put_cursor(self, place: int, column: int | None = None) -> None:
+        """Put the cursor on a row of the window."""
+        if column is not None:
+            self.column = max(0, min(column, self._columns - 1))
+        self._go(place)
+
+    @property
+    def counter(self) -> str:
+        """Return which row of how many the cursor is on, as far as that is known."""
+        here = "?" if self._offset is None else f"{self._offset + self._cursor + 1:,}"
+        return f" {here}/{'?' if self._of is None else f'{self._of:,}'}"
+
+    def action_sideways(self, by: int) -> None:
+        """Move the cursor to another column."""
+        self.column = max(0, min(self.column + by, self._columns - 1))
+        self.refresh()
+
+    def action_top(self) -> None:
+        """Go to the first row of all."""
+        if self._is_open[0]:
+            self.post_message(self.Beyond(to_end=False))
+        super().action_top()
+
+    def action_bottom(self) -> None:
+        """Go to the last row of all."""
+        if self._is_open[1]:
+            self.post_message(self.Beyond(to_end=True))
+        super().action_bottom()
