@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import secrets
-import socket
 import sys
 from contextlib import suppress
 from functools import partial
@@ -30,12 +28,10 @@ from pylon.server.functions.policy_coverage import PolicyCoverage
 from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.functions.policy_matrix import PolicyMatrix
 from pylon.server.functions.reads import Reads
-from pylon.server.http.connections import BACKLOG, PatientServer, listen_on
-from pylon.server.http.gate import Gate, known_names
+from pylon.server.http.listening import Listening, unlink
 from pylon.server.http.peers import networks_of
 from pylon.server.http.services import Services
 from pylon.server.http.static import wake_pages
-from pylon.server.http.table import make_router
 from pylon.server.lifecycle import Stopper
 from pylon.server.mail.mailer import Mailer
 from pylon.server.mail.preview import MailPreviews
@@ -57,8 +53,6 @@ from pylon.sqlite import THREADS, Engine
 
 _log = logging.getLogger("pylon.runtime")
 _LAG_SECONDS = 0.1
-#: What requests in flight get to finish at a stop, and once more to end when they are cancelled.
-_SHUTDOWN_SECONDS = 1.2
 #: Of the time to stop, what is kept for the process itself to end.
 _LAST_SECONDS = 2.0
 
@@ -83,7 +77,6 @@ class Runtime:
         self.services: Services
         self._stopper = Stopper()
         self._stop_asked = asyncio.Event()
-        self._servers: list[tuple[asyncio.Server, PatientServer]] = []
 
     async def start(
         self, *, may_migrate: bool, accepts_policies: bool = False,
@@ -271,63 +264,12 @@ class Runtime:
         token = secrets.token_urlsafe(32)
         path = paths.admin_token_path(self.config.project)
         paths.write_private(path, token.encode())
-        self._stopper.add("token", lambda: _unlink(path))
+        self._stopper.add("token", partial(unlink, path))
         given = os.environ.pop("PYLON_ADMIN_TOKEN", None)
         return (token, given) if given else (token,)
 
-    # --- listening
-
     async def _listen(self, listen_fd: int | None) -> int:
-        router = make_router(is_dev=self.config.is_dev)
-        host = self.config["server.host"]
-        if listen_fd is not None:
-            listener = socket.socket(fileno=listen_fd)
-        else:
-            listener = listen_on(host, self.config["server.port"])
-        listener.setblocking(False)  # noqa: FBT003 -- the socket API
-        port = int(listener.getsockname()[1])
-        services = self.services
-        services.bound_port = port
-        services.known_hosts, services.known_origins = known_names(
-            host, port, self.config["server.origins"]
-        )
-        self._stopper.add("listeners", self._stop_listening)
-        self._stopper.add("goodbye", self.services.hub.say_goodbye)
-        await self._serve(router, is_local_socket=False, listener=listener)
-        path = paths.admin_socket_path(self.config.project)
-        if path is not None:
-            path.unlink(missing_ok=True)
-            before = os.umask(0o177)
-            try:
-                local = socket.socket(socket.AF_UNIX)
-                local.bind(str(path))
-            finally:
-                os.umask(before)
-            await self._serve(router, is_local_socket=True, listener=local)
-            self._stopper.add("admin socket", lambda: _unlink(path))
-        state = {
-            "pid": os.getpid(), "port": port, "host": host,
-            "started_ms": services.started_ms, "app": services.definitions.current.name,
-            "project": str(self.config.project), "mode": "dev" if self.config.is_dev else "serve",
-        }  # fmt: skip
-        where = paths.runtime_file(self.config.project)
-        paths.write_private(where, json.dumps(state).encode())  # noqa: TID251 -- a plain file
-        self._stopper.add("state file", lambda: _unlink(where))
-        return port
-
-    async def _serve(self, router: Any, *, is_local_socket: bool, listener: socket.socket) -> None:
-        gate = Gate(self.services, router, is_local_socket=is_local_socket)
-        server = PatientServer(gate.handle)
-        listening = await asyncio.get_running_loop().create_server(
-            server, sock=listener, backlog=BACKLOG
-        )
-        self._servers.append((listening, server))
-
-    async def _stop_listening(self) -> None:
-        for listening, server in self._servers:
-            listening.close()
-            server.pre_shutdown()  # idle connections close now, busy ones after their answer
-        await asyncio.gather(*(server.shutdown(_SHUTDOWN_SECONDS) for _, server in self._servers))
+        return await Listening(self.services, self._stopper).begin(listen_fd)
 
     # --- running
 
@@ -379,10 +321,6 @@ def _is_new(plan: Any) -> bool:
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def report_failure(error: PylonError) -> None:
