@@ -141,7 +141,7 @@ def _calls(calls: Sequence[dict[str, Any]], width: int) -> list[str]:
 
 def _call(one: dict[str, Any], width: int) -> Line:
     outcome = outcome_words(one)
-    sign = {"done": "✓", "running": "●", "cancelled": "-"}.get(outcome, "✗")
+    sign = {"done": "✓", "running": "●", "cancelled": "-", "CANCELLED": "-"}.get(outcome, "✗")
     cells = (
         one["at"][11:19], f"{sign} {outcome}", _figure(one["wait_ms"]), _figure(one["run_ms"]),
         one["rows_read"], one["rows_written"], one["cause"], one["error"], one["user"],

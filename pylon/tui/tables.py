@@ -35,7 +35,7 @@ CLIENTS = (
     Column("CLIENT", 20, keeps_end=True),
 )  # fmt: skip
 CALLS = (
-    Column("TIME", 12, 72), Column("OUTCOME", 10), Column("MS", 8, right=True),
+    Column("TIME", 12, 72), Column("OUTCOME", 11), Column("MS", 8, right=True),
     Column("READ", 7, 120, right=True), Column("WROTE", 6, 120, right=True),
     Column("USER", 20, 100), Column("CODE", 18, 66), Column("CAUSE", 30, 150),
     Column("FUNCTION", 24),
@@ -134,8 +134,10 @@ def _client_state(client: dict[str, Any]) -> tuple[str, str]:
 
 def call_line(call: dict[str, Any], width: int) -> Line:
     """Return the line of a call."""
-    is_good = call["outcome"] == "done"
-    outcome = ("✓ done", "good") if is_good else (f"✗ {call['outcome']}", "bad")
+    outcome = {"done": ("✓ done", "good"), "cancelled": ("- cancelled", "quiet")}.get(
+        "cancelled" if call["code"] == "CANCELLED" else call["outcome"],
+        (f"✗ {call['outcome']}", "bad"),
+    )
     return data_line(
         CALLS,
         (

@@ -71,7 +71,8 @@ class TryRun:
         """Return how it stands, in one line."""
         seconds = (self.ended if self.ended is not None else now) - self.started
         took = f"{seconds * 1000:,.0f} ms" if seconds < 10 else duration_text(seconds)
-        parts = f" · {self.count:,} parts" if self.count else ""
+        several = "1 part" if self.count == 1 else f"{self.count:,} parts"
+        parts = f" · {several}" if self.count else ""
         if self.phase is Phase.RUNNING:
             leaving = "esc cancels" if self.kind == "action" else "esc waits no longer"
             return f"◔ running for {duration_text(seconds)} as {self.user}{parts} · {leaving}"
