@@ -20,6 +20,7 @@ _INTERRUPTED: Final = 2
 _USAGE: Final = 4
 _NO_TESTS: Final = 5
 _STDERR: Final = 2
+_SETTINGS: Final = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
 _COUNTS: Final = ("tests", "failures", "errors", "skipped")
 
 
@@ -39,7 +40,7 @@ def test(arguments: tuple[str, ...], project_path: str | None, as_json: bool) ->
     if missing:
         names = " ".join(one.replace("_", "-") for one in missing)
         raise CommandFailed(f"{names} is not installed", f"install it: pip install {names}")
-    command = [sys.executable, "-m", "pytest", "-o", "asyncio_mode=auto", *arguments]
+    command = [sys.executable, "-m", "pytest", *_SETTINGS, *arguments]
     if not as_json:
         done = subprocess.run(command, cwd=project, check=False)  # noqa: S603 -- our own
         return _code(done.returncode, project)

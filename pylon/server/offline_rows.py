@@ -7,7 +7,7 @@ one moment and costs the runtime nothing.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +52,9 @@ async def export_rows(
         if where is not None:
             found = compile_filter_text(where, entity=entities[0], schema=schema)
             clause = found.clause(SYSTEM, alias="t", now=now)
-        return use(entities, read_rows(raw, [Export(one, clause) for one in entities]))
+        # Closed here: where `use` gives up, the read ends while the connection is there.
+        with closing(read_rows(raw, [Export(one, clause) for one in entities])) as rows:
+            return use(entities, rows)
 
     async with backup.opened(database_path(project), is_live=True) as reader:
         return await reader.run(read)

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from pylon.cli import importing
 from pylon.cli.main import cli
 from pylon.errors import Unavailable
+from pylon.server.offline_rows import export_rows
 from tests.conftest import Serve
 
 APP = """
@@ -146,6 +147,19 @@ def test_a_filter_picks_rows_and_wrong_ones_are_told(project: Path, tmp_path: Pa
     assert "one --entity" in _said(project, "export", "--where", "size > 3", code=2)
     there = tmp_path / "in.jsonl"
     assert "there already" in _said(project, "export", str(there), code=1)
+
+
+def test_an_export_that_nobody_reads_to_its_end_ends_quietly(project: Path, tmp_path: Path) -> None:
+    """As `pylon export | head` does; the database is free again."""
+    _said(project, "import", str(_lines(tmp_path / "in.jsonl")))
+
+    def use(_: Any, rows: Any) -> None:
+        next(rows)
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(export_rows(project, [], None, use))
+    assert len(_said(project, "export").splitlines()) == 4
 
 
 def test_a_mistake_is_told_by_its_line_and_nothing_of_its_part_is_kept(

@@ -5,7 +5,7 @@ Read as they are at one moment, one at a time: what is held is one row, however 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ def _refers_to(entity: Entity, names: set[str]) -> bool:
 
 def read_rows(
     raw: RawConnection, exports: Iterable[Export]
-) -> Iterator[tuple[Entity, dict[str, Any]]]:
+) -> Generator[tuple[Entity, dict[str, Any]], None, None]:
     """Yield (entity, JSON values with `id`) of one moment, in the order of the ids."""
     raw.execute("BEGIN")
     try:
