@@ -36,7 +36,7 @@ class Listening:
         self._servers: list[tuple[asyncio.Server, PatientServer]] = []
 
     async def begin(self, listen_fd: int | None) -> int:
-        """Open the doors and return the port; raises PylonError where it is taken.
+        """Open the doors and return the port; raises AddressInUse.
 
         Args:
             listen_fd: a socket that listens already; None opens what the settings say.
