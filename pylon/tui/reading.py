@@ -21,6 +21,8 @@ OLD_SECONDS: Final = 2.0
 #: Rows are read again so soon after the last time, or after so many times as long as it took.
 _EVERY_SECONDS: Final = 0.5
 _REST: Final = 5.0
+#: One that was held up and goes on is not old for minutes.
+_REST_MAX_SECONDS: Final = 10.0
 #: Where nothing moved: what moves by itself is told by no version.
 _AT_LEAST_SECONDS: Final = 1.0
 
@@ -120,18 +122,19 @@ class Reading:
 
     async def _ask(self, question: dict[str, Any], version: int) -> None:
         clock = self._app.clock
-        started = clock.monotonic()
+        started, rest = clock.monotonic(), _EVERY_SECONDS
         try:
             answer = await self._admin.get(f"admin/{self.part}", **question)
             if self.found.take(question, answer):
                 self._trouble, self._read_at = "", clock.monotonic()
                 self._read_version = version
                 self._app.state.touch(self.part)
+            # Only what was answered has cost the app something.
+            rest = min(_REST_MAX_SECONDS, max(rest, (clock.monotonic() - started) * _REST))
         except AdminError as error:
             self._trouble = " · ".join(part for part in (error.message, error.hint) if part)
         finally:
-            took = clock.monotonic() - started
-            self._next_at = clock.monotonic() + max(_EVERY_SECONDS, took * _REST)
+            self._next_at = clock.monotonic() + rest
             self._is_asking = False
 
     def _note(self, now: float) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from PIL import Image
 from textual.pilot import Pilot
 
 from pylon.client.admin import AdminClient, AdminError
@@ -154,13 +156,17 @@ async def test_real_files_are_seen_and_deleted(tmp_path: Path) -> None:
             await until(app, lambda text: "files" in text)
             await pilot.press("f")
             await _seen(app, "No file is found")
-            large = await ann.upload(b"2" * 5000, "large.bin")
+            pixels = io.BytesIO()
+            Image.new("RGB", (300, 200), "red").save(pixels, "PNG")
+            data = pixels.getvalue().ljust(5_000, b"\0")
+            large = await ann.upload(data, "large.png", "image/png")
             await ann.insert("Doc", file=large["id"])
-            await _seen(app, "large.bin", "● owned 1, 4.9 KiB", "Doc.file", "1/1")
+            await _seen(app, "large.png", "● owned 1, 4.9 KiB", "Doc.file", "1/1")
+            assert (await ann.ask("GET", f"{large['url']}?w=64")).status == 200
             await pilot.press("enter")
-            await _seen(app, large["sha256"], "ann@example.com")
+            await _seen(app, large["sha256"], "ann@example.com", "(?w=) 64 ")
             await pilot.press("escape", "d", "y")
-            await _seen(app, "✓ delete large.bin", "- released 1, 4.9 KiB")
+            await _seen(app, "✓ delete large.png", "- released 1, 4.9 KiB")
             assert (await ann.ask("GET", large["url"])).status == 404
             await pilot.press("S", "down", "enter", "y")
             await _seen(app, "✓ sweep", "1 files, 1 contents", "No file is found")

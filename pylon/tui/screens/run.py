@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.5
 #: A long journal is read again after so many times as long as it took.
 _REST: Final = 5.0
+_REST_MAX_SECONDS: Final = 10.0
 _OLD_SECONDS: Final = 2.0
 
 
@@ -107,7 +108,8 @@ class RunScreen(Screen[None]):
         while True:
             started = clock.monotonic()
             await self._ask()
-            await asyncio.sleep(max(_POLL_SECONDS, (clock.monotonic() - started) * _REST))
+            took = 0.0 if self._trouble else clock.monotonic() - started
+            await asyncio.sleep(min(_REST_MAX_SECONDS, max(_POLL_SECONDS, took * _REST)))
 
     async def _ask(self) -> None:
         try:
