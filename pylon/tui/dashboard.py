@@ -24,6 +24,7 @@ from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
 from pylon.tui.copying import link_of
 from pylon.tui.data import Data
+from pylon.tui.data_actions import DataActions
 from pylon.tui.data_pane import DataPane
 from pylon.tui.dialogs import Details
 from pylon.tui.file_actions import FileActions
@@ -110,6 +111,7 @@ class Dashboard(App[int]):
         self.workflow_actions = WorkflowActions(self, admin)
         self.trying = Trying(self, admin)
         self.data = Data(self, admin)
+        self.data_actions = DataActions(self, admin)
         self.rows = RowKeys(self, admin)
         self._admin = admin
         self._supervisor = supervisor
@@ -131,7 +133,7 @@ class Dashboard(App[int]):
             for kind in (LogPane, ClientsPane, PoliciesPane, MailPane, RuntimePane):
                 yield kind(self.state)
             yield FunctionsPane(self.state, self.trying, self.clock)
-            yield DataPane(self.state, self.data, self._admin)
+            yield DataPane(self.state, self.data, self.data_actions, self._admin)
             yield JobsPane(self.state, self.jobs, self.job_actions, self.clock)
             yield WorkflowsPane(self.state, self.workflows, self.workflow_actions, self.clock)
             yield FilesPane(self.state, self.files, self.file_actions, self.clock)

@@ -14,8 +14,9 @@ from pylon.printable import clean
 from pylon.tui import data_tables
 from pylon.tui.copying import pretty
 from pylon.tui.data import Data
+from pylon.tui.data_actions import DataActions
 from pylon.tui.data_state import Place, Row
-from pylon.tui.dialogs import Details, Menu
+from pylon.tui.dialogs import Details, Menu, Prompt
 from pylon.tui.keys import DATA_BINDINGS
 from pylon.tui.model import DashboardState
 from pylon.tui.panes import Pane
@@ -26,7 +27,7 @@ from pylon.tui.widgets.row_grid import RowGrid
 
 #: From this width on entities stand beside the rows.
 _WIDE = 120
-_HINT = "enter opens or follows · ←→ column · s sort · c columns · r refers here · backspace"
+_HINT = "enter opens, follows · e edit · a new · D delete · u undo · s sort · r refers here · ?"
 _ENTITIES_HINT = "enter opens an entity"
 
 
@@ -38,6 +39,7 @@ class DataPane(Pane):
     filter_hint = "filter: done == false && rank > 3; startsWith(title, 'a'); ownerId in ['…']"
     DEFAULT_CSS = """
     DataPane #data-trail { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    DataPane #data-trail.bad { color: $text-error; text-style: bold; }
     DataPane #data-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
     DataPane #data-note.bad { color: $text-error; }
@@ -53,9 +55,12 @@ class DataPane(Pane):
         Binding("w", "why_row", "Why", show=False),
     ]
 
-    def __init__(self, state: DashboardState, data: Data, admin: AdminClient) -> None:
+    def __init__(
+        self, state: DashboardState, data: Data, actions: DataActions, admin: AdminClient
+    ) -> None:
         super().__init__(state)
         self._data = data
+        self._actions = actions
         self._admin = admin
         self._layout = data_tables.Layout((), (), "")
         #: (generation, columns) that the layout was measured for; the generation that was shown.
@@ -112,15 +117,19 @@ class DataPane(Pane):
         line = self.query_one("#data-note", Static)
         line.set_class(said.startswith(("STALE", "✗")), "bad")
         hint = _HINT if state.place is not None else _ENTITIES_HINT
-        line.update(clean(f" {said or hint}"), layout=False)
-        trail = clean(f" {data_tables.trail_line(state)}")
-        self.query_one("#data-trail", Static).update(trail, layout=False)
+        line.update(clean(f" {said or self._actions.doing or hint}"), layout=False)
+        trail = data_tables.trail_line(state)
+        is_locked = bool(self.state.status) and self._actions.is_read_only
+        above = self.query_one("#data-trail", Static)
+        above.set_class(bool(self.state.status) and not self._actions.is_dev, "bad")
+        above.update(clean(f" {'READ-ONLY (W) · ' if is_locked else ''}{trail}"), layout=False)
 
     def _show_rows(self) -> None:
         state, grid = self.state.data, self.grid
         assert state.place is not None
         fields = state.fields()
-        wanted = (state.generation, state.is_answered, [one["name"] for one in fields])
+        names = [one["name"] for one in fields]
+        wanted = (state.generation, state.is_answered, state.readings, names)
         if wanted != self._laid_out:
             self._laid_out = wanted
             self._layout = data_tables.Layout(fields, state.rows, state.place.order)
@@ -232,6 +241,51 @@ class DataPane(Pane):
         words = data_tables.row_words(entity, found, min(104, self.app.size.width - 12))
         title = f"{entity['name']} {found['row']['id']}"
         self.app.push_screen(Details(title, words, copied=pretty(found["row"])))
+
+    def action_write(self, name: str) -> None:
+        """Open a form for a new row or for this one, or delete it."""
+        entity = self.state.data.entity()
+        if entity is None:
+            say(self.app, "open an entity first")
+        elif not self._actions.may_write():
+            return
+        elif name == "create":
+            self._actions.create(entity, self._data.ask_again)
+        else:
+            self._with_whole(lambda one, found: self._write(name, one, found))
+
+    def _write(self, name: str, entity: dict[str, Any], found: dict[str, Any]) -> None:
+        if name == "edit":
+            self._actions.edit(entity, found, self._data.ask_again)
+        elif name == "duplicate":
+            self._actions.duplicate(entity, found, self._data.ask_again)
+        else:
+            self._actions.delete(entity["name"], found, self._data.ask_again)
+
+    def action_undo(self) -> None:
+        """Take the last change that was made here back."""
+        if self._actions.may_write():
+            self._actions.undo(self._data.ask_again)
+
+    def action_unlock(self) -> None:
+        """Allow changes in production, or not any more."""
+        self._actions.unlock(lambda: self.refresh_from(force=True))
+
+    def action_look_as(self) -> None:
+        """Ask as whom to look, and do it."""
+
+        def named(user: str | None) -> None:
+            if user is not None:
+                self.state.data.look_as(user)
+                self._arrive(self.grid.column)
+
+        self.app.push_screen(
+            Prompt(
+                "Look as (empty: as the owner)", "an e-mail address, a user id, or anonymous",
+                value=self.state.data.viewer, takes_nothing=True,
+            ),
+            named,
+        )  # fmt: skip
 
     def action_referrers(self) -> None:
         """Offer the rows that refer to this one, with their counts."""

@@ -55,6 +55,8 @@ class DataState:
     generation: int = 0
     #: The rows are those of the question; None before an answer, False where it was refused.
     is_answered: bool | None = None
+    #: Rises as the window is read again where it is.
+    readings: int = 0
     #: Fields that are not shown, by entity; what is not here shows all but private ones.
     hidden: dict[str, frozenset[str]] = field(default_factory=dict)
     #: (place in the window, key) of some rows, both ends among them.
@@ -187,6 +189,7 @@ class DataState:
                     self.offset = self._from_end()
             else:
                 self.is_open_below = more
+                self.readings += 1
         return True
 
     def refuse(self, generation: int) -> None:

@@ -12,7 +12,7 @@ from pylon.tui.widgets.line_list import LineList
 PANES: Final = (
     ("apps", "1", "Apps: your projects; enter goes over to one"),
     ("log", "2", "Log: every committed change"),
-    ("data", "3", "Data: every entity's rows; filter, sort, follow references"),
+    ("data", "3", "Data: every entity's rows; filter, follow, edit, undo, look as anybody"),
     ("clients", "4", "Clients: who is connected, and how far they have come"),
     (
         "functions",
@@ -89,6 +89,13 @@ DATA_BINDINGS: Final = [
     Binding("s", "sort", "Sort by the column under the cursor, descending, not", show=False),
     Binding("c", "columns", "Choose columns", show=False),
     Binding("r", "referrers", "Rows that refer here", show=False),
+    Binding("a", "write('create')", "A new row, in a form", show=False),
+    Binding("A", "write('duplicate')", "A new row like this one", show=False),
+    Binding("e", "write('edit')", "Edit the row", show=False),
+    Binding("D", "write('delete')", "Delete the row", show=False),
+    Binding("u", "undo", "Undo the last change that was made here", show=False),
+    Binding("v", "look_as", "Look as a user, by his policies", show=False),
+    Binding("W", "unlock", "Allow changes in production, or not any more", show=False),
     Binding("backspace", "return", "Back to where you came from", show=False),
     Binding("tab,shift+tab", "other_list", "Entities, or rows", show=False),
 ]

@@ -1,0 +1,172 @@
+"""What can be done to rows: new ones, changes, deletes, and their undo; never by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pylon.client.admin import AdminClient, AdminError
+from pylon.printable import clean
+from pylon.tui.acting import Acting, Done
+from pylon.tui.saying import say
+from pylon.tui.screens.row_form import RowForm
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+#: Takes the mistakes of a refused form, by field; under "" what is of none.
+Refuse = Callable[[dict[str, str]], None]
+
+
+class DataActions(Acting):
+    """The owner's hand on the rows of one dashboard's app."""
+
+    part = "data"
+
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app, admin)
+        #: Numbers of changes made here that were not undone, the last one behind.
+        self._made: list[int] = []
+        self._is_unlocked = False
+
+    @property
+    def is_read_only(self) -> bool:
+        """Tell whether rows can't be changed now: production, until it is unlocked."""
+        return not (self.is_dev or self._is_unlocked)
+
+    def may_write(self) -> bool:
+        """Tell whether rows may be changed now; says why not."""
+        if self._app.state.data.viewer:
+            viewer = self._app.state.data.viewer
+            say(self._app, f"you look as {viewer}: v and an empty line, to change rows")
+            return False
+        if self.is_read_only:
+            say(self._app, "PRODUCTION is read-only here: W unlocks it", is_bad=True)
+            return False
+        return True
+
+    def unlock(self, done: Done) -> None:
+        """Allow changes in production, after a question; or take that back."""
+        if self.is_dev:
+            say(self._app, "this is development: rows can be changed")
+        elif self._is_unlocked:
+            self._is_unlocked = False
+            say(self._app, "read-only again")
+            done()
+        else:
+
+            def unlock() -> None:
+                self._is_unlocked = True
+                done()
+
+            self.ask("Allow changes to rows until this dashboard is left?", unlock)
+
+    def _path(self, entity: str, *rest: str) -> str:
+        return "/".join(["admin/data", *(self._admin.quoted(one) for one in (entity, *rest))])
+
+    # --- forms
+
+    def create(self, entity: dict[str, Any], done: Done) -> None:
+        """Ask for a new row in a form."""
+        self._fill(f"new {entity['name']}", entity, None, done)
+
+    def duplicate(self, entity: dict[str, Any], found: dict[str, Any], done: Done) -> None:
+        """Ask for a new row in a form that has another's values."""
+        row = found["row"]
+        self._fill(f"new {entity['name']} like {row['id']}", entity, row, done)
+
+    def edit(self, entity: dict[str, Any], found: dict[str, Any], done: Done) -> None:
+        """Ask for other values of a row in a form."""
+        row = found["row"]
+        self._fill(f"{entity['name']} {row['id']}", entity, row, done, is_new=False)
+
+    def _fill(
+        self, title: str, entity: dict[str, Any], row: dict[str, Any] | None, done: Done, *,
+        is_new: bool = True,
+    ) -> None:  # fmt: skip
+        def save(values: dict[str, Any], refuse: Refuse) -> None:
+            def saved() -> None:
+                form.dismiss()
+                done()
+
+            self._write(entity["name"], None if is_new else row, values, done=saved, refuse=refuse)
+
+        form = RowForm(title, entity["fields"], row, save, is_new=is_new, is_loud=not self.is_dev)
+        self._app.push_screen(form)
+
+    def _write(
+        self, entity: str, row: dict[str, Any] | None, values: dict[str, Any], *,
+        done: Done, refuse: Refuse,
+    ) -> None:  # fmt: skip
+        """Insert a row, or update one as it was seen; `refuse` takes what is wrong with it."""
+        path, body = self._path(entity), dict[str, Any](values=values)
+        if row is not None:
+            path = self._path(entity, row["id"], "update")
+            body["if_seq"] = row["_seq"]
+
+        async def work() -> None:
+            try:
+                made = await self._admin.post(path, body)
+            except AdminError as error:
+                refuse(mistakes_of(error))
+                return
+            self._made.append(int(made["seq"]))
+            what = "insert" if row is None else "update"
+            say(self._app, f"change {made['seq']} · u undoes it",
+                title=f"✓ {what} {clean(entity)} {made['row']['id']}")  # fmt: skip
+            done()
+
+        self._app.run_worker(work(), name="save", group="acting")
+
+    def delete(self, entity: str, found: dict[str, Any], done: Done) -> None:
+        """Delete a row, after a question that names it and what goes with it."""
+        row = found["row"]
+        label = f"{entity} {row['id']}"
+
+        async def step() -> str:
+            made = await self._admin.post(
+                self._path(entity, row["id"], "delete"), {"if_seq": row["_seq"]}
+            )
+            self._made.append(int(made["seq"]))
+            return f"change {made['seq']} · u undoes it"
+
+        words = [_goes(one) for one in found["referrers"] if one["count"]]
+        more = "".join(f"\n{one}" for one in words)
+        self.ask(f"Delete {label}?{more}", lambda: self.run(f"delete {label}", step, done))
+
+    def undo(self, done: Done) -> None:
+        """Take the last change that was made here back, by a new one."""
+        if not self._made:
+            say(self._app, "nothing was changed here that could be undone")
+            return
+        seq = self._made[-1]
+
+        async def step() -> str:
+            undone = await self._admin.post("admin/data-undo", {"seq": seq})
+            self._made.remove(seq)
+            words = [f"{one['kind']} {one['entity']} {one['id']}" for one in undone["changes"][:3]]
+            more = len(undone["changes"]) - len(words)
+            return "\n".join([*words, *([f"and {more} more"] if more else []),
+                              f"change {undone['seq']}"])  # fmt: skip
+
+        self.run(f"undo change {seq}", step, done)
+
+
+def _goes(one: dict[str, Any]) -> str:
+    count = f"{one['count']:,}{'+' if one['more'] else ''} {one['entity']}"
+    return {
+        "cascade": f"{count} that refer to it by {one['field']} are deleted with it, and what"
+                   " refers to those as their rules say.",
+        "set_null": f"{count} lose their {one['field']}.",
+        "restrict": f"{count} refer to it by {one['field']}: that will be refused.",
+    }[one["on_delete"]]  # fmt: skip
+
+
+def mistakes_of(error: AdminError) -> dict[str, str]:
+    """Return what is wrong with a row, by field."""
+    problems = error.details.get("problems")
+    if isinstance(problems, list) and problems:
+        return {str(one["field"]): str(one["message"]) for one in problems}
+    fields = error.details.get("fields") or [error.details.get("field") or ""]
+    hint = f" ({error.hint})" if error.hint else ""
+    return {str(one): f"{error.message}{hint}" for one in fields}

@@ -1,0 +1,207 @@
+"""A form made from the schema: a line for each field, what is wrong beside the field it is of.
+
+What is typed is JSON's own for numbers, booleans, lists and objects, and plain text for texts; an
+empty line of a field that may be absent is null, of one with a default the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static, TextArea
+
+from pylon import jsonvalue
+from pylon.errors import PylonError
+from pylon.printable import clean
+from pylon.tui.dialogs import Question, titled
+
+#: Kinds whose value is JSON, as it is typed; all others are texts.
+_JSON: Final = frozenset({"int", "float", "bool", "list", "object", "json"})
+#: Nothing is sent for the field: it stays, or takes its default.
+NOT_GIVEN: Final = object()
+Save = Callable[[dict[str, Any], Callable[[dict[str, str]], None]], None]
+
+
+def text_of(field: dict[str, Any], value: Any) -> str:
+    """Return a value as it stands in its line."""
+    if value is None:
+        return ""
+    if value == "" and field["nullable"]:
+        return '""'  # an empty line is null there
+    if field["kind"] in _JSON:
+        return jsonvalue.encode_text(value)
+    if isinstance(value, dict):
+        return str(value.get("id"))  # a file is named by its id
+    return str(value)
+
+
+def value_of(field: dict[str, Any], text: str, *, is_new: bool) -> Any:
+    """Return what a line means; raises ValueError with what is wrong.
+
+    Null is written `null` where texts can be; an empty text `""`.
+    """
+    kind, stripped = field["kind"], text.strip()
+    if not stripped and field["nullable"]:
+        return NOT_GIVEN if is_new and field["default"] else None
+    if not stripped and is_new and field["default"]:
+        return NOT_GIVEN
+    if kind not in _JSON:
+        if text == '""':
+            return ""
+        return text if kind in ("str", "text") else stripped
+    if not stripped:
+        if is_new:
+            return NOT_GIVEN  # the runtime says what is required
+        raise ValueError("must not be empty")
+    try:
+        return jsonvalue.parse(stripped.encode())
+    except PylonError as error:
+        wanted = {"bool": "true or false", "int": "a whole number", "float": "a number"}
+        raise ValueError(f"must be {wanted.get(kind, 'JSON')}") from error
+
+
+def kind_words(field: dict[str, Any]) -> str:
+    """Return what a field takes, in a few words."""
+    kind = f"→ {field['ref']}" if field["ref"] else field["kind"]
+    words = [" | ".join(field["choices"]) or kind]
+    if field["nullable"]:
+        words.append("empty: null")
+    if field["default"]:
+        names = {"now": "the time", "actor": "the caller"}
+        words.append(f"default: {names.get(field['default'], 'yes')}")
+    words += ["required"] if field["required"] else []
+    words += ["private"] if field["private"] else []
+    words += ["set on insert only"] if field["immutable"] else []
+    return ", ".join(words)
+
+
+class RowForm(ModalScreen[None]):
+    """A row to be written: a new one, or one with other values."""
+
+    DEFAULT_CSS = """
+    RowForm { align: center middle; }
+    RowForm > .box { width: 90%; max-width: 110; height: auto; max-height: 95%;
+        background: $surface; border: round $primary; padding: 0 1; scrollbar-size-vertical: 1; }
+    RowForm > .loud { border: heavy $error; }
+    RowForm .name { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    RowForm .wrong { height: auto; color: $text-error; display: none; }
+    RowForm .wrong.shown { display: block; }
+    RowForm TextArea { height: 4; border: none; padding: 0; background: $panel; }
+    RowForm Input { background: $panel; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Back"),
+        Binding("ctrl+s", "save", "Save", priority=True),
+    ]
+
+    def __init__(
+        self, title: str, fields: list[dict[str, Any]], row: dict[str, Any] | None, save: Save, *,
+        is_new: bool, is_loud: bool = False,
+    ) -> None:  # fmt: skip
+        """Make a form.
+
+        Args:
+            title: what is written.
+            fields: the entity's fields, as the runtime describes them.
+            row: the values that stand in it at first.
+            save: writes values, and takes who shows what is wrong, by field.
+            is_new: the row is inserted: immutable fields can be set, defaults taken.
+            is_loud: real people are behind it.
+        """
+        super().__init__()
+        self._title = title
+        self._row = row or {}
+        self._is_new = is_new
+        self._is_loud = is_loud
+        self._save = save
+        self._fields = [one for one in fields if is_new or not one["immutable"]]
+        self._first = [text_of(one, self._row.get(one["name"])) for one in self._fields]
+
+    def compose(self) -> ComposeResult:
+        """Lay out a line for each field."""
+        with VerticalScroll(can_focus=False) as box:
+            place = "PRODUCTION · " if self._is_loud else ""
+            titled(box, f"{place}{self._title}", "ctrl+s save · tab next field · esc back")
+            box.set_class(self._is_loud, "loud")
+            yield Static(id="wrong-row", classes="wrong", markup=False)
+            for at, field in enumerate(self._fields):
+                name = clean(f"{field['name']}  ({kind_words(field)})")
+                yield Static(name, classes="name", markup=False)
+                if field["kind"] in ("text", "json", "object", "list"):
+                    yield TextArea(self._first[at], id=f"field-{at}", tab_behavior="focus")
+                else:
+                    yield Input(
+                        self._first[at], id=f"field-{at}", compact=True, select_on_focus=False
+                    )
+                yield Static(id=f"wrong-{at}", classes="wrong", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin with the first field."""
+        if self._fields:
+            self.query_one("#field-0").focus()
+
+    def _text(self, at: int) -> str:
+        found = self.query_one(f"#field-{at}")
+        return found.text if isinstance(found, TextArea) else found.value  # type: ignore[attr-defined]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on to the next field."""
+        event.stop()
+        self.focus_next()
+
+    def action_save(self) -> None:
+        """Write what was changed, unless something is wrong with it."""
+        values: dict[str, Any] = {}
+        wrong: dict[str, str] = {}
+        for at, field in enumerate(self._fields):
+            text = self._text(at)
+            if not self._is_new and text == self._first[at]:
+                continue
+            try:
+                value = value_of(field, text, is_new=self._is_new)
+            except ValueError as error:
+                wrong[field["name"]] = f"{field['name']} {error}"
+                continue
+            if value is not NOT_GIVEN:
+                values[field["name"]] = value
+        self.show_mistakes(wrong)
+        if not wrong and not values and not self._is_new:
+            self.dismiss()
+        elif not wrong:
+            self._save(values, self.show_mistakes)
+
+    def show_mistakes(self, wrong: dict[str, str]) -> None:
+        """Show what is wrong beside the fields, and what is of none on top."""
+        if not self.query("#wrong-row"):
+            return
+        rest, first = dict(wrong), None
+        for at, field in enumerate(self._fields):
+            text = rest.pop(field["name"], "")
+            self._show_mistake(f"#wrong-{at}", text)
+            if text and first is None:
+                first = at
+        self._show_mistake("#wrong-row", "; ".join(rest.values()))
+        if first is not None:
+            self.query_one(f"#field-{first}").focus()
+
+    def _show_mistake(self, where: str, text: str) -> None:
+        line = self.query_one(where, Static)
+        line.set_class(bool(text), "shown")
+        line.update(f"✗ {clean(text)}" if text else "")
+
+    def action_leave(self) -> None:
+        """Go back; what was typed is not thrown away unasked."""
+        if all(self._text(at) == text for at, text in enumerate(self._first)):
+            self.dismiss()
+            return
+
+        def leave(yes: bool | None) -> None:
+            if yes:
+                self.dismiss()
+
+        self.app.push_screen(Question("Leave without saving what you typed?"), leave)

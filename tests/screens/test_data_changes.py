@@ -1,0 +1,202 @@
+"""The Data screen: forms, deletes, undo, looking as somebody, and what production asks first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from pylon.client.admin import AdminClient, AdminError
+from pylon.clock import SystemClock
+from pylon.testing import running
+from pylon.testing.grid import grid, shown
+from pylon.testing.inprocess import URL
+from pylon.tui.dashboard import Dashboard
+from pylon.tui.screens.row_form import NOT_GIVEN, text_of, value_of
+from tests.integration.test_admin_data import APP
+from tests.screens.data_fakes import FakeTable, data_field, task, whole
+from tests.screens.test_dashboard import opened, until
+from tests.screens.test_data_screen import SIZES, open_tasks
+from tests.screens.test_users_screen import _seen
+
+PATH = "admin/data/Task"
+CONFLICT = {"code": "CONFLICT", "hint": "the log (2) says by whom"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_row_is_edited_in_a_form_and_mistakes_stand_at_their_fields(
+    size: tuple[int, int],
+) -> None:
+    """Only what was changed is sent, with the row's number; the runtime's mistakes by field."""
+    async with opened(size) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        problems = [{"field": "title", "message": "title is too long"}]
+        admin.answers[f"{PATH}/t0000000/update"] = AdminError(
+            "title is too long",
+            answer={"code": "INVALID_ARGUMENT", "details": {"problems": problems}},
+        )
+        await pilot.press("e")
+        text = await _seen(
+            app, "Task t0000000", "title (str, required)", "rank (int", "ctrl+s save"
+        )
+        assert all(len(line) <= size[0] for line in grid(app)), text
+        await pilot.press("end", "!", "tab", "end", "x", "ctrl+s")
+        await _seen(app, "✗ rank must be a whole number")
+        assert f"{PATH}/t0000000/update" not in [path for path, _ in admin.asked]
+        await pilot.press("backspace", "ctrl+s")
+        await _seen(app, "✗ title is too long")
+        made = {"seq": 7, "row": task(0, title="task 0!", _seq=7)}
+        admin.answers[f"{PATH}/t0000000/update"] = made
+        await pilot.press("ctrl+s")
+        await _seen(app, "✓ update Task t0000000", "change 7 · u undoes it")
+        sent = [body for path, body in admin.asked if path == f"{PATH}/t0000000/update"][-1]
+        assert sent == {"values": {"title": "task 0!"}, "if_seq": 1}
+        await pilot.press("e", "z", "escape")
+        await _seen(app, "Leave without saving")
+        await pilot.press("y")
+        await until(app, lambda text: "ctrl+s" not in text)
+
+
+async def test_rows_are_made_duplicated_deleted_and_undone() -> None:
+    """a and A fill a form, D names the row and what goes with it, u takes the last one back."""
+    async with opened((100, 40)) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        admin.answers[f"{PATH}/t0000000"] = whole(
+            task(0), ("Remark", "taskId", 2, "cascade"), ("Lock", "taskId", 1, "restrict")
+        )
+        await pilot.press("u")
+        await _seen(app, "nothing was changed here")
+        table = admin.answers[PATH]
+        admin.answers[PATH] = lambda given: (
+            {"seq": 8, "row": task(9)} if "values" in given else table(given)
+        )
+        await pilot.press("a", *"new", "ctrl+s")
+        await _seen(app, "✓ insert Task t0000009")
+        assert (
+            admin.asked[-1][1] == {"values": {"title": "new", "note": None, "ownerId": ""}}
+            or [body for path, body in admin.asked if path == PATH and "values" in body][-1][
+                "values"
+            ]["title"]
+            == "new"
+        )
+        await pilot.press("A")
+        await _seen(app, "new Task like t0000000")
+        await pilot.press("ctrl+s")
+        await until(app, lambda text: "like" not in text)
+        (_, copied) = [body for path, body in admin.asked if path == PATH and "values" in body]
+        assert copied["values"]["title"] == "task 0"
+        assert "id" not in copied["values"]
+        admin.answers[f"{PATH}/t0000000/delete"] = {"seq": 9, "row": None}
+        await pilot.press("D")
+        await _seen(app, "Delete Task t0000000?", "2 Remark that refer to it by taskId are deleted",
+                    "1 Lock refer to it by taskId: that will be refused")  # fmt: skip
+        await pilot.press("n")
+        assert f"{PATH}/t0000000/delete" not in [path for path, _ in admin.asked]
+        await pilot.press("D")
+        await _seen(app, "Delete Task t0000000?")
+        await pilot.press("y")
+        await _seen(app, "✓ delete Task t0000000")
+        admin.answers["admin/data-undo"] = AdminError(
+            "Task t0000000 is there again", answer=CONFLICT
+        )
+        await pilot.press("u")
+        await _seen(app, "✗ undo change 9: failed", "is there again", "says by whom")
+        changes = [{"kind": "insert", "entity": "Task", "id": "t0000000"}]
+        admin.answers["admin/data-undo"] = {"seq": 10, "changes": changes}
+        await pilot.press("u")
+        await _seen(app, "✓ undo change 9", "insert Task t0000000", "change 10")
+        await pilot.press("u")
+        await _seen(app, "✓ undo change 8")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_production_is_red_and_read_only_until_it_is_unlocked(size: tuple[int, int]) -> None:
+    """No key writes before W and a yes; W again takes it back."""
+    async with opened(size) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot, environment="production")
+        await _seen(app, "READ-ONLY (W) · Task", "PROD")
+        for key in ("a", "A", "e", "D", "u"):
+            app.clear_notifications()
+            await pilot.press(key)
+            await _seen(app, "PRODUCTION is read-only here")
+        await pilot.press("W")
+        await _seen(app, "This is PRODUCTION.", "Allow changes to rows")
+        await pilot.press("n", "e")
+        await _seen(app, "READ-ONLY (W)")
+        await pilot.press("W", "y")
+        await until(app, lambda text: "READ-ONLY" not in text)
+        await pilot.press("e")
+        await _seen(app, "PRODUCTION · Task t0000000")
+        await pilot.press("escape", "W")
+        await _seen(app, "READ-ONLY (W)")
+        assert not [path for path, _ in admin.asked if path.endswith(("update", "delete"))]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_one_looks_as_a_user_and_changes_nothing_then(size: tuple[int, int]) -> None:
+    """v asks the rows as him; what he does not get is said; edits wait until one is back."""
+    async with opened(size) as (app, admin, pilot):
+        table = await open_tasks(app, admin, pilot)
+        hers = FakeTable([{"id": "t0000001", "title": "hers", "rank": 1, "done": True, "_seq": 2}])
+        admin.answers[PATH] = lambda given: (hers if given.get("as") else table)(given)
+        await pilot.press("v", *"ada@example.com", "enter")
+        await _seen(app, "as ada@example.com · Task", "hers", "1/1", "▒ not told")
+        assert hers.asked[0]["as"] == "ada@example.com"
+        await pilot.press("e")
+        await _seen(app, "you look as ada@example.com")
+        await pilot.press("v", *["backspace"] * 20, "enter")
+        await _seen(app, "1/3", "t0000002")
+        assert "as ada" not in grid(app)[2]
+
+
+def test_lines_of_a_form_mean_what_they_say() -> None:
+    """Every kind there and back; empty is null, the default, or a mistake."""
+    note = data_field("note", nullable=True)
+    rank = data_field("rank", "int", default="literal")
+    for field, value in (
+        (data_field("a"), "x "), (data_field("b", "bool"), True), (rank, -3),
+        (data_field("c", "json"), {"a": [1, None]}), (data_field("d", "bigint"), "12345678901"),
+        (data_field("e", "float"), 0.5), (note, ""), (note, None), (note, "null"),
+    ):  # fmt: skip
+        assert value_of(field, text_of(field, value), is_new=False) == value
+    assert value_of(rank, "", is_new=True) is NOT_GIVEN
+    assert value_of(data_field("a", required=True), "", is_new=True) == ""
+    with pytest.raises(ValueError, match="must not be empty"):
+        value_of(rank, "", is_new=False)
+    with pytest.raises(ValueError, match="true or false"):
+        value_of(data_field("b", "bool"), "yes", is_new=False)
+
+
+async def test_a_real_runtime_is_read_changed_and_undone(tmp_path: Path) -> None:
+    """Open, edit, see it in the log with its cause, undo; look as somebody who sees less."""
+    (tmp_path / "app.py").write_text(APP)
+    async with running(tmp_path) as rt:
+        admin = AdminClient(URL, token=rt.runtime.services.admin_tokens[0])
+        admin._session = aiohttp.ClientSession(connector=rt.network.connector("owner"))
+        ada = await rt.user("ada@example.com")
+        values: dict[str, Any] = {"title": "first", "ownerId": ada.user_id}
+        await admin.post("admin/data/Task", {"id": "t1", "values": values})
+        app = Dashboard(SystemClock(), admin)
+        async with app.run_test(size=(100, 30), notifications=True) as pilot:
+            await until(app, lambda text: "tasks" in text)
+            await pilot.press("3")
+            await _seen(app, "Task", "1")
+            await pilot.press("enter")
+            await _seen(app, "first", "1/1")
+            await pilot.press("e")
+            await _seen(app, "title (str, required)")
+            await pilot.press("end", *" and more", "ctrl+s")
+            await _seen(app, "✓ update Task t1", "first and more")
+            (row,) = (await admin.get("admin/data/Task"))["rows"]
+            entry = await admin.get(f"admin/log/{row['_seq']}")
+            assert (row["title"], entry["cause"]) == ("first and more", "studio")
+            await pilot.press("u")
+            await _seen(app, "✓ undo change")
+            (row,) = (await admin.get("admin/data/Task"))["rows"]
+            assert row["title"] == "first"
+            await pilot.press("v", *"anonymous", "enter")
+            await _seen(app, "as anonymous · Task", "No row is found.")
+            assert "first" not in shown(app)
+        await admin.close()
