@@ -162,3 +162,30 @@ async def test_kills_backups_and_the_command_line(serve: Serve, tmp_path: Path) 
     ada = await served.login("ada@example.com")
     got = await served.session.get(served.url + made.body["url"], headers=ada.headers)
     assert await got.read() == data
+
+
+async def test_a_sweep_takes_no_file_that_finds_its_row_at_that_moment(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was due as the sweep looked, and owned as it came to remove it; its bytes stay, too."""
+    ann = await front.person("ann@example.com")
+    made, late = await ann.upload(b"same bytes"), await ann.upload(b"same bytes")
+    writer = front.rt.runtime.services.database.writer
+    submit, docs = writer.submit, []
+
+    def attach_first(work: Any, **given: Any) -> Any:
+        async def both() -> Any:
+            docs.append(await ann.ask("POST", "/api/entities/Doc", {"file": made["id"]}))
+            return await submit(work, **given)
+
+        monkeypatch.setattr(writer, "submit", submit)
+        return asyncio.ensure_future(both())
+
+    services = front.rt.runtime.services
+    monkeypatch.setattr(writer, "submit", attach_first)
+    later_ms = services.clock.now_ms() + 2 * 86_400_000
+    await services.files.sweeper.sweep(now_ms=later_ms, is_full=True)
+    assert docs[0].status == 201
+    assert await ann.status_of(made["id"]) == 200
+    assert await ann.status_of(late["id"]) == 404
+    assert front.blobs() == [made["sha256"]]

@@ -183,3 +183,22 @@ async def _next(stream: aiohttp.ClientResponse) -> tuple[str, dict[str, Any], bo
         elif name == "data":
             data = jsonvalue.parse(text.encode())
     return kind, data, data.pop("at", None) is not None
+
+
+async def test_a_revoked_session_is_told_no_value_more(rt: Running) -> None:
+    """From the commit that revokes it on, also with values on their way (I63)."""
+    ann, ben = await rt.user("ann@example.com"), await rt.user("ben@example.com")
+    live = ann.client.live("board", least=1)
+    assert await live.ready() == []
+    hub, sessions = rt.runtime.services.hub, rt.runtime.services.sessions
+    (session,) = sessions.sessions_of(str(ann.user_id))
+    ended = asyncio.create_task(sessions.end(session.id, str(ann.user_id), "revoked"))
+    await ben.insert("Score", points=5)
+    assert await ended
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [one.identity.user_id for one in hub.connections()] == [ben.user_id]
+    assert hub.live.sizes["live_members"] == 0
+    await ben.insert("Score", points=6)
+    await rt.advance(10)
+    assert [6, False] not in live.value
