@@ -137,3 +137,37 @@ async def test_functions_say_what_a_form_needs(tmp_path: Path) -> None:
         assert tags["default"] == []
         assert found["note"]["rate"] == {"calls": 20, "seconds": 60.0}
         assert (found["count"]["part"], found["mine"]["part"]) == ("number", None)
+
+
+async def test_counts_are_told_as_they_move_also_where_nobody_calls(tmp_path: Path) -> None:
+    """What runs is told before it ends, and the calls of a minute get fewer by themselves."""
+    async with owned(tmp_path) as (rt, admin):
+        stream = admin.stream()
+
+        async def told(name: str, **counts: int) -> None:
+            async with asyncio.timeout(60):
+                async for message in stream:
+                    for one in message.get("timings", ()):
+                        if one["name"] == name and counts.items() <= one.items():
+                            return
+
+        await anext(stream)
+        await admin.call("mine", {}, await _made(rt))
+        await rt.advance(1)
+        await told("mine", calls=1, per_minute=1)
+        running_call = asyncio.create_task(admin.call("forever", {}, None, lambda _: None))
+        while not rt.runtime.services.observer.calls.running:
+            await asyncio.sleep(0.01)
+        await rt.advance(1)
+        await told("forever", running=1, calls=0)
+        running_call.cancel()
+        await asyncio.gather(running_call, return_exceptions=True)
+        await rt.advance(61)
+        await told("mine", calls=1, per_minute=0)
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def _made(rt: Running) -> str:
+    """Return the address of an account that is there now."""
+    await rt.user("ada@example.com")
+    return "ada@example.com"
