@@ -53,7 +53,9 @@ async def test_a_row_is_edited_in_a_form_and_mistakes_stand_at_their_fields(
         await _seen(app, "✓ update Task t0000000", "change 7 · u undoes it")
         sent = [body for path, body in admin.asked if path == f"{PATH}/t0000000/update"][-1]
         assert sent == {"values": {"title": "task 0!"}, "if_seq": 1}
-        await pilot.press("e", "z", "escape")
+        await pilot.press("e")
+        await _seen(app, "ctrl+s save")
+        await pilot.press("z", "escape")
         await _seen(app, "Leave without saving")
         await pilot.press("y")
         await until(app, lambda text: "ctrl+s" not in text)
@@ -129,7 +131,9 @@ async def test_production_is_red_and_read_only_until_it_is_unlocked(size: tuple[
         await until(app, lambda text: "READ-ONLY" not in text)
         await pilot.press("e")
         await _seen(app, "PRODUCTION · Task t0000000")
-        await pilot.press("escape", "W")
+        await pilot.press("escape")
+        await until(app, lambda text: "ctrl+s" not in text)
+        await pilot.press("W")
         await _seen(app, "READ-ONLY (W)")
         assert not [path for path, _ in admin.asked if path.endswith(("update", "delete"))]
 
