@@ -41,7 +41,7 @@ IMAGE_PIXELS_MAX: Final = 50_000_000
 IMAGE_MEMORY_BYTES: Final = 768 * limits.MIB
 IMAGE_CPU_SECONDS: Final = 10
 IMAGE_SECONDS: Final = 30.0
-#: Pictures made at once, and waiting. Above: 503 UNAVAILABLE, reason `busy`.
+#: Pictures made at once, and waiting of one caller. Above: 503 UNAVAILABLE, reason `busy`.
 IMAGES_AT_ONCE: Final = 2
 IMAGES_WAITING_MAX: Final = 50
 #: An upload in pieces, from its last piece; and how many of one user. Above: 429.

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from pylon import limits_files
+from pylon.server.files import images
 from tests.integration.files_app import Front, Person, files_front
 
 BYTES = "application/octet-stream"
@@ -145,3 +146,32 @@ async def test_threat_49_a_token_that_only_reads_moves_no_upload(front: Front) -
     assert (piece.status, piece.code) == (403, "POLICY_DENIED")
     assert (await reads.ask("DELETE", url)).status == 403
     assert (await ann.ask("HEAD", url)).headers["Upload-Offset"] == "0"
+
+
+async def test_threat_50_who_asks_for_many_pictures_keeps_nobody_from_his(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One caller never has all the workers, and what waits for him counts against him alone."""
+    ann, bob = await front.person("ann@example.com"), await front.person("bob@example.com")
+    begun, held = [], asyncio.Event()
+
+    async def work(source: Path, target: Path, width: int, kind: str) -> int:
+        begun.append(source.read_bytes())
+        if begun[-1] != b"bob's":
+            await held.wait()
+        target.write_bytes(b"smaller")
+        return 0
+
+    monkeypatch.setattr(images, "_run", work)
+    monkeypatch.setattr(limits_files, "IMAGES_WAITING_MAX", 4)
+    many = [await ann.upload(b"ann's %d" % n, "a.png", "image/png") for n in range(8)]
+    his = await bob.upload(b"bob's", "b.png", "image/png")
+    asked = [asyncio.create_task(ann.ask("GET", one["url"] + "?w=64")) for one in many]
+    async with asyncio.timeout(60):
+        while not begun or sum(one.done() for one in asked) < 4:
+            await asyncio.sleep(0.01)
+        assert (await bob.ask("GET", his["url"] + "?w=64")).data == b"smaller"
+        assert len(begun) == 2
+        held.set()
+        got = await asyncio.gather(*asked)
+    assert sorted(one.status for one in got) == [200] * 4 + [503] * 4

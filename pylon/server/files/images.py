@@ -10,6 +10,8 @@ import asyncio
 import importlib.util
 import os
 import sys
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,7 @@ from pylon import limits_files
 from pylon.errors import InvalidArgument, PylonError, Unavailable
 from pylon.server.files import disk, image_worker
 from pylon.server.files.store import FileStore
+from pylon.server.storage.fair_queue import FairQueue
 from pylon.server.storage.files import StoredFile
 
 #: What can be shown in another width, and what it is shown as.
@@ -45,15 +48,17 @@ def width_of(text: str) -> int:
 class Images:
     """Makes pictures of other widths and keeps them, by the hash of the original."""
 
-    def __init__(self, store: FileStore) -> None:
+    def __init__(self, store: FileStore, monotonic: Callable[[], float]) -> None:
         self._store = store
+        self._monotonic = monotonic
         self._folder = store.folder / "images"
-        self._turns = asyncio.Semaphore(limits_files.IMAGES_AT_ONCE)
-        self._waiting = 0
+        #: Whoever asks for many keeps nobody else from his next one.
+        self._turns = FairQueue(limits_files.IMAGES_AT_ONCE)
+        self._waiting: Counter[str] = Counter()
         self._making: dict[str, asyncio.Task[Path]] = {}
 
-    async def made(self, stored: StoredFile, width: int) -> Path:
-        """Return where a picture of this width lies; it is made if need be.
+    async def made(self, stored: StoredFile, width: int, asker: str) -> Path:
+        """Return where a picture of this width lies; it is made if need be, in the asker's turn.
 
         Raises NoImage, and Unavailable where too many wait, or Pillow is not installed.
         """
@@ -70,9 +75,11 @@ class Images:
             )  # fmt: skip
         task = self._making.get(name)
         if task is None:
-            if self._waiting >= limits_files.IMAGES_WAITING_MAX:
+            if self._waiting[asker] >= limits_files.IMAGES_WAITING_MAX:
                 raise Unavailable("too many pictures are being made", reason="busy")
-            task = asyncio.get_running_loop().create_task(self._make(stored, width, path))
+            self._waiting[asker] += 1  # here: many at once would all find room otherwise
+            making = self._make(stored, width, path, asker)
+            task = asyncio.get_running_loop().create_task(making)
             self._making[name] = task
             task.add_done_callback(lambda _: self._making.pop(name, None))
         return await asyncio.shield(task)
@@ -96,13 +103,18 @@ class Images:
             one.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _make(self, stored: StoredFile, width: int, path: Path) -> Path:
-        self._waiting += 1
+    async def _make(self, stored: StoredFile, width: int, path: Path, asker: str) -> Path:
         try:
-            async with self._turns:
+            await self._turns.enter(asker)
+            started = self._monotonic()
+            try:
                 return await self._worked(stored, width, path)
+            finally:
+                self._turns.leave(asker, self._monotonic() - started)
         finally:
-            self._waiting -= 1
+            self._waiting[asker] -= 1
+            if not self._waiting[asker]:
+                del self._waiting[asker]
 
     async def _worked(self, stored: StoredFile, width: int, path: Path) -> Path:
         source = self._store.incoming / self._store.new_id()

@@ -39,7 +39,7 @@ class FileService:
         #: Uploads in pieces.
         self.pieces = pieces
         #: Pictures in other widths.
-        self.images = Images(store)
+        self.images = Images(store, clock.monotonic)
         self.sweeper = sweeper
         self._database = database
         self._definitions = definitions

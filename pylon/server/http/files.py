@@ -71,7 +71,7 @@ async def download(exchange: Exchange) -> web.StreamResponse:
         content = Content(stored.sha256, stored.size, lambda: store.backend.open(stored.sha256))
         return await send(exchange, stored, content, headers)
     width = width_of(query["w"])
-    path = await exchange.services.files.images.made(stored, width)
+    path = await exchange.services.files.images.made(stored, width, identity.asker or "")
     headers = sent_headers(SHOWN_AS[stored.type], stored.name, is_download=is_download)
     size = (await store.run(path.stat)).st_size
     content = Content(f"{stored.sha256}-{width}", size, lambda: store.opened(path))
