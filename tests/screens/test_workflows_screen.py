@@ -126,7 +126,7 @@ async def test_runs_are_signalled_cancelled_retried_and_rerun() -> None:
         await pilot.press("s")
         await _seen(app, "Signal fulfil order-1 …run-1", "packed")
         await pilot.press("enter", *"yes", "enter")
-        await _seen(app, "not JSON", "a text stands in quotes")
+        await _seen(app, "not JSON", "a text stands in")
         await pilot.press("backspace", "backspace", "backspace", *'{"by":1}', "enter")
         await _seen(app, 'Send packed {"by":1} to fulfil order-1')
         assert "admin/workflows/run-1/signal" not in [path for path, _ in admin.asked]

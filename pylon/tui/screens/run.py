@@ -154,7 +154,8 @@ class RunScreen(Screen[None]):
         return self._dashboard.state.app_ms(self._dashboard.clock.now_ms())
 
     def _show(self) -> None:
-        if self._found is None or not self.query("#about-run"):  # answers may come when it closed
+        # Answers may come before it is all there, or when it closed.
+        if self._found is None or not (self.query("#about-run") and self.query("#steps")):
             return
         rows = run_timeline.timeline(self._found, self._now_ms)
         self._steps.show(rows, key=lambda row: row["step"])
