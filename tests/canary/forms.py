@@ -227,7 +227,7 @@ def of_operator(pools: Pools, job: str, runs: Sequence[str]) -> list[Form]:
     board = {"values": {"text": pools.mint.text()}}
     bodies |= {
         "data/Board/board/update": board, "data/Board/board/delete": {},
-        "import": {"op_id": "import-1", "records": [{"entity": "Board", **board}]},
+        "import": {"op_id": "import-1", "records": [{"entity": "Board", **board}]}, "seed": {},
     }  # fmt: skip
     gets = (
         "data/Paper/paper-theirs",

@@ -175,6 +175,7 @@ async def matrix(
 ) -> AsyncIterator[Matrix]:
     """Run the app with everybody in it, and without bounds on how often they ask."""
     (folder / "app.py").write_text(APP)
+    (folder / "seed.py").write_text("def seed(ctx):\n    return ctx.db.count('Board')\n")
     (folder / "pylon.toml").write_text(SETTINGS + (MAIL_SETTINGS if is_dev else ""))
     monkeypatch.setattr(limits, "SNAPSHOT_PAGE_ROWS", 2)
     monkeypatch.setattr(RateLimiter, "demand", lambda *_: None)
