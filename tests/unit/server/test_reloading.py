@@ -103,7 +103,7 @@ async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.Monke
     holder: Any = SimpleNamespace(current=generation(1))
     hub: Any = SimpleNamespace(app_reloaded=lambda: None)
     database: Any = SimpleNamespace()
-    reloader = Reloader(database, holder, hub, EXECUTOR, hub, SystemClock())
+    reloader = Reloader(database, holder, hub, EXECUTOR, lambda: None, SystemClock())
     answers = await asyncio.gather(reloader.reload(), reloader.reload())
     assert [one["generation"] for one in answers] == [2, 3]
     assert told == ["stop 1", "start 2", "stop 2", "start 3"]
@@ -135,10 +135,10 @@ async def test_a_version_that_could_not_be_remembered_is_served_all_the_same(
     )
     holder: Any = SimpleNamespace(current=SimpleNamespace(generation=1, on_stop=()))
     hub: Any = SimpleNamespace(app_reloaded=lambda: told.append("hub"))
-    worker: Any = SimpleNamespace(app_reloaded=lambda: told.append("worker"))
     policies: Any = Policies()
+    database: Any = SimpleNamespace()
     reloader = Reloader(
-        SimpleNamespace(), holder, hub, EXECUTOR, worker, SystemClock(), policies,  # type: ignore[arg-type]
+        database, holder, hub, EXECUTOR, lambda: told.append("worker"), SystemClock(), policies,
         load=lambda _: new,
     )  # fmt: skip
     answer = await reloader.reload()
