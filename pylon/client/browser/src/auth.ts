@@ -20,6 +20,7 @@ export interface SignedIn {
 
 export class Auth {
   private known: Me | null | undefined;
+  private isLost = false;
   private readonly listeners = new Set<() => void>();
 
   /** @internal */
@@ -108,6 +109,14 @@ export class Auth {
     let answer: unknown;
     try {
       answer = await this.ask("POST", route, body);
+    } catch (error) {
+      // An answer that was lost may have been a yes: whose the rows are, the server says at the next visit.
+      this.isLost ||= (error as { code?: string }).code === "UNAVAILABLE";
+      if (!this.isLost) await this.tab.ask("believe");
+      throw error;
+    }
+    this.isLost = false;
+    try {
       await this.tab.ask("forget");
     } finally {
       await this.tab.ask("believe");

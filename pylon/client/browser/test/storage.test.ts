@@ -240,6 +240,15 @@ describe("a store of before", () => {
   });
 });
 
+/** Visits the page until what it shows is stored. */
+async function visitAndRead(): Promise<Awaited<ReturnType<typeof visit>>> {
+  const db = await visit();
+  db.query("Note");
+  await rest();
+  await rest();
+  return db;
+}
+
 describe("what is not whole is not shown", () => {
   async function stored(): Promise<void> {
     server.write("Note", "a", { text: "secret" });
@@ -297,6 +306,24 @@ describe("what is not whole is not shown", () => {
     const again = later.query("Note");
     await rest();
     expect(texts(again.rows)).toEqual(["secret"]);
+  });
+
+  test("a sign-in whose answer was lost leaves nothing to see before the server says who it is", async () => {
+    await stored();
+    const db = await visit();
+    await rest();
+    network.isUp = false;
+    await expect(db.auth.verifyCode("a@example.com", "123456")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await leave(db);
+    const offline = await visit();
+    const query = offline.query("Note");
+    await rest();
+    expect(texts(query.rows)).toEqual([]);
+    await leave(offline);
+    network.isUp = true;
+    await leave(await visitAndRead());
+    network.isUp = false;
+    expect(texts((await visitAndRead()).query("Note").rows)).toEqual(["secret"]);
   });
 
   test("signing out is over only when the store is empty", async () => {
