@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pylon import limits_files
@@ -69,6 +70,11 @@ class Pieces:
         self._clock = clock
         self._active: dict[str, Piece] = {}
         self._remembered: OrderedDict[str, Writing] = OrderedDict()
+        self._endings: set[asyncio.Future[None]] = set()
+
+    async def stop(self) -> None:
+        """Return once what came of pieces that were cut off is kept."""
+        await asyncio.gather(*self._endings, return_exceptions=True)
 
     def is_open(self, upload_id: str) -> bool:
         """Tell whether a piece of an upload is under way."""
@@ -145,12 +151,19 @@ class Pieces:
                 raise Conflict("the upload is not there", offset=piece.offset)
             yield piece
         finally:
-            try:
-                await self._keep(piece)
-            finally:
-                del self._active[upload.id]
-                self._store.active.discard(path)
-                piece.ended.set()
+            # On its own: who is cancelled twice, by a lost connection and by us, loses nothing.
+            ending = asyncio.ensure_future(self._end(piece, path))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.shield(ending)
+
+    async def _end(self, piece: Piece, path: Path) -> None:
+        try:
+            await self._keep(piece)
+        finally:
+            del self._active[piece.upload.id]
+            self._store.active.discard(path)
+            piece.ended.set()
 
     async def _displace(self, active: Piece) -> None:
         """Return when a piece is over that was, or that fell silent; raises Conflict for others."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pylon import limits, limits_files
-from pylon.errors import PayloadTooLarge
+from pylon.errors import PayloadTooLarge, PylonError
 from pylon.server.files import disk
 from pylon.server.files.backends import Backend, Chunks, DiskBackend, Threads, opened
 from pylon.server.files.disk import DiskBlobs, Writing
@@ -109,8 +109,8 @@ class FileStore:
             await self.run(disk.demand_room, self.incoming, length or 0)
             writing = await self.run(Writing, path)
             self.active.add(path)
+            buffer = Buffer(self, writing)
             try:
-                buffer = Buffer(self, writing)
                 async for chunk in chunks:
                     reached = buffer.size + len(chunk)
                     self.demand_size(reached)
@@ -120,6 +120,8 @@ class FileStore:
                 await self.run(writing.sync)
                 yield Received(path, writing.size, writing.sha256())
             finally:
+                with suppress(PylonError):  # it is removed in any case
+                    await buffer.written()
                 await self.run(writing.discard)
                 self.active.discard(path)
 
@@ -166,29 +168,45 @@ class Buffer:
         self._writing = writing
         self._chunks: list[bytes] = []
         self._waiting = 0
-        self._synced = writing.size
+        self._taken = self._synced = writing.size
+        #: A thread's work goes on when whoever waits for it is cancelled.
+        self._under_way: asyncio.Future[None] | None = None
 
     @property
     def size(self) -> int:
         """Return how many bytes came so far."""
-        return self._writing.size + self._waiting
+        return self._taken
 
     async def append(self, chunk: bytes) -> None:
         """Take a chunk; returns when there is room for the next."""
         self._chunks.append(chunk)
         self._waiting += len(chunk)
+        self._taken += len(chunk)
         if self._waiting >= limits_files.FILE_CHUNK_BYTES:
             await self.flush()
 
     async def flush(self) -> None:
         """Have all that came be written."""
+        await self.written()
         data, self._chunks, self._waiting = b"".join(self._chunks), [], 0
         if data:
-            await self._store.run(self._writing.append, data)
+            self._under_way = asyncio.ensure_future(self._store.run(self._writing.append, data))
+            await self.written()
         if self._writing.size - self._synced >= limits_files.FILE_SYNC_BYTES:
             # Little by little: a large file that is synced at once holds up everybody's commits.
             await self._store.run(self._writing.sync)
             self._synced = self._writing.size
+
+    async def written(self) -> None:
+        """Return once no thread writes any more; the file may be closed then."""
+        if self._under_way is None:
+            return
+        try:
+            await asyncio.shield(self._under_way)
+        finally:
+            if self._under_way.done():
+                self._under_way = None
+                self._taken = self._writing.size + self._waiting
 
 
 def _remove_images(folder: Path, sha256: str) -> None:

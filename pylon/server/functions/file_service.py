@@ -53,6 +53,7 @@ class FileService:
         """Sweep no more, and end the threads."""
         await self.sweeper.stop()
         await self.images.stop()
+        await self.pieces.stop()
         await self.store.close()
 
     # --- reading
