@@ -9,12 +9,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus
 
 import aiohttp
-from authlib.oauth2.rfc6749.parameters import prepare_token_request
-from joserfc.jwk import KeySet
 
 from pylon import jsonvalue, limits
 from pylon.clock import Clock
@@ -36,6 +34,9 @@ from pylon.server.auth.oauth.providers import (
     provider_of,
 )
 from pylon.server.storage.departures import Departure
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 _KEPT_SECONDS: Final = 3_600.0
 #: Keys are asked for again because a token names an unknown one at most so often.
@@ -128,6 +129,8 @@ class ProviderClient:
             given["client_id"] = provider.client_id
             if provider.client_secret:
                 given["client_secret"] = provider.client_secret
+        from authlib.oauth2.rfc6749.parameters import prepare_token_request
+
         form = prepare_token_request(
             "authorization_code", redirect_uri=departure.redirect_uri, **given
         )

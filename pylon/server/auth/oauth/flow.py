@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
 from pylon import limits
 from pylon.errors import ProviderFailed
 from pylon.server.auth.oauth.providers import Endpoints, Provider
@@ -33,6 +30,9 @@ def depart(
         verifier=verifier, nonce=nonce, redirect_uri=redirect_uri, next=next_page,
         user_id=user_id, created_at_ms=now_ms,
     )  # fmt: skip
+    from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+    from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
     challenge = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]
     asked = {} if provider.is_github else {"nonce": nonce}
     url = prepare_grant_uri(

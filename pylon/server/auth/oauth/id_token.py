@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-from authlib.oidc.core import CodeIDToken
-from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from typing import TYPE_CHECKING, Any, Final
 
 from pylon.errors import ProviderFailed
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 #: None of them works with a secret or without a key.
 ALGORITHMS: Final = (
@@ -60,6 +58,10 @@ def public_keys(published: Mapping[str, Any]) -> KeySet:
 
     Keys of kinds that we do not know are left out, and secrets, which have no place there.
     """
+    # Loaded with the first sign-in by a provider: a start does without.
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
     keys = published.get("keys")
     found = [
         key
@@ -76,6 +78,9 @@ def public_keys(published: Mapping[str, Any]) -> KeySet:
 
 def person_of(token: object, keys: KeySet, expected: Expected) -> Person:
     """Return whom an ID token is about; raises ProviderFailed, and UnknownKey."""
+    from joserfc import jwt
+    from joserfc.errors import InvalidKeyIdError, JoseError
+
     if not isinstance(token, str) or not 0 < len(token) <= _TOKEN_CHARACTERS_MAX:
         raise ProviderFailed("the provider sent no ID token")
     try:
@@ -104,6 +109,9 @@ def _check_claims(claims: dict[str, Any], header: dict[str, Any], expected: Expe
     audience = claims.get("aud")
     if expected.client_id not in (audience if isinstance(audience, list) else [audience]):
         raise ProviderFailed("the ID token is for another app")
+    from authlib.oidc.core import CodeIDToken
+    from joserfc.errors import JoseError
+
     checked = CodeIDToken(
         claims, header,
         params={

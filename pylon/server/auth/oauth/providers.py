@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from authlib.oidc.discovery import get_well_known_url
-
 from pylon.errors import ProviderFailed
 from pylon.server.hosts import is_this_machine
 
@@ -85,6 +83,8 @@ def is_safe_url(url: object) -> bool:
 
 def metadata_url(provider: Provider) -> str:
     """Return where an OIDC issuer publishes its addresses."""
+    from authlib.oidc.discovery import get_well_known_url
+
     return str(get_well_known_url(provider.issuer, external=True))
 
 
