@@ -7,6 +7,7 @@ policy's clause is handed in).
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -159,24 +160,37 @@ class Readers:
     ) -> T:  # fmt: skip
         key = "" if asker is None else f"by {asker}"
         await self._queue.enter(key)
-        started = self._clock.monotonic()
+        is_left = threading.Event()
         try:
             await self._is_open.wait()
             started = self._clock.monotonic()
-            return await self._run(self._idle.pop(), function, timeout_s, apart)
-        finally:
-            self._queue.leave(key, self._clock.monotonic() - started)
+            reading = asyncio.ensure_future(
+                self._run(self._idle.pop(), function, timeout_s, apart, is_left)
+            )
+        except BaseException:
+            self._queue.leave(key, 0.0)
+            raise
+        # A thread reads on when its caller leaves: the place is free when it has stopped.
+        reading.add_done_callback(
+            lambda _: self._queue.leave(key, self._clock.monotonic() - started)
+        )
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            is_left.set()
+            raise
 
     async def _run(
         self, connection: Connection, function: Callable[[ReadConnection], T], timeout_s: float,
-        apart: Apart | None,
+        apart: Apart | None, is_left: threading.Event,
     ) -> T:  # fmt: skip
         schema, tables = self._schema, self._tables
         deadline = self._clock.monotonic() + timeout_s
 
         def in_transaction(raw: RawConnection) -> T:
             raw.set_progress_handler(
-                lambda: int(self._clock.monotonic() > deadline), _PROGRESS_STEPS
+                lambda: int(is_left.is_set() or self._clock.monotonic() > deadline),
+                _PROGRESS_STEPS,
             )
             raw.execute("BEGIN")
             try:

@@ -42,3 +42,19 @@ async def test_reads_wait_while_the_file_is_opened_again(tmp_path: Path) -> None
     await database.readers.open(database.schema, {})
     assert await asyncio.wait_for(waiting, 30) == [(7,)]
     await database.close()
+
+
+async def test_reads_whose_callers_left_count_until_they_have_stopped(tmp_path: Path) -> None:
+    """Who asks slowly and hangs up, again and again, holds up nobody else either."""
+    database = await open_database(tmp_path / ".pylon")
+    goes_on = threading.Event()
+    readers = database.readers
+    for _ in range(6):
+        task = asyncio.create_task(readers.run(lambda _: goes_on.wait(60), asker="greedy"))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    found = readers.run(lambda reader: reader.rows("SELECT 7"), asker="other")
+    assert await asyncio.wait_for(found, 5) == [(7,)]
+    goes_on.set()
+    await database.close()
