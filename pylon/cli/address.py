@@ -18,7 +18,12 @@ def check_settings(project: Path) -> None:
     """Raise ConfigError where a project's settings would stop its start in development."""
     from pylon.server.background import check_settings as check_texts
 
-    check_texts(_config_of(project, None, None, is_dev=True))
+    check_texts(settings_of(project))
+
+
+def settings_of(project: Path) -> ServerConfig:
+    """Return a project's settings in development; raises ConfigError for a wrong one."""
+    return _config_of(project, None, None, is_dev=True)
 
 
 def address_of(

@@ -87,6 +87,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         bool, default=False, doc="Callers who are not signed in may upload."
     ),
     "files.backend": Setting(str, "disk", "disk, or s3://bucket/prefix?endpoint=https://…"),
+    "web.package": Setting(
+        str, "", "Folder that `pylon codegen` writes the client to, for a bundler."
+    ),
     "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of mails."),
 }
 #: How people can sign in: what `auth.methods` may name.

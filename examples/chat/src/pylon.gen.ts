@@ -57,6 +57,12 @@ export interface User {
 /** What `connect<App>()` knows of this app. */
 export interface App {
   readonly entities: {
+    /**
+     * read: the caller is signed in and (its isPrivate is false or its ownerId is the caller or (there is a Membership whose channelId is its id and userId is the caller))
+     * insert: its ownerId is the caller
+     * update: its ownerId is the caller
+     * delete: its ownerId is the caller
+     */
     readonly Channel: {
       readonly row: Channel;
       readonly insert: {
@@ -81,6 +87,12 @@ export interface App {
         readonly members: { readonly entity: "Membership"; readonly many: true };
       };
     };
+    /**
+     * read: the caller is its userId or (there is a Membership whose channelId is its channelId and userId is the caller)
+     * insert: (the caller is its userId and (there is a Channel whose id is its channelId and isPrivate is false)) or (there is a Channel whose id is its channelId and ownerId is the caller)
+     * update: nobody: there is no policy for it
+     * delete: the caller is its userId or (there is a Channel whose id is its channelId and ownerId is the caller)
+     */
     readonly Membership: {
       readonly row: Membership;
       readonly insert: {
@@ -98,6 +110,12 @@ export interface App {
         readonly user: { readonly entity: "User"; readonly many: false };
       };
     };
+    /**
+     * read: the caller is signed in and ((there is a Channel whose id is its channelId and isPrivate is false) or (there is a Membership whose channelId is its channelId and userId is the caller))
+     * insert: its authorId is the caller and ((there is a Channel whose id is its channelId and isPrivate is false) or (there is a Membership whose channelId is its channelId and userId is the caller))
+     * update: its authorId is the caller
+     * delete: its authorId is the caller or the caller has the role moderator
+     */
     readonly Message: {
       readonly row: Message;
       readonly insert: {
@@ -118,6 +136,12 @@ export interface App {
         readonly author: { readonly entity: "User"; readonly many: false };
       };
     };
+    /**
+     * read: its userId is the caller
+     * insert: its userId is the caller
+     * update: its userId is the caller
+     * delete: its userId is the caller
+     */
     readonly ReadMark: {
       readonly row: ReadMark;
       readonly insert: {
@@ -133,6 +157,12 @@ export interface App {
         readonly user: { readonly entity: "User"; readonly many: false };
       };
     };
+    /**
+     * read: the caller is signed in
+     * insert: nobody: there is no policy for it
+     * update: the caller is its id
+     * delete: nobody: there is no policy for it
+     */
     readonly User: {
       readonly row: User;
       readonly insert: {
@@ -157,12 +187,20 @@ export interface App {
     };
   };
   readonly functions: {
-    /** By channel id, how many messages of others came after my read mark. */
+    /**
+     * By channel id, how many messages of others came after my read mark.
+     *
+     * call: whoever is signed in
+     */
     readonly unreadCounts: {
       readonly args: Record<string, never>;
       readonly returns: Record<string, number>;
     };
-    /** Move my read mark of a channel to now. */
+    /**
+     * Move my read mark of a channel to now.
+     *
+     * call: whoever is signed in
+     */
     readonly markRead: {
       readonly args: {
         readonly channelId: string;
@@ -171,3 +209,6 @@ export interface App {
     };
   };
 }
+
+/** Codes that this app refuses with, beside those of the runtime (`ErrorCode`). */
+export type RefusalCode = never;

@@ -1,7 +1,7 @@
 """An app in TypeScript: its rows, what writes take, and its functions, for `connect<App>()`.
 
 Pure: a frozen definition in, the text of the file out; equal apps give equal texts. What does not
-live here: files (`files`), the wire's own types (`wire`).
+live here: files (`files`), a package for bundlers (`package`), the wire's own types (`wire`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import ArgumentSpec, Function
+from pylon.devtools.codegen.needs import entity_needs, function_needs
 from pylon.schema.describe import ts_name, ts_type
 from pylon.schema.model import Entity, Field, FieldKind, Schema
 from pylon.schema.relations import relations_of
@@ -19,21 +20,32 @@ MARK = "// Written by `pylon codegen`"
 _HEADER = """\
 {mark} from the app {app}. Do not edit.
 //
-//   import {{ connect }} from "/_pylon/client.js";
-//   import type {{ App }} from "./pylon.gen";
-//   const db = await connect<App>();
+{use}
 
 /* eslint-disable */
 """
 
 
-def app_types(definition: AppDefinition) -> str:
-    """Return the whole text of `pylon.gen.ts`."""
+_USE = """\
+//   import { connect } from "/_pylon/client.js";
+//   import type { App } from "./pylon.gen";
+//   const db = await connect<App>();"""
+
+
+def app_types(definition: AppDefinition, refusals: Iterable[str] = (), use: str = _USE) -> str:
+    """Return the whole text of `pylon.gen.ts`.
+
+    Args:
+        definition: the app.
+        refusals: codes that the app refuses with (`refusals.refusal_codes`).
+        use: lines of comment that show how the types are used.
+    """
     entities = tuple(definition.schema.entities.values())
     functions = [one for one in definition.functions.values() if not one.is_internal]
-    blocks = [_HEADER.format(mark=MARK, app=definition.name)]
+    blocks = [_HEADER.format(mark=MARK, app=definition.name, use=use)]
     blocks += [_row(one) for one in entities]
-    blocks.append(_app(entities, functions, definition.schema))
+    blocks.append(_app(definition, entities, functions))
+    blocks.append(_refusals(refusals))
     return "\n".join(blocks)
 
 
@@ -70,7 +82,9 @@ def _member(name: str, kind: str, *, is_optional: bool) -> str:
     return f"readonly {name}{'?' if is_optional else ''}: {kind}{' | undefined' * is_optional};"
 
 
-def _entity(entity: Entity, schema: Schema) -> Iterator[str]:
+def _entity(definition: AppDefinition, entity: Entity) -> Iterator[str]:
+    schema = definition.schema
+    yield from _doc("\n".join(entity_needs(definition, entity)), "    ")
     yield f"    readonly {entity.name}: {{"
     yield f"      readonly row: {ts_name(entity.name)};"
     changeable = [one for one in entity.fields if not one.immutable]
@@ -101,7 +115,8 @@ def _block(name: str, members: list[str]) -> Iterator[str]:
 
 
 def _function(function: Function) -> Iterator[str]:
-    yield from _doc(function.doc, "    ")
+    needs = "\n".join(function_needs(function))
+    yield from _doc(f"{function.doc.strip()}\n\n{needs}" if function.doc else needs, "    ")
     yield f"    readonly {function.name}: {{"
     arguments = [_argument(one) for one in function.arguments.arguments]
     yield from _block("args", arguments)
@@ -118,17 +133,25 @@ def _argument(argument: ArgumentSpec) -> str:
     return f"        {_member(argument.name, text, is_optional=not argument.is_required)}"
 
 
-def _app(entities: Iterable[Entity], functions: Iterable[Function], schema: Schema) -> str:
+def _app(
+    definition: AppDefinition, entities: Iterable[Entity], functions: Iterable[Function]
+) -> str:
     lines = [
         "/** What `connect<App>()` knows of this app. */", "export interface App {",
         "  readonly entities: {",
     ]  # fmt: skip
     for entity in entities:
-        lines += _entity(entity, schema)
+        lines += _entity(definition, entity)
     lines += ["  };", "  readonly functions: {"]
     for function in functions:
         lines += _function(function)
     return "\n".join([*lines, "  };", "}", ""])
+
+
+def _refusals(codes: Iterable[str]) -> str:
+    known = " | ".join(f'"{one}"' for one in codes) or "never"
+    doc = "/** Codes that this app refuses with, beside those of the runtime (`ErrorCode`). */"
+    return f"{doc}\nexport type RefusalCode = {known};\n"
 
 
 def _doc(text: str | None, indent: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ What does not live here: what stands in them (`app`).
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -57,22 +58,31 @@ def write_generated(path: Path, text: str) -> bool:
 
 def generated_files(root: Path) -> list[Path]:
     """Return the files of a project that `pylon codegen` wrote at some time."""
-    found, waiting = [], [(root, 0)]
+    return sorted(
+        entry
+        for folder in folders_below(root)
+        for entry in _entries(folder)
+        if entry.name.endswith(_SUFFIX) and not entry.is_symlink() and _is_ours(entry)
+    )
+
+
+def folders_below(root: Path) -> Iterator[Path]:
+    """Yield a project's folder and those below it that may hold its own files; no deep ones."""
+    waiting = [(root, 0)]
     while waiting:
         folder, depth = waiting.pop()
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.is_symlink():
-                continue
-            if entry.is_dir():
-                if entry.name not in IGNORED_FOLDERS and depth < _DEPTH_MAX:
-                    waiting.append((entry, depth + 1))
-            elif entry.name.endswith(_SUFFIX) and _is_ours(entry):
-                found.append(entry)
-    return sorted(found)
+        yield folder
+        for entry in _entries(folder):
+            is_plain = entry.is_dir() and not entry.is_symlink()
+            if is_plain and entry.name not in IGNORED_FOLDERS and depth < _DEPTH_MAX:
+                waiting.append((entry, depth + 1))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _is_ours(path: Path) -> bool:
@@ -83,5 +93,5 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-__all__ = ["DEFAULT_OUTPUT", "CannotWrite", "app_types", "generated_files", "read_generated",
-           "write_generated"]  # fmt: skip
+__all__ = ["DEFAULT_OUTPUT", "CannotWrite", "app_types", "folders_below", "generated_files",
+           "read_generated", "write_generated"]  # fmt: skip

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from pylon.devtools.codegen.files import generated_files
+from pylon.devtools.codegen.package import generated_packages
 
 _log = logging.getLogger("pylon.codegen")
 _SECONDS_MAX = 30.0
@@ -33,11 +34,13 @@ class TypesKeeper:
             await self._wanted.wait()
             self._wanted.clear()
             for path in await asyncio.to_thread(generated_files, self._root):
-                await self._write(path.relative_to(self._root))
+                await self._write("--out", path.relative_to(self._root))
+            for folder in await asyncio.to_thread(generated_packages, self._root):
+                await self._write("--package", folder.relative_to(self._root))
 
-    async def _write(self, path: Path) -> None:
+    async def _write(self, option: str, path: Path) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pylon", "codegen", str(self._root), "--out", str(path),
+            sys.executable, "-m", "pylon", "codegen", str(self._root), option, str(path),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

@@ -69,7 +69,7 @@ def test_equal_apps_give_equal_texts(definition: AppDefinition) -> None:
     text = app_types(definition)
     assert text == app_types(load_app(definition.root, generation=9))
     assert text.startswith(f"{MARK} from the app kinds. Do not edit.\n")
-    assert text.endswith("}\n")
+    assert text.endswith("export type RefusalCode = never;\n")
 
 
 def test_what_is_said_of_rows_writes_and_functions(definition: AppDefinition) -> None:
