@@ -18,8 +18,7 @@ run: $(VENV)/.installed $(CLIENT)/dist/client.js ## Set up and open the dashboar
 
 test: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Set up and run every check and every test
 	@sh installers/chromium.sh >/dev/null
-	@sh installers/strace.sh
-	@sh installers/faketime.sh
+	@sh installers/test-tools.sh
 	@$(MAKE) -j2 --no-print-directory lint types contracts client-test
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/python -m pytest -m alone

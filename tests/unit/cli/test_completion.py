@@ -64,12 +64,11 @@ def test_every_command_and_option_is_in_every_script(write: object) -> None:
 
 @pytest.mark.parametrize(("shell", "flag"), [("zsh", "-n"), ("fish", "--no-execute")])
 def test_other_shells_take_the_script(shell: str, flag: str, tmp_path: Path) -> None:
-    """Where such a shell is installed, it reads its script without a complaint."""
+    """The shell itself reads its script without a complaint."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
     said = CliRunner().invoke(cli, ["completion", shell])
     assert said.exit_code == 0
-    if shutil.which(shell) is None:
-        assert said.output.count("'") % 2 == 0 or shell == "fish"
-        return
     path = tmp_path / "script"
     path.write_text(said.output)
     done = subprocess.run([shell, flag, path], capture_output=True, text=True, check=False)
