@@ -8,12 +8,13 @@ counts. What does not live here: who is told (`server.sync.live_answers`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from pylon import jsonvalue, limits
-from pylon.identity import Identity, IdentityKind
+from pylon import limits
+from pylon.identity import Identity
 from pylon.policy import ir
 from pylon.policy.compiled import CompiledExpression, CompiledFilter, no_lookup
 from pylon.policy.fields import FieldPolicies
@@ -22,6 +23,7 @@ from pylon.policy.matching import satisfies, values_at
 from pylon.policy.slots import answer
 from pylon.policy.sqlclause import flat_values
 from pylon.schema.model import Entity, Row, Value
+from pylon.server.functions.asked import Asked, typed
 
 if TYPE_CHECKING:
     from pylon.server.storage.readers import ReadConnection
@@ -171,7 +173,7 @@ class ReadSet:
             if selected.exists or selected.uses_now:
                 selected = None  # other rows and the time decide as well
         made = Selected(tuple(sorted(pins.items())), selected, facts)
-        self._add(entity, (id(selected), _typed(facts), _typed(made.pins)), made)
+        self._add(entity, (id(selected), typed(facts), typed(made.pins)), made)
 
     def note_policy(
         self, policy: CompiledExpression, identity: Identity,
@@ -188,7 +190,7 @@ class ReadSet:
         self.note_asked(policy)
         for node in policy.exists:
             values = tuple(_known(one, identity, pins or {}, args) for one in node.filters)
-            self._add(node.entity, (node, _typed(values)), Looked(node, values))
+            self._add(node.entity, (node, typed(values)), Looked(node, values))
 
     def note_asked(self, expression: CompiledExpression) -> None:
         """Note that the caller was asked what an expression asks of him."""
@@ -204,7 +206,7 @@ class ReadSet:
     def note_exists(self, node: ir.ExistsNode, values: tuple[Value, ...]) -> None:
         """Note that an `exists` was asked with these right-hand values."""
         known = tuple(values_at(node, values, place) for place in range(len(node.filters)))
-        self._add(node.entity, (node, _typed(known)), Looked(node, known))
+        self._add(node.entity, (node, typed(known)), Looked(node, known))
 
     def note_file(self, entity: str, fields: tuple[str, ...], file_id: str) -> None:
         """Note that it was asked which rows of an entity hold a file in these fields."""
@@ -243,21 +245,14 @@ class ReadSet:
 
     # --- asking
 
-    def is_same_for(self, first: Identity, other: Identity) -> bool:
-        """Tell whether `other` would have given the answers that `first` gave in this run."""
-        if first is other:
-            return True
-        if first.is_system is not other.is_system:
-            return False
-        if self._is_about_caller and _seen_of(first) != _seen_of(other):
-            return False
-        if self._is_about_sign_in and _is_nobody(first) is not _is_nobody(other):
-            return False
-        asked: Iterable[CompiledExpression | FieldPolicies] = (
-            *self._asked.values(),
-            *self._fields.values(),
+    @property
+    def asked(self) -> Asked:
+        """Return what was asked of the caller so far."""
+        policies = [one for each in self._fields.values() for one in each.policies.values()]
+        slots = [one.slots for one in (*self._asked.values(), *policies)]
+        return Asked(
+            frozenset(chain.from_iterable(slots)), self._is_about_caller, self._is_about_sign_in
         )
-        return all(_typed(one.facts(first)) == _typed(one.facts(other)) for one in asked)
 
 
 class RecordingReader:
@@ -280,25 +275,6 @@ class RecordingReader:
         """Answer an `exists` of a policy."""
         self._reads.note_exists(node, values)
         return self._reader.exists(node, values)
-
-
-def _is_nobody(identity: Identity) -> bool:
-    return identity.kind is IdentityKind.ANONYMOUS
-
-
-def _seen_of(identity: Identity) -> Hashable:
-    """Return all that `ctx.auth` says of a caller."""
-    return (
-        identity.user_id, identity.email, identity.roles,
-        jsonvalue.encode_text(dict(identity.claims)),
-    )  # fmt: skip
-
-
-def _typed(value: Any) -> Hashable:
-    """Return values so that 1, 1.0 and True are three."""
-    if isinstance(value, tuple):
-        return tuple(map(_typed, value))
-    return type(value).__name__, value
 
 
 # --- what is known of right-hand sides ---------------------------------------------------

@@ -6,7 +6,7 @@ by a hundred. Pure.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final, Generic, TypeVar
@@ -29,7 +29,7 @@ class Due(Generic[A]):
 
     def __init__(self) -> None:
         #: The asker whose turn comes next stands first.
-        self._lines: dict[str | None, deque[A]] = {}
+        self._lines: OrderedDict[str | None, deque[A]] = OrderedDict()
 
     def __iter__(self) -> Iterator[A]:
         """Yield all of them."""
@@ -44,8 +44,8 @@ class Due(Generic[A]):
 
     def take(self, judge: Callable[[A], Turn]) -> A | None:
         """Take the next that may run out of its line; None where there is none."""
-        for asker in list(self._lines):
-            line = self._lines.pop(asker)
+        for _ in range(len(self._lines)):
+            asker, line = self._lines.popitem(last=False)
             found = _first(line, judge)
             if line:
                 self._lines[asker] = line  # behind the others

@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from pylon import jsonvalue, limits
 from pylon.identity import Identity
+from pylon.server.functions.asked import Asked
 from pylon.server.functions.live_run import LiveOutcome, LiveRun
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.sync.due import Due, Turn
 from pylon.server.sync.live_index import LiveIndex, concerns
+from pylon.server.sync.live_sharing import Question
 
 Key = tuple[Any, str]
 #: A run that took longer is made apart from the loop the next time.
@@ -60,8 +62,6 @@ class Answer:
     #: The head that the outcome was read at.
     seq: int = 0
     run: LiveRun | None = None
-    #: For whom it was run last.
-    asker: Identity | None = None
     is_running: bool = False
     is_due: bool = False
     #: While it ran everything was doubted: what it came to is of an app or a log of before.
@@ -83,11 +83,10 @@ class Answer:
         took_long = self.run is not None and self.run.seconds > _SLOW_SECONDS
         return took_long and self.overtaken < _OVERTAKEN_MAX
 
-    def fits(self, identity: Identity) -> bool:
-        """Tell whether a caller's outcome is this one; before the first run it may be."""
-        if self.run is None or self.asker is None:
-            return True
-        return self.run.reads.is_same_for(self.asker, identity)
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether its outcome is true now, as far as is known."""
+        return self.outcome is not None and not (self.is_due or self.is_running or self.is_stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class LiveAnswers:
         """Make it; `tell` is called for members whose `news` are to be sent."""
         self._tell = tell
         self._members: dict[Key, Member] = {}
-        self._questions: dict[Hashable, dict[Answer, None]] = {}
+        self._questions: dict[Hashable, Question[Answer]] = {}
         self._index: LiveIndex[Answer] = LiveIndex()
         self._due: Due[Answer] = Due()
         #: Answers that follow the time.
@@ -154,25 +153,35 @@ class LiveAnswers:
         """Return how much is kept: subscriptions, answers, read sets, answers that wait."""
         return {
             "live_members": len(self._members),
-            "live_answers": sum(map(len, self._questions.values())),
+            "live_answers": sum(len(one.answers) for one in self._questions.values()),
             "live_reads": len(self._index),
             "live_due": sum(one.is_due for one in self._due),
         }
 
-    def _place(self, member: Member) -> None:
-        """Put a member where its outcome is, or will be."""
-        question = (member.fn, jsonvalue.canonical_json(member.args))
-        answers = self._questions.setdefault(question, {})
-        found = next((one for one in answers if one.fits(member.identity)), None)
+    def _place(self, member: Member, asked: Asked | None = None) -> None:
+        """Put a member where its outcome is, or will be.
+
+        `asked` is what callers of this call are known to be asked: then he waits for an answer with
+        those alone who answer it as he does, not with everybody.
+        """
+        key = (member.fn, jsonvalue.canonical_json(member.args))
+        question = self._questions.setdefault(key, Question())
+        found = question.find(member.identity)
+        if found is None and asked is None:
+            found = question.open
         if found is None:
-            found = Answer(question)
-            answers[found] = None
-        found.members[member] = None
-        member.answer = found
+            found = Answer(key)
+            place = None if asked is None else (asked, asked.of(member.identity))
+            question.add(found, place)
+        self._join(member, found)
+
+    def _join(self, member: Member, answer: Answer) -> None:
+        answer.members[member] = None
+        member.answer = answer
         if member.news is not None:
             self._tell(member)
-        elif found.outcome is None:
-            self._mark(found)
+        elif answer.outcome is None:
+            self._mark(answer)
 
     def _take_out(self, member: Member) -> None:
         answer, member.answer = member.answer, None
@@ -183,9 +192,9 @@ class LiveAnswers:
             self._forget(answer)
 
     def _forget(self, answer: Answer) -> None:
-        answers = self._questions[answer.question]
-        answers.pop(answer, None)
-        if not answers:
+        question = self._questions[answer.question]
+        question.drop(answer)
+        if not question.answers:
             del self._questions[answer.question]
         self._index.drop(answer)
         self._timed.pop(answer, None)
@@ -202,8 +211,8 @@ class LiveAnswers:
 
     def doubt_all(self) -> None:
         """Have everything run again: nobody can say what changed, or the app is another."""
-        for answers in self._questions.values():
-            for answer in answers:
+        for question in self._questions.values():
+            for answer in question.answers:
                 answer.is_doubted = answer.is_running
                 self._mark(answer)
 
@@ -250,7 +259,9 @@ class LiveAnswers:
     def is_quiet(self) -> bool:
         """Tell whether nothing is due and nothing runs."""
         return not any(
-            one.is_due or one.is_running for those in self._questions.values() for one in those
+            one.is_due or one.is_running
+            for each in self._questions.values()
+            for one in each.answers
         )
 
     def rests_until(self, is_held: Callable[[Answer], bool] = lambda _: False) -> float | None:
@@ -281,7 +292,7 @@ class LiveAnswers:
         if not answer.members:
             return
         was = answer.outcome
-        answer.run, answer.asker, answer.seq = made, run.identity, made.seq
+        answer.run, answer.seq = made, made.seq
         answer.ran_at = now
         answer.rests_until = now + min(made.seconds, limits.LIVE_REST_SECONDS_MAX)
         # An outcome that is as before stays the same one, and nobody is told.
@@ -292,7 +303,10 @@ class LiveAnswers:
         else:
             self._timed.pop(answer, None)
         self._settle_due(answer, made, since)
-        self._part(answer)
+        question, asked = self._questions[answer.question], made.reads.asked
+        if not question.settle(answer, asked, run.identity):
+            self._part(answer, question, asked)
+        answer = self._unite(answer, question)
         for member in list(answer.members):
             if member.news is not None:
                 self._tell(member)
@@ -306,14 +320,34 @@ class LiveAnswers:
         if was_doubted or is_overtaken:
             self._mark(answer)
 
-    def _part(self, answer: Answer) -> None:
+    def _part(self, answer: Answer, question: Question[Answer], asked: Asked) -> None:
         """Have those leave whom the run's outcome need not be the outcome of."""
-        leaving = [one for one in answer.members if not answer.fits(one.identity)]
+        leaving = [one for one in answer.members if not question.fits(answer, one.identity)]
         for member in leaving:
             del answer.members[member]
             member.answer = None
+        # The first time they wait together: the next run may ask less. It has asked the same: then
+        # each waits with his like, or the last of many would be parted from others many times.
+        known = asked if question.is_common(asked) else None
         for member in leaving:
-            self._place(member)
+            self._place(member, known)
+
+    def _unite(self, answer: Answer, question: Question[Answer]) -> Answer:
+        """Join an answer to one that its callers would find now; returns where they are.
+
+        So they share again what asked more of them once, as before a reload.
+        """
         # He who asked is among those that stay, unless he has left meanwhile.
+        twin = question.twin(answer) if answer.members and not answer.is_due else None
+        if twin is not None and twin.is_settled and answer.outcome is not None \
+                and answer.outcome.is_like(twin.outcome):  # fmt: skip
+            twin.seq = max(twin.seq, answer.seq)
+            members, answer.members = answer.members, {}
+            for member in members:
+                twin.members[member] = None
+                member.answer = twin
+        else:
+            twin = answer
         if not answer.members:
             self._forget(answer)
+        return twin
