@@ -187,6 +187,11 @@ LIVE_READS_MAX: Final = 500
 LIVE_ARGS_BYTES_MAX: Final = 64 * KIB
 #: The value of a live query function. Above: `error` PAYLOAD_TOO_LARGE, the subscription stays.
 LIVE_VALUE_BYTES_MAX: Final = 1 * MIB
+#: Values that are kept for who comes next, in bytes of memory: of those made for one caller (all
+#: anonymous callers are one), and of all. Above: the value used least lately is let go, and made
+#: again for whoever has to be given it; who was given it is told of changes as before.
+LIVE_KEPT_USER_BYTES_MAX: Final = 8 * MIB
+LIVE_KEPT_BYTES_MAX: Final = 64 * MIB
 #: How often a live query function runs anew that asked for the time, or for what no row says.
 LIVE_LOOK_SECONDS: Final = 5.0
 #: Bytes queued for a socket above which it gets no more values, but the newest once it has drained.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
@@ -31,15 +32,24 @@ class LiveOutcome:
     value: str | None
     error: Mapping[str, Any] | None = None
 
-    def is_like(self, other: LiveOutcome | None) -> bool:
-        """Tell whether it says the same; an internal error has another id each time."""
-        if other is None:
-            return False
-        if self.error is None or other.error is None:
-            return self == other
-        if self.error["code"] == "INTERNAL":
-            return bool(other.error["code"] == "INTERNAL")
-        return self.error == other.error
+    #: Equal for outcomes that say the same; an internal error has another id each time.
+    mark: bytes = field(init=False, compare=False)
+    #: Bytes of memory that it takes, about.
+    size: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        text = self.value
+        if self.error is not None:
+            is_internal = self.error["code"] == "INTERNAL"
+            text = "INTERNAL" if is_internal else jsonvalue.encode_text(dict(self.error))
+        made = hashlib.blake2b(
+            (text or "").encode(), digest_size=16, person=_PERSONS[self.error is None]
+        )
+        object.__setattr__(self, "mark", made.digest())
+        object.__setattr__(self, "size", sys.getsizeof(text))
+
+
+_PERSONS: Final = (b"error", b"value")
 
 
 @dataclass(frozen=True, slots=True)

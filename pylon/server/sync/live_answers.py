@@ -20,6 +20,7 @@ from pylon.server.functions.live_run import LiveOutcome, LiveRun
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.sync.due import Due, Turn
 from pylon.server.sync.live_index import LiveIndex, concerns
+from pylon.server.sync.live_kept import Kept
 from pylon.server.sync.live_sharing import Question
 
 Key = tuple[Any, str]
@@ -38,8 +39,8 @@ class Member:
     args: Mapping[str, Any]
     identity: Identity
     answer: Answer | None = None
-    #: What it was told last; None before the first, and where it starts over.
-    told: LiveOutcome | None = None
+    #: The mark of what it was told last; None before the first, and where it starts over.
+    told: bytes | None = None
 
     @property
     def news(self) -> tuple[LiveOutcome, int] | None:
@@ -47,9 +48,7 @@ class Member:
         answer = self.answer
         if answer is None or answer.outcome is None or answer.is_stale:
             return None
-        told, outcome = self.told, answer.outcome
-        is_known = outcome is told or outcome.is_like(told)
-        return None if is_known else (outcome, answer.seq)
+        return None if answer.mark == self.told else (answer.outcome, answer.seq)
 
 
 @dataclass(slots=True, eq=False)
@@ -58,10 +57,14 @@ class Answer:
 
     question: Hashable
     members: dict[Member, None] = field(default_factory=dict)
+    #: None before the first run, and where it was let go to make room.
     outcome: LiveOutcome | None = None
+    #: Of the last outcome, whether that is kept or not.
+    mark: bytes | None = None
     #: The head that the outcome was read at.
     seq: int = 0
-    run: LiveRun | None = None
+    #: How long the last run took.
+    seconds: float = 0.0
     is_running: bool = False
     is_due: bool = False
     #: While it ran everything was doubted: what it came to is of an app or a log of before.
@@ -80,13 +83,12 @@ class Answer:
 
         Not for ever where commits overtake it: a run on the loop ends before the next of them.
         """
-        took_long = self.run is not None and self.run.seconds > _SLOW_SECONDS
-        return took_long and self.overtaken < _OVERTAKEN_MAX
+        return self.seconds > _SLOW_SECONDS and self.overtaken < _OVERTAKEN_MAX
 
     @property
     def is_settled(self) -> bool:
         """Tell whether its outcome is true now, as far as is known."""
-        return self.outcome is not None and not (self.is_due or self.is_running or self.is_stale)
+        return self.mark is not None and not (self.is_due or self.is_running or self.is_stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class LiveAnswers:
         self._due: Due[Answer] = Due()
         #: Answers that follow the time.
         self._timed: dict[Answer, None] = {}
+        self._kept: Kept[Answer] = Kept(_let_go)
         #: Runs that were made so far.
         self.runs = 0
 
@@ -141,8 +144,18 @@ class LiveAnswers:
         """Have a subscription be told its value anew."""
         member = self._members[key]
         member.told = None
+        self.look_after(member)
+
+    def look_after(self, member: Member) -> None:
+        """Have a subscription be told what it does not know, or have that be made again."""
+        answer = member.answer
+        if answer is None or answer.mark == member.told:
+            return
         if member.news is not None:
+            self._kept.use(answer)
             self._tell(member)
+        elif answer.outcome is None:
+            self._mark(answer, is_stale=answer.is_stale)
 
     def member(self, key: Key) -> Member | None:
         """Return a subscription, or None."""
@@ -156,6 +169,7 @@ class LiveAnswers:
             "live_answers": sum(len(one.answers) for one in self._questions.values()),
             "live_reads": len(self._index),
             "live_due": sum(one.is_due for one in self._due),
+            "live_kept_bytes": self._kept.bytes,
         }
 
     def _place(self, member: Member, asked: Asked | None = None) -> None:
@@ -178,10 +192,10 @@ class LiveAnswers:
     def _join(self, member: Member, answer: Answer) -> None:
         answer.members[member] = None
         member.answer = answer
-        if member.news is not None:
-            self._tell(member)
-        elif answer.outcome is None:
+        if answer.mark is None:
             self._mark(answer)
+        else:
+            self.look_after(member)
 
     def _take_out(self, member: Member) -> None:
         answer, member.answer = member.answer, None
@@ -198,6 +212,7 @@ class LiveAnswers:
             del self._questions[answer.question]
         self._index.drop(answer)
         self._timed.pop(answer, None)
+        self._kept.drop(answer)
         answer.is_due = False
 
     # --- what changed
@@ -291,12 +306,10 @@ class LiveAnswers:
         answer.is_running = False
         if not answer.members:
             return
-        was = answer.outcome
-        answer.run, answer.seq = made, made.seq
+        answer.outcome, answer.mark, answer.seq = made.outcome, made.outcome.mark, made.seq
+        answer.seconds = made.seconds
         answer.ran_at = now
         answer.rests_until = now + min(made.seconds, limits.LIVE_REST_SECONDS_MAX)
-        # An outcome that is as before stays the same one, and nobody is told.
-        answer.outcome = was if was is not None and made.outcome.is_like(was) else made.outcome
         self._index.put(answer, made.reads)
         if made.reads.is_timed:
             self._timed[answer] = None
@@ -310,6 +323,8 @@ class LiveAnswers:
         for member in list(answer.members):
             if member.news is not None:
                 self._tell(member)
+        if answer.members:  # now that all were given it, it may be the one that is let go
+            self._kept.keep(answer, run.identity.asker, made.outcome.size)
 
     def _settle_due(self, answer: Answer, made: LiveRun, since: list[LogRecord] | None) -> None:
         """Decide whether what was committed while it ran makes it due again."""
@@ -339,9 +354,8 @@ class LiveAnswers:
         """
         # He who asked is among those that stay, unless he has left meanwhile.
         twin = question.twin(answer) if answer.members and not answer.is_due else None
-        if twin is not None and twin.is_settled and answer.outcome is not None \
-                and answer.outcome.is_like(twin.outcome):  # fmt: skip
-            twin.seq = max(twin.seq, answer.seq)
+        if twin is not None and twin.is_settled and twin.mark == answer.mark:
+            twin.outcome, twin.seq = answer.outcome, max(twin.seq, answer.seq)
             members, answer.members = answer.members, {}
             for member in members:
                 twin.members[member] = None
@@ -351,3 +365,7 @@ class LiveAnswers:
         if not answer.members:
             self._forget(answer)
         return twin
+
+
+def _let_go(answer: Answer) -> None:
+    answer.outcome = None

@@ -116,7 +116,7 @@ class LiveFunctions:
         self._answers.pass_time(now)
         held, self._held = self._held, {}
         for member in held:
-            self._told(member)
+            self._answers.look_after(member)
         self._wake()
 
     def _wake(self) -> None:
@@ -212,6 +212,6 @@ class LiveFunctions:
             error = jsonvalue.encode_text(dict(outcome.error))
             is_taken = follower.take_live("error", f'"subscription":{name},"error":{error}')
         if is_taken:
-            member.told = outcome
+            member.told = outcome.mark
         else:
             self._held[member] = None
