@@ -23,6 +23,9 @@ DamagedError = sqlite3.DatabaseError
 IntegrityError = sqlite3.IntegrityError
 OperationalError = sqlite3.OperationalError
 RawConnection = sqlite3.Connection
+Cursor = sqlite3.Cursor
+#: Raised for more than one statement, beside `ProgrammingError`.
+StatementWarning = sqlite3.Warning
 LIBRARY_VERSION: Final = sqlite3.sqlite_version
 #: From 3.7.0 up to this version two connections that write or checkpoint at the same moment can
 #: corrupt a WAL database. One connection that does both, as here, closes it.
@@ -31,6 +34,15 @@ _STATEMENTS_CACHED = 512
 SQLITE_ERROR: Final = sqlite3.SQLITE_ERROR
 SQLITE_FULL: Final = sqlite3.SQLITE_FULL
 SQLITE_INTERRUPT: Final = sqlite3.SQLITE_INTERRUPT
+#: What an authorizer is asked about, and what it answers.
+SQLITE_READ: Final = sqlite3.SQLITE_READ
+SQLITE_SELECT: Final = sqlite3.SQLITE_SELECT
+SQLITE_RECURSIVE: Final = sqlite3.SQLITE_RECURSIVE
+SQLITE_FUNCTION: Final = sqlite3.SQLITE_FUNCTION
+SQLITE_OK: Final = sqlite3.SQLITE_OK
+SQLITE_DENY: Final = sqlite3.SQLITE_DENY
+#: The bytes of one value, for `setlimit`.
+SQLITE_LIMIT_LENGTH: Final = sqlite3.SQLITE_LIMIT_LENGTH
 
 
 def has_wal_reset_fault() -> bool:

@@ -221,6 +221,7 @@ def of_operator(pools: Pools, job: str, runs: Sequence[str]) -> list[Form]:
         "clients/member/network": {}, f"users/{user}/sign-in-as": {},
         f"jobs/{job}/cancel": {}, f"jobs/{job}/retry": {}, "queues/default/resume": {},
         "mail/preview": {"template": "code"}, "clock": {"to": "stop"},
+        "sql": {"sql": "SELECT * FROM Paper", "plan": True},
         "workflows": begun, f"workflows/{runs[0]}/signal": {"event": "go"},
         f"workflows/{runs[1]}/cancel": {}, f"workflows/{runs[1]}/rerun": {},
     }  # fmt: skip

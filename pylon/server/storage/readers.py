@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pylon import limits
+from pylon import limits, limits_data
 from pylon.clock import Clock
 from pylon.errors import FunctionTimeout, Unavailable
 from pylon.policy.compiled import ExistsNode
@@ -93,6 +94,8 @@ class Readers:
         self._apart = asyncio.Lock()
         #: What runs apart, or waits to.
         self._long = 0
+        #: Connections of one question each.
+        self._own = 0
 
     async def open(self, schema: Schema, tables: Mapping[str, EntityTable]) -> None:
         """Open all connections."""
@@ -131,6 +134,26 @@ class Readers:
         self._is_open.clear()  # whoever waits for one gets it when all are open again
         for connection in connections:
             await connection.close()
+
+    @asynccontextmanager
+    async def own_connection(self) -> AsyncIterator[Connection]:
+        """Yield a read-only connection for one question alone, closed after it.
+
+        Whatever was set on it, and however long it reads, is nobody else's. Raises Unavailable
+        where too many are open. What runs on its thread must end when its caller leaves.
+        """
+        if self._own >= limits_data.OWN_READERS_MAX:
+            raise Unavailable("too many long reads of the owner's run", reason="busy")
+        self._own += 1
+        try:
+            await self._is_open.wait()
+            connection = await self._engine.open_reader(self._path)
+            try:
+                yield connection
+            finally:
+                await connection.close()
+        finally:
+            self._own -= 1
 
     async def run(
         self, function: Callable[[ReadConnection], T], *, asker: str | None = None,

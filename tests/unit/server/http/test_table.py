@@ -56,6 +56,7 @@ SERVED = """
 /api/admin/reload POST
 /api/admin/roles POST
 /api/admin/shutdown POST
+/api/admin/sql POST
 /api/admin/status GET
 /api/admin/stream GET
 /api/admin/token POST

@@ -1,0 +1,25 @@
+"""The bounds of the owner's own reads and changes of rows: what each is for, what gives way.
+
+Units are the last word of a name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pylon import limits
+
+#: Read-only connections of one question each (SQL, exports) at a time, each with a thread. Above:
+#: 503 UNAVAILABLE, reason `busy`.
+OWN_READERS_MAX: Final = 4
+#: One statement of the owner's, and how long it may take. Above: 400, and FUNCTION_TIMEOUT.
+SQL_BYTES_MAX: Final = 64 * limits.KIB
+SQL_SECONDS: Final = 5.0
+#: Rows of its answer, bytes of them, and characters of a cell. Above: the rest is left out, said.
+SQL_ROWS_MAX: Final = 1_000
+SQL_ANSWER_BYTES_MAX: Final = 4 * limits.MIB
+SQL_CELL_CHARACTERS_MAX: Final = 20_000
+#: One text or blob that it makes on its way. Above: 400.
+SQL_VALUE_BYTES_MAX: Final = 4 * limits.MIB
+
+assert SQL_CELL_CHARACTERS_MAX < SQL_VALUE_BYTES_MAX
