@@ -10,6 +10,8 @@ import msgspec
 from pylon import jsonvalue
 from pylon.tui.policies_text import details_of
 
+#: (name, text) of what can be copied.
+Copies = list[tuple[str, str]]
 _LINK: Final = re.compile(r"https?://[^\s<>\"'\x00-\x1f\x7f]+")
 
 
@@ -49,7 +51,7 @@ def differences(change: Any) -> str:
     return "\n".join(lines) + "\n\n" if lines else ""
 
 
-def copies(pane: str, row: Any, url: str) -> list[tuple[str, str]]:
+def copies(pane: str, row: Any, url: str) -> Copies:
     """Return (name, text) of everything that can be copied of a pane's row."""
     if pane == "mail":
         return _mail_copies(row, url)
@@ -76,14 +78,14 @@ def link_of(mail: dict[str, Any], url: str) -> str | None:
     return next(iter([*own, *links]), None)
 
 
-def _mail_copies(mail: dict[str, Any], url: str) -> list[tuple[str, str]]:
+def _mail_copies(mail: dict[str, Any], url: str) -> Copies:
     link = link_of(mail, url)
     found = [("code", mail["code"]), ("link", link)]
     kept = [(name, str(text)) for name, text in found if text]
     return kept or [("text", str(mail["text"] or mail["subject"]))]
 
 
-def _policy_copies(row: dict[str, Any]) -> list[tuple[str, str]]:
+def _policy_copies(row: dict[str, Any]) -> Copies:
     found = [("in words", row["in_words"])]
     if row.get("policy") is not None:
         found.append(("policy", row["policy"]))

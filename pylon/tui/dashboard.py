@@ -22,50 +22,24 @@ from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
-from pylon.tui.copying import link_of
-from pylon.tui.data import Data
-from pylon.tui.data_actions import DataActions
-from pylon.tui.data_pane import DataPane
+from pylon.tui.copying import Copies
 from pylon.tui.dialogs import Details
-from pylon.tui.file_actions import FileActions
-from pylon.tui.files import Files
-from pylon.tui.files_pane import FilesPane
-from pylon.tui.functions_pane import FunctionsPane
 from pylon.tui.header import HeaderLine
-from pylon.tui.job_actions import JobActions
-from pylon.tui.jobs import Jobs
-from pylon.tui.jobs_pane import JobsPane
-from pylon.tui.keys import BINDINGS, PANES, help_text
+from pylon.tui.helping import help_text
+from pylon.tui.keys import BINDINGS
 from pylon.tui.leaving import Leaving
 from pylon.tui.model import DashboardState
 from pylon.tui.palette import commands
-from pylon.tui.panes import (
-    AppsPane,
-    ClientsPane,
-    LogPane,
-    MailPane,
-    Pane,
-    PoliciesPane,
-    RuntimePane,
-)
-from pylon.tui.policies import Policies
+from pylon.tui.panes import Pane
 from pylon.tui.preferences import keep_theme
-from pylon.tui.projects import project_rows
+from pylon.tui.registry import SCREENS
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
-from pylon.tui.screens.mail_preview import MailTemplatesMenu
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
-from pylon.tui.trying import Trying
-from pylon.tui.user_actions import UserActions
-from pylon.tui.users import Users
-from pylon.tui.users_pane import UsersPane
 from pylon.tui.warping import Warping
 from pylon.tui.widgets.line_list import LineList
-from pylon.tui.workflow_actions import WorkflowActions
-from pylon.tui.workflows import Workflows
-from pylon.tui.workflows_pane import WorkflowsPane
 
 _FRAME_SECONDS = 1 / 8
 
@@ -98,25 +72,13 @@ class Dashboard(App[int]):
         self.next_project: Path | None = None
         self.reloading = Reloading(self, admin)
         self.asking_why = AskingWhy(self, admin)
-        self.policies = Policies(self, admin)
-        self.users = Users(self, admin)
         self.warping = Warping(self, admin)
-        self.mail_templates = MailTemplatesMenu(self, admin, self.page_url)
-        self.user_actions = UserActions(self, admin)
-        self.jobs = Jobs(self, admin)
-        self.job_actions = JobActions(self, admin)
-        self.files = Files(self, admin)
-        self.file_actions = FileActions(self, admin)
-        self.workflows = Workflows(self, admin)
-        self.workflow_actions = WorkflowActions(self, admin)
-        self.trying = Trying(self, admin)
-        self.data = Data(self, admin)
-        self.data_actions = DataActions(self, admin)
-        self.rows = RowKeys(self, admin)
+        self.rows = RowKeys(self)
         self._admin = admin
         self._supervisor = supervisor
         self._is_paused = False
         self.leaving = Leaving(self, admin, supervisor)
+        self.panes: dict[str, Pane] = {one.name: one.build(self, admin) for one in SCREENS}
         if supervisor is not None:
             self.state.project_name = supervisor.project.name
             supervisor.listen(self.take_event)
@@ -128,17 +90,9 @@ class Dashboard(App[int]):
     def compose(self) -> ComposeResult:
         """Lay out header, the strip of screens, panes, filter line and footer."""
         yield HeaderLine(markup=False)
-        yield ScreenStrip(PANES, self.action_pane)
+        yield ScreenStrip(SCREENS, self.action_pane)
         with ContentSwitcher(initial="log"):
-            for kind in (LogPane, ClientsPane, PoliciesPane, MailPane, RuntimePane):
-                yield kind(self.state)
-            yield FunctionsPane(self.state, self.trying, self.clock)
-            yield DataPane(self.state, self.data, self.data_actions, self._admin)
-            yield JobsPane(self.state, self.jobs, self.job_actions, self.clock)
-            yield WorkflowsPane(self.state, self.workflows, self.workflow_actions, self.clock)
-            yield FilesPane(self.state, self.files, self.file_actions, self.clock)
-            yield UsersPane(self.state, self.users, self.user_actions)
-            yield AppsPane(self.state, lambda: project_rows(self.clock.now_ms()))
+            yield from self.panes.values()
         yield Input(id="filter")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -164,8 +118,8 @@ class Dashboard(App[int]):
     def _fold(self, message: dict[str, Any]) -> None:
         try:
             self.state.fold(message, self.clock.monotonic())
-            if message.get("type") == "policy_change":
-                self.policies.take_change(message)
+            for pane in self.panes.values():
+                pane.take(message)
         except (KeyError, TypeError, ValueError) as error:
             # A runtime of another version: what it says is left out, the rest goes on.
             kind = message.get("type")
@@ -193,13 +147,12 @@ class Dashboard(App[int]):
             return
         pane = self.pane
         self.state.note_silence(self.clock.monotonic())
-        if pane.id == "policies":
-            self.policies.keep_current()
         if not self._is_paused:
             pane.keep_current()
-        self.show_header(self.query_one(HeaderLine), place=pane.title_text)
+        title = next(one.title for one in SCREENS if one.name == pane.id)
+        self.show_header(self.query_one(HeaderLine), place=title)
         self.query_one(ScreenStrip).show(str(pane.id))
-        if not self._is_paused or pane.id == "runtime":
+        if not self._is_paused or pane.shows_when_paused:
             pane.refresh_from()
 
     def show_header(self, header: HeaderLine, *, place: str) -> None:
@@ -213,8 +166,7 @@ class Dashboard(App[int]):
     @property
     def pane(self) -> Pane:
         """Return the pane that is shown."""
-        switcher = self.screen_stack[0].query_one(ContentSwitcher)
-        return switcher.query_one(f"#{switcher.current}", Pane)
+        return self.panes[str(self.screen_stack[0].query_one(ContentSwitcher).current)]
 
     def _focus_list(self) -> None:
         if self.pane.list is not None:
@@ -223,14 +175,11 @@ class Dashboard(App[int]):
     # --- actions
 
     def action_pane(self, name: str) -> None:
-        """Show a pane."""
-        self.query_one(ContentSwitcher).current = name
-        self.policies.ask_again()
-        self.users.ask_again()
-        self.jobs.ask_again()
-        self.workflows.ask_again()
-        self.data.ask_again()
-        self.files.ask_again()
+        """Show a pane, from wherever one is."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.screen_stack[0].query_one(ContentSwitcher).current = name
+        self.pane.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()
         self.draw()
@@ -284,23 +233,15 @@ class Dashboard(App[int]):
 
     async def action_open(self) -> None:
         """Open the app in a browser; on Mail the link of the mail under the cursor."""
-        pane = self.pane
-        if pane.id == "mail" and pane.list is not None and pane.list.current is not None:
-            link = link_of(pane.list.current, self.url)
-            if link is None:
-                say(self, "there is no link in this mail", seconds=4)
-            else:
-                self.run_worker(self._open_page(link), name="open", group="open")
-            return
-        self.run_worker(self._open_page(self.page_url()), name="open", group="open")
+        url = self.pane.page()
+        if url == "":
+            say(self, "there is no link in this mail", seconds=4)
+        else:
+            self.run_worker(self._open_page(url or self.page_url()), name="open", group="open")
 
     def page_url(self) -> str:
         """Return where a browser finds the app."""
         return self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
-
-    def action_templates(self) -> None:
-        """Show a mail template as it will look."""
-        self.mail_templates.ask()
 
     async def _open_page(self, url: str) -> None:
         opened = await open_page(url)
@@ -351,7 +292,7 @@ class Dashboard(App[int]):
 
     async def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Show everything about a row."""
-        await self.rows.show(event.row)
+        await self.pane.open_row(event.row)
 
     def action_ghost(self) -> None:
         """Ask whose client to watch, and do it."""
@@ -365,11 +306,16 @@ class Dashboard(App[int]):
         """Offer what can be copied of the row under the cursor."""
         self.rows.copy()
 
-    def offer_copies(self, options: list[tuple[str, str]]) -> None:
+    def offer_copies(self, options: Copies) -> None:
         """Let one of (name, text) be chosen, and copy it."""
         self.rows.offer(options)
 
     # --- leaving
+
+    def go_over(self, project: Path) -> None:
+        """Leave for another project."""
+        self.next_project = project
+        self.action_leave()
 
     def action_leave(self) -> None:
         """Leave; a runtime of our own is stopped first."""

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.tui.acting import Acting, Done
 from pylon.tui.saying import say
 from pylon.tui.screens.row_form import RowForm
+from pylon.tui.verbs import Verb
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
 
+#: What can be done with rows.
+ROW_VERBS: Final = (
+    Verb("i", "row", "All about the row", id="data.row"),
+    Verb("s", "sort", "Sort by the column under the cursor, descending, not", id="data.sort"),
+    Verb("c", "columns", "Choose columns", id="data.columns"),
+    Verb("r", "referrers", "Rows that refer here", id="data.referrers"),
+    Verb("a", "write('create')", "A new row, in a form", id="data.create"),
+    Verb("A", "write('duplicate')", "A new row like this one", id="data.duplicate"),
+    Verb("e", "write('edit')", "Edit the row", id="data.edit"),
+    Verb("D", "write('delete')", "Delete the row", id="data.delete"),
+    Verb("u", "undo", "Undo the last change that was made here", id="data.undo"),
+    Verb("v", "look_as", "Look as a user, by his policies", id="data.look-as"),
+    Verb("W", "unlock", "Allow changes in production, or not any more", id="data.unlock"),
+    Verb("backspace", "return", "Back to where you came from", id="data.return"),
+    Verb("tab,shift+tab", "other_list", "Entities, or rows", id="data.other-list"),
+)
 #: Takes the mistakes of a refused form, by field; under "" what is of none.
 Refuse = Callable[[dict[str, str]], None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,18 +12,20 @@ from textual.widgets import Input, Static
 from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.tui import data_tables
-from pylon.tui.copying import pretty
+from pylon.tui.copying import Copies, pretty
 from pylon.tui.data import Data
-from pylon.tui.data_actions import DataActions
+from pylon.tui.data_actions import ROW_VERBS, DataActions
 from pylon.tui.data_state import Place, Row
 from pylon.tui.dialogs import Details, Menu, Prompt
-from pylon.tui.keys import DATA_BINDINGS
-from pylon.tui.model import DashboardState
+from pylon.tui.entry import Entry
 from pylon.tui.panes import Pane
 from pylon.tui.saying import say
 from pylon.tui.screens.columns import ColumnsScreen
 from pylon.tui.widgets.line_list import LineList
 from pylon.tui.widgets.row_grid import RowGrid
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
 
 #: From this width on entities stand beside the rows.
 _WIDE = 120
@@ -34,7 +36,8 @@ _ENTITIES_HINT = "enter opens an entity"
 class DataPane(Pane):
     """Every entity's rows."""
 
-    title_text = "Data"
+    lead = "Row"
+    verbs = ROW_VERBS
     parts = ("data",)
     filter_hint = "filter: done == false && rank > 3; startsWith(title, 'a'); ownerId in ['…']"
     DEFAULT_CSS = """
@@ -50,18 +53,17 @@ class DataPane(Pane):
     DataPane.wide #entities { display: block; width: 46; margin-right: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        *DATA_BINDINGS,
+        *ROW_VERBS,
         Binding("y", "copy_row", "Copy", show=False),
         Binding("w", "why_row", "Why", show=False),
     ]
 
-    def __init__(
-        self, state: DashboardState, data: Data, actions: DataActions, admin: AdminClient
-    ) -> None:
-        super().__init__(state)
-        self._data = data
-        self._actions = actions
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
         self._admin = admin
+        self._data = Data(app, admin)
+        self._actions = DataActions(app, admin)
         self._layout = data_tables.Layout((), (), "")
         #: (generation, columns) that the layout was measured for; the generation that was shown.
         self._laid_out: object = None
@@ -101,6 +103,10 @@ class DataPane(Pane):
     def keep_current(self) -> None:
         """Ask for what is missing or old where one is."""
         self._data.keep_current(self.terms, self.grid.cursor)
+
+    def ask_again(self) -> None:
+        """Have what is in sight read again."""
+        self._data.ask_again()
 
     def on_resize(self) -> None:
         """Put entities beside the rows where there is room."""
@@ -320,17 +326,17 @@ class DataPane(Pane):
         row, field = found["row"], self._layout.field(self.grid.column)
         is_told = field is not None and field["name"] in row
         cell = (field["name"], row[field["name"]]) if field is not None and is_told else None
-        url = self.app.page_url()  # type: ignore[attr-defined]
+        url = self._dashboard.page_url()
         self._offer(data_tables.row_copies(entity["name"], row, url, cell))
 
-    def _offer(self, options: Any) -> None:
-        self.app.offer_copies(options)  # type: ignore[attr-defined]
+    def _offer(self, options: Copies) -> None:
+        self._dashboard.offer_copies(options)
 
     def action_why_row(self) -> None:
         """Ask why a user may do something with the row, or may not."""
         row, place = self._row, self.state.data.place
         if row is not None and place is not None:
-            self.app.asking_why.about_row(place.entity, row["id"])  # type: ignore[attr-defined]
+            self._dashboard.asking_why.about_row(place.entity, row["id"])
 
     def _with_whole(self, then: Any) -> None:
         """Read the whole row under the cursor, and go on with (entity, answer)."""
@@ -349,3 +355,19 @@ class DataPane(Pane):
                 then(entity, found)
 
         self.app.run_worker(work(), name="row", group="row", exclusive=True)
+
+
+SCREEN = Entry(
+    "data", "Data", "every entity's rows; filter, follow, edit, undo, look as anybody", DataPane,
+    key="3", verbs=ROW_VERBS,
+    first=(
+        ("enter", "on an entity: its rows; on a reference: the row it leads to; else: the row"),
+        ("left right", "h l: the column under the cursor"),
+        ("g G", "the first and the last row of all"),
+    ),
+    last=(
+        ("w", "Why may a user read the row, or not"),
+        ("y", "Copy: id, cell, row as JSON, as curl"),
+        ("/", "Filter in the policy language: rank > 3 && startsWith(title, 'a')"),
+    ),
+)  # fmt: skip

@@ -12,7 +12,19 @@ from pylon.tui.dialogs import Details, Menu
 from pylon.tui.files_tables import file_words
 from pylon.tui.saying import say
 from pylon.tui.tables import size_text
+from pylon.tui.verbs import Verb
 
+#: What can be done to files.
+FILE_VERBS: Final = (
+    Verb("s", "files('turn')", "Largest first, or newest first", id="files.order"),
+    Verb("d", "file('delete')", "Delete it, out of the fields that hold it", id="files.delete",
+         cli="files delete"),
+    Verb("o", "file('open')", "Open it in a browser", id="files.open"),
+    Verb("S", "files('sweep')", "Sweep: remove what is to go", id="files.sweep",
+         cli="files sweep"),
+    Verb("V", "files('verify')", "Verify: are all bytes there, and the same?", id="files.verify",
+         cli="files verify"),
+)  # fmt: skip
 File = dict[str, Any]
 _SWEEPS: Final = (
     ("due", "what is due: fresh for too long, released, broken uploads, orphans"),

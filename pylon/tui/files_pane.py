@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
 
-from pylon.clock import Clock
+from pylon.client.admin import AdminClient
 from pylon.printable import clean_block
 from pylon.tui import files_tables
-from pylon.tui.file_actions import FileActions
+from pylon.tui.copying import Copies
+from pylon.tui.entry import Entry
+from pylon.tui.file_actions import FILE_VERBS, FileActions
 from pylon.tui.files import Files
-from pylon.tui.keys import FILE_BINDINGS
-from pylon.tui.model import DashboardState
 from pylon.tui.panes import Pane
 from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
 
 _HINT: Final = "enter opens · s {other} first · d delete · o browser · S sweep · V verify"
 
@@ -25,7 +28,8 @@ _HINT: Final = "enter opens · s {other} first · d delete · o browser · S swe
 class FilesPane(Pane):
     """Files, whose, how large, and in which rows."""
 
-    title_text = "Files"
+    lead = "Files"
+    verbs = FILE_VERBS
     parts = ("files",)
     filter_hint = "search: words in name, type, hash, id, row; user: entity: state: type:; !not"
     DEFAULT_CSS = """
@@ -36,15 +40,14 @@ class FilesPane(Pane):
         text-overflow: ellipsis; }
     FilesPane #filelist { height: 1fr; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [*FILE_BINDINGS]
+    BINDINGS: ClassVar[list[BindingType]] = [*FILE_VERBS]
 
-    def __init__(
-        self, state: DashboardState, files: Files, actions: FileActions, clock: Clock
-    ) -> None:
-        super().__init__(state)
-        self._files = files
-        self.actions = actions
-        self._clock = clock
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
+        self._files = Files(app, admin)
+        self.actions = FileActions(app, admin)
+        self._clock = app.clock
         self._totals = ""
         self._drawn: tuple[int, int] = (-1, -1)
 
@@ -69,6 +72,10 @@ class FilesPane(Pane):
         if now != self._drawn:
             self._drawn = now
             self.show()
+
+    def ask_again(self) -> None:
+        """Have what is in sight read again."""
+        self._files.ask_again()
 
     def show(self) -> None:
         """Show totals and files as they are held."""
@@ -99,6 +106,14 @@ class FilesPane(Pane):
 
     # --- what the keys do
 
+    async def open_row(self, row: Any) -> None:
+        """Show all about a file."""
+        await self.actions.show(row)
+
+    def copies_of(self, row: Any, url: str) -> Copies:
+        """Return what can be copied of a file."""
+        return files_tables.file_copies(row, self._dashboard.page_url())
+
     def action_file(self, name: str) -> None:
         """Do something to the file under the cursor."""
         one = self.list.current
@@ -123,3 +138,14 @@ class FilesPane(Pane):
 
 def _id_of(row: dict[str, Any]) -> str:
     return str(row["id"])
+
+
+SCREEN = Entry(
+    "files", "Files", "whose, how large, in which rows; delete, sweep, verify", FilesPane, key="f",
+    verbs=FILE_VERBS,
+    first=(("enter", "all about it: rows that hold it, hash, widths that were made"),),
+    last=(
+        ("y", "Copy: id, url, sha256, command, JSON"),
+        ("/", "Search: words, user:ada, entity:doc, state:fresh, type:image, !not"),
+    ),
+)  # fmt: skip

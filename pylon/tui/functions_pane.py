@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from pylon.clock import Clock
+from pylon.client.admin import AdminClient
 from pylon.printable import clean_block
 from pylon.tui import functions_tables, tables
+from pylon.tui.copying import Copies, copies, readable
+from pylon.tui.dialogs import Details
+from pylon.tui.entry import Entry
 from pylon.tui.functions_state import ORDERS
-from pylon.tui.keys import FUNCTION_BINDINGS
-from pylon.tui.model import DashboardState
 from pylon.tui.panes import Pane, passes
 from pylon.tui.saying import say
+from pylon.tui.screens.function import FunctionScreen
+from pylon.tui.trying import FUNCTION_VERBS, Trying
+from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
-    from pylon.tui.trying import Trying
+    from pylon.tui.dashboard import Dashboard
 
+_ORDER: Final = Verb("s", "order", "Order: name, calls/min, errors, p99", id="functions.order")
 #: Of the height the calls have this share, and so many lines at least.
 _CALLS_SHARE = 3
 _CALLS_LEAST = 4
@@ -29,7 +34,8 @@ _CALLS_LEAST = 4
 class FunctionsPane(Pane):
     """What can be called, how it does, and what was called last."""
 
-    title_text = "Functions"
+    lead = "Function"
+    verbs = (*FUNCTION_VERBS, _ORDER)
     parts = ("functions", "calls")
     filter_hint = "filter: words in signature, error, who may call; kind:action name: place:; !not"
     DEFAULT_CSS = """
@@ -40,14 +46,16 @@ class FunctionsPane(Pane):
     FunctionsPane #calllist { height: 4; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        *FUNCTION_BINDINGS,
+        *verbs,
         Binding("tab,shift+tab", "other_list", "Functions, or calls", show=False),
     ]
 
-    def __init__(self, state: DashboardState, trying: Trying, clock: Clock) -> None:
-        super().__init__(state)
-        self._trying = trying
-        self._clock = clock
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
+        self._admin = admin
+        self._trying = Trying(app, admin)
+        self._clock = app.clock
         self._order = "name"
         self._note = ""
 
@@ -105,6 +113,19 @@ class FunctionsPane(Pane):
 
     # --- what the keys do
 
+    async def open_row(self, row: Any) -> None:
+        """Show a function on a screen of its own, or all about a call."""
+        if "signature" in row:
+            self.app.push_screen(FunctionScreen(self._dashboard, self._admin, self._trying, row))
+        else:
+            self.app.push_screen(Details(f"call {row['id']} of {row['name']}", readable(row)))
+
+    def copies_of(self, row: Any, url: str) -> Copies:
+        """Return what can be copied: of the call where its list has the focus."""
+        if self.calls.has_focus and self.calls.current is not None:
+            return copies("functions", self.calls.current, url)
+        return functions_tables.function_copies(row)
+
     def action_other_list(self) -> None:
         """Go over to the calls, or back to the functions."""
         (self.list if self.calls.has_focus else self.calls).focus()
@@ -133,3 +154,18 @@ class FunctionsPane(Pane):
 
 def _name_of(row: dict[str, Any]) -> str:
     return str(row["name"])
+
+
+SCREEN = Entry(
+    "functions", "Functions", "how each does, last calls, slow ones with plans; try one",
+    FunctionsPane, key="5", verbs=FunctionsPane.verbs,
+    first=(
+        ("enter", "all about it: signature, who may call, last calls, slow ones with plans"),
+        ("tab", "over to the last calls, and back; t tries the function of a call, too"),
+    ),
+    last=(
+        ("f5", "On the form: run it (also enter in a line); esc cancels, then leaves"),
+        ("y", "Copy: name, signature, command, last error; of a call: JSON, curl, command"),
+        ("/", "Filter: words, kind:action, name: place: allow:, !not"),
+    ),
+)  # fmt: skip

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import Any, Final
 
 from pylon.printable import clean
 from pylon.tui.acting import Acting, Done
 from pylon.tui.saying import say
+from pylon.tui.verbs import Verb
 
+#: What can be done to a job, in the list and on its own screen.
+JOB_VERBS: Final = (
+    Verb("r", "job('retry')", "Retry it: dead, cancelled or scheduled", brief="Retry",
+         id="jobs.retry", cli="jobs retry"),
+    Verb("c", "job('cancel')", "Cancel it", brief="Cancel", id="jobs.cancel", cli="jobs cancel"),
+)  # fmt: skip
+#: What can be done to queues.
+QUEUE_VERBS: Final = (
+    Verb("P", "queue('hold')", "Pause its queue, or have it go on", id="jobs.pause-queue",
+         cli="jobs pause"),
+    Verb("A", "queue('retry_dead')", "Retry all dead jobs of its queue", id="jobs.retry-dead",
+         cli="jobs retry"),
+    Verb("s", "slots", "All schedules and their next slots", id="jobs.slots"),
+)  # fmt: skip
 Job = dict[str, Any]
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
-from pylon.clock import Clock
+from pylon.client.admin import AdminClient
 from pylon.printable import clean_block
 from pylon.tui import jobs_tables
+from pylon.tui.copying import Copies
 from pylon.tui.dialogs import Details
-from pylon.tui.job_actions import JobActions
+from pylon.tui.entry import Entry
+from pylon.tui.job_actions import JOB_VERBS, QUEUE_VERBS, JobActions
 from pylon.tui.jobs import Jobs
 from pylon.tui.jobs_state import FLOW_SECONDS
-from pylon.tui.keys import JOB_BINDINGS
-from pylon.tui.model import DashboardState
 from pylon.tui.panes import Pane
 from pylon.tui.saying import say
+from pylon.tui.screens.job import JobScreen
 from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
 
 _QUEUES_SHARE = 4
 #: What stands beside the sparkline.
@@ -34,7 +38,8 @@ def _id_of(row: dict[str, Any]) -> str:
 class JobsPane(Pane):
     """What waits, runs and failed, by queue."""
 
-    title_text = "Jobs"
+    lead = "Job"
+    verbs = (*JOB_VERBS, *QUEUE_VERBS)
     parts = ("jobs",)
     filter_hint = "search: words in name, error, id; state:dead queue:mail user: key: cause:; !not"
     DEFAULT_CSS = """
@@ -47,17 +52,17 @@ class JobsPane(Pane):
     JobsPane #joblist { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        *JOB_BINDINGS,
+        *verbs,
         Binding("tab,shift+tab", "other_list", "Queues, or jobs", show=False),
     ]
 
-    def __init__(
-        self, state: DashboardState, jobs: Jobs, actions: JobActions, clock: Clock
-    ) -> None:
-        super().__init__(state)
-        self._jobs = jobs
-        self.actions = actions
-        self._clock = clock
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
+        self._admin = admin
+        self._jobs = Jobs(app, admin)
+        self.actions = JobActions(app, admin)
+        self._clock = app.clock
         self._flow = ""
 
     def compose(self) -> ComposeResult:
@@ -85,6 +90,10 @@ class JobsPane(Pane):
         """Ask for jobs that moved, and draw what moves by itself."""
         self._jobs.keep_current(self.terms, self.list.cursor)
         self._show_flow()
+
+    def ask_again(self) -> None:
+        """Have what is in sight read again."""
+        self._jobs.ask_again()
 
     def show(self) -> None:
         """Show queues and jobs as they are held."""
@@ -122,6 +131,15 @@ class JobsPane(Pane):
             self.query_one("#jobs-flow", Static).update(text, layout=False)
 
     # --- what the keys do
+
+    async def open_row(self, row: Any) -> None:
+        """Show a job on a screen of its own."""
+        given = (self._dashboard, self._admin, self.actions, row)
+        self.app.push_screen(JobScreen(*given, self.ask_again))
+
+    def copies_of(self, row: Any, url: str) -> Copies:
+        """Return what can be copied of a job."""
+        return jobs_tables.job_copies(row)
 
     @property
     def _queue(self) -> dict[str, Any] | None:
@@ -173,3 +191,17 @@ class JobsPane(Pane):
         now_ms = self.state.app_ms(self._clock.now_ms())
         words = jobs_tables.schedule_words(self.state.jobs.schedules, now_ms)
         self.app.push_screen(Details("Schedules", words))
+
+
+SCREEN = Entry(
+    "jobs", "Jobs", "queues, what waits, runs and failed; retry, cancel, pause", JobsPane, key="6",
+    verbs=JobsPane.verbs,
+    first=(
+        ("enter", "all about it: arguments, error, traceback; on a queue: its jobs"),
+        ("tab", "over to the queues, and back"),
+    ),
+    last=(
+        ("y", "Copy: id, command, error, traceback, JSON"),
+        ("/", "Search: words, state:dead, queue:mail, name: key: user: cause:, !not"),
+    ),
+)  # fmt: skip

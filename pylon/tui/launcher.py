@@ -18,10 +18,10 @@ from textual.widgets import Footer, Static
 
 from pylon.clock import Clock
 from pylon.supervisor import registry
+from pylon.tui.apps_pane import AppsPane
 from pylon.tui.browser import open_page
 from pylon.tui.dialogs import Menu, Prompt, Question
 from pylon.tui.model import DashboardState
-from pylon.tui.panes import AppsPane
 from pylon.tui.preferences import keep_theme
 from pylon.tui.projects import project_rows
 from pylon.tui.saying import say
@@ -60,7 +60,7 @@ class Launcher(App[Choice]):
     def compose(self) -> ComposeResult:
         """Lay out title, list and keys."""
         yield Static(" pylon  your projects", id="title", markup=False)
-        yield AppsPane(DashboardState(), lambda: project_rows(self._clock.now_ms()), "Open")
+        yield AppsPane(DashboardState(), lambda: project_rows(self._clock.now_ms()), choose="Open")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:

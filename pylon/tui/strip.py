@@ -12,6 +12,7 @@ from rich.text import Text
 from textual.events import Click
 from textual.widgets import Static
 
+from pylon.tui.entry import Entry
 from pylon.tui.muted import muted_style
 
 _SHORTEST = 2
@@ -29,15 +30,16 @@ class ScreenStrip(Static):
     ScreenStrip > .strip--here { text-style: bold reverse; }
     """
 
-    def __init__(self, panes: Sequence[tuple[str, str, str]], go: Callable[[str], None]) -> None:
-        """Make the strip of (name, key, words) panes; `go` shows the one of a name."""
+    def __init__(self, screens: Sequence[Entry], go: Callable[[str], None]) -> None:
+        """Make the strip; `go` shows the screen of a name."""
         super().__init__(markup=False)
-        self._names = [name for name, _, _ in panes]
-        self._screens = [(key, words.partition(":")[0]) for _, key, words in panes]
+        self._all = screens
         self._go = go
+        self._names: list[str] = []
+        self._screens: list[tuple[str, str]] = []
         self._here = 0
         #: (screen, width) that is drawn; None: anew.
-        self._shown: tuple[int, int] | None = None
+        self._shown: tuple[str, int] | None = None
 
     def notify_style_update(self) -> None:
         """Draw anew with the colours of another theme."""
@@ -46,8 +48,12 @@ class ScreenStrip(Static):
 
     def show(self, name: str) -> None:
         """Mark the screen that is seen, and cut the names for the width of this moment."""
+        # One without a key is there only while it is seen.
+        listed = [one for one in self._all if one.key or one.name == name]
+        self._names = [one.name for one in listed]
+        self._screens = [(one.key or ":", one.title) for one in listed]
         self._here = self._names.index(name)
-        wanted = (self._here, self.size.width)
+        wanted = (name, self.size.width)
         if wanted == self._shown:
             return
         self._shown = wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient
 from pylon.printable import clean
@@ -11,9 +11,16 @@ from pylon.tui.functions_state import why_not_tried
 from pylon.tui.saying import say
 from pylon.tui.screens.try_call import TryScreen
 from pylon.tui.try_form import ANONYMOUS, SYSTEM
+from pylon.tui.verbs import Verb
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
+
+#: What can be done with a function, in the list and on its own screen.
+FUNCTION_VERBS: Final = (
+    Verb("t", "try", "Try it: a form, as any user", brief="Try it", id="functions.try",
+         cli="call"),
+)  # fmt: skip
 
 
 class Trying(Acting):

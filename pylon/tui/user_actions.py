@@ -15,8 +15,27 @@ from pylon.tui.saying import say
 from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.users import known_roles
 from pylon.tui.users_tables import command, id_of, label_of
+from pylon.tui.verbs import Verb
 
 _NAMES_SHOWN: Final = 5
+#: What can be done to an account, in the list and on its own screen.
+USER_VERBS: Final = (
+    Verb("plus", "user('grant')", "Grant a role", key_display="+", brief="Grant",
+         id="users.grant", cli="users grant"),
+    Verb("minus", "user('revoke_role')", "Take a role back", key_display="-", brief="Take back",
+         id="users.take-role", cli="users revoke-role"),
+    Verb("d", "user('disable')", "Disable it, or enable it again", brief="Disable",
+         id="users.disable", cli="users disable"),
+    Verb("X", "user('revoke_all')", "End all its sessions and tokens", brief="End all",
+         id="users.end-all", cli="users revoke"),
+    Verb("F", "user('reset_factor')", "Take its second factor away",
+         id="users.reset-factor", cli="users reset-factor"),
+    Verb("e", "user('export')", "Export what it has to a file",
+         id="users.export", cli="users export"),
+    Verb("D", "user('delete')", "Delete it", id="users.delete", cli="users delete"),
+    Verb("v", "user('ghost')", "Ghost: watch as it", id="users.ghost", cli="ghost"),
+    Verb("s", "sign_in_as", "Sign in as it, in a browser (development)", id="users.sign-in-as"),
+)  # fmt: skip
 User = dict[str, Any]
 
 

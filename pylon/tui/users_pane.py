@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
+from pylon.client.admin import AdminClient
 from pylon.printable import clean_block
 from pylon.tui import users_tables
-from pylon.tui.keys import USER_BINDINGS
-from pylon.tui.model import DashboardState
+from pylon.tui.copying import Copies
+from pylon.tui.entry import Entry, Offer
 from pylon.tui.panes import Pane
-from pylon.tui.user_actions import UserActions
+from pylon.tui.screens.user import UserScreen, user_copies
+from pylon.tui.user_actions import USER_VERBS, UserActions
 from pylon.tui.users import Users
+from pylon.tui.users_tables import label_of
+from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+_INVITE: Final = Verb("i", "invite", "Invite somebody", id="users.invite", cli="users invite")
 
 
 class UserList(LineList):
@@ -48,7 +57,8 @@ class UserList(LineList):
 class UsersPane(Pane):
     """Who has an account."""
 
-    title_text = "Users"
+    lead = "User"
+    verbs = (*USER_VERBS, _INVITE)
     parts = ("users",)
     filter_hint = "search: words in address, id, roles; role:admin state:disabled; !not"
     DEFAULT_CSS = """
@@ -56,14 +66,14 @@ class UsersPane(Pane):
         text-overflow: ellipsis; }
     UsersPane #users-note.bad { color: $text-error; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i", "invite", "Invite somebody", show=False), *USER_BINDINGS
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [*verbs]
 
-    def __init__(self, state: DashboardState, users: Users, actions: UserActions) -> None:
-        super().__init__(state)
-        self._users = users
-        self.actions = actions
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
+        self._admin = admin
+        self._users = Users(app, admin)
+        self.actions = UserActions(app, admin)
         self._is_ending = False
 
     def compose(self) -> ComposeResult:
@@ -78,6 +88,10 @@ class UsersPane(Pane):
         self._users.keep_current(
             self.terms, one.cursor, int(one.scroll_offset.y), max(1, one.size.height - 1)
         )
+
+    def ask_again(self) -> None:
+        """Have what is in sight read again."""
+        self._users.ask_again()
 
     def show(self) -> None:
         """Show the accounts that are held."""
@@ -99,6 +113,21 @@ class UsersPane(Pane):
 
     # --- what the keys do
 
+    async def open_row(self, row: Any) -> None:
+        """Show an account on a screen of its own."""
+        self.app.push_screen(UserScreen(self._dashboard, self._admin, self.actions, row))
+
+    def copies_of(self, row: Any, url: str) -> Copies:
+        """Offer its address, id and command, too."""
+        return [*user_copies(row), *super().copies_of(row, url)]
+
+    def ask_why(self, row: Any) -> None:
+        """Ask as an account."""
+        if row is None:
+            super().ask_why(row)
+        else:
+            self._dashboard.asking_why.about_user(label_of(row))
+
     @property
     def _current(self) -> dict[str, Any] | None:
         return self.list.current if self.list is not None else None
@@ -115,3 +144,22 @@ class UsersPane(Pane):
     def action_sign_in_as(self) -> None:
         """Open the app as the account under the cursor."""
         self.action_user("sign_in_as")
+
+
+SCREEN = Entry(
+    "users", "Users", "accounts, roles, sessions; invite, disable, revoke", UsersPane, key="U",
+    verbs=UsersPane.verbs,
+    first=(
+        ("enter", "all about it: sessions, tokens, what signs it in"),
+        ("x", "there: end the session or token under the cursor"),
+    ),
+    last=(
+        ("w", "Why it may do something with a row, or not"),
+        ("y", "Copy: address, id, command, JSON"),
+        ("/", "Search: words, role:admin, state:disabled, !not"),
+        ("", "(active, disabled, guest, invited, unproven)"),
+    ),
+    offers=(
+        Offer("Invite a user", "an account, and a link by mail that signs it in once", "invite"),
+    ),
+)  # fmt: skip

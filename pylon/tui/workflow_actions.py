@@ -11,8 +11,20 @@ from pylon.printable import clean
 from pylon.tui.acting import Acting, Done
 from pylon.tui.dialogs import Prompt
 from pylon.tui.saying import say
+from pylon.tui.verbs import Verb
 from pylon.tui.workflows_tables import title_of
 
+#: What can be done to runs, in the list and on a run's own screen.
+RUN_VERBS: Final = (
+    Verb("s", "run('signal')", "Send it a signal", brief="Signal",
+         id="runs.signal", cli="workflows signal"),
+    Verb("c", "run('cancel')", "Cancel it for good, with its children", brief="Cancel",
+         id="runs.cancel", cli="workflows cancel"),
+    Verb("r", "run('retry')", "Retry it: failed, diverged or between two tries", brief="Retry",
+         id="runs.retry", cli="workflows retry"),
+    Verb("e", "run('rerun')", "Rerun it, from the step under the cursor (development)",
+         brief="Rerun", id="runs.rerun", cli="workflows rerun"),
+)  # fmt: skip
 Run = dict[str, Any]
 _ENDED: Final = ("completed", "failed", "cancelled")
 _RETRIED: Final = {

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
-from pylon.clock import Clock
+from pylon.client.admin import AdminClient
 from pylon.printable import clean_block
 from pylon.tui import workflows_tables
-from pylon.tui.keys import RUN_BINDINGS
-from pylon.tui.model import DashboardState
+from pylon.tui.copying import Copies
+from pylon.tui.entry import Entry
 from pylon.tui.panes import Pane
 from pylon.tui.saying import say
+from pylon.tui.screens.run import RunScreen
 from pylon.tui.widgets.line_list import LineList
-from pylon.tui.workflow_actions import WorkflowActions
+from pylon.tui.workflow_actions import RUN_VERBS, WorkflowActions
 from pylon.tui.workflows import Workflows
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
 
 _FIGURES_SHARE: Final = 4
 _HINT: Final = "enter opens · s signal · c cancel · r retry · e rerun · tab workflows · T clock"
@@ -26,7 +30,8 @@ _HINT: Final = "enter opens · s signal · c cancel · r retry · e rerun · tab
 class WorkflowsPane(Pane):
     """Runs of workflows, with what each waits for."""
 
-    title_text = "Workflows"
+    lead = "Run"
+    verbs = RUN_VERBS
     parts = ("workflows",)
     filter_hint = (
         "search: words in name, error, id, what it waits for; state:parked name: key: !not"
@@ -39,17 +44,17 @@ class WorkflowsPane(Pane):
     WorkflowsPane #runs { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        *RUN_BINDINGS,
+        *RUN_VERBS,
         Binding("tab,shift+tab", "other_list", "Workflows, or runs", show=False),
     ]
 
-    def __init__(
-        self, state: DashboardState, workflows: Workflows, actions: WorkflowActions, clock: Clock
-    ) -> None:
-        super().__init__(state)
-        self._workflows = workflows
-        self.actions = actions
-        self._clock = clock
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
+        self._admin = admin
+        self._workflows = Workflows(app, admin)
+        self.actions = WorkflowActions(app, admin)
+        self._clock = app.clock
         self._drawn: tuple[int, int] = (-1, -1)
 
     def compose(self) -> ComposeResult:
@@ -82,6 +87,10 @@ class WorkflowsPane(Pane):
             self._drawn = now
             self.show()
 
+    def ask_again(self) -> None:
+        """Have what is in sight read again."""
+        self._workflows.ask_again()
+
     def show(self) -> None:
         """Show workflows and runs as they are held."""
         found = self.state.workflows
@@ -108,6 +117,15 @@ class WorkflowsPane(Pane):
         return _HINT
 
     # --- what the keys do
+
+    async def open_row(self, row: Any) -> None:
+        """Show a run on a screen of its own."""
+        given = (self._dashboard, self._admin, self.actions, str(row["id"]))
+        self.app.push_screen(RunScreen(*given, self.ask_again))
+
+    def copies_of(self, row: Any, url: str) -> Copies:
+        """Return what can be copied of a run."""
+        return workflows_tables.run_copies(row)
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Show the runs of a workflow that was chosen; a run is the dashboard's to show."""
@@ -137,3 +155,21 @@ class WorkflowsPane(Pane):
 
 def _id_of(row: dict[str, Any]) -> str:
     return str(row["id"])
+
+
+SCREEN = Entry(
+    "workflows", "Workflows", "runs and what they wait for; signal, cancel, retry, rerun",
+    WorkflowsPane, key="7", verbs=RUN_VERBS,
+    first=(
+        ("enter", "all about it: timeline, waits, error; on a workflow: its runs"),
+        ("tab", "over to the workflows, and back; on a run: to what stands below"),
+    ),
+    last=(
+        ("enter", "on a run: all about the step, or over to the child under the cursor"),
+        ("backspace", "there: back to where you came from"), ("u", "there: to its parent"),
+        ("v", "there: the journal whole, with all values"),
+        ("y", "Copy: id, command, key, error, traceback, JSON"),
+        ("T", "Clock: to what is due next (pylon clock next)"),
+        ("/", "Search: words, state:parked, name: key: user: cause:, !not"),
+    ),
+)  # fmt: skip

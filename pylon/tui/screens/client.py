@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from pylon import jsonvalue
@@ -18,9 +17,10 @@ from pylon.tui import networks, tables
 from pylon.tui.copying import pretty
 from pylon.tui.dialogs import Details, Menu, Prompt, Question
 from pylon.tui.header import HeaderLine
-from pylon.tui.keys import LEAVING
 from pylon.tui.saying import say
+from pylon.tui.screens.above import Above
 from pylon.tui.screens.ghost import GhostScreen
+from pylon.tui.verbs import Verb, in_footer
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -30,26 +30,34 @@ _POLL_SECONDS = 1.0
 _SUBSCRIPTIONS_SHOWN = 4
 
 
-class ClientScreen(Screen[None]):
+#: What can be done to a client.
+CLIENT_VERBS: Final = (
+    Verb("d", "disconnect", "Disconnect it", brief="Disconnect", id="clients.disconnect"),
+    Verb("S", "resync", "Resync: it starts over from a snapshot", brief="Resync",
+         id="clients.resync"),
+    Verb("N", "network", "Network: late, lossy, offline, asleep (development)", brief="Network",
+         id="clients.network"),
+    Verb("v", "ghost", "Ghost: watch as its user", brief="Ghost", id="clients.ghost", cli="ghost"),
+    Verb("w", "why", "Why may its user see the change under the cursor, or not", brief="Why",
+         id="why", cli="explain"),
+)  # fmt: skip
+
+
+class ClientScreen(Above):
     """Everything about a client, asked anew every second."""
 
     CSS = """
     ClientScreen #about { height: auto; padding: 0 0 1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back", key_display="esc"),
-        Binding("d", "disconnect", "Disconnect"),
-        Binding("S", "resync", "Resync"),
-        Binding("N", "network", "Network"),
-        Binding("v", "ghost", "Ghost"),
-        Binding("w", "why", "Why"),
-        Binding("y", "copy", "Copy", show=False),
-        *LEAVING,
+        *in_footer(CLIENT_VERBS),
+        Binding("y", "copy", "Copy", show=False, id="copy"),
     ]
+    title_text, pane = "Client", "clients"
+    lead, verbs = "Client", CLIENT_VERBS
 
     def __init__(self, dashboard: Dashboard, admin: AdminClient, client: dict[str, Any]) -> None:
-        super().__init__()
-        self._dashboard = dashboard
+        super().__init__(dashboard)
         self._admin = admin
         self._client_name = str(client["client_id"] or client["connection_id"])
         self._found: dict[str, Any] = {"client": client, "unseen": None, "next": None}
@@ -66,7 +74,7 @@ class ClientScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to ask."""
         self._show()
-        self.set_interval(1 / 4, self._show_header)
+        self.set_interval(1 / 4, self.show_header)
         self.run_worker(self._poll(), name="client", group="client", exclusive=True)
         self.query_one(LineList).focus()
 
@@ -86,9 +94,6 @@ class ClientScreen(Screen[None]):
             self.query_one("#about", Static).update(clean_block(f" {error.message}"))
             return
         self._show()
-
-    def _show_header(self) -> None:
-        self._dashboard.show_header(self.query_one(HeaderLine), place="Client")
 
     def _show(self) -> None:
         if not self.query("#about"):  # an answer may come when it is closed
@@ -129,11 +134,6 @@ class ClientScreen(Screen[None]):
             lines.append(f" next     {next_words(self._found['next'])}")
             lines.append(f" unseen   {unseen_words(unseen)}")
         return lines
-
-    def action_leave_for(self, pane: str) -> None:
-        """Go back, and on to another pane."""
-        self.dismiss()
-        self._dashboard.action_pane(pane)
 
     # --- what can be done to it
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from pylon.client.ghost import Frame
@@ -17,8 +16,8 @@ from pylon.tui import tables
 from pylon.tui.copying import pretty
 from pylon.tui.dialogs import Details
 from pylon.tui.header import HeaderLine
-from pylon.tui.keys import LEAVING
 from pylon.tui.saying import say
+from pylon.tui.screens.above import Above
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _FRAMES_KEPT = 2_000
 _ROWS_SHOWN = 200
 
 
-class GhostScreen(Screen[None]):
+class GhostScreen(Above):
     """Frames above, entities with their counts below."""
 
     CSS = """
@@ -38,14 +37,12 @@ class GhostScreen(Screen[None]):
     GhostScreen #held { height: 1fr; min-height: 4; border-top: solid $primary 40%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back", key_display="esc"),
         Binding("tab", "app.focus_next", "Frames or rows"),
-        *LEAVING,
     ]
+    title_text, pane = "Ghost", "clients"
 
     def __init__(self, dashboard: Dashboard, user: str, cursor: str | None) -> None:
-        super().__init__()
-        self._dashboard = dashboard
+        super().__init__(dashboard)
         self._user = user
         self._cursor = cursor
         self._frames: deque[Frame] = deque(maxlen=_FRAMES_KEPT)
@@ -72,12 +69,6 @@ class GhostScreen(Screen[None]):
         self.run_worker(self._follow(), name="ghost", group="ghost", exclusive=True)
         self._show()
 
-    def action_leave_for(self, pane: str) -> None:
-        """Go back to the dashboard, and on to another pane."""
-        while self.app.screen is not self.app.screen_stack[0]:
-            self.app.pop_screen()
-        self._dashboard.action_pane(pane)
-
     async def _follow(self) -> None:
         self._ghost = self._dashboard.make_ghost(self._user, self._take)
         try:
@@ -96,7 +87,7 @@ class GhostScreen(Screen[None]):
         self._has_news = True
 
     def _show(self) -> None:
-        self._dashboard.show_header(self.query_one(HeaderLine), place="Ghost")
+        self.show_header()
         ghost = self._ghost
         state = "coming" if ghost is None else ghost.state
         cursor = None if ghost is None else ghost.cursor

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pylon.tui.keys import PANES
+from pylon.tui import registry
 from pylon.tui.strip import strip_pieces
 
-SCREENS = [(key, words.partition(":")[0]) for _, key, words in PANES]
+SCREENS = [(one.key, one.title) for one in registry.SCREENS if one.key]
 
 
 @given(st.integers(20, 220), st.integers(0, len(SCREENS) - 1))

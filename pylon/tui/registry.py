@@ -1,0 +1,36 @@
+"""The dashboard's screens, in the order of the strip. A new one is a module and a line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pylon.tui import (
+    apps_pane,
+    clients_pane,
+    data_pane,
+    files_pane,
+    functions_pane,
+    jobs_pane,
+    log_pane,
+    mail_pane,
+    policies_pane,
+    runtime_pane,
+    users_pane,
+    workflows_pane,
+)
+from pylon.tui.entry import Entry
+
+SCREENS: Final[tuple[Entry, ...]] = (
+    apps_pane.SCREEN,
+    log_pane.SCREEN,
+    data_pane.SCREEN,
+    clients_pane.SCREEN,
+    functions_pane.SCREEN,
+    jobs_pane.SCREEN,
+    workflows_pane.SCREEN,
+    policies_pane.SCREEN,
+    users_pane.SCREEN,
+    mail_pane.SCREEN,
+    files_pane.SCREEN,
+    runtime_pane.SCREEN,
+)
