@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pylon.errors import PylonError
 from pylon.server.config import (
     SETTINGS,
     ServerConfig,
@@ -24,6 +25,14 @@ def check_settings(project: Path) -> None:
 def settings_of(project: Path) -> ServerConfig:
     """Return a project's settings in development; raises ConfigError for a wrong one."""
     return _config_of(project, None, None, is_dev=True)
+
+
+def web_setting(project: Path, key: str) -> str:
+    """Return a setting of a project's own web server; empty where it has none, or mistakes."""
+    try:
+        return str(settings_of(project)[key])
+    except PylonError:
+        return ""  # the runtime says what is wrong with the settings, and does not start
 
 
 def address_of(

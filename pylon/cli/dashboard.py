@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pylon import limits
-from pylon.cli.address import address_of, check_settings
+from pylon.cli.address import address_of, check_settings, web_setting
 from pylon.cli.output import CommandFailed
 from pylon.cli.project import find_project, is_project
 from pylon.clock import SystemClock
@@ -116,11 +116,16 @@ async def _supervised(
     await until_free(project, within_s=limits.ORPHAN_SECONDS)
     supervisor = Supervisor(
         project, clock, mode="dev", host=host, port=port, may_move=may_move, detach=detach,
-        extra=extra,
+        extra=extra, web_command=lambda: web_setting(project, "web.dev"),
     )  # fmt: skip
     app = Dashboard(clock, supervisor.admin, supervisor=supervisor)
     session = DevSession(
-        project, supervisor, _reports_to(app), clock, lambda: check_settings(project)
+        project,
+        supervisor,
+        _reports_to(app),
+        clock,
+        lambda: check_settings(project),
+        lambda: web_setting(project, "web.package"),
     )
     app.reloading.now = session.reload_now
     await supervisor.start()
@@ -158,7 +163,7 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
     if is_dev:
         session = DevSession(
             project, AttachedControl(admin), _reports_to(app), clock,
-            lambda: check_settings(project),
+            lambda: check_settings(project), lambda: web_setting(project, "web.package"),
         )  # fmt: skip
         app.reloading.now = session.reload_now
     try:

@@ -4,45 +4,110 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pylon.cli.output import print_json, print_line, say
+from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.project import json_option
+
+if TYPE_CHECKING:
+    from pylon.devtools import scaffold
+
+_DEFAULT = "blank"
 
 
 @click.command(short_help="Create a project from a template.")
 @click.argument("name", required=False)
-@click.option("--template", "-t", default="blank", show_default=True, help="What to start from.")
+@click.option("--template", "-t", help=f"What to start from (default: {_DEFAULT}).")
+@click.option("--install/--no-install", "installs", default=None,
+              help="Install the npm packages of a template that has some.")  # fmt: skip
 @click.option("--list", "list_templates", is_flag=True, help="List the templates and stop.")
 @json_option
-def new(name: str | None, template: str, list_templates: bool, as_json: bool) -> None:
+def new(
+    name: str | None, template: str | None, installs: bool | None, list_templates: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Create the project NAME in a new folder of that name.
 
-    Nothing is written outside that folder, and a folder that is not empty is refused.
+    In a terminal it asks for what was not given. Nothing is written outside that folder, and a
+    folder that is not empty is refused.
     """
     from pylon.devtools import scaffold
 
     if list_templates:
-        found = scaffold.templates()
-        if as_json:
-            print_json([{"name": one.name, "summary": one.summary} for one in found])
-        else:
-            for one in found:
-                print_line(f"{one.name:<10} {one.summary}")
+        _list(scaffold.templates(), as_json=as_json)
         return
+    may_ask = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     if name is None:
-        raise click.UsageError("name the project: pylon new NAME")
-    target = scaffold.create_project(Path.cwd(), name, template)
+        if not may_ask:
+            raise click.UsageError("name the project: pylon new NAME")
+        name = _ask_name()
+        template = template or _ask_template(scaffold.templates())
+    target = scaffold.create_project(Path.cwd(), name, template or _DEFAULT)
+    has_packages = (target / "package.json").is_file()
+    if has_packages and installs is None and may_ask:
+        installs = click.confirm("install its npm packages now?", default=True, err=True)
+    if has_packages and installs:
+        _install(target)
     if as_json:
-        print_json({"path": str(target), "template": template})
+        print_json({"path": str(target), "template": template or _DEFAULT})
         return
-    print_line(f"created {name} from the template {template}")
-    if (target / "src").is_dir() and not list((target / "web").glob("*.js")):
+    print_line(f"created {name} from the template {template or _DEFAULT}")
+    if not has_packages and (target / "src").is_dir() and not list((target / "web").glob("*.js")):
         say("its page is not built: run `make client` in Pylon's checkout and create it again")
-    print_line(f"next:  cd {name} && {_command()}")
+    steps = [f"cd {name}", *(["npm install"] if has_packages and not installs else []), _command()]
+    print_line(f"next:  {' && '.join(steps)}")
+
+
+def _list(found: tuple[scaffold.Template, ...], *, as_json: bool) -> None:
+    if as_json:
+        print_json([{"name": one.name, "summary": one.summary} for one in found])
+        return
+    for one in found:
+        print_line(f"{one.name:<10} {one.summary}")
+
+
+def _ask_name() -> str:
+    from pylon.devtools import scaffold
+
+    while True:
+        name: str = click.prompt("name of the project", err=True)
+        against = scaffold.objection(Path.cwd(), name)
+        if not against:
+            return name
+        say(against)
+
+
+def _ask_template(found: tuple[scaffold.Template, ...]) -> str:
+    for one in found:
+        say(f"  {one.name:<10} {one.summary}")
+    names = click.Choice([one.name for one in found])
+    chosen: str = click.prompt(
+        "template", type=names, default=_DEFAULT, show_choices=False, err=True
+    )
+    return chosen
+
+
+def _install(target: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise CommandFailed(
+            f"{target.name} is made; there is no npm to install its packages",
+            "install Node 20.19 or newer, then run npm install in it",
+        )
+    say("installing its npm packages …")
+    done = subprocess.run(  # noqa: S603 -- asked for
+        [npm, "install", "--no-audit", "--no-fund"], cwd=target, stdout=sys.stderr, check=False
+    )
+    if done.returncode:
+        raise CommandFailed(
+            f"{target.name} is made; npm install ended with code {done.returncode}",
+            f"see above; then: cd {target.name} && npm install",
+        )
 
 
 def _command() -> str:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pylon import limits
-from pylon.cli.address import check_settings
+from pylon.cli.address import check_settings, web_setting
 from pylon.cli.output import EXIT_FAILED, say
 from pylon.clock import SystemClock
 from pylon.printable import clean_block
@@ -66,6 +66,7 @@ async def run_plain(
     supervisor = Supervisor(
         project, clock, mode=mode, host=host, port=port, may_move=may_move, detach=detach,
         extra=extra,
+        web_command=(lambda: web_setting(project, "web.dev")) if mode == "dev" else None,
     )  # fmt: skip
     supervisor.listen(_Lines(supervisor, stopped, waits=mode == "dev" and not detach).take)
     loop = asyncio.get_running_loop()
@@ -115,5 +116,10 @@ async def _reload_on_save(supervisor: Supervisor) -> None:
 
     project = supervisor.project
     await DevSession(
-        project, supervisor, report, supervisor.clock, lambda: check_settings(project)
+        project,
+        supervisor,
+        report,
+        supervisor.clock,
+        lambda: check_settings(project),
+        lambda: web_setting(project, "web.package"),
     ).run()

@@ -295,7 +295,7 @@ class PylonClient:
 
     # --- writing
 
-    async def insert(self, entity: str, **values: Any) -> ClientRow:
+    async def insert(self, entity: str, /, **values: Any) -> ClientRow:
         """Insert a row: in the view at once; returns the stored row when it is durable.
 
         Brings its own `id` or gets one. Raises ServerRefused with the server's code.
@@ -304,7 +304,7 @@ class PylonClient:
         args = {"entity": entity, "id": row_id, "values": values}
         return ClientRow(await self.mutate("pylon.insert", args))
 
-    async def update(self, entity: str, row_id: str, **values: Any) -> ClientRow:
+    async def update(self, entity: str, row_id: str, /, **values: Any) -> ClientRow:
         """Set these fields, leave the others; returns the stored row."""
         args = {"entity": entity, "id": row_id, "values": values}
         return ClientRow(await self.mutate("pylon.update", args))
@@ -313,7 +313,7 @@ class PylonClient:
         """Delete a row."""
         await self.mutate("pylon.delete", {"entity": entity, "id": row_id})
 
-    async def call(self, name: str, **args: Any) -> Any:
+    async def call(self, name: str, /, **args: Any) -> Any:
         """Call a function of the app: a mutation in its turn, others by HTTP."""
         if self.shell.fields.manifest is None:
             await self.shell.fetch_manifest()

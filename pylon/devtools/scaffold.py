@@ -12,7 +12,14 @@ from pylon.errors import PylonError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", re.ASCII)
 #: What a template folder may hold that a project must not start with.
 _LEFT_OUT = shutil.ignore_patterns(
-    ".pylon", "__pycache__", "node_modules", "*.pyc", ".env", "tsconfig.tsbuildinfo"
+    ".pylon",
+    "__pycache__",
+    "node_modules",
+    "*.pyc",
+    ".env",
+    "tsconfig.tsbuildinfo",
+    "package-lock.json",
+    ".pytest_cache",
 )
 _GITIGNORE = ".pylon/\n.env\n__pycache__/\nnode_modules/\n"
 
@@ -59,7 +66,9 @@ def create_project(parent: Path, name: str, template_name: str) -> Path:
         raise ScaffoldError(f"there is no template {template_name!r}", hint=f"there are: {names}")
     target = parent.resolve() / name
     shutil.copytree(chosen.folder, target, symlinks=False, ignore=_LEFT_OUT, dirs_exist_ok=True)
-    (target / ".gitignore").write_text(_GITIGNORE, encoding="utf-8")
+    ignored = target / ".gitignore"
+    own = ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
+    ignored.write_text(_GITIGNORE + own, encoding="utf-8")
     return target
 
 

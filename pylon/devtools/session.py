@@ -78,6 +78,7 @@ class DevSession:
         listener: Callable[[ReloadReport], None],
         clock: Clock,
         check_settings: Callable[[], None] = lambda: None,
+        package: Callable[[], str] = lambda: "",
     ) -> None:
         """Make a session.
 
@@ -87,6 +88,7 @@ class DevSession:
             listener: gets a report for each save that mattered.
             clock: tells the time.
             check_settings: raises PylonError where the settings would stop a start.
+            package: tells the folder that is to hold the client for a bundler; empty: none.
         """
         self._root = root
         self._check_settings = check_settings
@@ -98,7 +100,7 @@ class DevSession:
         self.is_watching = asyncio.Event()
         self._hashes: dict[Path, str | None] = {}
         self._check = CheckProcess(root)
-        self._types = TypesKeeper(root)
+        self._types = TypesKeeper(root, package)
 
     async def run(self) -> None:
         """Watch and act until `stop()`; the checker ends with it."""

@@ -132,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--allow-remote", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--listen-fd", type=int)
+    parser.add_argument("--web-port", type=int)
     return parser
 
 
@@ -163,6 +164,7 @@ class RuntimeProcess:
                 accepts_policies=self._given.accept_policy_change,
                 coverage=self._coverage_path,
                 listen_fd=self._given.listen_fd,
+                web_port=self._given.web_port,
             )
         except LoadFailed as failure:
             report_failure(failure)

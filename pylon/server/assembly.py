@@ -32,6 +32,7 @@ from pylon.server.http.listening import Listening, unlink
 from pylon.server.http.peers import networks_of
 from pylon.server.http.services import Services
 from pylon.server.http.static import wake_pages
+from pylon.server.http.web_server import WebServerPages
 from pylon.server.lifecycle import Stopper
 from pylon.server.mail.mailer import Mailer
 from pylon.server.mail.preview import MailPreviews
@@ -80,7 +81,7 @@ class Runtime:
 
     async def start(
         self, *, may_migrate: bool, accepts_policies: bool = False,
-        coverage: Path | None = None, listen_fd: int | None = None,
+        coverage: Path | None = None, listen_fd: int | None = None, web_port: int | None = None,
     ) -> int:  # fmt: skip
         """Start everything and listen; returns the port.
 
@@ -89,6 +90,7 @@ class Runtime:
             accepts_policies: in production, policies may open up.
             coverage: where to write which branches of the policies are taken; None counts none.
             listen_fd: a socket that listens already.
+            web_port: where the project's own web server listens, in development.
 
         Raises LoadFailed, MigrationRefused, FolderInUse and ConfigError, all before listening.
         """
@@ -118,7 +120,7 @@ class Runtime:
             await run_hooks(definition, definition.on_start, self.services.executor)
             await self._background.start(self._stopper)
             self._stopper.add("long functions", self.services.executor.app_code.stop)
-            self._add_powers_of_dev()
+            self._add_powers_of_dev(web_port)
             port = await self._listen(listen_fd)
             if policies is not None:
                 await policies.remember(definition)
@@ -246,8 +248,8 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(self._watch_lag())
         self._stopper.add("lag", lambda: _cancel(task))
 
-    def _add_powers_of_dev(self) -> None:
-        """Have the clock be moved and mail templates be shown, in development (I73)."""
+    def _add_powers_of_dev(self, web_port: int | None) -> None:
+        """Have the clock be moved, mail and pages in the making be shown, in development (I73)."""
         if isinstance(self.clock, WarpedClock):
             warp = Warp(self.clock, self._background, self.observer)
             self.services.warp = warp
@@ -255,6 +257,10 @@ class Runtime:
             self.services.mail_previews = MailPreviews(
                 self.services.mailer.templates, partial(self.ids.token_hex, 16)
             )
+        if web_port and self.config.is_dev:
+            pages = WebServerPages(web_port, self.config["web.dev"])
+            self.services.web_server = pages
+            self._stopper.add("web server", pages.close)
 
     def _chance(self) -> float:
         """Return a number from 0 to 1."""

@@ -87,6 +87,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         bool, default=False, doc="Callers who are not signed in may upload."
     ),
     "files.backend": Setting(str, "disk", "disk, or s3://bucket/prefix?endpoint=https://…"),
+    "web.dev": Setting(
+        str, "", "A web server of yours that `pylon dev` runs and serves; {port} is its port."
+    ),
     "web.package": Setting(
         str, "", "Folder that `pylon codegen` writes the client to, for a bundler."
     ),

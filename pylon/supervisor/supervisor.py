@@ -26,6 +26,7 @@ from pylon.errors import AddressInUse
 from pylon.supervisor.lifecycle import EXIT_FAILED, Command, Event, Lifecycle, ProcessState
 from pylon.supervisor.process import RuntimeProcess
 from pylon.supervisor.stacks import held_by, loop_first
+from pylon.supervisor.web_server import WebServer
 
 _HEARTBEAT_SECONDS = 0.5
 _HEARTBEAT_TIMEOUT_SECONDS = 1.0
@@ -59,8 +60,21 @@ class Supervisor:
     def __init__(
         self, project: Path, clock: Clock, *, mode: str, host: str = "127.0.0.1",
         port: int = 4321, may_move: bool = False, detach: bool = False,
-        extra: tuple[str, ...] = (),
+        extra: tuple[str, ...] = (), web_command: Callable[[], str] | None = None,
     ) -> None:  # fmt: skip
+        """Make one.
+
+        Args:
+            project: the project's folder.
+            clock: tells the time.
+            mode: dev or serve.
+            host: the address to listen on.
+            port: the port.
+            may_move: a later port will do where that one is taken.
+            detach: the runtime outlives us.
+            extra: further arguments of the runtime.
+            web_command: tells the command of the project's own web server, asked at each start.
+        """
         self.project = project
         self.clock = clock
         self._mode = mode
@@ -79,6 +93,8 @@ class Supervisor:
         self._process: RuntimeProcess | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
+        self._web_command = web_command
+        self.web_server = WebServer(project, clock, self._tell)
         self.admin = AdminClient.local(project)
 
     @property
@@ -158,6 +174,7 @@ class Supervisor:
         await self._close()
 
     async def _close(self) -> None:
+        await self.web_server.stop()
         if self._listener_socket is not None:
             self._listener_socket.close()
             self._listener_socket = None
@@ -203,9 +220,14 @@ class Supervisor:
 
     async def _spawn(self) -> None:
         assert self._listener_socket is not None
+        extra = self._extra
+        if self._web_command is not None:
+            await self.web_server.use(self._web_command())
+        if self.web_server.port:
+            extra += ("--web-port", str(self.web_server.port))
         self._process = RuntimeProcess(
             self.project, mode=self._mode, listener=self._listener_socket, host=self.host,
-            port=self.port, extra=self._extra, detach=self.detach,
+            port=self.port, extra=extra, detach=self.detach,
             on_line=self._line, on_exit=self._exited,
         )  # fmt: skip
         self._said = ""

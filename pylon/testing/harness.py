@@ -57,11 +57,11 @@ class Member:
         """Return the rows of his replica that match, his own pending mutations on top."""
         return self.client.rows(entity, where, order)
 
-    async def insert(self, entity: str, **values: Any) -> ClientRow:
+    async def insert(self, entity: str, /, **values: Any) -> ClientRow:
         """Insert a row; returns it as stored. Raises ServerRefused with the server's code."""
         return await self.client.insert(entity, **values)
 
-    async def update(self, entity: str, row_id: str, **values: Any) -> ClientRow:
+    async def update(self, entity: str, row_id: str, /, **values: Any) -> ClientRow:
         """Set fields of a row; returns it as stored."""
         return await self.client.update(entity, row_id, **values)
 
@@ -69,7 +69,7 @@ class Member:
         """Delete a row."""
         await self.client.delete(entity, row_id)
 
-    async def call(self, name: str, **args: Any) -> Any:
+    async def call(self, name: str, /, **args: Any) -> Any:
         """Call a function of the app; returns its value."""
         return await self.client.call(name, **args)
 

@@ -242,14 +242,14 @@ class Caller:
         """POST."""
         return await self.ask("POST", path, value)
 
-    async def insert(self, entity: str, **values: Any) -> dict[str, Any]:
+    async def insert(self, entity: str, /, **values: Any) -> dict[str, Any]:
         """Insert a row and return it."""
         answer = await self.post(f"/api/entities/{entity}", values)
         assert answer.status == 201, answer
         row: dict[str, Any] = answer.body
         return row
 
-    async def call(self, name: str, **args: Any) -> Answer:
+    async def call(self, name: str, /, **args: Any) -> Answer:
         """Call a function."""
         return await self.post(f"/api/fn/{name}", args)
 

@@ -17,7 +17,9 @@ PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
 
 async def _ordered(ada, **values):
     file = await ada.upload(PICTURE, name="summer.png")
-    return await ada.call("order", **{"title": "Summer", "picture": file["id"], "copies": 2, **values})
+    return await ada.call(
+        "order", **{"title": "Summer", "picture": file["id"], "copies": 2, **values}
+    )
 
 
 async def test_an_order_goes_from_the_till_to_the_post():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pylon.devtools.codegen.files import generated_files
@@ -20,8 +21,15 @@ _SECONDS_MAX = 30.0
 class TypesKeeper:
     """Writes what `pylon codegen` once wrote again, each time that it is asked to."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, package: Callable[[], str]) -> None:
+        """Make one.
+
+        Args:
+            root: the project's folder.
+            package: tells the folder below it that is wanted for a bundler; empty where none is.
+        """
         self._root = root
+        self._package = package
         self._wanted = asyncio.Event()
 
     def ask(self) -> None:
@@ -35,8 +43,11 @@ class TypesKeeper:
             self._wanted.clear()
             for path in await asyncio.to_thread(generated_files, self._root):
                 await self._write("--out", path.relative_to(self._root))
-            for folder in await asyncio.to_thread(generated_packages, self._root):
-                await self._write("--package", folder.relative_to(self._root))
+            found = await asyncio.to_thread(generated_packages, self._root)
+            folders = {folder.relative_to(self._root) for folder in found}
+            wanted = self._package()
+            for folder in sorted({*folders, Path(wanted)} if wanted else folders):
+                await self._write("--package", folder)
 
     async def _write(self, option: str, path: Path) -> None:
         process = await asyncio.create_subprocess_exec(

@@ -152,7 +152,7 @@ class ReadDatabase:
         )
         return None if row is None else self._shown(found, row)
 
-    def first(self, entity: Any, **equals: Any) -> AppRow | None:
+    def first(self, entity: Any, /, **equals: Any) -> AppRow | None:
         """Return the first readable row whose fields equal these, or None."""
         rows = self.list(entity, where=equals, limit=1)
         return rows[0] if rows else None
@@ -255,12 +255,12 @@ class WriteDatabase(ReadDatabase):
         super().__init__(context, facts, transaction.connection, transaction)
         self._transaction = transaction
 
-    def insert(self, entity: Any, **values: Any) -> AppRow:
+    def insert(self, entity: Any, /, **values: Any) -> AppRow:
         """Insert a row and return it."""
         found = self._entity(entity)
         return self._shown(found, self._writes().insert(found, values))
 
-    def update(self, entity: Any, row_id: str, **values: Any) -> AppRow:
+    def update(self, entity: Any, row_id: str, /, **values: Any) -> AppRow:
         """Update a row and return it; a value may be `pylon.inc(n)`."""
         found = self._entity(entity)
         writes = self._writes()

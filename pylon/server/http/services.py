@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pylon.server.functions.policy_matrix import PolicyMatrix
     from pylon.server.functions.reads import Reads
     from pylon.server.http.peers import Network
+    from pylon.server.http.web_server import WebServerPages
     from pylon.server.jobs.worker import Worker
     from pylon.server.mail.mailer import Mailer
     from pylon.server.mail.preview import MailPreviews
@@ -93,6 +94,8 @@ class Services:
     is_stopping: bool = False
     #: How clients' networks behave; None outside development (I73).
     switchboard: Switchboard | None = None
+    #: Asks the project's own web server for pages; None where there is none.
+    web_server: WebServerPages | None = None
     #: Moves the clock; None outside development (I73).
     warp: Warp | None = None
     #: Shows mail templates; None outside development (I73).

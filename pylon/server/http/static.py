@@ -69,10 +69,12 @@ async def client_file(exchange: Exchange) -> web.StreamResponse:
 
 
 async def app_file(exchange: Exchange) -> web.StreamResponse:
-    """Serve everything else: the app's own pages."""
+    """Serve everything else: the app's own pages, or what its own web server makes of them."""
+    services = exchange.services
+    if services.web_server is not None:
+        return await services.web_server.answer(exchange)
     if exchange.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(allow=("GET", "HEAD"))
-    services = exchange.services
     folder = services.definitions.current.root / "web"
     found = resolve(folder, exchange.path)
     if found is None and "." not in exchange.path.rpartition("/")[2]:
