@@ -21,5 +21,17 @@ SQL_ANSWER_BYTES_MAX: Final = 4 * limits.MIB
 SQL_CELL_CHARACTERS_MAX: Final = 20_000
 #: One text or blob that it makes on its way. Above: 400.
 SQL_VALUE_BYTES_MAX: Final = 4 * limits.MIB
+#: Rows of one part of a bulk change, a transaction of its own, and what one that needs no parts may
+#: have. Above: 400; whoever has more marks sends them in parts.
+BULK_ROWS_MAX: Final = limits.PUSH_OPERATIONS_MAX
+BULK_PART_ROWS: Final = 200
+#: Values that a preview of a bulk change counts apart, by field. Above: the rest is one line.
+BULK_VALUES_SHOWN: Final = 5
+#: Changes of one row since the one to be undone, and rows that depend on it, that are told.
+UNDO_CHANGES_SHOWN: Final = 5
+UNDO_DEPENDENTS_SHOWN: Final = 50
+#: For a piece of an export to be taken: it holds a moment of the database. Above: it is cut off.
+EXPORT_STALL_SECONDS: Final = 60.0
 
+assert BULK_PART_ROWS < BULK_ROWS_MAX
 assert SQL_CELL_CHARACTERS_MAX < SQL_VALUE_BYTES_MAX

@@ -228,6 +228,7 @@ def of_operator(pools: Pools, job: str, runs: Sequence[str]) -> list[Form]:
     board = {"values": {"text": pools.mint.text()}}
     bodies |= {
         "data/Board/board/update": board, "data/Board/board/delete": {},
+        "data-bulk/Board": {"ids": ["board"], "delete": True, "look": True},
         "import": {"op_id": "import-1", "records": [{"entity": "Board", **board}]}, "seed": {},
     }  # fmt: skip
     gets = (

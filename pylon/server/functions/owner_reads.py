@@ -18,7 +18,7 @@ from pylon.schema.wire import whole_row
 from pylon.server.functions.queries import decode_next, encode_next, entity_of
 from pylon.server.functions.reads import Reads
 from pylon.server.storage.data_pages import Referrers, bytes_of, referrers_of
-from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.readers import ReadConnection, Readers
 from pylon.server.storage.select import SelectSpec, count_rows, list_page
 
 #: Counting or measuring one entity ends then: what is not known is not said.
@@ -44,6 +44,19 @@ class Asked:
 
 class OwnerReads(Reads):
     """What the owner reads."""
+
+    @property
+    def readers(self) -> Readers:
+        """Return the database's readers."""
+        return self._database.readers
+
+    def selection(self, identity: Identity, entity_name: str, asked: Asked) -> SelectSpec:
+        """Return all rows of a question, in its order."""
+        spec, _ = self.spec_of(
+            self._definitions.current, identity, entity_name, None, asked.order, None, None,
+            asked.expression,
+        )  # fmt: skip
+        return spec
 
     async def page(self, identity: Identity, entity_name: str, asked: Asked) -> dict[str, Any]:
         """Return {"rows", "keys", "more"}: `more` in the direction of reading.

@@ -1,18 +1,31 @@
 """Undo of the owner's own changes: what takes a transaction back, as operations like any other.
 
 Nothing is unwritten: the log's images say what the rows were, and that is written anew, by one
-transaction or not at all. It is refused where a row is not as that transaction left it.
+transaction or not at all. What depends on a change (a field that has another value by now, a row
+that is gone or back, rows that refer to one that would go) is told, and stops it unless the owner
+says what to do about it.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
-from pylon import limits
+from pylon import jsonvalue, limits, limits_data
 from pylon.errors import Conflict, NotFound
 from pylon.schema.model import Entity, Row
 from pylon.schema.wire import whole_row
-from pylon.server.storage.change_log import SLICE, LogRecord, read_together
+from pylon.server.storage import operations
+from pylon.server.storage.change_log import (
+    SLICE,
+    LogRecord,
+    read_of_row,
+    read_one,
+    read_together,
+)
 from pylon.server.storage.data_pages import referrers_of
 from pylon.server.storage.readers import ReadConnection
 
@@ -20,13 +33,87 @@ from pylon.server.storage.readers import ReadConnection
 STUDIO: Final = "studio"
 #: (function, arguments) of a built-in mutation.
 Step = tuple[str, dict[str, Any]]
+#: The operation ids of a group: GROUP.PART.PLACE.
+_OF_GROUP: Final = re.compile(r"(?P<group>[A-Za-z0-9_:-]{8,40})\.\d{5}\.\d{4}")
 
 
-def steps_back(connection: ReadConnection, seq: int) -> list[Step]:
-    """Return what takes back the transaction that wrote a change, in order.
+class Anyway(StrEnum):
+    """What to do about changes that something depends on."""
+
+    #: Nothing is taken back at all.
+    REFUSE = "refuse"
+    #: The rest is taken back.
+    SKIP = "skip"
+    #: What was written since is written over; rows that refer go as their references say.
+    FORCE = "force"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependent:
+    """Why one row is not as a change left it."""
+
+    entity: str
+    row_id: str
+    #: What the change did: insert, update or delete.
+    kind: str
+    #: `changed`, `deleted`, `back` or `referred`.
+    why: str
+    #: Of `changed`: the fields that have another value by now.
+    fields: tuple[str, ...] = ()
+    #: The changes since then, the newest first: (seq, Unix ms, kind, actor, cause).
+    by: tuple[tuple[int, int, str, str | None, str | None], ...] = ()
+    #: Of `referred`: (entity, field, how many rows).
+    referrers: tuple[tuple[str, str, int], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Return it in words."""
+        label = f"{self.entity} {self.row_id}"
+        last = f": change {self.by[0][0]}" if self.by else ""
+        if self.why == "changed":
+            return f"{label} has changed since then{last} ({', '.join(self.fields)})"
+        if self.why == "deleted":
+            return f"{label} was deleted since then{last}"
+        if self.why == "back":
+            return f"{label} is there again{last}"
+        entity, name, count = self.referrers[0]
+        verb = "refers" if count == 1 else "refer"
+        return f"{count} {entity} {verb} to {label} by {name} by now"
+
+
+@dataclass(slots=True)
+class Undo:
+    """How one transaction is taken back."""
+
+    steps: list[Step] = field(default_factory=list)
+    depends: list[Dependent] = field(default_factory=list)
+
+
+def parts_of(connection: ReadConnection, seq: int) -> list[int]:
+    """Return the transactions that were made together with a change, the newest first.
+
+    Each by its last change. A change that was made by itself is its only part. Raises NotFound
+    where the log has no such change.
+    """
+    record = read_one(connection.raw, seq, connection.schema)
+    if record is None or record.kind == SLICE:
+        raise NotFound(f"the log has no change {seq} any more")
+    found = _OF_GROUP.fullmatch(record.operation_id or "")
+    if found is None or record.cause != STUDIO:
+        return [seq]
+    parts: dict[str, int] = {}
+    for op_id, outcome in operations.of_group(connection.raw, "system", found["group"]):
+        part, made = op_id.split(".")[1], jsonvalue.decode_trusted(outcome)
+        if "seq" in made:
+            parts[part] = max(parts.get(part, 0), int(made["seq"]))
+    return [parts[part] for part in sorted(parts, reverse=True)] or [seq]
+
+
+def undo_of(connection: ReadConnection, seq: int, anyway: Anyway = Anyway.REFUSE) -> Undo:
+    """Return what takes back the transaction that wrote a change, in order, and what depends on it.
 
     Raises NotFound where the log has no such change (any more), Conflict where it is not the
-    owner's own, or where something depends on what it left.
+    owner's own. With dependents there are no steps unless something is to be done `anyway`.
     """
     most = limits.PUSH_OPERATIONS_MAX
     found = read_together(connection.raw, seq, 2 * most, connection.schema)
@@ -40,52 +127,118 @@ def steps_back(connection: ReadConnection, seq: int) -> list[Step]:
         )  # fmt: skip
     if len(records) > most:
         raise Conflict(f"change {seq} is part of more than {most} changes: too many to undo")
-    last = {(one.entity, one.row_id): one for one in records}
-    for one in last.values():
-        _demand_unchanged(connection, one)
-    deleted = {(one.entity, one.row_id) for one in records if one.kind == "insert"}
-    for name, row_id in deleted:
-        _demand_unreferred(connection, connection.schema.entities[name], row_id, deleted)
-    return [_step(connection, one, is_last=last[one.entity, one.row_id] is one)
-            for one in reversed(records)]  # fmt: skip
+    rows = _rows_of(connection, records)
+    undo = Undo()
+    inserted = {key for key, one in rows.items() if one.was is None}
+    blocked: set[tuple[str, str]] = set()
+    for key, one in rows.items():
+        dependent = _dependent(connection, key, one, inserted)
+        if dependent is not None:
+            undo.depends.append(dependent)
+            blocked.add(key)
+    if undo.depends and anyway is Anyway.REFUSE:
+        return undo
+    for record in reversed(records):
+        key = (record.entity, record.row_id)
+        if key in blocked and (anyway is Anyway.SKIP or not rows[key].is_forced):
+            continue
+        undo.steps.append(_step(connection, record, rows[key]))
+    return undo
 
 
-def _demand_unchanged(connection: ReadConnection, record: LogRecord) -> None:
-    entity = connection.schema.entities.get(record.entity)
-    if entity is None:
-        raise Conflict(f"there is no entity {record.entity} any more")
-    row = connection.get(entity, record.row_id)
-    label = f"{record.entity} {record.row_id}"
-    if record.kind == "delete":
-        if row is not None:
-            raise Conflict(f"{label} is there again: change {row['_seq']}", seq=row["_seq"])
-    elif row is None:
-        raise Conflict(f"{label} was deleted since then")
-    elif row["_seq"] != record.seq:
-        raise Conflict(
-            f"{label} has changed since then: change {row['_seq']}", seq=row["_seq"],
-            hint="the log (2) says by whom",
-        )  # fmt: skip
+@dataclass(slots=True)
+class _Row:
+    """A row before and after a transaction, and now."""
+
+    was: Row | None
+    left: Row | None
+    now: Row | None
+    last: LogRecord
+
+    @property
+    def is_forced(self) -> bool:
+        """Tell whether there is something to write over: a row where there was to be one."""
+        return (self.now is None) == (self.left is None)
 
 
-def _demand_unreferred(
-    connection: ReadConnection, entity: Entity, row_id: str, among: set[tuple[str, str]]
-) -> None:
-    """Raise where rows refer to one that would go: they would go with it."""
-    for one in referrers_of(connection, entity, row_id):
-        if one.count and not any(name == one.entity.name for name, _ in among):
-            raise Conflict(
-                f"{one.count} {one.entity.name} {'refers' if one.count == 1 else 'refer'} to"
-                f" {entity.name} {row_id} by {one.field.name} by now",
-                entity=one.entity.name, field=one.field.name,
-            )  # fmt: skip
+def _rows_of(
+    connection: ReadConnection, records: Sequence[LogRecord]
+) -> dict[tuple[str, str], _Row]:
+    rows: dict[tuple[str, str], _Row] = {}
+    for one in records:
+        entity = connection.schema.entities.get(one.entity)
+        if entity is None:
+            raise Conflict(f"there is no entity {one.entity} any more")
+        key = (one.entity, one.row_id)
+        if key in rows:
+            rows[key].left, rows[key].last = one.after, one
+        else:
+            now = connection.get(entity, one.row_id)
+            rows[key] = _Row(one.before, one.after, now, one)
+    return rows
 
 
-def _step(connection: ReadConnection, record: LogRecord, *, is_last: bool) -> Step:
+def _dependent(
+    connection: ReadConnection, key: tuple[str, str], row: _Row, inserted: set[tuple[str, str]]
+) -> Dependent | None:
+    """Return why a row is not as it was left, or None where it is."""
+    entity = connection.schema.entities[key[0]]
+    kind = "insert" if row.was is None else "delete" if row.left is None else "update"
+    if row.left is None:
+        if row.now is None:
+            return None
+        return _told(connection, key, row, kind, "back", ())
+    if row.now is None:
+        return _told(connection, key, row, kind, "deleted", ())
+    left, now = _values(entity, row.left), _values(entity, row.now)
+    ours = _values(entity, row.was) if row.was is not None else {}
+    mine = [name for name in left if row.was is None or ours[name] != left[name]]
+    changed = tuple(name for name in mine if now[name] != left[name])
+    if changed:
+        return _told(connection, key, row, kind, "changed", changed)
+    referrers = tuple(
+        (one.entity.name, one.field.name, one.count)
+        for one in (referrers_of(connection, entity, key[1]) if row.was is None else ())
+        if one.count and not any(name == one.entity.name for name, _ in inserted)
+    )
+    if not referrers:
+        return None
+    return Dependent(
+        entity=key[0], row_id=key[1], kind=kind, why="referred", referrers=referrers
+    )  # fmt: skip
+
+
+def _told(
+    connection: ReadConnection, key: tuple[str, str], row: _Row, kind: str, why: str,
+    fields: tuple[str, ...],
+) -> Dependent:  # fmt: skip
+    """Return a dependent with the changes that made it one."""
+    later = read_of_row(
+        connection.raw, *key, row.last.seq, limits_data.UNDO_CHANGES_SHOWN, connection.schema
+    )
+    by = [
+        (one.seq, one.at_ms, one.kind, one.actor, one.cause)
+        for one in later
+        if why != "changed" or _touches(one, fields)
+    ]
+    return Dependent(
+        entity=key[0], row_id=key[1], kind=kind, why=why, fields=fields, by=tuple(by)
+    )  # fmt: skip
+
+
+def _touches(record: LogRecord, fields: tuple[str, ...]) -> bool:
+    before, after = record.before, record.after
+    if before is None or after is None:
+        return True
+    return any(before.get(name) != after.get(name) for name in fields)
+
+
+def _step(connection: ReadConnection, record: LogRecord, row: _Row) -> Step:
     entity = connection.schema.entities[record.entity]
     args: dict[str, Any] = {"entity": record.entity, "id": record.row_id}
-    # Of a row that changed twice, the earlier number has not come back.
-    guard = {"if_seq": record.seq} if is_last else {}
+    # Between this look and the write nobody else's change is lost. Of a row that changed twice,
+    # the earlier number has not come back.
+    guard = {} if row.now is None or row.last is not record else {"if_seq": row.now["_seq"]}
     if record.kind == "insert":
         return "pylon.delete", {**args, **guard}
     assert record.before is not None

@@ -11,15 +11,14 @@ from typing import Any, Final
 from aiohttp import web
 
 from pylon import jsonvalue
-from pylon.errors import Conflict, InvalidArgument
+from pylon.errors import Conflict
 from pylon.identity import SYSTEM, Identity
-from pylon.protocol.messages import Operation
 from pylon.schema.describe import field_json_schema
 from pylon.schema.model import Entity, Field
 from pylon.server.functions.outcome import Outcome
 from pylon.server.functions.owner_reads import Asked, OwnerReads
 from pylon.server.functions.queries import entity_of
-from pylon.server.functions.undoing import STUDIO, steps_back
+from pylon.server.functions.undoing import STUDIO
 from pylon.server.http.acting import acting
 from pylon.server.http.exchange import Exchange, flag, integer, json_value, listed
 from pylon.server.http.services import Services
@@ -98,10 +97,11 @@ async def row(exchange: Exchange) -> web.StreamResponse:
     exchange.query(("as",))
     entity, row_id = _entity(exchange), exchange.parts[1]
     found, referrers = await _reads(exchange.services).whole(_viewer(exchange), entity.name, row_id)
-    return json_value({"entity": entity.name, "row": found, "referrers": _told(referrers)})
+    return json_value({"entity": entity.name, "row": found, "referrers": referrers_json(referrers)})
 
 
-def _told(referrers: list[Referrers]) -> list[dict[str, Any]]:
+def referrers_json(referrers: list[Referrers]) -> list[dict[str, Any]]:
+    """Return who refers, as JSON: counts are exact below the limit, and `more` says so."""
     return [
         {"entity": one.entity.name, "field": one.field.name,
          "on_delete": one.field.on_delete.value, "count": min(one.count, REFERRERS_MAX),
@@ -140,15 +140,20 @@ def _given(body: dict[str, Any], name: str) -> dict[str, Any]:
 
 async def _write(exchange: Exchange, fn: str, args: dict[str, Any]) -> web.StreamResponse:
     entity = _entity(exchange)
+    demand_not_account(entity, fn)
+    outcome = await exchange.services.executor.mutate(
+        SYSTEM, fn, {"entity": entity.name, **args}, op_id=None, cause=STUDIO
+    )
+    return _answer(outcome)
+
+
+def demand_not_account(entity: Entity, fn: str) -> None:
+    """Raise Conflict where a User would come or go without its account."""
     if entity.name == "User" and fn != "pylon.update":
         raise Conflict(
             "a User is the face of an account: it comes and goes with it",
             hint="pylon users invites and deletes accounts (U on the dashboard)",
         )  # fmt: skip
-    outcome = await exchange.services.executor.mutate(
-        SYSTEM, fn, {"entity": entity.name, **args}, op_id=None, cause=STUDIO
-    )
-    return _answer(outcome)
 
 
 def _answer(outcome: Outcome) -> web.StreamResponse:
@@ -158,31 +163,8 @@ def _answer(outcome: Outcome) -> web.StreamResponse:
     return json_value({"seq": outcome.seq, "row": value})
 
 
-async def undo(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/data-undo {seq}: take the owner's change back, by one of its own."""
-    seq = (await exchange.json_object()).get("seq")
-    if type(seq) is not int:
-        raise InvalidArgument("seq is the number of a change", field="seq")
-    services = exchange.services
-    steps = await services.database.readers.run(lambda reader: steps_back(reader, seq))
-    batch = [
-        Operation(op_id=services.ids.uuid7(), fn=fn, args=args) for fn, args in steps
-    ]  # fmt: skip
-    outcomes = await services.executor.push(SYSTEM, batch, atomic=True, cause=STUDIO)
-    refused = [one for one in outcomes if one.error is not None]
-    if refused:
-        told = [one for one in refused if (one.error or {})["code"] != "ABORTED"]
-        return _answer((told or refused)[0])
-    changes = [
-        {"kind": fn.removeprefix("pylon."), "entity": args["entity"], "id": args["id"]}
-        for fn, args in steps
-    ]
-    return json_value({"seq": outcomes[-1].seq, "changes": changes})
-
-
 ROUTES: Final = (
     ("GET", "/api/admin/data", entities),
-    ("POST", "/api/admin/data-undo", undo),
     ("GET", "/api/admin/data/{E}", page),
     ("POST", "/api/admin/data/{E}", insert),
     ("GET", "/api/admin/data/{E}/{id}", row),

@@ -85,6 +85,18 @@ def read_together(
     return [_record(one, schema) for one in rows]
 
 
+def read_of_row(
+    connection: RawConnection, entity: str, row_id: str, seq: int, limit: int, schema: Schema
+) -> list[LogRecord]:
+    """Return the newest records of one row above `seq`, the newest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM _pylon_log WHERE entity = ? AND row_id = ? AND seq > ?"
+        " ORDER BY seq DESC LIMIT ?",
+        (entity, row_id, seq, limit),
+    ).fetchall()
+    return [_record(one, schema) for one in rows]
+
+
 def read_last(connection: RawConnection, limit: int, schema: Schema) -> list[LogRecord]:
     """Return the newest records, oldest first."""
     rows = connection.execute(

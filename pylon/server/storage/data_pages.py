@@ -5,8 +5,10 @@ What does not live here: pages of rows (`select`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pylon import jsonvalue
 from pylon.schema.model import Entity, Field
 from pylon.server.storage.readers import ReadConnection
 
@@ -46,6 +48,22 @@ def referrers_of(connection: ReadConnection, entity: Entity, row_id: str) -> lis
             f'SELECT count(*) FROM (SELECT 1 FROM "{referrer.name}" WHERE "{field.name}" = ?'
             " LIMIT ?)",
             (row_id, REFERRERS_MAX + 1),
+        )
+        found.append(Referrers(referrer, field, int(count)))
+    return found
+
+
+def referrers_of_many(
+    connection: ReadConnection, entity: Entity, ids: Sequence[str]
+) -> list[Referrers]:
+    """Return by which fields rows refer to some of these, and how many do together."""
+    asked = jsonvalue.encode_text(list(ids))
+    found = []
+    for referrer, field in connection.schema.referrers.get(entity.name, ()):
+        ((count,),) = connection.rows(
+            f'SELECT count(*) FROM (SELECT 1 FROM "{referrer.name}" WHERE "{field.name}" IN'
+            " (SELECT value FROM json_each(?)) LIMIT ?)",
+            (asked, REFERRERS_MAX + 1),
         )
         found.append(Referrers(referrer, field, int(count)))
     return found

@@ -60,6 +60,15 @@ def record(
     transaction.known_operations[principal, op_id] = (content, outcome)
 
 
+def of_group(connection: RawConnection, principal: str, group: str) -> list[tuple[str, str]]:
+    """Return (operation id, outcome) of the operations whose ids begin with `GROUP.`, in order."""
+    return connection.execute(
+        "SELECT op_id, outcome FROM _pylon_ops WHERE principal = ? AND op_id > ? AND op_id < ?"
+        " ORDER BY op_id",
+        (principal, f"{group}.", f"{group}/"),  # the character behind the point
+    ).fetchall()
+
+
 #: (principal, op id, at).
 Remembered = tuple[str, str, int]
 

@@ -155,6 +155,10 @@ class Readers:
         finally:
             self._own -= 1
 
+    def reading(self, raw: RawConnection) -> ReadConnection:
+        """Return the reads by the schema of now over a connection of one's own."""
+        return ReadConnection(raw, self._schema, self._tables)
+
     async def run(
         self, function: Callable[[ReadConnection], T], *, asker: str | None = None,
         timeout_s: float = limits.READ_SECONDS, apart: Apart | None = None,

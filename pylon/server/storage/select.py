@@ -13,7 +13,7 @@ from pylon import limits
 from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Entity, Row
 from pylon.server.storage.readers import ReadConnection
-from pylon.sqlite import RawConnection
+from pylon.sqlite import Cursor, RawConnection
 
 NO_CLAUSE = SqlClause("1", ())
 #: The wire text of a row for those who get all its fields.
@@ -129,6 +129,17 @@ def list_page(
         page.append(row)
         size += len(row[0])
     return page, None
+
+
+def open_list(connection: RawConnection, spec: SelectSpec, columns: tuple[str, ...] = ()) -> Cursor:
+    """Return all rows as (wire text, values of `columns`…), to be fetched as they are wanted."""
+    where, params = _where(spec)
+    selected = "".join(f', t."{name}"' for name in columns)
+    return connection.execute(
+        f'SELECT {spec.wire.text}{selected} FROM "{spec.entity.name}" AS t WHERE {where}'
+        f" ORDER BY {_order(spec.order)}",
+        (*spec.wire.params, *params),
+    )
 
 
 def list_wire(connection: RawConnection, spec: SelectSpec) -> tuple[str, tuple[Any, ...] | None]:

@@ -17,6 +17,8 @@ SERVED = """
 /api/admin/clients/{id}/disconnect POST
 /api/admin/clients/{id}/resync POST
 /api/admin/data GET
+/api/admin/data-bulk/{E} POST
+/api/admin/data-export/{E} GET
 /api/admin/data-undo POST
 /api/admin/data/{E} GET POST
 /api/admin/data/{E}/{id} GET
