@@ -41,6 +41,11 @@ class TypeMistake(Exception):
     """Two values that can never be compared; the message says why."""
 
 
+def kind_of(name: str) -> TypeKind:
+    """Return what a policy sees of a kind of field; of one that nobody knows, that it is there."""
+    return _KINDS[FieldKind(name)] if name in set(FieldKind) else TypeKind.OPAQUE
+
+
 def type_of_field(field: Field) -> ValueType:
     """Return the type of a field's value."""
     kind = _KINDS[field.kind]
