@@ -68,6 +68,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "roles": ("pylon.cli.people", "roles", "Grant a role to a user, or take it back."),
     "users": ("pylon.cli.users", "users", "List the accounts, and manage them."),
     "login-link": ("pylon.cli.people", "login_link", "Make a one-time sign-in link for a user."),
+    "rows": ("pylon.cli.rows_many", "rows", "Show rows; create, edit, delete, undo, export."),
     "sql": ("pylon.cli.sql", "sql", "Read the database by one SQL statement."),
 }
 

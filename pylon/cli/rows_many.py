@@ -1,0 +1,237 @@
+"""`pylon rows edit|delete|undo|export|complete`: many rows at once, looked at first, in parts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from pylon.cli.output import CommandFailed, print_json, print_line, say
+from pylon.cli.progress import Progress
+from pylon.cli.project import find_project, json_option, project_option
+from pylon.cli.reach import ask_path, ask_runtime
+from pylon.cli.rowfiles import CSV, JSONL, format_of
+from pylon.cli.rows import as_option, object_of, rows, where_option
+from pylon.client import bulk
+from pylon.client.admin import AdminClient
+from pylon.client.bulk_text import dependent_lines, look_lines
+from pylon.clock import SystemClock
+from pylon.ids import IdSource
+from pylon.policy.completing import known_of
+from pylon.policy.completion import complete as offers_of
+from pylon.tui.export import OwnFile
+
+_ids_argument = click.argument("ids", nargs=-1, metavar="[ID]...")
+_look_option = click.option("--look", is_flag=True, help="Only say what it would do.")
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+_ANYWAY: Final = ("refuse", "skip", "force")
+
+
+def _group() -> str:
+    return IdSource(SystemClock(), os.urandom).uuid7()
+
+
+@rows.command("edit", short_help="Change rows: by id, or all that match.")
+@click.argument("entity")
+@_ids_argument
+@click.option("--set", "values", metavar="JSON", required=True, help="The new values.")
+@where_option
+@_look_option
+@_yes_option
+@project_option
+@json_option
+def edit(
+    entity: str, ids: tuple[str, ...], values: str, where: str | None, look: bool, yes: bool,
+    project_path: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Set fields of the rows ID of ENTITY, or of all rows that match --where.
+
+    Up to 1,000 rows are one transaction, all or none; more go in parts of 200, and the first part
+    that is refused ends it.
+    """
+    what = {"values": object_of(values, "--set")}
+    _change(entity, ids, where, what, look=look, yes=yes, project_path=project_path,
+            as_json=as_json)  # fmt: skip
+
+
+@rows.command("delete", short_help="Delete rows: by id, or all that match.")
+@click.argument("entity")
+@_ids_argument
+@where_option
+@_look_option
+@_yes_option
+@project_option
+@json_option
+def delete(
+    entity: str, ids: tuple[str, ...], where: str | None, look: bool, yes: bool,
+    project_path: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Delete the rows ID of ENTITY, or all that match --where, with what refers to them."""
+    _change(entity, ids, where, {"delete": True}, look=look, yes=yes, project_path=project_path,
+            as_json=as_json)  # fmt: skip
+
+
+def _change(
+    entity: str, ids: tuple[str, ...], where: str | None, what: dict[str, Any], *, look: bool,
+    yes: bool, project_path: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    if bool(ids) == (where is not None):
+        raise click.UsageError("name rows by their ids, or give --where")
+    project = find_project(project_path)
+
+    async def seen(admin: AdminClient) -> tuple[list[str], dict[str, Any]]:
+        found = list(ids) or [one async for one in bulk.ids_of(admin, entity, where)]
+        return found, await bulk.look_at_change(admin, entity, found, what) if found else {}
+
+    found, told = ask_runtime(project, seen)
+    if not found:
+        raise CommandFailed(f"no {entity} matches", "nothing was changed")
+    if look and as_json:
+        print_json(told)
+        return
+    if look or not (yes or as_json):
+        for line in look_lines(entity, told):
+            (print_line if look else say)(line)
+    if look:
+        return
+    is_one = len(found) == 1 and "values" in what
+    if not yes and not is_one and not click.confirm("do it?", err=True):
+        raise CommandFailed("nothing was changed")
+    with Progress("rows") as progress:
+        done = ask_runtime(
+            project, lambda admin: bulk.change_rows(
+                admin, entity, found, what, _group(), _steps(progress)
+            ),
+        )  # fmt: skip
+    _report(done, len(found), as_json=as_json)
+
+
+def _steps(progress: Progress) -> Callable[[int], None]:
+    return lambda count: progress.step(count - progress.count)
+
+
+def _report(done: bulk.Done, wanted: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json(done.to_json())
+    else:
+        print_line(f"{done.rows} rows: {_changes(done)}" if done.rows else "nothing was changed")
+        if done.seqs:
+            say(f"take it back: pylon rows undo {done.seqs[-1]}")
+    if done.error is None:
+        return
+    for one in done.failed:
+        say(f"{one['id']}: {one['message']} [{one['code']}]")
+    rest = f"{wanted - done.rows} of {wanted} rows are as they were" if done.rows else None
+    raise CommandFailed(f"{done.error.message} [{done.error.code}]", rest)
+
+
+def _changes(done: bulk.Done) -> str:
+    return f"{len(done.seqs)} transactions" if len(done.seqs) > 1 else f"change {done.seqs[-1]}"
+
+
+@rows.command("undo", short_help="Take a change of yours back, with its group.")
+@click.argument("seq", type=int)
+@click.option(
+    "--anyway", type=click.Choice(_ANYWAY), default=_ANYWAY[0], show_default=True,
+    help="Where something depends on it: take back nothing, the rest, or write over.",
+)  # fmt: skip
+@_look_option
+@project_option
+@json_option
+def undo(seq: int, anyway: str, look: bool, project_path: str | None, as_json: bool) -> None:
+    """Take back the change SEQ, which the owner made, by new changes; with all of its group."""
+    project = find_project(project_path)
+    found = ask_runtime(project, lambda admin: bulk.look_at_undo(admin, seq))
+    if look and as_json:
+        print_json(found)
+        return
+    if look or (found["depends"] and anyway == _ANYWAY[0]):
+        print_line(f"{found['changes']} changes in {len(found['parts'])} transactions")
+        for line in dependent_lines(found):
+            print_line(line)
+        if look:
+            return
+        raise CommandFailed(
+            "something depends on it: nothing was undone",
+            "--anyway skip takes back the rest, --anyway force writes over",
+        )
+    with Progress("rows") as progress:
+        done = ask_runtime(
+            project,
+            lambda admin: bulk.undo(admin, found["parts"], anyway, _group(), _steps(progress)),
+        )
+    _report(done, found["changes"], as_json=as_json)
+    if done.left and not as_json:
+        say(f"{len(done.left)} rows were left as they are")
+
+
+@rows.command("export", short_help="Write the rows of a filter into a file.")
+@click.argument("entity")
+@click.argument("file")
+@where_option
+@click.option("--order", multiple=True, help="A field, or -field; may be given again.")
+@click.option("--fields", help="Only these columns, with commas between.")
+@click.option("--format", "given", type=click.Choice([JSONL, CSV]), help="Default: by FILE.")
+@as_option
+@project_option
+@json_option
+def export(
+    entity: str, file: str, where: str | None, order: tuple[str, ...], fields: str | None,
+    given: str | None, viewer: str | None, project_path: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write all rows of ENTITY that match, in their order, into FILE (- is stdout).
+
+    As they are at one moment. JSON lines, or CSV.
+    """
+    form = format_of(file, given)
+    question = {"filter": where, "order": ",".join(order), "fields": fields, "as": viewer}
+    path = bulk.export_path(entity, question, form)
+    if file == "-":
+        if as_json:
+            raise click.UsageError("--json reports about a FILE; stdout has the rows here")
+        ask_runtime(find_project(project_path),
+                    lambda admin: admin.download(path, sys.stdout.buffer))  # fmt: skip
+        return
+    if complaint := OwnFile.objection(file):
+        raise CommandFailed(complaint, "choose another name, or move it away")
+    counted = 0
+    with Progress("rows") as progress:
+
+        async def write(admin: AdminClient) -> int:
+            nonlocal counted
+
+            async def fill(target: Any) -> None:
+                nonlocal counted
+                rows_of = bulk.CountedRows(target, form, _steps(progress))
+                await admin.download(path, rows_of)  # type: ignore[arg-type]
+                counted = rows_of.rows
+
+            return await OwnFile(Path(file)).write(fill)
+
+        size = ask_runtime(find_project(project_path), write)
+    told = {"file": file, "rows": counted, "bytes": size}
+    print_json(told) if as_json else print_line(f"{file}: {counted} {entity}, {size} bytes")
+
+
+@rows.command("complete", short_help="Say what may come next in an expression.")
+@click.argument("entity")
+@click.argument("expression", default="")
+@project_option
+@json_option
+def complete(entity: str, expression: str, project_path: str | None, as_json: bool) -> None:
+    """Print what may come next in EXPRESSION over ENTITY: names, operators, values."""
+    entities = ask_path(project_path, "GET", "admin/data", {})["entities"]
+    if entity not in [one["name"] for one in entities]:
+        raise CommandFailed(f"there is no entity {entity}", "pylon rows lists them")
+    found = offers_of(expression, len(expression), known_of(entities, entity))
+    if as_json:
+        print_json({"offers": [
+            {"at": one.start, "text": one.text, "note": one.note} for one in found
+        ]})  # fmt: skip
+        return
+    for one in found:
+        print_line(f"{one.text.strip():<24} {one.note}".rstrip())
