@@ -98,6 +98,12 @@ def preferences_file() -> Path:
     return state_dir() / "preferences.json"
 
 
+def keys_file() -> Path:
+    """Return where the user binds keys otherwise; it need not exist."""
+    given = os.environ.get("PYLON_STATE_DIR")
+    return Path(given or platformdirs.user_config_dir("pylon")) / "keys.toml"
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replace a file whole, readable by its owner only."""
     beside = path.with_name(f"{path.name}.new")

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "simulate": ("pylon.cli.simulate", "simulate", "Run the app with random users, badly."),
     "test": ("pylon.cli.test", "test", "Run the project's tests."),
     "codegen": ("pylon.cli.codegen", "codegen", "Write the app's types for TypeScript."),
+    "keys": ("pylon.cli.keys", "keys", "Print what the dashboard's keys do."),
     "completion": (
         "pylon.cli.completion",
         "completion",

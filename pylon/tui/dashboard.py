@@ -17,25 +17,27 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input
 
+from pylon import paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
 from pylon.tui.copying import Copies
-from pylon.tui.dialogs import Details
 from pylon.tui.header import HeaderLine
 from pylon.tui.helping import help_text
+from pylon.tui.keymap import read_keymap
 from pylon.tui.keys import BINDINGS
 from pylon.tui.leaving import Leaving
 from pylon.tui.model import DashboardState
 from pylon.tui.palette import commands
 from pylon.tui.panes import Pane
-from pylon.tui.preferences import keep_theme
+from pylon.tui.preferences import charts_kind, keep_charts, keep_theme
 from pylon.tui.registry import SCREENS
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
+from pylon.tui.screens.help import HelpScreen
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
 from pylon.tui.warping import Warping
@@ -78,6 +80,9 @@ class Dashboard(App[int]):
         self._supervisor = supervisor
         self._is_paused = False
         self.leaving = Leaving(self, admin, supervisor)
+        #: How charts are drawn, one of `sparks.KINDS`.
+        self.charts, self._charts_complaint = charts_kind()
+        self.keymap = read_keymap(paths.keys_file())
         self.panes: dict[str, Pane] = {one.name: one.build(self, admin) for one in SCREENS}
         if supervisor is not None:
             self.state.project_name = supervisor.project.name
@@ -90,7 +95,7 @@ class Dashboard(App[int]):
     def compose(self) -> ComposeResult:
         """Lay out header, the strip of screens, panes, filter line and footer."""
         yield HeaderLine(markup=False)
-        yield ScreenStrip(SCREENS, self.action_pane)
+        yield ScreenStrip(SCREENS, self.keymap.keys, self.action_pane)
         with ContentSwitcher(initial="log"):
             yield from self.panes.values()
         yield Input(id="filter")
@@ -99,6 +104,11 @@ class Dashboard(App[int]):
     def on_mount(self) -> None:
         """Start to read the stream and to draw."""
         keep_theme(self)
+        self.set_keymap(self.keymap.keys)
+        complaints = [*self.keymap.complaints, self._charts_complaint]
+        for complaint in filter(None, complaints):
+            self.state.add_line("warning", complaint, iso_ms(self.clock.now_ms()))
+            say(self, complaint, title="set otherwise", seconds=8, is_bad=True)
         if self.greeting:
             say(self, self.greeting, seconds=5)
         self.run_worker(self._read_stream(), name="stream", exclusive=False)
@@ -263,6 +273,12 @@ class Dashboard(App[int]):
         """Ask where to move the clock, and do it."""
         self.warping.ask()
 
+    def action_charts(self, kind: str) -> None:
+        """Draw charts in another way, and remember it."""
+        self.charts = kind
+        keep_charts(kind)
+        self.pane.refresh_from(force=True)
+
     async def action_restart(self) -> None:
         """Stop the runtime and start it anew."""
         if self._supervisor is None:
@@ -280,7 +296,7 @@ class Dashboard(App[int]):
 
     def show_help(self, place: str) -> None:
         """Show the keys, those of a place first."""
-        self.push_screen(Details("Help", help_text(place)))
+        self.push_screen(HelpScreen(help_text(place, self.keymap.keys)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action in the palette."""

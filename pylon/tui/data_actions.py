@@ -29,7 +29,7 @@ ROW_VERBS: Final = (
     Verb("v", "look_as", "Look as a user, by his policies", id="data.look-as"),
     Verb("W", "unlock", "Allow changes in production, or not any more", id="data.unlock"),
     Verb("backspace", "return", "Back to where you came from", id="data.return"),
-    Verb("tab,shift+tab", "other_list", "Entities, or rows", id="data.other-list"),
+    Verb("tab,shift+tab", "other_list", "Entities, or rows", id="other-list"),
 )
 #: Takes the mistakes of a refused form, by field; under "" what is of none.
 Refuse = Callable[[dict[str, str]], None]

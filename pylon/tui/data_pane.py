@@ -54,8 +54,8 @@ class DataPane(Pane):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *ROW_VERBS,
-        Binding("y", "copy_row", "Copy", show=False),
-        Binding("w", "why_row", "Why", show=False),
+        Binding("y", "copy_row", "Copy", show=False, id="copy"),
+        Binding("w", "why_row", "Why", show=False, id="why"),
     ]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:

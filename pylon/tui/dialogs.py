@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from pylon.printable import clean, clean_block
 from pylon.tui.saying import say
+from pylon.tui.verbs import SCROLLING
 
 _CSS = """
     {name} { align: center middle; }
@@ -37,14 +38,9 @@ class Details(ModalScreen[None]):
 
     DEFAULT_CSS = _CSS.replace("{name}", "Details")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "dismiss", "Back"),
-        Binding("y", "copy", "Copy"),
-        Binding("down,j", "scroll(1)", "Down"),
-        Binding("up,k", "scroll(-1)", "Up"),
-        Binding("pagedown,ctrl+d,space", "scroll(15)", "Page down"),
-        Binding("pageup,ctrl+u", "scroll(-15)", "Page up"),
-        Binding("home,g", "scroll(-1000000)", "First"),
-        Binding("end,G", "scroll(1000000)", "Last"),
+        Binding("escape,q,enter", "dismiss", "Back", id="close"),
+        Binding("y", "copy", "Copy", id="copy"),
+        *SCROLLING,
     ]
 
     def __init__(self, title: str, text: str, *, copied: str | None = None) -> None:
@@ -74,7 +70,9 @@ class Menu(ModalScreen[str | None]):
     """A choice of few."""
 
     DEFAULT_CSS = _CSS.replace("{name}", "Menu")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "Back", id="close")
+    ]
 
     def __init__(self, title: str, options: Sequence[tuple[str, str]]) -> None:
         super().__init__()
@@ -100,8 +98,8 @@ class Question(ModalScreen[bool]):
 
     DEFAULT_CSS = _CSS.replace("{name}", "Question")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y,enter", "dismiss(True)", "Yes"),
-        Binding("n,escape,q", "dismiss(False)", "No"),
+        Binding("y,enter", "dismiss(True)", "Yes", id="dialog.yes"),
+        Binding("n,escape,q", "dismiss(False)", "No", id="dialog.no"),
     ]
 
     def __init__(self, text: str) -> None:
@@ -119,7 +117,9 @@ class Prompt(ModalScreen[str | None]):
     """One line of text."""
 
     DEFAULT_CSS = _CSS.replace("{name}", "Prompt") + "#complaint { color: $text-error; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Back", id="dialog.leave")
+    ]
 
     def __init__(
         self, title: str, placeholder: str, objection: Callable[[str], str] = lambda _: "",

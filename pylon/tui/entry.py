@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,9 +49,14 @@ class Entry:
     help_title: str = ""
     offers: tuple[Offer, ...] = field(default=())
 
-    def help_lines(self) -> list[str]:
+    @property
+    def pane_id(self) -> str:
+        """Return the id of the binding that goes there."""
+        return f"pane.{self.name}"
+
+    def help_lines(self, keymap: Mapping[str, str]) -> list[str]:
         """Return the screen's section of the help; empty where it has no keys of its own."""
-        verbs = [(key_name(one), one.description) for one in self.verbs]
+        verbs = [(key_name(one, keymap), one.description) for one in self.verbs]
         lines = [*self.first, *verbs, *self.last]
         if not lines:
             return []

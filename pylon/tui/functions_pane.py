@@ -47,7 +47,7 @@ class FunctionsPane(Pane):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *verbs,
-        Binding("tab,shift+tab", "other_list", "Functions, or calls", show=False),
+        Binding("tab,shift+tab", "other_list", "Functions, or calls", show=False, id="other-list"),
     ]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:

@@ -1,27 +1,30 @@
-"""The help, made of the screens and their keys."""
+"""The help, made of the screens and their keys as they are bound now."""
 
 from __future__ import annotations
 
-from textual.binding import Binding
+from collections.abc import Mapping
 
+from pylon.tui.keymap import own_bindings
 from pylon.tui.keys import BINDINGS
 from pylon.tui.registry import SCREENS
-from pylon.tui.verbs import key_name
+from pylon.tui.verbs import key_name, words_of_keys
 from pylon.tui.widgets.line_list import LineList
 
 
-def help_text(place: str = "") -> str:
+def help_text(place: str, keymap: Mapping[str, str]) -> str:
     """Return the help: first the keys of a screen, then screens, keys, and all other screens'."""
     lines = []
-    sections = {one.name: one.help_lines() for one in SCREENS}
+    sections = {one.name: one.help_lines(keymap) for one in SCREENS}
     if first := sections.pop(place, []):
         lines += [*first, ""]
     lines += ["Screens", ""]
-    lines += [f"  {one.key:<10} {one.title}: {one.words}" for one in SCREENS]
+    for one in SCREENS:
+        key = words_of_keys(keymap.get(one.pane_id, one.key).split(","))
+        lines.append(f"  {key:<10} {one.title}: {one.words}")
     lines += ["", "Keys", ""]
-    for one in (*BINDINGS, *(each for each in LineList.BINDINGS if isinstance(each, Binding))):
-        if not one.action.startswith("pane"):
-            lines.append(f"  {key_name(one):<14} {one.description}")
+    for binding in (*BINDINGS, *own_bindings(LineList)):
+        if not binding.action.startswith("pane"):
+            lines.append(f"  {key_name(binding, keymap):<14} {binding.description}")
     for section in sections.values():
         if section:
             lines += ["", *section]

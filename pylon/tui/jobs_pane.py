@@ -53,7 +53,7 @@ class JobsPane(Pane):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *verbs,
-        Binding("tab,shift+tab", "other_list", "Queues, or jobs", show=False),
+        Binding("tab,shift+tab", "other_list", "Queues, or jobs", show=False, id="other-list"),
     ]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
@@ -125,7 +125,9 @@ class JobsPane(Pane):
         done, failed = state.rates(self._clock.monotonic(), seconds)
         now_ms = self.state.app_ms(self._clock.now_ms())
         slots = jobs_tables.slots_line(state.schedules, now_ms, width)
-        text = clean_block(f" {jobs_tables.flow_line(done, failed)}\n {slots}")
+        text = clean_block(
+            f" {jobs_tables.flow_line(done, failed, self._dashboard.charts)}\n {slots}"
+        )
         if text != self._flow:
             self._flow = text
             self.query_one("#jobs-flow", Static).update(text, layout=False)

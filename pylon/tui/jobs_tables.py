@@ -10,6 +10,7 @@ from typing import Any, Final
 from pylon import jsonvalue
 from pylon.printable import clean, clean_block
 from pylon.tui.columns import Column, data_line, head_line
+from pylon.tui.sparks import spark
 from pylon.tui.tables import duration_text
 
 Line = list[tuple[str, str]]
@@ -31,7 +32,6 @@ JOBS: Final = (
     Column("WHEN", 11), Column("BY", 18, 120), Column("CAUSE", 20, 150), Column("ID", 36, 190),
     Column("WHAT", 20),
 )  # fmt: skip
-_BARS: Final = "▁▂▃▄▅▆▇█"
 _FACT: Final = 10
 
 
@@ -132,12 +132,10 @@ def _ms(text: str) -> int:
     return int(dt.datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def flow_line(done: Sequence[int], failed: Sequence[int]) -> str:
+def flow_line(done: Sequence[int], failed: Sequence[int], charts: str = "blocks") -> str:
     """Return throughput as a sparkline, one cell a second, and the rates of the last five."""
     most = max(done, default=0)
-    bars = "".join(
-        _BARS[min(len(_BARS) - 1, one * len(_BARS) // (most + 1))] if one else " " for one in done
-    )
+    bars = spark([one or None for one in done], len(done), kind=charts)
     rate, bad = sum(done[-5:]) / 5, sum(failed[-5:]) / 5
     return f"{bars}▏{rate:,.1f} done/s · {bad:,.1f} failed/s · highest {most:,}/s"
 

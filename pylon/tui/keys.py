@@ -26,7 +26,7 @@ EVERYWHERE: Final = (
 )  # fmt: skip
 BINDINGS: Final[list[Binding]] = [
     *[
-        Binding(one.key, f"pane('{one.name}')", one.title, show=False, id=f"pane.{one.name}")
+        Binding(one.key, f"pane('{one.name}')", one.title, show=False, id=one.pane_id)
         for one in SCREENS
         if one.key
     ],
@@ -35,5 +35,5 @@ BINDINGS: Final[list[Binding]] = [
     Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
     *EVERYWHERE[3:],
     Binding("escape", "back", "Back", show=False, id="back"),
-    Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit.now"),
+    Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit-now"),
 ]

@@ -16,11 +16,13 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Static
 
+from pylon import paths
 from pylon.clock import Clock
 from pylon.supervisor import registry
 from pylon.tui.apps_pane import AppsPane
 from pylon.tui.browser import open_page
 from pylon.tui.dialogs import Menu, Prompt, Question
+from pylon.tui.keymap import read_keymap
 from pylon.tui.model import DashboardState
 from pylon.tui.preferences import keep_theme
 from pylon.tui.projects import project_rows
@@ -43,12 +45,12 @@ class Launcher(App[Choice]):
     TITLE = "pylon"
     CSS = "#title { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "start", "Start"),
-        Binding("x", "stop", "Stop"),
-        Binding("o", "open", "Browser"),
-        Binding("c", "create", "Create"),
-        Binding("f", "forget", "Forget"),
-        Binding("q,ctrl+q,ctrl+c", "leave", "Quit", key_display="q"),
+        Binding("s", "start", "Start", id="projects.start"),
+        Binding("x", "stop", "Stop", id="projects.stop"),
+        Binding("o", "open", "Browser", id="projects.open"),
+        Binding("c", "create", "Create", id="projects.create"),
+        Binding("f", "forget", "Forget", id="projects.forget"),
+        Binding("q,ctrl+q,ctrl+c", "leave", "Quit", key_display="q", id="quit"),
     ]
 
     def __init__(self, clock: Clock, objection: Callable[[str], str] = lambda _: "") -> None:
@@ -66,6 +68,7 @@ class Launcher(App[Choice]):
     def on_mount(self) -> None:
         """Show the list, and keep it right."""
         keep_theme(self)
+        self.set_keymap(read_keymap(paths.keys_file()).keys)
         self._show()
         self.set_interval(1.0, self._show)
         self.query_one(LineList).focus()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
 
+from pylon.tui import sparks
 from pylon.tui.keys import EVERYWHERE
 from pylon.tui.registry import SCREENS
 from pylon.tui.verbs import Place, Verb, key_name
@@ -37,6 +38,12 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
     yield SystemCommand(
         "Watch as a user", "a ghost: frames and rows as somebody else gets them", app.action_ghost
     )
+    for kind in sparks.KINDS:
+        if kind != app.charts:
+            yield SystemCommand(
+                f"Charts in {kind}", "how charts are drawn, kept between runs",
+                lambda to=kind: app.action_charts(to),
+            )  # fmt: skip
     if is_attached:
         yield SystemCommand(
             "Stop the runtime", "and quit; it was started elsewhere", app.action_stop_runtime
@@ -45,6 +52,6 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
 
 def _by_key(app: Dashboard, one: Verb, title: str, place: Any) -> SystemCommand:
     return SystemCommand(
-        title, f"key {key_name(one)}",
+        title, f"key {key_name(one, app.keymap.keys)}",
         lambda: app.call_later(app.run_action, one.action, place),
     )  # fmt: skip

@@ -1,13 +1,15 @@
-"""What a person likes, kept between runs: the theme. A file that can't be read is none."""
+"""What a person likes, kept between runs: theme and charts. A file that can't be read is none."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from textual.app import App
 
 from pylon import jsonvalue, paths
 from pylon.errors import InvalidJson
+from pylon.tui import sparks
 
 
 def keep_theme(app: App[Any]) -> None:
@@ -15,7 +17,24 @@ def keep_theme(app: App[Any]) -> None:
     chosen = _stored().get("theme")
     if isinstance(chosen, str) and chosen in app.available_themes:
         app.theme = chosen
-    app.theme_changed_signal.subscribe(app, lambda theme: _store(theme.name))
+    app.theme_changed_signal.subscribe(app, lambda theme: _store("theme", theme.name))
+
+
+def charts_kind() -> tuple[str, str]:
+    """Return how charts are drawn, one of `sparks.KINDS`, and what is wrong with what was asked.
+
+    PYLON_CHARTS has the last word, then what was chosen in the palette.
+    """
+    given = os.environ.get("PYLON_CHARTS") or _stored().get("charts") or sparks.KINDS[0]
+    if given in sparks.KINDS:
+        return str(given), ""
+    known = " or ".join(sparks.KINDS)
+    return sparks.KINDS[0], f"charts can't be {str(given)[:30]!r}: PYLON_CHARTS takes {known}"
+
+
+def keep_charts(kind: str) -> None:
+    """Draw charts in this way from now on."""
+    _store("charts", kind)
 
 
 def _stored() -> dict[str, Any]:
@@ -26,7 +45,7 @@ def _stored() -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _store(theme: str) -> None:
-    if _stored().get("theme") != theme:
-        data = jsonvalue.encode({**_stored(), "theme": theme})
+def _store(name: str, value: str) -> None:
+    if _stored().get(name) != value:
+        data = jsonvalue.encode({**_stored(), name: value})
         paths.write_private(paths.preferences_file(), data)

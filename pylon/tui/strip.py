@@ -5,7 +5,7 @@ Where not all names fit, the longest ones are cut, the one that is seen last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from pylon.tui.entry import Entry
 from pylon.tui.muted import muted_style
+from pylon.tui.verbs import words_of_keys
 
 _SHORTEST = 2
 #: (key, name) of each screen.
@@ -30,9 +31,12 @@ class ScreenStrip(Static):
     ScreenStrip > .strip--here { text-style: bold reverse; }
     """
 
-    def __init__(self, screens: Sequence[Entry], go: Callable[[str], None]) -> None:
-        """Make the strip; `go` shows the screen of a name."""
+    def __init__(
+        self, screens: Sequence[Entry], keymap: Mapping[str, str], go: Callable[[str], None]
+    ) -> None:
+        """Make the strip; `go` shows the screen of a name, `keymap` has keys bound otherwise."""
         super().__init__(markup=False)
+        self._keymap = keymap
         self._all = screens
         self._go = go
         self._names: list[str] = []
@@ -51,7 +55,13 @@ class ScreenStrip(Static):
         # One without a key is there only while it is seen.
         listed = [one for one in self._all if one.key or one.name == name]
         self._names = [one.name for one in listed]
-        self._screens = [(one.key or ":", one.title) for one in listed]
+        self._screens = [
+            (
+                words_of_keys([self._keymap.get(one.pane_id, one.key or ":").split(",")[0]]),
+                one.title,
+            )
+            for one in listed
+        ]
         self._here = self._names.index(name)
         wanted = (name, self.size.width)
         if wanted == self._shown:

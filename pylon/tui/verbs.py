@@ -6,12 +6,13 @@ the palette offers there and what the help lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from textual.binding import Binding
 
+_USUAL: Final[Mapping[str, str]] = {}
 _KEY_NAMES: Final = {
     "slash": "/", "question_mark": "?", "colon": ":", "plus": "+", "minus": "-",
     "underscore": "_", "left_square_bracket": "[", "right_square_bracket": "]",
@@ -36,9 +37,25 @@ def in_footer(verbs: Iterable[Verb]) -> list[Binding]:
     ]  # fmt: skip
 
 
-def key_name(binding: Binding) -> str:
-    """Return a binding's keys as a person calls them."""
-    return " ".join(_KEY_NAMES.get(key, key) for key in binding.key.split(","))
+def key_name(binding: Binding, keymap: Mapping[str, str] = _USUAL) -> str:
+    """Return a binding's keys as a person calls them; `keymap`: those bound otherwise, by id."""
+    return words_of_keys(keymap.get(binding.id or "", binding.key).split(","))
+
+
+def words_of_keys(keys: Iterable[str]) -> str:
+    """Return keys as a person calls them."""
+    return " ".join(_KEY_NAMES.get(key, key) for key in keys)
+
+
+#: How a text is scrolled; `scroll` takes lines. The ids are those of lists.
+SCROLLING: Final = (
+    Binding("down,j", "scroll(1)", "Down", show=False, id="move.down"),
+    Binding("up,k", "scroll(-1)", "Up", show=False, id="move.up"),
+    Binding("pagedown,ctrl+d,space", "scroll(15)", "Page down", show=False, id="move.page-down"),
+    Binding("pageup,ctrl+u", "scroll(-15)", "Page up", show=False, id="move.page-up"),
+    Binding("home,g", "scroll(-1000000)", "First", show=False, id="move.first"),
+    Binding("end,G", "scroll(1000000)", "Last", show=False, id="move.last"),
+)
 
 
 class Place:

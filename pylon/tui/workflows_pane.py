@@ -45,7 +45,7 @@ class WorkflowsPane(Pane):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *RUN_VERBS,
-        Binding("tab,shift+tab", "other_list", "Workflows, or runs", show=False),
+        Binding("tab,shift+tab", "other_list", "Workflows, or runs", show=False, id="other-list"),
     ]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:

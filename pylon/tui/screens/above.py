@@ -15,7 +15,7 @@ from textual.widgets import Footer, Static
 from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.tui.header import HeaderLine
-from pylon.tui.verbs import Place
+from pylon.tui.verbs import SCROLLING, Place
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -34,7 +34,7 @@ class Above(Screen[None], Place):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Back", key_display="esc", id="close"),
         Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
-        Binding("slash", "app.nothing", show=False),
+        Binding("slash", "app.nothing", show=False, id="filter"),
         Binding("p", "app.pause", "Pause", show=False, id="pause"),
         Binding("colon", "app.command_palette", "Palette", show=False, id="palette"),
     ]
@@ -60,12 +60,7 @@ class Scrolling(Above):
     """One with something to read, in its only VerticalScroll."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+d,space", "scroll(15)", "Page down", show=False),
-        Binding("pageup,ctrl+u", "scroll(-15)", "Page up", show=False),
-        Binding("home,g", "scroll(-1000000)", "First", show=False),
-        Binding("end,G", "scroll(1000000)", "Last", show=False),
+        *SCROLLING,
     ]
 
     def action_scroll(self, by: int) -> None:

@@ -26,8 +26,8 @@ class ColumnsScreen(ModalScreen[frozenset[str] | None]):
     ColumnsScreen SelectionList { height: auto; max-height: 100%; border: none; padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "Back"),
-        Binding("enter", "take", "Show these", priority=True),
+        Binding("escape,q", "dismiss(None)", "Back", id="close"),
+        Binding("enter", "take", "Show these", priority=True, id="form.take"),
     ]
 
     def __init__(self, fields: Sequence[dict[str, Any]], hidden: frozenset[str]) -> None:

@@ -37,7 +37,7 @@ class GhostScreen(Above):
     GhostScreen #held { height: 1fr; min-height: 4; border-top: solid $primary 40%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "Frames or rows"),
+        Binding("tab", "app.focus_next", "Frames or rows", id="other-list"),
     ]
     title_text, pane = "Ghost", "clients"
 

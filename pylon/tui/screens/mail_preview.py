@@ -18,11 +18,18 @@ from pylon.printable import clean_block
 from pylon.tui.browser import open_page
 from pylon.tui.dialogs import Menu, Prompt, titled
 from pylon.tui.saying import say
+from pylon.tui.verbs import SCROLLING, Place, Verb
 
 _LOOK_SECONDS: Final = 1.0
 
 
-class MailPreviewScreen(ModalScreen[None]):
+PREVIEW_VERBS: Final = (
+    Verb("d", "data", "Other data", id="mail.data", cli="mail preview"),
+    Verb("o", "open", "Open in browser", id="open"),
+)
+
+
+class MailPreviewScreen(ModalScreen[None], Place):
     """One template."""
 
     DEFAULT_CSS = """
@@ -30,15 +37,12 @@ class MailPreviewScreen(ModalScreen[None]):
         border: round $primary; padding: 0 1; }
     MailPreviewScreen .wrong { color: $text-error; }
     """
+    lead, verbs = "Preview", PREVIEW_VERBS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back"),
-        Binding("d", "data", "Other data"),
-        Binding("o", "open", "Open in browser"),
-        Binding("y", "copy", "Copy"),
-        Binding("down,j", "scroll(1)", "Down"),
-        Binding("up,k", "scroll(-1)", "Up"),
-        Binding("pagedown,ctrl+d,space", "scroll(15)", "Page down"),
-        Binding("pageup,ctrl+u", "scroll(-15)", "Page up"),
+        Binding("escape,q", "dismiss", "Back", id="close"),
+        *PREVIEW_VERBS,
+        Binding("y", "copy", "Copy", id="copy"),
+        *SCROLLING,
     ]
 
     def __init__(self, admin: AdminClient, url: Callable[[], str], template: str) -> None:

@@ -95,8 +95,8 @@ class RowForm(ModalScreen[None]):
     RowForm Input { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Back"),
-        Binding("ctrl+s", "save", "Save", priority=True),
+        Binding("escape", "leave", "Back", id="form.leave"),
+        Binding("ctrl+s", "save", "Save", priority=True, id="form.save"),
     ]
 
     def __init__(

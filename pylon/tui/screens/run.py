@@ -36,7 +36,13 @@ class RunScreen(CloseUp, Scrolling):
         *in_footer(RUN_VERBS),
         Binding("v", "journal", "Values", id="runs.values"),
         Binding("y", "copy", "Copy", show=False, id="copy"),
-        Binding("tab,shift+tab", "other_part", "Steps, or what stands below", show=False),
+        Binding(
+            "tab,shift+tab",
+            "other_part",
+            "Steps, or what stands below",
+            show=False,
+            id="other-list",
+        ),
         Binding("u", "parent", "Its parent", show=False, id="runs.parent"),
     ]
     title_text, pane = "Run", "workflows"

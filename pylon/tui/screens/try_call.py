@@ -39,18 +39,27 @@ class TryScreen(Screen[None]):
     TryScreen #answer:focus { background: $boost; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f5,ctrl+s", "go", "Run", key_display="f5", priority=True),
-        Binding("escape", "back", "Cancel, back", key_display="esc"),
-        Binding("tab", "app.focus_next", "Next field", show=False),
-        Binding("y", "copy", "Copy"),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+d", "scroll(10)", "Page down", show=False),
-        Binding("pageup,ctrl+u", "scroll(-10)", "Page up", show=False),
-        Binding("home,g", "scroll(-1000000)", "First", show=False),
-        Binding("end,G", "scroll(1000000)", "Last", show=False),
-        Binding("f1", "help", "Help", key_display="f1"),
-        Binding("slash,p,w,n,q", "app.nothing", show=False),
+        Binding("f5,ctrl+s", "go", "Run", key_display="f5", priority=True, id="form.run"),
+        Binding("escape", "back", "Cancel, back", key_display="esc", id="form.leave"),
+        Binding("tab", "app.focus_next", "Next field", show=False, id="form.next"),
+        Binding("y", "copy", "Copy", id="copy"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="move.down"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="move.up"),
+        Binding("pagedown,ctrl+d", "scroll(10)", "Page down", show=False, id="move.page-down"),
+        Binding("pageup,ctrl+u", "scroll(-10)", "Page up", show=False, id="move.page-up"),
+        Binding("home,g", "scroll(-1000000)", "First", show=False, id="move.first"),
+        Binding("end,G", "scroll(1000000)", "Last", show=False, id="move.last"),
+        Binding("f1", "help", "Help", key_display="f1", id="help"),
+        *[
+            Binding(key, "app.nothing", show=False, id=name)
+            for key, name in (
+                ("slash", "filter"),
+                ("p", "pause"),
+                ("w", "why"),
+                ("n", "problem"),
+                ("q", "quit"),
+            )
+        ],
     ]
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rich.style import Style
 from rich.text import Text
@@ -18,6 +18,7 @@ from pylon.printable import clean
 from pylon.tui.dialogs import Menu, Prompt, titled
 from pylon.tui.muted import muted_style
 from pylon.tui.saying import say
+from pylon.tui.verbs import SCROLLING, Place, Verb
 
 ACCESSES = ("read", "insert", "update", "delete")
 
@@ -52,7 +53,13 @@ class WhyText(Static):
         return self.get_component_rich_style(f"why--{name}", partial=True)
 
 
-class WhyScreen(ModalScreen[None]):
+WHY_VERBS: Final = (
+    Verb("a", "access", "Next access", id="ask.access", cli="explain"),
+    Verb("u", "user", "Another user", id="ask.user", cli="explain"),
+)
+
+
+class WhyScreen(ModalScreen[None], Place):
     """One explanation, to read and scroll; the access and the user can be changed."""
 
     DEFAULT_CSS = """
@@ -60,17 +67,12 @@ class WhyScreen(ModalScreen[None]):
     WhyScreen > .box { width: 100%; height: 100%; background: $surface; border: round $primary;
         padding: 0 1; }
     """
+    lead, verbs = "Why", WHY_VERBS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back"),
-        Binding("a", "access", "Next access"),
-        Binding("u", "user", "Another user"),
-        Binding("y", "copy", "Copy"),
-        Binding("down,j", "scroll(1)", "Down"),
-        Binding("up,k", "scroll(-1)", "Up"),
-        Binding("pagedown,ctrl+d,space", "scroll(15)", "Page down"),
-        Binding("pageup,ctrl+u", "scroll(-15)", "Page up"),
-        Binding("home,g", "scroll(-1000000)", "First"),
-        Binding("end,G", "scroll(1000000)", "Last"),
+        Binding("escape,q", "dismiss", "Back", id="close"),
+        *WHY_VERBS,
+        Binding("y", "copy", "Copy", id="copy"),
+        *SCROLLING,
     ]
 
     def __init__(self, asking: AskingWhy, given: dict[str, Any]) -> None:

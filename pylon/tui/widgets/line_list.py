@@ -48,13 +48,13 @@ class LineList(ScrollView, can_focus=True):
     LineList:focus > .line--cursor { background: $primary 60%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
-        Binding("home,g", "top", "First", show=False),
-        Binding("end,G", "bottom", "Last, and follow", show=False),
-        Binding("enter", "choose", "Details", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False, id="move.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="move.down"),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False, id="move.page-up"),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False, id="move.page-down"),
+        Binding("home,g", "top", "First", show=False, id="move.first"),
+        Binding("end,G", "bottom", "Last, and follow", show=False, id="move.last"),
+        Binding("enter", "choose", "Details", show=False, id="move.choose"),
     ]
 
     class Chosen(Message):
@@ -88,7 +88,7 @@ class LineList(ScrollView, can_focus=True):
         super().__init__(id=id)
         if choose is not None:
             self._bindings.key_to_bindings["enter"] = [
-                Binding("enter", "choose", choose, key_display="enter")
+                Binding("enter", "choose", choose, key_display="enter", id="move.choose")
             ]
         self._draw = draw
         self._head = head

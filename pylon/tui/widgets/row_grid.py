@@ -24,8 +24,8 @@ class RowGrid(LineList):
     RowGrid > .line--cell { text-style: reverse; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "sideways(-1)", "Column to the left", show=False),
-        Binding("right,l", "sideways(1)", "Column to the right", show=False),
+        Binding("left,h", "sideways(-1)", "Column to the left", show=False, id="move.left"),
+        Binding("right,l", "sideways(1)", "Column to the right", show=False, id="move.right"),
     ]
 
     class Beyond(Message):

@@ -38,9 +38,9 @@ def test_each_screen_has_a_pane_of_its_name(app: Dashboard) -> None:
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda one: one.name)
 def test_the_help_has_a_screens_keys_first(screen: Entry, app: Dashboard) -> None:
     """Whatever the palette offers on a pane is in its help, with its key."""
-    lines = help_text(screen.name).split("\n")
+    lines = help_text(screen.name, {}).split("\n")
     assert f"  {screen.key:<10} {screen.title}: {screen.words}" in lines
-    own = screen.help_lines()
+    own = screen.help_lines({})
     assert lines[: len(own)] == own
     for verb in app.panes[screen.name].verbs:
         assert any(line.endswith(verb.description) for line in own)

@@ -1,0 +1,76 @@
+"""The keys, to read and to search."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from pylon.tui.dialogs import titled
+from pylon.tui.verbs import SCROLLING
+
+
+class HelpScreen(ModalScreen[None]):
+    """All keys; what is typed after `/` leaves only the lines that have it."""
+
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen > .box { width: 90%; max-width: 110; height: 95%; background: $surface;
+        border: round $primary; padding: 0 1; }
+    HelpScreen VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+    HelpScreen Input { display: none; height: 1; border: none; padding: 0; }
+    HelpScreen Input.shown { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "Back", id="close"),
+        Binding("slash", "search", "Search", id="filter"),
+        Binding("y", "copy", "Copy", id="copy"),
+        *SCROLLING,
+    ]
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """Lay out the keys and the line to search in."""
+        with Vertical() as box:
+            titled(box, "Help", "/ search · esc back · y copy")
+            yield Input(placeholder="words of the line that is looked for", compact=True)
+            with VerticalScroll():
+                yield Static(self._text, markup=False)
+
+    def on_mount(self) -> None:
+        """Be ready to scroll."""
+        self.query_one(VerticalScroll).focus()
+
+    def action_search(self) -> None:
+        """Open the line to search in."""
+        line = self.query_one(Input)
+        line.add_class("shown")
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Leave the lines that have all words; where there are none, say so."""
+        words = event.value.lower().split()
+        lines = [
+            one for one in self._text.split("\n") if all(word in one.lower() for word in words)
+        ]
+        said = "\n".join(lines) if lines else "No line has this."
+        self.query_one(Static).update(said if words else self._text)
+
+    def on_input_submitted(self) -> None:
+        """Go over to the lines that were found."""
+        self.query_one(VerticalScroll).focus()
+
+    def action_copy(self) -> None:
+        """Copy the keys."""
+        self.app.copy_to_clipboard(self._text)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
