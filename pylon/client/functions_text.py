@@ -42,3 +42,23 @@ def ms_words(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
+
+
+def live_words(live: dict[str, Any] | None) -> str:
+    """Return what following a function costs, in one line; empty where nobody ever did."""
+    if live is None:
+        return ""
+    followers = "1 follower" if live["followers"] == 1 else f"{live['followers']:,} followers"
+    failed = f", {live['failed']:,} failed" if live["failed"] else ""
+    return (
+        f"{followers} · {live['runs']:,} runs, {live['useful']:,} with news{failed}"
+        f" · {live['told']:,} values told · p50 {ms_words(live['p50_ms'])}"
+        f" · p99 {ms_words(live['p99_ms'])} · {live['rows_read']:,} rows read"
+    )
+
+
+def sharers_words(one: dict[str, Any]) -> str:
+    """Return who shares the value of a followed call: three of them, and how many more."""
+    shown = one["users"][:3]
+    more = one["followers"] - len(shown) if len(one["users"]) > 3 else 0
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")

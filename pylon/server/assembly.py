@@ -179,7 +179,7 @@ class Runtime:
             database, definitions, sessions, self.clock, executor.app_code,
             queue_bytes_max=config["limits.send_queue_bytes"],
             heartbeat_s=config["limits.heartbeat_seconds"],
-            quotas=_quotas(config),
+            quotas=_quotas(config), calls=self.observer.calls,
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
         coverage, effects = self._policy_watch(database, definitions, coverage_path)

@@ -18,6 +18,8 @@ from pylon.clock import iso_ms
 
 #: The call that this task runs in: what is called from here is nested in it.
 CURRENT: Final[ContextVar[Call | None]] = ContextVar("pylon_call", default=None)
+#: The cause of a run of a followed function.
+LIVE: Final = "live"
 #: Upper bounds, in seconds, of the buckets that durations are counted in.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Of one function, so many last durations make its percentiles, and so many seconds its rate.
@@ -41,9 +43,9 @@ class Call:
     """One call: what it is and, once it ended, what became of it. Never its values."""
 
     __slots__ = (
-        "at_ms", "cause", "code", "error", "id", "kind", "monotonic", "ms", "name", "outcome",
-        "parent", "rows_read", "rows_written", "run_from", "run_ms", "slowest", "started",
-        "statement_count", "statements", "times", "user", "wait_ms",
+        "at_ms", "cause", "code", "error", "followers", "id", "kind", "monotonic", "ms", "name",
+        "outcome", "parent", "rows_read", "rows_written", "run_from", "run_ms", "slowest",
+        "started", "statement_count", "statements", "times", "user", "wait_ms",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +74,8 @@ class Call:
         self.slowest: tuple[Statement, ...] = ()
         #: How many calls this line stands for.
         self.times = 1
+        #: Of a run of a followed function, how many share what it came to.
+        self.followers: int | None = None
 
     def runs(self) -> None:
         """Note that its turn came; a call that is run again begins anew."""
@@ -86,7 +90,7 @@ class Call:
             "ms": round(self.ms, 2), "wait_ms": round(self.wait_ms, 2),
             "run_ms": round(self.run_ms, 2), "outcome": self.outcome, "code": self.code,
             "error": self.error, "rows_read": self.rows_read, "rows_written": self.rows_written,
-            "statements": self.statement_count,
+            "statements": self.statement_count, "followers": self.followers,
         }  # fmt: skip
 
 
@@ -150,8 +154,8 @@ class FunctionStats:
         error = self.last_error
         return {
             "calls": self.calls, "errors": self.errors, "refused": self.refused,
-            "per_minute": sum(self._per_second), "p50_ms": _at(durations, 0.5),
-            "p99_ms": _at(durations, 0.99), "rows_read": self.rows_read,
+            "per_minute": sum(self._per_second), "p50_ms": percentile(durations, 0.5),
+            "p99_ms": percentile(durations, 0.99), "rows_read": self.rows_read,
             "rows_written": self.rows_written,
             "last_at": None if self.last_at_ms is None else iso_ms(self.last_at_ms),
             "last_error": None if error is None else {
@@ -160,7 +164,8 @@ class FunctionStats:
         }  # fmt: skip
 
 
-def _at(ordered: list[float], share: float) -> float | None:
+def percentile(ordered: list[float], share: float) -> float | None:
+    """Return the figure that a share of ordered ones lies below, rounded; None where none is."""
     if not ordered:
         return None
     return round(ordered[min(int(len(ordered) * share), len(ordered) - 1)], 2)
@@ -181,11 +186,19 @@ class CallBook:
 
     def begin(self, name: str, kind: str, user: str | None, cause: str) -> Call:
         """Take a call that begins, nested in the one that this task runs in; `end` ends it."""
-        self._next_id += 1
         outer = CURRENT.get()
+        return self._begin(name, kind, user, cause, None if outer is None else outer.id)
+
+    def begin_live(self, name: str, user: str | None) -> Call:
+        """Take a run of a followed function, which nobody calls; `end_live` ends it."""
+        return self._begin(name, "query", user, LIVE, None)
+
+    def _begin(
+        self, name: str, kind: str, user: str | None, cause: str, parent: int | None
+    ) -> Call:  # fmt: skip
+        self._next_id += 1
         call = Call(
-            self._next_id, name, kind, user, cause, None if outer is None else outer.id,
-            self._now_ms(), self._monotonic,
+            self._next_id, name, kind, user, cause, parent, self._now_ms(), self._monotonic
         )  # fmt: skip
         self.running[call.id] = call
         return call
@@ -201,14 +214,7 @@ class CallBook:
             code: of the error.
             error: its words.
         """
-        self.running.pop(call.id, None)
-        now = self._monotonic()
-        call.outcome, call.code = outcome, code
-        call.error = None if error is None else error[: limits.JOB_ERROR_CHARACTERS_MAX]
-        call.ms = (now - call.started) * 1000
-        call.wait_ms = (call.run_from - call.started) * 1000
-        call.run_ms = call.ms - call.wait_ms
-        self._count_statements(call)
+        now = self._close(call, outcome, code, error)
         self.newest.append(call)
         stats = self.stats.get(call.name)
         if stats is None:
@@ -217,12 +223,37 @@ class CallBook:
             stats = self.stats[call.name] = FunctionStats(call.name)
         stats.add(call, now)
 
+    def end_live(self, call: Call, code: str | None = None, error: str | None = None) -> None:
+        """Take the end of a run of a followed function; it is no call, and not counted as one.
+
+        There may be thousands in a second: only those that were slow are remembered, and those that
+        failed by what is wrong here.
+        """
+        self._close(call, "done" if code is None else "rejected", code, error)
+        if self._is_slow(call) or code in _FAULTS:
+            self.newest.append(call)
+
+    def _close(self, call: Call, outcome: str, code: str | None, error: str | None) -> float:
+        """Note how a call ended, and keep it where it was slow; returns the time."""
+        self.running.pop(call.id, None)
+        now = self._monotonic()
+        call.outcome, call.code = outcome, code
+        call.error = None if error is None else error[: limits.JOB_ERROR_CHARACTERS_MAX]
+        call.ms = (now - call.started) * 1000
+        call.wait_ms = (call.run_from - call.started) * 1000
+        call.run_ms = call.ms - call.wait_ms
+        self._count_statements(call)
+        return now
+
+    def _is_slow(self, call: Call) -> bool:
+        return call.run_ms >= limits.SLOW_CALL_MS
+
     def _count_statements(self, call: Call) -> None:
         found = call.statements
         if found:
             call.statement_count = sum(one.count for one in found.values())
             call.rows_read = sum(one.rows for one in found.values())
-        if call.run_ms >= limits.SLOW_CALL_MS:
+        if self._is_slow(call):
             slowest = sorted(found.values(), key=lambda one: -one.seconds)
             call.slowest = tuple(slowest[: limits.SLOW_STATEMENTS_KEPT_MAX])
             self.slow.append(call)

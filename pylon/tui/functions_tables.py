@@ -7,7 +7,14 @@ from textwrap import wrap
 from typing import Any, Final
 
 from pylon import jsonvalue
-from pylon.client.functions_text import bound_words, error_words, ms_words, outcome_words
+from pylon.client.functions_text import (
+    bound_words,
+    error_words,
+    live_words,
+    ms_words,
+    outcome_words,
+    sharers_words,
+)
 from pylon.printable import clean, clean_block
 from pylon.tui.columns import Column, data_line, head_line
 
@@ -18,12 +25,18 @@ FUNCTIONS: Final = (
     Column("CALLS", 8, 96, right=True), Column("RUNS", 4, 96, right=True),
     Column("ERRORS", 6, right=True), Column("REFUSED", 7, 110, right=True),
     Column("P50 MS", 6, right=True), Column("P99 MS", 6, right=True),
-    Column("AT", 18, 130), Column("MAY CALL", 34, 160), Column("LAST ERROR", 12),
+    Column("FOLLOWED", 8, 120, right=True), Column("AT", 18, 130), Column("MAY CALL", 34, 160),
+    Column("LAST ERROR", 12),
 )  # fmt: skip
 CALLS: Final = (
     Column("TIME", 8), Column("OUTCOME", 12), Column("WAIT MS", 7, right=True),
     Column("RUN MS", 7, right=True), Column("READ", 6, right=True), Column("WROTE", 5, right=True),
     Column("CAUSE", 26, 110), Column("ERROR", 44, 160), Column("BY", 12),
+)  # fmt: skip
+FOLLOWED: Final = (
+    Column("ARGUMENTS", 20), Column("WHO", 4, right=True), Column("RUNS", 6, right=True),
+    Column("NEWS", 6, right=True), Column("TOLD", 6, right=True), Column("MS", 7, right=True),
+    Column("READ", 7, 90, right=True), Column("SHARED BY", 12),
 )  # fmt: skip
 _FACT: Final = 10
 _SOURCE_LINES: Final = 200
@@ -43,6 +56,7 @@ def function_line(one: dict[str, Any], width: int) -> Line:
             (one["refused"] or "-", "warn" if one["refused"] else "quiet"),
             (_figure(one["p50_ms"]), "plain"),
             (_figure(one["p99_ms"]), "warn" if (one["p99_ms"] or 0) > 100 else "plain"),
+            ("" if one["live"] is None else one["live"]["followers"], "plain"),
             (one["place"], "quiet"), (one["allow_in_words"], "quiet"),
             ("" if error is None else f"{error['at'][11:19]} {error_words(error)}", "bad"),
         ),
@@ -76,6 +90,7 @@ def function_words(found: dict[str, Any], width: int) -> str:
          + (f" · queue {found['queue']}" if found["queue"] else "")),
         ("stands at", found["place"]), ("may call", allow), ("bounds", bound_words(found)),
         ("counts", counts_words(found)), ("takes", times_words(found)),
+        ("followed", live_words(found["live"])),
         ("last error", "" if error is None else f"{error['at']} {error_words(error)}"),
     )  # fmt: skip
     lines = [*_block(found["signature"], width, " "), ""]
@@ -86,6 +101,8 @@ def function_words(found: dict[str, Any], width: int) -> str:
             lines += [f" {'':<{_FACT}} {one}" for one in more]
     if found["arguments"]:
         lines += ["", " arguments", *_arguments(found["arguments"], width)]
+    if found["followed"]:
+        lines += ["", *_followed(found["followed"], width)]
     lines += ["", *_calls(found["last_calls"], width)]
     lines += ["", *_slow(found["slow_calls"], width)]
     if found["source"]:
@@ -129,6 +146,23 @@ def _arguments(arguments: Iterable[dict[str, Any]], width: int) -> list[str]:
     return lines
 
 
+def _followed(followed: Sequence[dict[str, Any]], width: int) -> list[str]:
+    """Return the calls that are followed, those whose runs took longest first."""
+    rows = (
+        (one["args"], one["followers"], one["runs"], one["useful"], one["told"],
+         _figure(one["ms"]), one["rows_read"], sharers_words(one))
+        for one in followed
+    )  # fmt: skip
+    return [
+        " followed calls, the dearest first",
+        _plain(head_line(FOLLOWED, width - 2)),
+        *(
+            _plain(data_line(FOLLOWED, [(cell, "plain") for cell in row], width - 2))
+            for row in rows
+        ),
+    ]
+
+
 def _calls(calls: Sequence[dict[str, Any]], width: int) -> list[str]:
     if not calls:
         return [" last calls: none since the runtime started"]
@@ -160,7 +194,7 @@ def _slow(calls: Sequence[dict[str, Any]], width: int) -> list[str]:
     for call in calls:
         head = (f"{call['at'][11:19]} ran {ms_words(call['run_ms'])}, waited"
                 f" {ms_words(call['wait_ms'])} · {call['statements']:,} statements ·"
-                f" {call['user'] or 'anonymous'} · {outcome_words(call)}")  # fmt: skip
+                f" {_whose(call)} · {outcome_words(call)}")  # fmt: skip
         lines += ["", *_block(head, width, "   ")]
         if not call["slowest"]:
             lines.append("     no SQL: it waited, or it is Python")
@@ -172,6 +206,12 @@ def _slow(calls: Sequence[dict[str, Any]], width: int) -> list[str]:
                 mark = "! " if step.startswith("SCAN ") else "· "
                 lines += _block(f"{mark}{step}", width, "       ")
     return lines
+
+
+def _whose(call: dict[str, Any]) -> str:
+    who = str(call["user"] or "anonymous")
+    followers = call["followers"]
+    return who if followers is None else f"run as {who} for {followers:,} followers"
 
 
 def _block(text: Any, width: int, indent: str) -> list[str]:

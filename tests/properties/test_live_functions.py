@@ -277,7 +277,7 @@ def test_each_follower_shows_what_is_true_now(part: int, monkeypatch: pytest.Mon
     """
     monkeypatch.setattr("pylon.limits.FUNCTION_SECONDS", 5.0)  # the machine may be busy
     if part == 1:
-        monkeypatch.setattr("pylon.server.sync.live_answers._SLOW_SECONDS", -1.0)
+        monkeypatch.setattr("pylon.server.sync.live_answer._SLOW_SECONDS", -1.0)
 
     async def follow() -> None:
         with tempfile.TemporaryDirectory() as root:

@@ -109,7 +109,7 @@ def call(number: int, **changed: Any) -> dict[str, Any]:
         "id": number, "name": "markRead", "kind": "mutation", "user": "ada@example.com", "at": AT,
         "ms": 1.5, "wait_ms": 0.5, "run_ms": 1.0, "outcome": "done", "code": None, "rows_read": 4,
         "rows_written": 1, "statements": 2, "error": None, "cause": "http", "parent": None,
-        **changed,
+        "followers": None, **changed,
     }  # fmt: skip
 
 
@@ -323,7 +323,8 @@ def function(name: str, *arguments: dict[str, Any], **changed: Any) -> dict[str,
         "built_in": False, "timeout_s": 0.2, "rate": None, "queue": None, "allow": None,
         "allow_in_words": "whoever is signed in", "place": "app.py:12", "running": 0, "calls": 0,
         "errors": 0, "refused": 0, "per_minute": 0, "p50_ms": None, "p99_ms": None, "rows_read": 0,
-        "rows_written": 0, "last_at": None, "last_error": None, **changed,
+        "rows_written": 0, "last_at": None, "last_error": None,
+        "live": None, "followed": [], **changed,
     }  # fmt: skip
 
 

@@ -26,13 +26,23 @@ POST = function(
 FIND = function("find", kind="query", timeout_s=None, place="search.py:3")
 LATER = function("later", kind="job", internal=True, queue="default")
 WHOLE = {
-    **POST, "source": "@app.mutation\ndef post(ctx, text):\n    ...\n",
+    **POST,
+    "live": {"followers": 1_250, "runs": 40, "useful": 12, "failed": 1, "told": 9_000,
+             "told_bytes": 1, "p50_ms": 1.5, "p99_ms": 60.0, "ms": 80.0, "rows_read": 4_000,
+             "statements": 80, "last_at": AT},
+    "followed": [{
+        "function": "post", "args": '{"room":"a"}', "followers": 1_249, "runs": 39, "useful": 11,
+        "failed": 0, "told": 8_999, "told_bytes": 1, "ms": 79.5, "rows_read": 3_999,
+        "statements": 79, "last_at": AT, "kept_bytes": 2_048, "is_waiting": False,
+        "users": ["ada@example.com", "bob@example.com", "cid@example.com", "dan@example.com"],
+    }],
+    "source": "@app.mutation\ndef post(ctx, text):\n    ...\n",
     "last_calls": [
         call(9, name="post", rows_read=41, user="grace@example.com"),
         call(8, name="post", outcome="rejected", code="CONFLICT", error="taken"),
     ],
     "slow_calls": [{
-        **call(5, name="post", run_ms=321.0, statements=40),
+        **call(5, name="post", run_ms=321.0, statements=40, followers=1_249),
         "slowest": [{"sql": 'SELECT * FROM "Message" WHERE "text" = ?', "count": 40, "rows": 1200,
                      "ms": 310.5, "plan": ["SCAN Message", "USE TEMP B-TREE FOR ORDER BY"]}],
     }],
@@ -120,11 +130,19 @@ async def test_one_function_is_shown_whole_and_lives() -> None:
         await _seen(
             app, "post(text: string, tone:", "Say something.", "app.py:12", "whoever gives a text",
             "args.text != null", "20/minute for each caller · stopped after 0.2 s",
-            "3/min · 7 calls · 2 errors", "text: string · required", 'default "calm"',
+            "3/min · 7 calls · 2 errors", "1,250 followers · 40 runs, 12 with news, 1 failed",
+            "followed calls", "1249     39     11", "ada@example.com",
+            "text: string · required", 'default "calm"',
         )  # fmt: skip
         assert all(word in grid(app)[-1] for word in ("Back", "Try it", "Copy"))
         await pilot.press("G")
-        await _seen(app, "310 ms, 40 times, 1,200 rows", "! SCAN Message", "def post(ctx")
+        await _seen(
+            app,
+            "310 ms, 40 times, 1,200 rows",
+            "for 1,249 followers",
+            "! SCAN Message",
+            "def post(ctx",
+        )
         await pilot.press("up")
         assert "✗ CONFLICT" in shown(app)
         await pilot.press("g")
@@ -145,6 +163,7 @@ async def test_hostile_functions_are_text() -> None:
         argument("tone", {"enum": [NASTY]}, NASTY, default=NASTY), argument("more", {}, NASTY),
         signature=NASTY, doc=NASTY, allow=NASTY, allow_in_words=NASTY, place=NASTY, part=NASTY,
         last_error={"at": AT, "code": NASTY, "message": NASTY},
+        followed=[{**WHOLE["followed"][0], "args": NASTY, "users": [NASTY] * 4}],
     )  # fmt: skip
     slow = {**call(1), "slowest": [{"sql": NASTY, "count": 1, "rows": 1, "ms": 1, "plan": [NASTY]}]}
     async with opened((120, 60)) as (app, admin, pilot):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from pylon.clock import Clock, iso_ms
 from pylon.errors import FunctionTimeout, InvalidArgument, PayloadTooLarge, PylonError
 from pylon.identity import Identity
 from pylon.server.auth.scopes import demand_call
+from pylon.server.calls import Call, CallBook
 from pylon.server.functions.app_code import AppCode, find_function
 from pylon.server.functions.context import QueryContext
 from pylon.server.functions.definitions import DefinitionHolder
@@ -23,6 +25,7 @@ from pylon.server.storage.apart import Apart
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.database import Database
 from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.statements import counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class LiveRun:
     reads: ReadSet
     #: How long it took, in seconds.
     seconds: float = 0.0
+    #: What traces it; None where nobody does.
+    call: Call | None = None
 
 
 def followed_function(
@@ -84,33 +89,69 @@ class LiveRunner:
     """Runs query functions for subscriptions; one per runtime."""
 
     def __init__(
-        self, code: AppCode, database: Database, definitions: DefinitionHolder, clock: Clock
-    ) -> None:
+        self, code: AppCode, database: Database, definitions: DefinitionHolder, clock: Clock,
+        calls: CallBook | None = None,
+    ) -> None:  # fmt: skip
         self._code = code
         self._database = database
         self._definitions = definitions
         self._clock = clock
+        self._calls = calls
+
+    def _begin(self, identity: Identity, name: str) -> Call | None:
+        user = identity.email or identity.user_id or identity.kind.value
+        return None if self._calls is None else self._calls.begin_live(name, user)
+
+    def ended(self, made: LiveRun, followers: int) -> None:
+        """Take into the trace that a run ended, and how many share what it came to."""
+        call, error = made.call, made.outcome.error
+        if call is None or self._calls is None:
+            return
+        call.followers = followers
+        if error is None:
+            self._calls.end_live(call)
+        else:
+            self._calls.end_live(call, error["code"], error["message"])
+
+    @contextmanager
+    def _traced(self, call: Call | None) -> Iterator[None]:
+        """Have a run that could not be made at all be no run that is under way."""
+        try:
+            yield
+        except BaseException as error:
+            if call is not None and self._calls is not None:
+                code = error.code if isinstance(error, PylonError) else "INTERNAL"
+                self._calls.end_live(call, code, str(error))
+            raise
 
     def run(self, identity: Identity, name: str, args: Mapping[str, Any]) -> LiveRun:
         """Run a function now, in one read transaction; what it throws is its outcome.
 
         Raises what the storage raises while the file is opened again.
         """
-        connection = self._database.readers.inline
-        connection.raw.execute("BEGIN")
-        try:
-            return self._run(self._definitions.current, connection, identity, name, args)
-        finally:
-            connection.raw.execute("ROLLBACK")
+        connection, call = self._database.readers.inline, self._begin(identity, name)
+        with self._traced(call):
+            connection.raw.execute("BEGIN")
+            try:
+                return self._run(self._definitions.current, connection, identity, name, args, call)
+            finally:
+                connection.raw.execute("ROLLBACK")
 
     async def run_apart(self, identity: Identity, name: str, args: Mapping[str, Any]) -> LiveRun:
         """Run a function on a reader's thread, with the loop free; as `run` otherwise."""
-        definition = self._definitions.current
-        return await self._database.readers.run(
-            lambda connection: self._run(definition, connection, identity, name, args),
-            timeout_s=max(limits.READ_SECONDS, self._seconds(definition, name)),
-            apart=Apart.of(name, self._seconds(definition, name)),
-        )
+        definition, call = self._definitions.current, self._begin(identity, name)
+
+        def work(connection: ReadConnection) -> LiveRun:
+            if call is not None:
+                call.runs()  # its turn came
+            return self._run(definition, connection, identity, name, args, call)
+
+        with self._traced(call):
+            return await self._database.readers.run(
+                work,
+                timeout_s=max(limits.READ_SECONDS, self._seconds(definition, name)),
+                apart=Apart.of(name, self._seconds(definition, name)),
+            )
 
     def takes_long(self, name: str) -> bool:
         """Tell whether a function asked for more time than the loop has for it."""
@@ -123,8 +164,9 @@ class LiveRunner:
 
     def _run(
         self, definition: AppDefinition, connection: ReadConnection, identity: Identity,
-        name: str, args: Mapping[str, Any],
+        name: str, args: Mapping[str, Any], call: Call | None,
     ) -> LiveRun:  # fmt: skip
+        connection = counting(connection, call)
         reads, started = ReadSet(), self._clock.monotonic()
         seq, _ = read_head(connection.raw)
         try:
@@ -133,7 +175,7 @@ class LiveRunner:
             outcome = LiveOutcome(None, error.to_wire())
             if error.is_transient or isinstance(error, FunctionTimeout):
                 reads.note_time()  # another time it may end otherwise, over the same rows
-        return LiveRun(outcome, seq, reads, self._clock.monotonic() - started)
+        return LiveRun(outcome, seq, reads, self._clock.monotonic() - started, call)
 
     def _value(
         self, definition: AppDefinition, connection: ReadConnection, identity: Identity,

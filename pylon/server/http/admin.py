@@ -83,6 +83,7 @@ def status_of(services: Services) -> dict[str, Any]:
         "commit_ms": storage.commit_ms,
         "errors": observer.counters["errors"],
         "calls": observer.counters["calls"],
+        "live": services.hub.live.totals,
         "uptime_s": round((services.clock.machine_ms() - services.started_ms) / 1000, 1),
         "loop_lag_ms": round(services.loop_lag_ms, 1),
         "memory_mb": _memory_mb(),

@@ -19,10 +19,12 @@ from pylon.server.http.exchange import Exchange, flag, integer, json_value
 from pylon.server.http.services import Services
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.statements import plan_of
+from pylon.server.sync.live_functions import COSTS
 
 _PAGE_MAX: Final = 1_000
 _CALLS_SHOWN: Final = 50
 _SLOW_SHOWN: Final = 20
+_FOLLOWED_SHOWN: Final = 20
 _SOURCE_CHARACTERS: Final = 65_536
 _SQL_CHARACTERS: Final = 4_000
 
@@ -46,7 +48,10 @@ def counts_of(services: Services, name: str, now: float) -> dict[str, Any]:
     """Return what is counted of a function; zeros for one that was never called."""
     book = services.observer.calls
     running = sum(one.name == name for one in book.running.values())
-    return {"running": running, **(book.stats.get(name) or FunctionStats(name)).to_json(now)}
+    return {
+        "running": running, **(book.stats.get(name) or FunctionStats(name)).to_json(now),
+        "live": services.hub.live.counts_of(name),
+    }  # fmt: skip
 
 
 _BUILT_IN: Final[dict[str, Any]] = {
@@ -111,7 +116,7 @@ async def list_functions(exchange: Exchange) -> web.StreamResponse:
 
 
 async def show_function(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/functions/{name}: with its source, its last calls and its slow ones."""
+    """GET /api/admin/functions/{name}: with source, last calls, slow ones, and who follows it."""
     services, name = exchange.services, exchange.parts[0]
     found = next((one for one in functions_of(services) if one["name"] == name), None)
     if found is None:
@@ -126,6 +131,7 @@ async def show_function(exchange: Exchange) -> web.StreamResponse:
             "source": await asyncio.to_thread(_source, services, name),
             "last_calls": [one.to_json() for one in calls],
             "slow_calls": await slow_calls(services, slow),
+            "followed": services.hub.live.costs(name, "ms", _FOLLOWED_SHOWN),
         }
     )
 
@@ -166,13 +172,19 @@ async def slow_calls(services: Services, calls: list[Call]) -> list[dict[str, An
     ]  # fmt: skip
 
 
+def _limit(text: str | None, default: int) -> int:
+    given = integer(text, "limit")
+    limit = default if given is None else given
+    if not 1 <= limit <= _PAGE_MAX:
+        raise InvalidArgument(f"limit is 1 to {_PAGE_MAX}", field="limit")
+    return limit
+
+
 async def list_calls(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/calls?function=&outcome=&slow=1&limit=: oldest first; those that run, too."""
     services = exchange.services
     query = exchange.query(("function", "outcome", "slow", "limit"))
-    limit = integer(query.get("limit"), "limit") or _PAGE_MAX
-    if not 1 <= limit <= _PAGE_MAX:
-        raise InvalidArgument(f"limit is 1 to {_PAGE_MAX}", field="limit")
+    limit = _limit(query.get("limit"), _PAGE_MAX)
     book, name, outcome = services.observer.calls, query.get("function"), query.get("outcome")
     is_slow = flag(query.get("slow"))
     found = [
@@ -185,8 +197,20 @@ async def list_calls(exchange: Exchange) -> web.StreamResponse:
     return json_value({"calls": shown, "running": running})
 
 
+async def list_followed(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/live?function=&order=&limit=: what followed calls cost, the dearest first."""
+    live = exchange.services.hub.live
+    query = exchange.query(("function", "order", "limit"))
+    limit = _limit(query.get("limit"), _CALLS_SHOWN)
+    order = query.get("order", "ms")
+    if order not in COSTS:
+        raise InvalidArgument(f"order is one of {', '.join(COSTS)}", field="order")
+    return json_value({**live.totals, "live": live.costs(query.get("function"), order, limit)})
+
+
 ROUTES: Final = (
     ("GET", "/api/admin/functions", list_functions),
+    ("GET", "/api/admin/live", list_followed),
     ("GET", "/api/admin/functions/{name}", show_function),
     ("GET", "/api/admin/calls", list_calls),
 )

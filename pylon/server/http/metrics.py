@@ -34,6 +34,13 @@ _COUNTS = (
     ("rows_read", "rows_read", "Rows that its statements read."),
     ("rows_written", "rows_written", "Rows that it changed."),
 )
+#: Of runs of followed functions, in `LiveStats`.
+_LIVE = (
+    ("runs", "live_runs", "Runs of followed functions."),
+    ("useful", "live_runs_useful", "Those that came to something else than before."),
+    ("failed", "live_runs_failed", "Those that came to an error."),
+    ("told", "live_values_told", "Values that followers were told."),
+)
 
 
 async def metrics(exchange: Exchange) -> web.StreamResponse:
@@ -57,6 +64,11 @@ def _lines(services: Services) -> Iterator[str]:
         yield from _head(f"{name}_total", "counter", doc)
         for one in found:
             yield f"pylon_{name}_total{_label(one)} {getattr(one, key)}"
+    for key, name, doc in _LIVE:
+        yield from _head(f"{name}_total", "counter", doc)
+        for function in sorted(services.hub.live.followed):
+            counts = services.hub.live.counts_of(function) or {}
+            yield f'pylon_{name}_total{{function="{function}"}} {counts[key]}'
     yield from _head("call_seconds", "histogram", "How long calls took.")
     for one in found:
         yield from _histogram(one)

@@ -173,6 +173,7 @@ class _Feed:
             if before is None or before["calls"] != stats.calls:
                 looked_at.add(name)
         looked_at |= {name for name, one in timed.items() if one["running"] or one["per_minute"]}
+        looked_at |= set(services.hub.live.followed)
         timings = []
         for name in sorted(looked_at):
             counts = counts_of(services, name, now)

@@ -26,6 +26,7 @@ from pylon.protocol.messages import (
     Welcome,
 )
 from pylon.server.auth.sessions import SessionService
+from pylon.server.calls import CallBook
 from pylon.server.functions.app_code import AppCode
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.live_run import LiveRunner
@@ -58,6 +59,7 @@ class Hub:
         self, database: Database, definitions: DefinitionHolder, sessions: SessionService,
         clock: Clock, code: AppCode, *, queue_bytes_max: int = limits.SEND_QUEUE_BYTES_MAX,
         heartbeat_s: float = limits.HEARTBEAT_SECONDS, quotas: Quotas | None = None,
+        calls: CallBook | None = None,
     ) -> None:  # fmt: skip
         self._database = database
         self._definitions = definitions
@@ -65,7 +67,7 @@ class Hub:
         self._clock = clock
         self.heartbeat_s = heartbeat_s
         self.quotas = quotas or Quotas()
-        runner = LiveRunner(code, database, definitions, clock)
+        runner = LiveRunner(code, database, definitions, clock, calls)
         self.live = LiveFunctions(database, clock, runner)
         self._subscribing = Subscribing(definitions, self.quotas, self.live)
         self._connections: dict[str, Connection] = {}

@@ -9,86 +9,22 @@ own. What does not live here: running (`functions.live_run`), sockets and timers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from pylon import jsonvalue, limits
 from pylon.identity import Identity
 from pylon.server.functions.asked import Asked
-from pylon.server.functions.live_run import LiveOutcome, LiveRun
+from pylon.server.functions.live_run import LiveRun
+from pylon.server.live_counts import LiveStats
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.sync.due import Due, Turn
+from pylon.server.sync.live_answer import Answer, Key, Member
 from pylon.server.sync.live_index import LiveIndex, concerns
 from pylon.server.sync.live_kept import Kept
 from pylon.server.sync.live_sharing import Question
-
-Key = tuple[Any, str]
-#: A run that took longer is made apart from the loop the next time.
-_SLOW_SECONDS: Final = 0.01
-_OVERTAKEN_MAX: Final = 3
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """One subscription of one connection to a function."""
-
-    #: Who is told, and by which name.
-    key: Key
-    fn: str
-    args: Mapping[str, Any]
-    identity: Identity
-    answer: Answer | None = None
-    #: The mark of what it was told last; None before the first, and where it starts over.
-    told: bytes | None = None
-
-    @property
-    def news(self) -> tuple[LiveOutcome, int] | None:
-        """Return what to tell it and as of which seq, or None where it knows."""
-        answer = self.answer
-        if answer is None or answer.outcome is None or answer.is_stale:
-            return None
-        return None if answer.mark == self.told else (answer.outcome, answer.seq)
-
-
-@dataclass(slots=True, eq=False)
-class Answer:
-    """What a call comes to for all of its members."""
-
-    question: Hashable
-    members: dict[Member, None] = field(default_factory=dict)
-    #: None before the first run, and where it was let go to make room.
-    outcome: LiveOutcome | None = None
-    #: Of the last outcome, whether that is kept or not.
-    mark: bytes | None = None
-    #: The head that the outcome was read at.
-    seq: int = 0
-    #: How long the last run took.
-    seconds: float = 0.0
-    is_running: bool = False
-    is_due: bool = False
-    #: While it ran everything was doubted: what it came to is of an app or a log of before.
-    is_doubted: bool = False
-    #: Its outcome may not be given to anybody new: something that it stands on has changed.
-    is_stale: bool = False
-    #: Before this it is not run again, monotonic.
-    rests_until: float = 0.0
-    #: So often in a row a commit came behind what a run had read, before that run had ended.
-    overtaken: int = 0
-    ran_at: float = 0.0
-
-    @property
-    def is_slow(self) -> bool:
-        """Tell whether its last run took more of the loop than one should.
-
-        Not for ever where commits overtake it: a run on the loop ends before the next of them.
-        """
-        return self.seconds > _SLOW_SECONDS and self.overtaken < _OVERTAKEN_MAX
-
-    @property
-    def is_settled(self) -> bool:
-        """Tell whether its outcome is true now, as far as is known."""
-        return self.mark is not None and not (self.is_due or self.is_running or self.is_stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +49,14 @@ class LiveAnswers:
         self._due: Due[Answer] = Due()
         #: Answers that follow the time.
         self._timed: dict[Answer, None] = {}
-        self._kept: Kept[Answer] = Kept(_let_go)
+        self.kept: Kept[Answer] = Kept(_let_go)
+        #: How many answers there are.
+        self.count = 0
         #: Runs that were made so far.
         self.runs = 0
+        #: By function: how many follow it, and what its runs cost since the runtime started.
+        self.followers: Counter[str] = Counter()
+        self.stats: dict[str, LiveStats] = {}
 
     # --- who is there
 
@@ -123,6 +64,9 @@ class LiveAnswers:
         """Take a subscription, in the place of one with the same key."""
         self.leave(key)
         member = self._members[key] = Member(key, fn, args, identity)
+        self.followers[fn] += 1
+        if len(self.stats) < limits.FUNCTIONS_COUNTED_MAX:
+            self.stats.setdefault(fn, LiveStats())
         self._place(member)
 
     def leave(self, key: Key) -> bool:
@@ -131,6 +75,9 @@ class LiveAnswers:
         if member is None:
             return False
         self._take_out(member)
+        self.followers[member.fn] -= 1
+        if not self.followers[member.fn]:
+            del self.followers[member.fn]
         return True
 
     def change_identity(self, key: Key, identity: Identity) -> None:
@@ -152,7 +99,7 @@ class LiveAnswers:
         if answer is None or answer.mark == member.told:
             return
         if member.news is not None:
-            self._kept.use(answer)
+            self.kept.use(answer)
             self._tell(member)
         elif answer.outcome is None:
             self._mark(answer, is_stale=answer.is_stale)
@@ -166,11 +113,24 @@ class LiveAnswers:
         """Return how much is kept: subscriptions, answers, read sets, answers that wait."""
         return {
             "live_members": len(self._members),
-            "live_answers": sum(len(one.answers) for one in self._questions.values()),
+            "live_answers": self.count,
             "live_reads": len(self._index),
             "live_due": sum(one.is_due for one in self._due),
-            "live_kept_bytes": self._kept.bytes,
+            "live_kept_bytes": self.kept.bytes,
         }
+
+    def note_told(self, member: Member, mark: bytes, size: int) -> None:
+        """Note that a member was told a value of so many bytes."""
+        member.told = mark
+        if member.answer is not None:
+            member.answer.counts.note_told(size)
+        if member.fn in self.stats:
+            self.stats[member.fn].note_told(size)
+
+    def __iter__(self) -> Iterator[Answer]:
+        """Yield all answers."""
+        for question in self._questions.values():
+            yield from question.answers
 
     def _place(self, member: Member, asked: Asked | None = None) -> None:
         """Put a member where its outcome is, or will be.
@@ -187,6 +147,7 @@ class LiveAnswers:
             found = Answer(key)
             place = None if asked is None else (asked, asked.of(member.identity))
             question.add(found, place)
+            self.count += 1
         self._join(member, found)
 
     def _join(self, member: Member, answer: Answer) -> None:
@@ -208,11 +169,12 @@ class LiveAnswers:
     def _forget(self, answer: Answer) -> None:
         question = self._questions[answer.question]
         question.drop(answer)
+        self.count -= 1
         if not question.answers:
             del self._questions[answer.question]
         self._index.drop(answer)
         self._timed.pop(answer, None)
-        self._kept.drop(answer)
+        self.kept.drop(answer)
         answer.is_due = False
 
     # --- what changed
@@ -226,10 +188,9 @@ class LiveAnswers:
 
     def doubt_all(self) -> None:
         """Have everything run again: nobody can say what changed, or the app is another."""
-        for question in self._questions.values():
-            for answer in question.answers:
-                answer.is_doubted = answer.is_running
-                self._mark(answer)
+        for answer in self:
+            answer.is_doubted = answer.is_running
+            self._mark(answer)
 
     def pass_time(self, now: float) -> None:
         """Have those run again that follow the time and have not run for a while."""
@@ -273,11 +234,7 @@ class LiveAnswers:
     @property
     def is_quiet(self) -> bool:
         """Tell whether nothing is due and nothing runs."""
-        return not any(
-            one.is_due or one.is_running
-            for each in self._questions.values()
-            for one in each.answers
-        )
+        return not any(one.is_due or one.is_running for one in self)
 
     def rests_until(self, is_held: Callable[[Answer], bool] = lambda _: False) -> float | None:
         """Return when the first of those that rest may run; None where nothing is due."""
@@ -293,7 +250,7 @@ class LiveAnswers:
             self._mark(answer)
 
     def ran(self, run: Run, made: LiveRun, since: list[LogRecord] | None, now: float) -> None:
-        """Take the end of a run.
+        """Take the end of a run, and have those be told to whom it is news.
 
         Args:
             run: which.
@@ -304,6 +261,11 @@ class LiveAnswers:
         self.runs += 1
         answer = run.answer
         answer.is_running = False
+        if made.call is not None:
+            is_news = bool(answer.members) and answer.mark != made.outcome.mark
+            answer.counts.add(made.call, is_news=is_news)
+            if run.fn in self.stats:
+                self.stats[run.fn].add(made.call, is_news=is_news)
         if not answer.members:
             return
         answer.outcome, answer.mark, answer.seq = made.outcome, made.outcome.mark, made.seq
@@ -324,7 +286,7 @@ class LiveAnswers:
             if member.news is not None:
                 self._tell(member)
         if answer.members:  # now that all were given it, it may be the one that is let go
-            self._kept.keep(answer, run.identity.asker, made.outcome.size)
+            self.kept.keep(answer, run.identity.asker, made.outcome.size)
 
     def _settle_due(self, answer: Answer, made: LiveRun, since: list[LogRecord] | None) -> None:
         """Decide whether what was committed while it ran makes it due again."""

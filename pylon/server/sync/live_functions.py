@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from heapq import nlargest
+from typing import Any, Final, Protocol
 
 from pylon import jsonvalue, sqlite
 from pylon.clock import Clock
@@ -18,13 +19,26 @@ from pylon.identity import Identity
 from pylon.server.functions.live_run import LiveRun, LiveRunner
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.database import Database
-from pylon.server.sync.live_answers import Answer, LiveAnswers, Member, Run
+from pylon.server.sync.live_answer import Answer, Member
+from pylon.server.sync.live_answers import LiveAnswers, Run
 from pylon.server.sync.subscription import FunctionSubscription
 
 _log = logging.getLogger("pylon.sync")
 #: How long runs hold the loop before others get it, and then rest at most.
 _TURN_SECONDS: Final = 0.01
 _REST_SECONDS_MAX: Final = 0.2
+#: What followed calls can be ordered by.
+COSTS: Final[Mapping[str, Callable[[Answer], float]]] = {
+    "ms": lambda one: one.counts.seconds,
+    "runs": lambda one: one.counts.runs,
+    "useless": lambda one: one.counts.runs - one.counts.useful,
+    "told": lambda one: one.counts.told_bytes,
+    "followers": lambda one: len(one.members),
+}
+_SUMMED: Final = ("runs", "useful", "failed", "told", "told_bytes", "rows_read")
+_ARGS_CHARACTERS: Final = 400
+_SHARERS_LOOKED_AT: Final = 100
+_SHARERS_SHOWN: Final = 20
 
 
 class Follower(Protocol):
@@ -94,6 +108,53 @@ class LiveFunctions:
     def sizes(self) -> dict[str, int]:
         """Return how much is kept."""
         return {**self._answers.sizes, "live_held": len(self._held)}
+
+    def costs(self, fn: str | None, order: str, limit: int) -> list[dict[str, Any]]:
+        """Return what is followed and what each costs, those that cost most first.
+
+        Args:
+            fn: of this function alone; None for all.
+            order: of `COSTS`.
+            limit: how many at most.
+        """
+        found = (one for one in self._answers if fn is None or one.question[0] == fn)
+        return [self._cost(one) for one in nlargest(limit, found, key=COSTS[order])]
+
+    def _cost(self, answer: Answer) -> dict[str, Any]:
+        members = [one for one, _ in zip(answer.members, range(_SHARERS_LOOKED_AT), strict=False)]
+        users = dict.fromkeys(
+            one.identity.email or one.identity.user_id or one.identity.kind.value for one in members
+        )
+        fn, args = answer.question
+        return {
+            "function": fn, "args": args.decode()[:_ARGS_CHARACTERS],
+            "followers": len(answer.members), "users": list(users)[:_SHARERS_SHOWN],
+            "is_waiting": answer.is_due or answer.is_running,
+            "kept_bytes": self._answers.kept.size_of(answer), **answer.counts.to_json(),
+        }  # fmt: skip
+
+    def counts_of(self, fn: str) -> dict[str, Any] | None:
+        """Return what runs of a function cost since the start; None for one never followed."""
+        stats = self._answers.stats.get(fn)
+        if stats is None:
+            return None
+        return {"followers": self._answers.followers[fn], **stats.to_json()}
+
+    @property
+    def followed(self) -> list[str]:
+        """Return the names of functions that somebody follows, or has followed."""
+        return list(self._answers.stats)
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """Return what all of them cost since the runtime started."""
+        answers, stats = self._answers, list(self._answers.stats.values())
+        return {
+            "followers": answers.followers.total(), "answers": answers.count,
+            "kept_bytes": answers.kept.bytes,
+            **{name: sum(getattr(one, name) for one in stats) for name in _SUMMED},
+            "ms": round(sum(one.seconds for one in stats) * 1000, 2),
+        }  # fmt: skip
 
     @property
     def is_quiet(self) -> bool:
@@ -185,6 +246,7 @@ class LiveFunctions:
     def _take(self, run: Run, made: LiveRun | Exception) -> None:
         now = self._clock.monotonic()
         if isinstance(made, LiveRun):
+            self._runner.ended(made, len(run.answer.members))
             self._answers.ran(run, made, self._database.tail.since(made.seq), now)
             return
         is_trouble = isinstance(made, PylonError | sqlite.Error)  # of the storage, which says more
@@ -205,13 +267,11 @@ class LiveFunctions:
         name = jsonvalue.encode_text(subscription_id)
         if outcome.error is None:
             at = self._database.cursor(seq)
-            is_taken = follower.take_live(
-                "value", f'"subscription":{name},"value":{outcome.value},"at":"{at}"'
-            )
+            kind, text = "value", f'"subscription":{name},"value":{outcome.value},"at":"{at}"'
         else:
             error = jsonvalue.encode_text(dict(outcome.error))
-            is_taken = follower.take_live("error", f'"subscription":{name},"error":{error}')
-        if is_taken:
-            member.told = outcome.mark
+            kind, text = "error", f'"subscription":{name},"error":{error}'
+        if follower.take_live(kind, text):
+            self._answers.note_told(member, outcome.mark, len(text))
         else:
             self._held[member] = None

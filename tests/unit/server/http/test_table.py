@@ -44,6 +44,7 @@ SERVED = """
 /api/admin/jobs/{id} GET
 /api/admin/jobs/{id}/cancel POST
 /api/admin/jobs/{id}/retry POST
+/api/admin/live GET
 /api/admin/log GET
 /api/admin/log-stats GET
 /api/admin/log-trim POST

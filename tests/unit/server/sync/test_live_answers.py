@@ -12,7 +12,8 @@ from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.server.functions.live_run import LiveOutcome, LiveRun
 from pylon.server.functions.readset import ReadSet
 from pylon.server.storage.change_log import LogRecord
-from pylon.server.sync.live_answers import LiveAnswers, Member, Run
+from pylon.server.sync.live_answer import Member
+from pylon.server.sync.live_answers import LiveAnswers, Run
 
 
 def _user(name: str) -> Identity:
