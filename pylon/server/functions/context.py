@@ -42,7 +42,7 @@ from pylon.server.functions.queries import (
     unusable_everywhere,
     unusable_fields,
 )
-from pylon.server.functions.readset import ReadSet, RecordingReader
+from pylon.server.functions.readset import RecordingReader
 from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.functions.workflow_calls import (
     ActionWorkflows,
@@ -166,14 +166,20 @@ class ReadDatabase:
         if not 1 <= limit <= _LIST_MAX:
             raise InvalidArgument(f"limit is 1 to {_LIST_MAX}", field="limit")
         names = [order] if isinstance(order, str) else order
-        spec = self._spec(found, where, args, order=names, limit=limit)
+        spec, selected = self._spec(found, where, args, order=names, limit=limit)
         connection = ReadConnection(self._raw, self._facts.definition.schema, self._tables())
-        rows = self._bounded(lambda: list_rows(connection, spec))
+        rows: list[Row] = []
+        try:
+            rows = self._bounded(lambda: list_rows(connection, spec))
+        finally:
+            self._note(found, selected, spec, rows[-1] if len(rows) == limit else None)
         return [self._shown(found, row) for row in rows]
 
     def count(self, entity: Any, where: Any = None, args: Mapping[str, Any] | None = None) -> int:
         """Return the number of readable rows that a filter selects."""
-        spec = self._spec(self._entity(entity), where, args)
+        found = self._entity(entity)
+        spec, selected = self._spec(found, where, args)
+        self._note(found, selected, spec, None)
         return self._bounded(lambda: count_rows(self._raw, spec))
 
     def _shown(self, entity: Entity, row: Row) -> AppRow:
@@ -196,7 +202,7 @@ class ReadDatabase:
     def _spec(
         self, entity: Entity, where: Any, args: Mapping[str, Any] | None, order: Any = None,
         limit: int = 1,
-    ) -> SelectSpec:  # fmt: skip
+    ) -> tuple[SelectSpec, CompiledFilter | None]:  # fmt: skip
         now, identity, reads = self._facts.now, authority_of(self._context), self._facts.reads
         if reads is not None and not identity.is_system:
             reads.note_fields(self._facts.definition.policies.fields_of(entity.name))
@@ -205,20 +211,21 @@ class ReadDatabase:
         if where is not None:
             selected = self._filter(entity, where, args, unusable)
             clause = selected.clause(identity, alias="t", now=now, args=selected.args)
-        if reads is not None:
-            self._note(reads, entity, selected, identity)
-        return SelectSpec(
+        spec = SelectSpec(
             entity=entity, where=clause, order=order_of(entity, order, unusable), limit=limit,
             policy=read_clause(self._facts.definition, identity, entity, now),
         )  # fmt: skip
+        return spec, selected
 
     def _note(
-        self, reads: ReadSet, entity: Entity, selected: CompiledFilter | None, identity: Identity
+        self, entity: Entity, selected: CompiledFilter | None, spec: SelectSpec, last: Row | None
     ) -> None:
         """Note what a list or a count asks for, where its result is followed."""
-        policies = self._facts.definition.policies
-        policy = None if identity.is_system else policies.get(entity.name, Access.READ)
-        reads.note_selection(entity.name, policy, selected, identity)
+        reads, identity = self._facts.reads, authority_of(self._context)
+        if reads is not None:
+            policies = self._facts.definition.policies
+            policy = None if identity.is_system else policies.get(entity.name, Access.READ)
+            reads.note_selection(entity.name, policy, selected, identity, spec.order, last)
 
     def _filter(
         self, entity: Entity, where: Any, args: Mapping[str, Any] | None, unusable: frozenset[str]

@@ -24,6 +24,7 @@ from pylon.policy.slots import answer
 from pylon.policy.sqlclause import flat_values
 from pylon.schema.model import Entity, Row, Value
 from pylon.server.functions.asked import Asked, typed
+from pylon.server.storage.select import OrderTerm, stands_before
 
 if TYPE_CHECKING:
     from pylon.server.storage.readers import ReadConnection
@@ -44,6 +45,12 @@ class Selected:
     #: None where only the pins tell.
     filter: CompiledFilter | None
     facts: tuple[Hashable, ...] = ()
+    #: What lets rows be seen, where they alone decide; None where more does, or nothing.
+    policy: CompiledExpression | None = None
+    policy_facts: tuple[Hashable, ...] = ()
+    #: Of a list that found as many rows as it wanted: its order, and the last of them.
+    order: tuple[OrderTerm, ...] = ()
+    last: tuple[Value, ...] = ()
 
     def concerns(self, before: Row | None, after: Row | None) -> bool:
         """Tell whether a change may add a row to it, take one away, or alter one of it."""
@@ -52,10 +59,18 @@ class Selected:
     def _has(self, image: Row | None) -> bool:
         if image is None or any(image.get(name) != value for name, value in self.pins):
             return False
-        one = self.filter
-        if one is None:
-            return True
-        return one.judge(self.facts, image, None, None, "", one.args, no_lookup) is True
+        if self.order:
+            values = [image.get(term.field) for term in self.order]
+            if not stands_before(self.order, values, self.last):
+                return False
+        one, policy = self.filter, self.policy
+        is_selected = one is None or (
+            one.judge(self.facts, image, None, None, "", one.args, no_lookup) is True
+        )
+        return is_selected and (
+            policy is None
+            or policy.judge(self.policy_facts, image, None, None, "", None, no_lookup) is True
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +165,7 @@ class ReadSet:
 
     def note_selection(
         self, entity: str, policy: CompiledExpression | None, selected: CompiledFilter | None,
-        identity: Identity,
+        identity: Identity, order: tuple[OrderTerm, ...] = (), last: Row | None = None,
     ) -> None:  # fmt: skip
         """Note that rows were asked for by a filter, among those that a policy lets through.
 
@@ -159,6 +174,8 @@ class ReadSet:
             policy: what decides which of them the reader may see; None for all.
             selected: the filter; None for all.
             identity: who reads.
+            order: what a list is in the order of.
+            last: the last row of a list that is as long as it may be: none behind it counts.
         """
         pins: dict[str, Value] = {}
         for one in (policy, selected):
@@ -167,13 +184,27 @@ class ReadSet:
         if policy is not None:
             self.note_policy(policy, identity, pins)
         facts: tuple[Hashable, ...] = ()
+        policy_facts: tuple[Hashable, ...] = ()
+        if policy is not None:
+            policy_facts = policy.facts(identity)
+            if policy.exists or policy.uses_now:
+                policy = None
         if selected is not None:
             self.note_policy(selected, identity, pins, selected.args)
             facts = selected.facts(identity)
             if selected.exists or selected.uses_now:
                 selected = None  # other rows and the time decide as well
-        made = Selected(tuple(sorted(pins.items())), selected, facts)
-        self._add(entity, (id(selected), typed(facts), typed(made.pins)), made)
+        if last is None:
+            order = ()
+        bound = tuple(None if last is None else last[term.field] for term in order)
+        made = Selected(
+            tuple(sorted(pins.items())), selected, facts, policy, policy_facts, order, bound
+        )
+        key = (
+            id(selected), typed(facts), id(policy), typed(policy_facts), typed(made.pins), order,
+            typed(bound),
+        )  # fmt: skip
+        self._add(entity, key, made)
 
     def note_policy(
         self, policy: CompiledExpression, identity: Identity,

@@ -6,6 +6,7 @@ objects on the way. Counts and pages are right by construction (I53).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,22 @@ def _bound(spec: SelectSpec) -> str | None:
 
 def _order(order: tuple[OrderTerm, ...]) -> str:
     return ", ".join(f't."{term.field}"{" DESC" if term.descending else ""}' for term in order)
+
+
+def stands_before(order: tuple[OrderTerm, ...], values: Sequence[Any], last: Sequence[Any]) -> bool:
+    """Tell whether a row stands before, or with, the last one: nulls first, as SQLite has it."""
+    for term, value, other in zip(order, values, last, strict=True):
+        if value == other:
+            continue
+        if value is None or other is None:
+            is_less = value is None
+        else:
+            try:
+                is_less = value < other
+            except TypeError:
+                return True
+        return is_less is not term.descending
+    return True
 
 
 def list_page(

@@ -19,7 +19,7 @@ from pylon.schema.model import Row
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.database import Database
 from pylon.server.storage.readers import ReadConnection
-from pylon.server.storage.select import OrderTerm
+from pylon.server.storage.select import OrderTerm, stands_before
 from pylon.server.storage.sync_select import window_page
 from pylon.server.sync.subscription import Subscription
 from pylon.server.sync.view import EntityView, View
@@ -52,28 +52,12 @@ class SharedWindow:
         """Tell whether a change from or to an image in view could change what it lists."""
         if self.done < self.wanted or self._last is None:
             return True
-        return _stands_before(self.order, [image[one.field] for one in self.order], self._last)
+        return stands_before(self.order, [image[one.field] for one in self.order], self._last)
 
     def take(self, rows: list[tuple[str, str, int]], last: Row | None, head: int) -> None:
         """Take what its query found; `last` is the last row where the window is full."""
         self.rows, self.head = rows, head
         self._last = None if last is None else [last[one.field] for one in self.order]
-
-
-def _stands_before(order: tuple[OrderTerm, ...], values: list[Any], last: list[Any]) -> bool:
-    """Tell whether a row stands before, or with, the last one: nulls first, as SQLite has it."""
-    for term, value, other in zip(order, values, last, strict=True):
-        if value == other:
-            continue
-        if value is None or other is None:
-            is_less = value is None
-        else:
-            try:
-                is_less = value < other
-            except TypeError:
-                return True
-        return is_less is not term.descending
-    return True
 
 
 class Windows:

@@ -12,6 +12,7 @@ from pylon.policy.compiled import CompiledPolicy, compile_policy
 from pylon.policy.filters import compile_filter, compile_filter_text
 from pylon.schema.model import Access, Entity, Field, FieldKind, Index, Schema
 from pylon.server.functions.readset import ReadSet, pins_of
+from pylon.server.storage.select import OrderTerm
 
 MEMBER = Entity(
     name="Member",
@@ -71,6 +72,51 @@ def test_a_selection_counts_what_enters_leaves_and_stays(
     reads.note_selection("Message", None, selected, ANONYMOUS)
     made = [None if one is None else _message("m", **one) for one in (before, after)]
     assert _concerns(reads, "Message", *made) is counts
+
+
+@pytest.mark.parametrize(
+    ("order", "last", "before", "after", "counts"),
+    [
+        (("n",), 5, None, 6, False), (("n",), 5, None, 4, True), (("n",), 5, 5, 6, True),
+        (("n",), 5, 6, 5, True), (("n",), 5, 6, 7, False), (("n",), 5, 9, None, False),
+        (("n",), None, None, 900, True), (("-n",), 5, None, 4, False), (("-n",), 5, None, 6, True),
+        (("-n",), 5, 4, 3, False), (("-n",), 5, 4, 5, True), (("-n",), 5, 5, None, True),
+    ],
+)  # fmt: skip
+def test_behind_the_last_row_of_a_full_list_nothing_counts(
+    order: tuple[str, ...], last: int | None, before: Any, after: Any, counts: bool
+) -> None:
+    """What stands behind it before and after; a list that is not full has no end."""
+    reads = ReadSet()
+    terms = (*(OrderTerm(one.lstrip("-"), one[0] == "-") for one in order), OrderTerm("id"))
+    reads.note_selection(
+        "Message", None, None, ANONYMOUS, terms,
+        None if last is None else _message("m", n=last),
+    )  # fmt: skip
+    made = [None if one is None else _message("m", n=one) for one in (before, after)]
+    assert _concerns(reads, "Message", *made) is counts
+
+
+def test_of_equal_values_the_id_decides_what_stands_behind() -> None:
+    """As in the list itself."""
+    reads = ReadSet()
+    order = (OrderTerm("n", descending=True), OrderTerm("id"))
+    reads.note_selection("Message", None, None, ANONYMOUS, order, _message("m"))
+    assert _concerns(reads, "Message", None, _message("a"))
+    assert not _concerns(reads, "Message", None, _message("z"))
+
+
+def test_rows_that_a_policy_hides_before_and_after_do_not_count() -> None:
+    """Where it looks at nothing but the row and its reader."""
+    reads = ReadSet()
+    reads.note_selection("Message", _policy("data.n > 3 || hasRole('chief')"), None, _user("a"))
+    assert not _concerns(reads, "Message", _message("m", n=1), _message("m", n=2))
+    assert _concerns(reads, "Message", _message("m", n=1), _message("m", n=4))
+    chief = ReadSet()
+    chief.note_selection(
+        "Message", _policy("data.n > 3 || hasRole('chief')"), None, _user("a", "chief")
+    )
+    assert _concerns(chief, "Message", _message("m", n=1), _message("m", n=2))
 
 
 def test_a_policy_pins_what_its_reader_can_see() -> None:

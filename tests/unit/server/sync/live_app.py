@@ -49,6 +49,12 @@ def ranked(ctx, least: int) -> list:
     return [one.id for one in ctx.db.list("Note", where={"rank": {">=": least}})]
 
 
+@app.query(allow="true")
+def newest(ctx, since: int) -> list:
+    where = {"owner": "ann", "rank": {">": since}}
+    return [one.id for one in ctx.db.list("Note", where=where, order="-rank", limit=2)]
+
+
 @app.query
 def messages(ctx, room: str) -> list:
     return [[one.id, one.text] for one in ctx.db.list("Message", where={"room": room})]

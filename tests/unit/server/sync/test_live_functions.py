@@ -66,6 +66,32 @@ async def test_only_what_was_read_runs_it_again(hubs: Hubs) -> None:
     assert hubs.hub.live.runs == before + 1
 
 
+async def test_changes_outside_a_range_or_behind_a_limit_cost_no_run(hubs: Hubs) -> None:
+    """`where rank > t, order -rank, limit 2` runs for what may enter, leave or move in it alone."""
+    hubs.connect(ANONYMOUS, _sub("newest", since=10))
+    await quiet(hubs)
+    live = hubs.hub.live
+
+    async def runs_for(row_id: str, **values: Any) -> int:
+        before = live.runs
+        await hubs.put("Note", row_id, **values)
+        await quiet(hubs)
+        return live.runs - before
+
+    assert await runs_for("old", owner="ann", rank=9) == 0, "below the range"
+    assert await runs_for("old", owner="ann", rank=10) == 0, "still below"
+    assert await runs_for("a", owner="ann", rank=20) == 1, "it enters"
+    assert await runs_for("b", owner="ann", rank=15) == 1, "not full yet: anything in range counts"
+    assert await runs_for("c", owner="ann", rank=14) == 0, "behind the second, and two are wanted"
+    assert await runs_for("c", owner="ann", rank=13) == 0
+    assert await runs_for("d", owner="ben", rank=30) == 0, "another's"
+    assert await runs_for("e", owner="ann", rank=30, secret=True) == 0, "that nobody sees"
+    assert await runs_for("c", owner="ann", rank=16) == 1, "it passes the second"
+    assert await runs_for("b", owner="ann", rank=1) == 0, "it had fallen out"
+    assert await runs_for("a", owner="ann", rank=2) == 1, "one leaves"
+    assert await runs_for("f", owner="ann", rank=11) == 1, "and the next is asked for again"
+
+
 async def test_an_equal_value_is_not_told_again(hubs: Hubs) -> None:
     """A run that comes to the same tells nobody, also where it is a new list."""
     peer = hubs.connect(ANONYMOUS, _sub("notes"))
