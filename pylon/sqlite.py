@@ -31,6 +31,8 @@ LIBRARY_VERSION: Final = sqlite3.sqlite_version
 #: corrupt a WAL database. One connection that does both, as here, closes it.
 LAST_WAL_RESET_FAULT: Final = (3, 51, 2)
 _STATEMENTS_CACHED = 512
+#: Of a copy, between two tellings of how far it is.
+_PAGES_AT_ONCE = 2_048
 SQLITE_ERROR: Final = sqlite3.SQLITE_ERROR
 SQLITE_FULL: Final = sqlite3.SQLITE_FULL
 SQLITE_INTERRUPT: Final = sqlite3.SQLITE_INTERRUPT
@@ -179,14 +181,27 @@ open_writer = THREADS.open_writer
 open_reader = THREADS.open_reader
 
 
-def copy_into(source: RawConnection, path: Path) -> None:
-    """Copy what the source's open transaction sees into an empty file, without a journal."""
+def copy_into(
+    source: RawConnection, path: Path, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Copy what the source's open transaction sees into an empty file, without a journal.
+
+    `progress(done, total)` is told in pages, from this thread.
+    """
     target = sqlite3.connect(path, isolation_level=None)
+    tell = None if progress is None else lambda _, left, total: progress(total - left, total)
     try:
-        source.backup(target, pages=-1)
+        source.backup(target, pages=_PAGES_AT_ONCE, progress=tell)
         target.execute("PRAGMA journal_mode=DELETE").fetchall()
     finally:
         target.close()
+
+
+def read_alone(path: Path) -> RawConnection:
+    """Open a database file for reading, on this thread; the caller closes it."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.execute("PRAGMA query_only=ON").fetchall()
+    return connection
 
 
 def open_alone(path: Path, function: Callable[[RawConnection], T]) -> T:

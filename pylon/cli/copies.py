@@ -147,9 +147,14 @@ def restore(
 
 def ask_for_name(project: Path) -> None:
     """Have the person type the project's name; raises CommandFailed where he does not."""
+    ask_for(project.name)
+
+
+def ask_for(name: str) -> None:
+    """Have the person type a name; raises CommandFailed where he does not, or can't."""
     if not sys.stdin.isatty():
         raise CommandFailed("this wants your consent", "--yes gives it")
-    if click.prompt(f"type {project.name} to go on", default="", err=True) != project.name:
+    if click.prompt(f"type {name} to go on", default="", err=True) != name:
         raise CommandFailed("nothing was changed")
 
 

@@ -23,6 +23,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "new": ("pylon.cli.new", "new", "Create a project from a template."),
     "dev": ("pylon.cli.dev", "dev", "Run a project with hot reload."),
     "serve": ("pylon.cli.serve", "serve", "Run a project in production, supervised."),
+    "status": (
+        "pylon.cli.status",
+        "status",
+        "Say whether the project runs, and on which branch.",
+    ),
     "open": ("pylon.cli.open", "open_", "Open the running app in the browser."),
     "attach": ("pylon.cli.attach", "attach", "Open the dashboard on a runtime elsewhere."),
     "tail": ("pylon.cli.watching", "tail", "Print the change log as it grows."),
@@ -48,6 +53,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Print the completion script of a shell.",
     ),
     "migrate": ("pylon.cli.migrate", "migrate", "Show or apply the pending migration."),
+    "branch": (
+        "pylon.cli.branch",
+        "branch",
+        "Copies of the database: create, switch, diff, drop.",
+    ),
     "backup": ("pylon.cli.copies", "backup", "Copy the database into a file, running or not."),
     "restore": ("pylon.cli.copies", "restore", "Put a backup in the place of the database."),
     "verify": ("pylon.cli.copies", "verify", "Check a database against its change log."),

@@ -24,8 +24,8 @@ def migrate(path: str | None, only_plan: bool, apply_it: bool, as_json: bool) ->
     """Show what the app's schema asks of the database, with counts of the rows concerned.
 
     --apply carries it out in one transaction. Where data would be lost, or rows break a tighter
-    bound and stay, that is your consent, and a copy of the file is put into .pylon/backups first.
-    What live rows do not allow is refused.
+    bound and stay, that is your consent, and the database of before is kept as a branch. What live
+    rows do not allow is refused.
     """
     if only_plan and apply_it:
         raise click.UsageError("--plan or --apply, not both")

@@ -10,8 +10,10 @@ import argparse
 import asyncio
 import faulthandler
 import gc
+import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -27,9 +29,14 @@ from pylon.server.assembly import Runtime, report_failure
 from pylon.server.background import check_settings
 from pylon.server.config import ServerConfig, apply_dotenv, demand_loopback, load_config
 from pylon.server.memory import bound_memory, memory_limit_mb
+from pylon.server.storage.place import use_place
 
 #: The app or its settings have mistakes: a save may mend them, so whoever supervises waits for one.
 EXIT_APP_MISTAKES = 3
+#: Another branch is in use, and this process is not fit to go on with it: start another.
+EXIT_SWITCHED = 75
+_TOKEN_VARIABLE = "PYLON_ADMIN_TOKEN"  # noqa: S105 -- its name
+_log = logging.getLogger("pylon.runtime")
 #: New objects before each pass of the collector, and passes before it looks at older ones. A push
 #: of rows makes thousands of objects and no cycle.
 _COLLECT = (20_000, 20, 20)
@@ -137,7 +144,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class RuntimeProcess:
-    """The coroutine of a runtime process, and its signals."""
+    """The coroutine of a runtime process, and its signals.
+
+    A switch of branches ends one life of the runtime and begins another: on the same socket, which
+    queues whoever comes meanwhile. A branch that it can't start on is left again.
+    """
 
     def __init__(
         self, config: ServerConfig, given: argparse.Namespace, forget_stacks: Callable[[], None]
@@ -145,6 +156,11 @@ class RuntimeProcess:
         self._config = config
         self._given = given
         self._forget_stacks = forget_stacks
+        self._runtime = Runtime(config)
+        self._stop_reason: str | None = None
+        listen_fd = given.listen_fd
+        self._door = None if listen_fd is None else socket.socket(fileno=listen_fd)
+        self._admin_token = os.environ.get(_TOKEN_VARIABLE)
 
     @property
     def _coverage_path(self) -> Path | None:
@@ -153,17 +169,60 @@ class RuntimeProcess:
         return self._config.project / ".pylon" / COVERAGE_NAME
 
     async def __call__(self) -> int:
-        """Start, wait, stop."""
-        runtime = Runtime(self._config)
+        """Start, wait, stop; as often as branches are switched."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, runtime.ask_to_stop, signal.Signals(number).name)
+            loop.add_signal_handler(number, self._ask_to_stop, signal.Signals(number).name)
+        failed = await self._start()
+        if failed is not None:
+            return failed
+        self._forget_stacks()
+        if not self._given.detach:
+            _watch_parent(loop, self._ask_to_stop)
+        _calm_collector()
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        host, port = self._config["server.host"], self._runtime.services.bound_port
+        _print(sys.stdout, f"listening on http://{host}:{port}\n")
+        while True:
+            runtime = self._runtime
+            await runtime.wait()
+            await runtime.stop()
+            is_over = not runtime.begins_again or self._stop_reason is not None
+            await _end_tasks(0 if is_over else EXIT_SWITCHED)
+            if is_over:
+                return 0
+            failed = await self._begin_again(runtime.services.branches.current)
+            if failed is not None:
+                return failed
+
+    async def _begin_again(self, before: str) -> int | None:
+        """Start on the branch in use now, or on the one before; returns an exit code if neither."""
+        gc.unfreeze()
+        self._runtime = Runtime(self._config)
+        failed = await self._start()
+        if failed is not None:
+            _log.error("branch.not_started the runtime goes back to %s", before)
+            data = self._config.project / ".pylon"
+            use_place(data, before, os.urandom(16).hex(), before=before)
+            self._runtime = Runtime(self._config)
+            failed = await self._start()
+        if failed is None:
+            _calm_collector()
+            _log.info("branch.switched to %s", self._runtime.services.branches.current)
+            if self._stop_reason is not None:
+                self._runtime.ask_to_stop(self._stop_reason)
+        return failed
+
+    async def _start(self) -> int | None:
+        """Start a life; returns the exit code where that fails."""
+        if self._admin_token is not None:
+            os.environ[_TOKEN_VARIABLE] = self._admin_token  # the life before has taken it
         try:
-            port = await runtime.start(
+            await self._runtime.start(
                 may_migrate=self._given.mode == "dev" or self._given.migrate,
                 accepts_policies=self._given.accept_policy_change,
                 coverage=self._coverage_path,
-                listen_fd=self._given.listen_fd,
+                listen_fd=None if self._door is None else self._door.dup().detach(),
                 web_port=self._given.web_port,
             )
         except LoadFailed as failure:
@@ -175,17 +234,13 @@ class RuntimeProcess:
         except (OSError, sqlite.Error) as error:
             report_failure(_not_started(error))
             return 1
-        self._forget_stacks()
-        if not self._given.detach:
-            _watch_parent(loop, runtime)
-        _calm_collector()
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        host = runtime.config["server.host"]
-        _print(sys.stdout, f"listening on http://{host}:{port}\n")
-        await runtime.wait()
-        await runtime.stop()
-        await _end_tasks()
-        return 0
+        if self._door is None and self._runtime.door is not None:
+            self._door = self._runtime.door.dup()
+        return None
+
+    def _ask_to_stop(self, reason: str) -> None:
+        self._stop_reason = reason
+        self._runtime.ask_to_stop(reason)
 
 
 def _not_started(error: Exception) -> PylonError:
@@ -194,7 +249,7 @@ def _not_started(error: Exception) -> PylonError:
     return PylonError(f"the runtime could not start: {error}", hint=hint)
 
 
-async def _end_tasks() -> None:
+async def _end_tasks(code: int) -> None:
     """End the process although a task, of the app perhaps, does not let itself be cancelled."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
@@ -205,7 +260,7 @@ async def _end_tasks() -> None:
     if stubborn:
         names = ", ".join(sorted(task.get_name() for task in stubborn))
         _print(sys.stderr, f"warning runtime.tasks_left {names}\n")
-        _exit_now(0)
+        _exit_now(code)
 
 
 def _calm_collector() -> None:
@@ -215,14 +270,14 @@ def _calm_collector() -> None:
     gc.set_threshold(*_COLLECT)
 
 
-def _watch_parent(loop: asyncio.AbstractEventLoop, runtime: Runtime) -> None:
+def _watch_parent(loop: asyncio.AbstractEventLoop, ask_to_stop: Callable[[str], None]) -> None:
     """Stop when standard input ends: whoever started this runtime is gone."""
     descriptor = sys.stdin.fileno()
 
     def readable() -> None:
         if not os.read(descriptor, 4096):
             loop.remove_reader(descriptor)
-            runtime.ask_to_stop("its supervisor is gone")
+            ask_to_stop("its supervisor is gone")
 
     try:
         loop.add_reader(descriptor, readable)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import socket
 import sys
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.rates import RateLimiter
 from pylon.server.background import make_background, make_files, make_trimmer
+from pylon.server.branching import Branching
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -40,7 +42,7 @@ from pylon.server.mail.templates import MailTemplates
 from pylon.server.observe import Observer, set_up_logging
 from pylon.server.quota import Quota, Quotas
 from pylon.server.reloading import Reloader, load_next, run_hooks
-from pylon.server.storage import backup
+from pylon.server.storage import backup, branches
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import demand_free
 from pylon.server.storage.known_policies import use_policies
@@ -76,8 +78,12 @@ class Runtime:
         self._engine = engine
         self.observer = Observer(self.clock)
         self.services: Services
+        #: The socket that listens; None before it does, and where nobody can reach the runtime.
+        self.door: socket.socket | None = None
         self._stopper = Stopper()
         self._stop_asked = asyncio.Event()
+        #: Another life of this runtime is to follow, on what is in use then.
+        self.begins_again = False
 
     async def start(
         self, *, may_migrate: bool, accepts_policies: bool = False,
@@ -105,6 +111,7 @@ class Runtime:
         )  # fmt: skip
         self._stopper.add("database", database.close)
         backup.sweep(database.folder / "backups", self.clock)
+        branches.sweep(database.folder)
         try:
             is_first = database.head == 0
             policies = None
@@ -204,7 +211,7 @@ class Runtime:
             files=files, mailer=mailer, coverage=coverage,
             worker=background.worker, workflows=background.workflows,
             policies=PolicyMatrix(database, definitions),
-            observer=self.observer, hub=hub,
+            observer=self.observer, hub=hub, branches=self._make_branching(database, definitions),
             sign_in_rates=rates(limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE),
             auth_rates=rates(limits.AUTH_CALLS_PER_SECOND, limits.AUTH_CALLS_AT_ONCE),
             code_rates=hourly(limits.CODES_PER_ADDRESS_HOUR),
@@ -227,6 +234,14 @@ class Runtime:
         trimmer.start()
         self._stopper.add("trimmer", trimmer.stop)
         self._start_to_watch_lag()
+
+    def _make_branching(self, database: Database, definitions: DefinitionHolder) -> Branching:
+        branching = Branching(
+            database, lambda: definitions.current.schema, self.clock, self.ids, self._begin_again,
+            is_dev=self.config.is_dev,
+        )  # fmt: skip
+        self._stopper.add("branches", branching.stop)
+        return branching
 
     def _policy_watch(
         self, database: Database, definitions: DefinitionHolder, path: Path | None
@@ -275,7 +290,10 @@ class Runtime:
         return (token, given) if given else (token,)
 
     async def _listen(self, listen_fd: int | None) -> int:
-        return await Listening(self.services, self._stopper).begin(listen_fd)
+        listening = Listening(self.services, self._stopper)
+        port = await listening.begin(listen_fd)
+        self.door = listening.door
+        return port
 
     # --- running
 
@@ -291,6 +309,10 @@ class Runtime:
         if not self._stop_asked.is_set():
             self._stop_asked.set()
             _log.info("runtime.stopping %s", reason)
+
+    def _begin_again(self, branch: str) -> None:
+        self.begins_again = True
+        self.ask_to_stop(f"it goes on with the branch {branch}")
 
     async def wait(self) -> None:
         """Return when the runtime was asked to stop."""

@@ -26,7 +26,7 @@ from pylon.server.functions.why import asked_of, explain_row
 from pylon.server.storage import accounts, backup
 from pylon.server.storage.backup import DatabaseUnusable
 from pylon.server.storage.database import Database
-from pylon.server.storage.folder import DATABASE_NAME, FolderInUse, demand_free
+from pylon.server.storage.folder import FolderInUse, demand_free
 from pylon.server.storage.log_stats import log_stats
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import (
@@ -35,6 +35,7 @@ from pylon.server.storage.migration_plan import (
     plan_from_nothing,
     stored_schema,
 )
+from pylon.server.storage.place import place_in_use
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.tables import tables_of
 from pylon.server.storage.trimming import Trimmer
@@ -80,9 +81,10 @@ async def pending_migration(
     """
     folder = project / ".pylon"
     if not apply_it:
-        if not (folder / DATABASE_NAME).is_file():
+        path = place_in_use(folder).path
+        if not path.is_file():
             return plan_from_nothing(schema), False
-        connection = await open_reader(folder / DATABASE_NAME)
+        connection = await open_reader(path)
         try:
             return make_plan(connection.raw, schema), False
         finally:
@@ -137,7 +139,7 @@ async def granted_roles(project: Path) -> frozenset[str] | None:
 
     Read over a read-only connection, whether the project runs or not.
     """
-    path = project / ".pylon" / DATABASE_NAME
+    path = place_in_use(project / ".pylon").path
     if not path.is_file():
         return None
     async with backup.opened(path, is_live=True) as reader:
@@ -150,7 +152,7 @@ async def granted_roles(project: Path) -> frozenset[str] | None:
 
 def database_path(project: Path) -> Path:
     """Return the database of a project; raises DatabaseUnusable where there is none yet."""
-    path = project / ".pylon" / DATABASE_NAME
+    path = place_in_use(project / ".pylon").path
     if not path.is_file():
         raise DatabaseUnusable(
             f"{project.name} has no database yet", hint="it comes with the first start: pylon dev"

@@ -1,4 +1,4 @@
-"""The first line: app, environment, port, head, clients, writes, errors, and what is wrong."""
+"""The first line: app, environment, branch, port, head, clients, writes, and what is wrong."""
 
 from __future__ import annotations
 
@@ -74,6 +74,9 @@ def header_pieces(state: DashboardState, now: float, *, is_paused: bool, place: 
         line += [(" ", "plain"), (" PROD ", "alarm")]
     elif status:
         line.append((" dev", "quiet"))
+    if status.get("branch"):
+        is_main = status["branch"] == "main"
+        line.append((f" ⎇ {clean(status['branch'])}", "quiet" if is_main else "loud"))
     line.append((f"  {place}", "strong"))
     line += _troubles(state, now, style)
     line += _warp(status.get("clock") or {})

@@ -49,10 +49,7 @@ class Reloading:
                 )
 
         self._app.push_screen(
-            Question(
-                f"Apply this migration?\n\n{state.plan}\n\n"
-                "A copy of the file is put into .pylon/backups first."
-            ),
+            Question(f"Apply this migration?\n\n{state.plan}"),
             answered,
         )
 

@@ -77,6 +77,14 @@ class RuntimeProcess:
                     return
         pytest.fail("the runtime did not start")
 
+    async def pylon(self, *arguments: str) -> None:
+        """Run a command for the project."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pylon", *arguments, "--project", str(self._project),
+            cwd=ROOT, env=self._environment,
+        )  # fmt: skip
+        assert await process.wait() == 0
+
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(how)
@@ -177,6 +185,33 @@ async def test_a_killed_runtime_costs_nothing_that_was_written(
         "db.status.state === 'live' && db.status.pending === 0", timeout=60_000
     )
     assert await _texts(page) == ["while down"]
+
+
+async def test_a_page_follows_a_switch_of_branches(
+    browser: Browser, runtime: RuntimeProcess
+) -> None:
+    """Rows of one branch are never shown on another; the page stays signed in, there and back."""
+    page = await _visit(browser, runtime, "alice@example.com")
+    await page.evaluate("db.insert('Note', { body: 'a' })")
+    await runtime.pylon("branch", "create", "try")
+    await page.evaluate("db.insert('Note', { body: 'main only' })")
+    for branch, wanted in (("try", ["a"]), ("main", ["a", "main only"])):
+        await runtime.pylon("branch", "switch", branch)
+        await page.wait_for_function(
+            "wanted => db.status.state === 'live' && notes.ready && "
+            "JSON.stringify(notes.rows.map((row) => row.body)) === JSON.stringify(wanted)",
+            arg=wanted, timeout=60_000,
+        )  # fmt: skip
+        assert await _texts(page) == wanted
+        await page.evaluate(
+            "db.insert('Note', { body: 'z' }).then((row) => db.delete('Note', row.id))"
+        )
+        await page.wait_for_function(
+            "db.status.pending === 0 && notes.rows.length === " + str(len(wanted))
+        )
+    await page.reload()
+    await page.wait_for_function("window.isUp && notes.ready && db.auth.user")
+    assert await _texts(page) == ["a", "main only"]
 
 
 async def test_signing_out_leaves_nothing_behind(browser: Browser, runtime: RuntimeProcess) -> None:

@@ -230,12 +230,14 @@ def of_operator(pools: Pools, job: str, runs: Sequence[str]) -> list[Form]:
         "data/Board/board/update": board, "data/Board/board/delete": {},
         "data-bulk/Board": {"ids": ["board"], "delete": True, "look": True},
         "import": {"op_id": "import-1", "records": [{"entity": "Board", **board}]}, "seed": {},
+        "branches": {"name": "copy"}, "branches/copy/drop": {"confirm": "copy"},
     }  # fmt: skip
     gets = (
         "data/Paper/paper-theirs",
         "clients/member",
         f"jobs/{job}",
         "log?after=0&limit=1000",
+        "branches-diff?entity=Paper",
         "jobs?limit=1000",
         *(f"workflows/{run}" for run in runs),
     )

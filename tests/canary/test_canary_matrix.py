@@ -51,6 +51,7 @@ NAMES: Final = (*FULL, *DEAD, "other", "victim")
 #: Ends the runtime: asked by everybody but the operator.
 SPARED: Final = frozenset({
     ("POST", "/api/admin/shutdown"), ("POST", "/api/admin/reload"),
+    ("POST", "/api/admin/branches/{name}/switch"),
     # Says yes to who came by a provider: tests/integration/test_oauth.py.
     ("DELETE", "/api/auth/identities/{provider}"),
 })  # fmt: skip

@@ -262,7 +262,7 @@ async def test_a_lossy_save_waits_for_consent(live: Start) -> None:
     answer: dict[str, Any] = await one.supervisor.reload(consent=True)
     assert answer["ok"], answer
     assert "size" not in (await ada.get("/api/entities/Thing")).body["rows"][0]
-    assert list((one.project / ".pylon" / "backups").iterdir())
+    assert list((one.project / ".pylon" / "branches").iterdir())
 
 
 async def test_a_tighter_bound_waits_where_rows_break_it(live: Start) -> None:
@@ -279,7 +279,7 @@ async def test_a_tighter_bound_waits_where_rows_break_it(live: Start) -> None:
     assert (await ada.insert("Thing", name="longer"))["name"] == "longer"
     answer: dict[str, Any] = await one.supervisor.reload(consent=True)
     assert answer["ok"], answer
-    assert list((one.project / ".pylon" / "backups").iterdir())
+    assert list((one.project / ".pylon" / "branches").iterdir())
     path = f"/api/entities/Thing/{row['id']}"
     assert (await ada.get(path)).body["name"] == "long"
     assert (await ada.ask("PATCH", path, {"n": 1})).body["name"] == "long"

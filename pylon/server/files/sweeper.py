@@ -16,7 +16,7 @@ from pylon.clock import Clock
 from pylon.errors import PylonError
 from pylon.server.files import disk
 from pylon.server.files.store import FileStore
-from pylon.server.storage import files
+from pylon.server.storage import branches, files
 from pylon.server.storage.database import Database
 from pylon.server.storage.files import StoredFile
 from pylon.server.storage.readers import ReadConnection
@@ -117,12 +117,17 @@ class Sweeper:
                 swept.blobs += await self.remove_unused(sha256)
 
     async def remove_unused(self, sha256: str) -> bool:
-        """Remove bytes that no file has."""
+        """Remove bytes that no file has, in no branch."""
 
         def look(reader: ReadConnection) -> bool:
             return files.is_used(reader.raw, sha256)
 
-        return await self._store.remove(sha256, lambda: self._database.readers.run(look))
+        async def is_used() -> bool:
+            return await self._database.readers.run(look) or await self._store.run(
+                branches.is_used_elsewhere, self._database.place, sha256
+            )
+
+        return await self._store.remove(sha256, is_used)
 
     async def _uploads(self, swept: Swept, now_ms: int) -> None:
         expired = await self._database.readers.run(

@@ -70,6 +70,7 @@ def status_of(services: Services) -> dict[str, Any]:
         "environment": "dev" if services.config.is_dev else "production",
         "generation": definition.generation,
         "schema": definition.hash,
+        "branch": database.place.branch,
         "project": str(services.config.project),
         "host": services.config["server.host"],
         "port": services.bound_port,

@@ -34,6 +34,7 @@ class Listening:
         self._stopper = stopper
         self._router = make_router(is_dev=services.config.is_dev)
         self._servers: list[tuple[asyncio.Server, PatientServer]] = []
+        self.door: socket.socket | None = None
 
     async def begin(self, listen_fd: int | None) -> int:
         """Open the doors and return the port; raises AddressInUse.
@@ -47,6 +48,7 @@ class Listening:
             listener = socket.socket(fileno=listen_fd)
         else:
             listener = listen_on(host, config["server.port"])
+        self.door = listener
         listener.setblocking(False)  # noqa: FBT003 -- the socket API
         port = int(listener.getsockname()[1])
         services.bound_port = port

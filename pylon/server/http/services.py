@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pylon.server.auth.second_factor import SecondFactor
     from pylon.server.auth.sessions import SessionService
     from pylon.server.auth.sign_in import SignIn
+    from pylon.server.branching import Branching
     from pylon.server.config import ServerConfig
     from pylon.server.functions.definitions import DefinitionHolder
     from pylon.server.functions.executor import Executor
@@ -52,6 +53,7 @@ class Services:
     executor: Executor
     reads: Reads
     policies: PolicyMatrix
+    branches: Branching
     #: Counts branches of policies; None where nobody asked for it.
     coverage: PolicyCoverage | None
     accounts: AccountService

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -148,8 +148,13 @@ def _is_of_a_statement(error: Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) == SQLITE_ERROR
 
 
-async def make_copy(source: Path, folder: Path, *, is_live: bool) -> tuple[Path, Contents]:
+async def make_copy(
+    source: Path, folder: Path, *, is_live: bool,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Path, Contents]:  # fmt: skip
     """Copy a database into a folder, under a temporary name, checked and synced to the disk.
+
+    `progress(done, total)` is told, from another thread, how many pages are copied.
 
     Returns the copy's path and what it holds. Raises DatabaseUnusable for the source, BackupFailed
     where the copy cannot be written. Nothing is left behind by a failure.
@@ -159,7 +164,7 @@ async def make_copy(source: Path, folder: Path, *, is_live: bool) -> tuple[Path,
         raw.execute("BEGIN")
         try:
             held = contents(raw)  # from here on the transaction sees this state
-            copy_into(raw, partial)
+            copy_into(raw, partial, progress)
         finally:
             raw.execute("ROLLBACK")
         return held

@@ -23,9 +23,10 @@ from pylon.protocol.change import Cursor
 from pylon.schema.model import Schema
 from pylon.server.storage import system_tables
 from pylon.server.storage.change_log import LogRecord, LogTail, read_head, read_rewritten
-from pylon.server.storage.folder import DATABASE_NAME, FolderLock, prepare_folder
+from pylon.server.storage.folder import FolderLock, prepare_folder, tighten
 from pylon.server.storage.lineage import Lineage, Witness, meta, set_meta, settle_lineage
 from pylon.server.storage.operations import read_forgotten
+from pylon.server.storage.place import Place, place_in_use
 from pylon.server.storage.readers import Readers
 from pylon.server.storage.tables import EntityTable, tables_of
 from pylon.server.storage.transaction import Transaction
@@ -64,11 +65,13 @@ class Database:
     """One project's storage; make it with `Database.open`."""
 
     def __init__(
-        self, folder: Path, clock: Clock, ids: IdSource, synchronous: str, lock: FolderLock,
+        self, place: Place, clock: Clock, ids: IdSource, synchronous: str, lock: FolderLock | None,
         engine: Engine,
     ) -> None:  # fmt: skip
-        self.folder = folder
-        self.path = folder / DATABASE_NAME
+        #: The project's `.pylon`, whichever of its databases this is.
+        self.folder = place.data
+        self.place = place
+        self.path = place.path
         self.clock = clock
         self.ids = ids
         self.head = 0
@@ -85,7 +88,7 @@ class Database:
         self._lock = lock
         self._engine = engine
         #: Which file was opened: device and inode.
-        self._place: tuple[int, int] | None = None
+        self._inode: tuple[int, int] | None = None
         self._lineage: Lineage
         self._witness: Witness
         self._connection: Connection
@@ -99,9 +102,9 @@ class Database:
     @classmethod
     async def open(
         cls, folder: Path, *, clock: Clock, ids: IdSource, durability: str = "full",
-        witness: Path | None = None, engine: Engine = THREADS,
+        witness: Path | None = None, engine: Engine = THREADS, beside: Place | None = None,
     ) -> Database:  # fmt: skip
-        """Open, or create, the database of a data folder.
+        """Open, or create, the database that is in use in a data folder.
 
         Args:
             folder: the project's `.pylon`.
@@ -111,29 +114,37 @@ class Database:
                 the process; the last commits may be lost with the power).
             witness: the user's folder of lineage witnesses; None keeps none.
             engine: opens the connections.
+            beside: this one instead, which is not in use; whoever asks owns the folder already.
 
         Raises:
             FolderInUse: another runtime owns the folder.
+            BranchUnknown: the branch that is in use is gone.
         """
-        prepare_folder(folder)
-        lock = FolderLock(folder)
-        lock.take()
+        tighten(folder)
+        lock = FolderLock(folder) if beside is None else None
+        if lock is not None:
+            lock.take()
         try:
-            database = cls(folder, clock, ids, durability.upper(), lock, engine)
+            place = beside or place_in_use(folder)
+            prepare_folder(place.folder)
+            database = cls(place, clock, ids, durability.upper(), lock, engine)
             await database._open(witness)
         except BaseException:
-            lock.release()
+            if lock is not None:
+                lock.release()
             raise
         return database
 
     async def _open(self, witness: Path | None) -> None:
         self._connection = await self._engine.open_writer(self.path, synchronous=self._synchronous)
-        self._place = _place_of(self.path)
+        self._inode = _inode_of(self.path)
         try:
             raw = self._connection.raw
             _bring_up_system_tables(raw)
             self._read_bounds(raw)
-            self._lineage, self._witness = settle_lineage(raw, self.ids, witness, self.head)
+            self._lineage, self._witness = settle_lineage(
+                raw, self.ids, witness, self.head, self.place
+            )
             await self.readers.open(self.schema, self._tables)
         except BaseException:
             await self.readers.close()
@@ -162,7 +173,8 @@ class Database:
                 await self._connection.run(_checkpoint_fully)
             with suppress(Error, ValueError):
                 await self._connection.close()
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
         self._write_witness()
 
     # --- what others ask
@@ -244,7 +256,7 @@ class Database:
 
     def _demand_in_place(self) -> None:
         """Raise Unavailable where the file that was opened is not the one at its path any more."""
-        if _place_of(self.path) != self._place:
+        if _inode_of(self.path) != self._inode:
             raise Unavailable(
                 "the database file was replaced or removed while it was in use",
                 hint="stop the app first, then put files in place; start it again now",
@@ -313,7 +325,7 @@ def _checkpoint_fully(raw: Any) -> None:
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _place_of(path: Path) -> tuple[int, int] | None:
+def _inode_of(path: Path) -> tuple[int, int] | None:
     """Return which file is at a path; None where there is none."""
     try:
         found = path.stat()

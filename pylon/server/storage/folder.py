@@ -7,7 +7,8 @@ it is for the message only.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +26,15 @@ class FolderInUse(PylonError):
     http_status = 503
 
 
-def prepare_folder(folder: Path) -> None:
-    """Create the data folder, or tighten it, so that only its owner reads it."""
+def tighten(folder: Path) -> None:
+    """Create a data folder, or tighten it, so that only its owner reads it."""
     folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     folder.chmod(_FOLDER_MODE)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create the folder of a database, or tighten it, so that only its owner reads either."""
+    tighten(folder)
     path = folder / DATABASE_NAME
     # SQLite gives -wal and -shm the mode of the main file, so it must be right from the start.
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, _FILE_MODE)
@@ -65,6 +71,18 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Own a data folder for the block; raises FolderInUse where a runtime has it."""
+    folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    lock = FolderLock(folder)
+    lock.take()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def demand_free(folder: Path) -> None:

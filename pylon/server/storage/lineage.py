@@ -3,19 +3,29 @@
 At each start a random token is written into the database (keeping the one that the witness has)
 and then into the user's state folder. A stored token that is neither of the two, or a head below
 the witnessed one, means that history was rolled back: a new epoch begins, and all sessions end
-(I16).
+(I16). So does a switch to another branch, each time: sessions go along with whoever has them
+(`sessions_of`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pylon import jsonvalue, paths
 from pylon.errors import InvalidJson
 from pylon.ids import IdSource
-from pylon.sqlite import RawConnection
+from pylon.server.storage.place import Place, place_of
+from pylon.sqlite import Error, RawConnection, read_alone
+
+_log = logging.getLogger("pylon.storage")
+_SESSION_COLUMNS = (
+    "id, hash, user_id, kind, name, created_at, expires_at, seen_at, device, scope"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +92,16 @@ class Witness:
 
 
 def settle_lineage(
-    connection: RawConnection, ids: IdSource, folder: Path | None, head: int
+    connection: RawConnection, ids: IdSource, folder: Path | None, head: int, place: Place
 ) -> tuple[Lineage, Witness]:
     """Decide the epoch at start, and leave a new token on both sides.
+
+    Args:
+        connection: of the database, which is open for writing.
+        ids: mint tokens and epochs.
+        folder: of the witnesses; None keeps none.
+        head: the database's.
+        place: which of the project's databases it is, and the switch that led to it.
 
     The caller commits nothing in between: the database's own token is committed here, before the
     witness is written, so that a crash between the two leaves one that still fits.
@@ -98,16 +115,25 @@ def settle_lineage(
     epoch = meta(connection, "epoch")
     known = {meta(connection, "token"), meta(connection, "token_before")}
     is_rolled_back = seen is not None and (seen[0] not in known or head < seen[1])
-    is_new_epoch = is_new or epoch is None or is_rolled_back
+    is_switched = place.switch != (meta(connection, "switch") or "")
+    is_new_epoch = is_new or epoch is None or is_rolled_back or is_switched
     token = ids.token_hex(16)
+    sessions = sessions_of(place_of(place.data, place.before)) if is_switched else []
     connection.execute("BEGIN IMMEDIATE")
     if is_new:
         set_meta(connection, "database_id", database_id)
-    if epoch is None or is_rolled_back:
+    if epoch is None or is_rolled_back or is_switched:
         epoch = ids.token_hex(8)
         set_meta(connection, "epoch", epoch)
         connection.execute("DELETE FROM _pylon_sessions")
         connection.execute("DELETE FROM _pylon_codes")
+        set_meta(connection, "switch", place.switch)
+        connection.executemany(
+            f"INSERT OR IGNORE INTO _pylon_sessions ({_SESSION_COLUMNS})"
+            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE EXISTS"
+            " (SELECT 1 FROM _pylon_accounts WHERE id = ?3 AND disabled = 0)",
+            [] if is_rolled_back else sessions,
+        )
     # The one that the witness has now: it stays known however often the start ends before the
     # witness is written.
     before = seen[0] if seen is not None else meta(connection, "token") or ""
@@ -116,3 +142,19 @@ def settle_lineage(
     connection.execute("COMMIT")
     witness.write(head, token)
     return Lineage(database_id, epoch, is_new_epoch and not is_new), witness
+
+
+def sessions_of(before: Place) -> list[tuple[Any, ...]]:
+    """Return the sessions and API tokens of the branch that was in use before.
+
+    Whoever is signed in stays so in a branch that knows his account, and what was ended since that
+    branch was made stays ended. Where they can't be read, everybody signs in again.
+    """
+    try:
+        with closing(read_alone(before.path)) as raw:
+            return raw.execute(
+                f"SELECT {_SESSION_COLUMNS} FROM _pylon_sessions WHERE kind IN ('session', 'token')"
+            ).fetchall()
+    except Error as error:
+        _log.warning("storage.sessions_not_carried from %s: %s", before.branch, error)
+        return []

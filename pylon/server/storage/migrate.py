@@ -3,15 +3,13 @@
 A table whose fields change is written anew, row by row, `_wire` included, and so are its images in
 the log. `_seq` stays, so that additive changes resync nobody; where copies of rows that clients
 hold would be wrong, the migration takes a seq of its own that no older cursor gets past. Before
-anything that needs consent a copy of the file is made.
+anything that needs consent a branch is made, which is the way back.
 
 What does not live here: the plan (`migration_plan`), what becomes of a row (`refill`).
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylon import jsonvalue
@@ -21,6 +19,7 @@ from pylon.schema.diff import StepKind
 from pylon.schema.fingerprint import schema_to_json
 from pylon.schema.model import Entity, Schema
 from pylon.schema.wire import image_text, row_from_image, wire_text
+from pylon.server.storage.branches import keep_before
 from pylon.server.storage.change_log import note_rewritten, read_head
 from pylon.server.storage.files import rebuild_owners
 from pylon.server.storage.lineage import set_meta
@@ -63,8 +62,8 @@ async def migrate(database: Database, schema: Schema, *, consent: bool = False) 
     """Bring the database to `schema` in one transaction and use it from then on.
 
     Raises MigrationRefused, with the plan in its details, where live rows stand against it or
-    where data would be lost or a bound is broken, without consent. Returns the plan that was
-    carried out.
+    where data would be lost or a bound is broken, without consent; Unavailable where the disk has
+    no room for the branch that is made before either. Returns the plan that was carried out.
     """
     async with database.writer.pause():
         raw = database.new_transaction().connection
@@ -73,7 +72,7 @@ async def migrate(database: Database, schema: Schema, *, consent: bool = False) 
             raise _refused(plan, "the migration needs a decision")
         if not plan.is_empty:
             if plan.needs_consent:
-                _copy_file(raw, database.folder / "backups", database.clock.now_ms())
+                await keep_before(database.place, "migration", database.clock)
             now_ms = database.clock.now_ms()
             raw.execute("BEGIN IMMEDIATE")
             try:
@@ -199,19 +198,3 @@ def _rewrite_log(raw: RawConnection, old: Entity, new: Entity, fill: Fill) -> No
             [(image(before), image(after), seq) for seq, before, after in records],
         )
         last = records[-1][0]
-
-
-def _copy_file(raw: RawConnection, folder: Path, now_ms: int) -> Path:
-    """Copy the database beside it: complete under its name, or not there at all."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stamp = iso_ms(now_ms).replace(":", "").replace(".", "")
-    target = folder / f"before-migration-{stamp}.db"
-    beside = target.with_suffix(".part")
-    descriptor = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
-    os.close(descriptor)
-    raw.execute("VACUUM INTO ?", (str(beside),))
-    descriptor = os.open(beside, os.O_RDWR)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    beside.replace(target)
-    return target

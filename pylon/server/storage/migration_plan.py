@@ -52,6 +52,10 @@ class MigrationPlan:
         lines += [f"  BLOCKED: {blocker}" for blocker in self.blockers]
         lines += [f"  LOSES DATA: {loss}" for loss in self.losses]
         lines += [f"  NEEDS CONSENT: {one}" for one in self.breaches]
+        if self.needs_consent and not self.blockers:
+            lines.append(
+                "  the database as it is now is kept first, as a branch before-migration-…"
+            )
         return "\n".join(lines)
 
 

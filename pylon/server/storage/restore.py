@@ -17,10 +17,11 @@ from pylon import paths
 from pylon.clock import Clock, iso_ms
 from pylon.server.storage import backup
 from pylon.server.storage.backup import Contents, DatabaseUnusable
-from pylon.server.storage.folder import DATABASE_NAME, FolderLock, prepare_folder
+from pylon.server.storage.folder import FolderLock, prepare_folder
+from pylon.server.storage.place import place_in_use
 from pylon.sqlite import RawConnection, open_alone, open_writer
 
-_LINEAGE = ("database_id", "epoch", "token", "token_before")
+_LINEAGE = ("database_id", "epoch", "token", "token_before", "switch")
 #: By table, what does not come back: it may have been revoked, or used up, after the backup. An
 #: upload in pieces has left its pieces behind. A
 #: secret job mails a code or a link that is among it.
@@ -54,12 +55,12 @@ async def restore(file: Path, folder: Path, clock: Clock) -> Restored:
         backup.sweep(folder, clock)
         copy, held = await backup.make_copy(file, folder, is_live=False)
         try:
-            open_alone(copy, _begin_anew)
+            open_alone(copy, begin_anew)
             kept = await _keep_aside(folder, clock)
-            backup.publish(copy, folder / DATABASE_NAME)
+            backup.publish(copy, place_in_use(folder).path)
         finally:
             copy.unlink(missing_ok=True)
-        prepare_folder(folder)
+        prepare_folder(place_in_use(folder).folder)
     finally:
         lock.release()
     return Restored(held, kept)
@@ -78,14 +79,16 @@ async def reset(folder: Path, clock: Clock) -> Path | None:
     try:
         kept = await _keep_aside(folder, clock, "before-reset")
         if kept is not None:
-            (folder / DATABASE_NAME).unlink()
-            paths.sync_folder(folder)
+            path = place_in_use(folder).path
+            path.unlink()
+            paths.sync_folder(path.parent)
     finally:
         lock.release()
     return kept
 
 
-def _begin_anew(raw: RawConnection) -> None:
+def begin_anew(raw: RawConnection) -> None:
+    """Have a copy begin a lineage of its own, without what was revoked or used up since."""
     backup.demand_no_code(raw)
     raw.execute("BEGIN IMMEDIATE")
     for key in _LINEAGE:
@@ -103,7 +106,7 @@ async def _keep_aside(folder: Path, clock: Clock, name: str = "before-restore") 
     Its journal is copied back first, so that it is one file. A database that is too damaged for
     that keeps its journal, which must not meet the new file.
     """
-    path = folder / DATABASE_NAME
+    path = place_in_use(folder).path
     if not path.is_file() or path.stat().st_size == 0:
         return None
     with suppress(DatabaseUnusable):

@@ -136,7 +136,7 @@ async def test_a_migration_is_shown_and_applied(serve: Serve) -> None:
     code, text = await migrate("--apply", "--json")
     assert code == 0, text
     assert '"applied":true' in text
-    assert list((served.project / ".pylon" / "backups").iterdir())
+    assert list((served.project / ".pylon" / "branches").iterdir())
     code, text = await migrate()
     assert "nothing to do" in text
 

@@ -10,6 +10,10 @@ from pylon.server.http.table import make_router
 SERVED = """
 /_pylon/{tail...} GET
 /api/admin/backup GET
+/api/admin/branches GET POST
+/api/admin/branches-diff GET
+/api/admin/branches/{name}/drop POST
+/api/admin/branches/{name}/switch POST
 /api/admin/call POST
 /api/admin/calls GET
 /api/admin/clients GET

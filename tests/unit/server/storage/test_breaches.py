@@ -90,13 +90,14 @@ async def test_rows_that_break_a_bound_are_counted_and_stay(
         rows = "1 row has" if count == 1 else f"{count} rows have"
         stay = "it stays as it is" if count == 1 else "they stay as they are"
         assert refused.value.details["plan"].splitlines()[1:] == [
-            f"  NEEDS CONSENT: E: {rows} a a {words}; {stay}, and a is checked at its next write"
+            f"  NEEDS CONSENT: E: {rows} a a {words}; {stay}, and a is checked at its next write",
+            "  the database as it is now is kept first, as a branch before-migration-…",
         ]
         assert "consents" in (refused.value.hint or "")
-        assert not (database.folder / "backups").exists()
+        assert not (database.folder / "branches").exists()
         assert database.schema == _schema(kind)
     await migrate(database, new, consent=count > 0)
-    assert (database.folder / "backups").exists() is (count > 0)
+    assert (database.folder / "branches").exists() is (count > 0)
     assert await _values(database) == values
     assert database.head == head
     assert await database.readers.run(lambda one: verify(one.raw, database.schema)) == []
@@ -164,4 +165,4 @@ async def test_what_blocks_is_said_before_what_needs_consent(database: Database)
         )
     lines = refused.value.details["plan"].splitlines()
     assert [line.split(":")[0].strip() for line in lines[-2:]] == ["BLOCKED", "NEEDS CONSENT"]
-    assert not (database.folder / "backups").exists()
+    assert not (database.folder / "branches").exists()

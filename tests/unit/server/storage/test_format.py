@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pylon.server.storage import system_tables
-from pylon.server.storage.database import DATABASE_NAME
+from pylon.server.storage.folder import DATABASE_NAME
 from pylon.server.storage.migrate import migrate
 from tests.unit.server.storage.conftest import SCHEMA, fill, open_database
 

@@ -13,6 +13,7 @@ from pylon.clock import SystemClock
 from pylon.ids import IdSource
 from pylon.server.storage import system_tables
 from pylon.server.storage.lineage import Lineage, Witness, settle_lineage
+from pylon.server.storage.place import MAIN, Place
 
 Start = Callable[..., Lineage]
 
@@ -48,7 +49,8 @@ def start(tmp_path: Path, ids: IdSource, monkeypatch: pytest.MonkeyPatch) -> Sta
                 if dies:
                     patch.setattr(Witness, "write", die)
                 folder = tmp_path / "witness" if witness else None
-                return settle_lineage(connection, ids, folder, head)[0]
+                place = Place(tmp_path, MAIN)
+                return settle_lineage(connection, ids, folder, head, place)[0]
         finally:
             connection.close()
 

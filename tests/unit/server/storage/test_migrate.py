@@ -210,7 +210,7 @@ async def test_live_rows_stand_against_a_migration_with_counts(database: Databas
         "BLOCKED: E: 4 rows have no more: give it a default, or | None",
     ):  # fmt: skip
         assert line in plan
-    assert not (database.folder / "backups").exists()
+    assert not (database.folder / "branches").exists()
     assert database.schema == old
 
 
@@ -232,13 +232,16 @@ async def test_a_copy_is_made_before_anything_is_lost(database: Database) -> Non
     new = _schema(_field())
     with pytest.raises(MigrationRefused) as refused:
         await migrate(database, new)
-    assert refused.value.details["plan"].splitlines()[-2:] == [
+    assert refused.value.details["plan"].splitlines()[-3:] == [
         "  LOSES DATA: drop E.b: 1 row has a value", "  LOSES DATA: drop Gone: 1 row",
+        "  the database as it is now is kept first, as a branch before-migration-…",
     ]  # fmt: skip
-    folder = database.folder / "backups"
+    folder = database.folder / "branches"
     assert not folder.exists()
     await migrate(database, new, consent=True)
-    (copy,) = folder.iterdir()
+    (branch,) = folder.iterdir()
+    assert branch.name.startswith("before-migration-")
+    copy = branch / "app.db"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     with closing(sqlite3.connect(copy)) as connection:
@@ -254,7 +257,7 @@ async def test_what_holds_no_data_is_dropped_without_asking(database: Database) 
     await _filled(database, old, {"a": "x", "b": None})
     await migrate(database, _schema(_field()))
     assert await _values(database) == ["x"]
-    assert not (database.folder / "backups").exists()
+    assert not (database.folder / "branches").exists()
 
 
 FILLED = Default(DefaultKind.NOW)
