@@ -244,6 +244,12 @@ RESTARTS_MAX: Final = 5
 RESTART_WINDOW_SECONDS: Final = 60.0
 #: A dashboard that died takes its runtime with it within this time.
 ORPHAN_SECONDS: Final = 3.0
+#: A detached runtime to which nobody came for so long sleeps (setting); its port stays open, and
+#: the first connection wakes it.
+SLEEP_MINUTES: Final = 30.0
+#: Where something is due sooner it stays awake; it is woken so long before what is due.
+SLEEP_SECONDS_MIN: Final = 60.0
+WAKE_AHEAD_SECONDS: Final = 10.0
 
 # --- jobs ----------------------------------------------------------------------------------
 #: Runs after the first, and the pause before the first of them; it doubles with each. (per job)
@@ -386,3 +392,4 @@ assert JOB_LEASE_SECONDS > HANG_RESTART_SECONDS
 assert MAIL_BYTES_MAX < JOB_BYTES_MAX
 assert WORKFLOW_BYTES_MAX < WORKFLOW_JOURNAL_BYTES_MAX
 assert HANG_REPORT_SECONDS < HANG_RESTART_SECONDS
+assert WAKE_AHEAD_SECONDS < SLEEP_SECONDS_MIN

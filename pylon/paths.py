@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -73,6 +75,22 @@ def runtime_file(project: Path) -> Path:
     return runtime_dir(project) / "runtime.json"
 
 
+def supervisor_file(project: Path) -> Path:
+    """Return the file that says which process supervises the project, and how that goes."""
+    return runtime_dir(project) / "supervisor.json"
+
+
+def supervisor_lock(project: Path) -> Path:
+    """Return the file that a project's one supervisor holds locked for its life."""
+    return runtime_dir(project) / "supervisor.lock"
+
+
+def supervisor_socket_path(project: Path) -> Path | None:
+    """Return the path of the supervisor's own socket; None where there can be none."""
+    beside = admin_socket_path(project)
+    return None if beside is None else beside.with_name("sup.sock")
+
+
 def stacks_path(project: Path) -> Path:
     """Return the file into which a runtime dumps its stacks on request."""
     return runtime_dir(project) / "stacks.log"
@@ -93,6 +111,11 @@ def projects_file() -> Path:
     return state_dir() / "projects.json"
 
 
+def ports_file() -> Path:
+    """Return the ports that the user's projects have."""
+    return state_dir() / "ports.json"
+
+
 def preferences_file() -> Path:
     """Return what the user prefers in the dashboard."""
     return state_dir() / "preferences.json"
@@ -111,6 +134,37 @@ def write_private(path: Path, data: bytes) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
     beside.replace(path)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock beside a file while the user's other processes wait for it."""
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        take_lock(descriptor, waits=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def take_lock(descriptor: int, *, waits: bool) -> bool:
+    """Lock an open file for as long as it is open here; False where another process has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: lock the first byte instead
+        import msvcrt
+
+        mode = msvcrt.LK_LOCK if waits else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
+        try:
+            msvcrt.locking(descriptor, mode, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -52,6 +52,11 @@ def address_of(
     return config["server.host"], chosen, is_default
 
 
+def sleep_minutes_of(project: Path) -> float:
+    """Return after how many minutes a detached runtime sleeps; 0: never. Raises ConfigError."""
+    return float(_config_of(project, None, None, is_dev=True)["server.sleep_minutes"])
+
+
 def _config_of(project: Path, host: str | None, port: int | None, *, is_dev: bool) -> ServerConfig:
     environment = {**os.environ, **load_dotenv(project, os.environ)}
     return load_config(

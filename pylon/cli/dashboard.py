@@ -17,8 +17,10 @@ from pylon import limits
 from pylon.cli.address import address_of, check_settings, web_setting
 from pylon.cli.output import CommandFailed
 from pylon.cli.project import find_project, is_project
+from pylon.cli.starting import woken
 from pylon.clock import SystemClock
 from pylon.supervisor import registry
+from pylon.supervisor.claim import AlreadySupervised, Record, supervised
 from pylon.tui.browser import open_page
 
 if TYPE_CHECKING:
@@ -30,13 +32,10 @@ if TYPE_CHECKING:
 @click.argument("path")
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
-@click.option("--detach", is_flag=True, help="Let the runtime run on when the dashboard ends.")
 @click.option("--open", "is_opening", is_flag=True, help="Open the app in the browser.")
-def dashboard(path: str, host: str | None, port: int | None, detach: bool, is_opening: bool) -> int:
+def dashboard(path: str, host: str | None, port: int | None, is_opening: bool) -> int:
     """Open the dashboard of the project at PATH."""
-    return open_project(
-        find_project(path), host=host, port=port, detach=detach, is_opening=is_opening
-    )
+    return open_project(find_project(path), host=host, port=port, is_opening=is_opening)
 
 
 def demand_terminal() -> None:
@@ -69,42 +68,50 @@ def _launch() -> int:
 
 
 def open_project(
-    project: Path, *, host: str | None = None, port: int | None = None, detach: bool = False,
-    is_opening: bool = False, extra: tuple[str, ...] = (),
+    project: Path, *, host: str | None = None, port: int | None = None, is_opening: bool = False,
+    extra: tuple[str, ...] = (),
 ) -> int:  # fmt: skip
-    """Open a project's dashboard; attaches where its runtime already runs."""
+    """Open a project's dashboard; attaches where it runs, or is supervised, already."""
     demand_terminal()
     following: Path | None = project
     code = 0
     while following is not None:
-        code, following = _open_one(
-            following, host, port, detach=detach, is_opening=is_opening, extra=extra
-        )
+        code, following = _open_one(following, host, port, is_opening=is_opening, extra=extra)
         host, port, extra = None, None, ()
     return code
 
 
 def _open_one(
-    project: Path, host: str | None, port: int | None, *, detach: bool, is_opening: bool,
-    extra: tuple[str, ...],
-) -> tuple[int, Path | None]:  # fmt: skip
+    project: Path, host: str | None, port: int | None, *, is_opening: bool, extra: tuple[str, ...]
+) -> tuple[int, Path | None]:
     """Open one dashboard; returns its code and the project to go on with, if any."""
     registry.remember_project(project, SystemClock().now_ms())
+    # Who supervises it counts, and not whether its runtime is up: it may be starting anew just now.
+    record = woken(project)
     running = registry.running_runtime(project)
-    if running is not None:
-        if is_opening:
-            asyncio.run(open_page(running.url))
-        return asyncio.run(_attached(project, running.url, is_dev=running.mode == "dev"))
+    if record is not None or running is not None:
+        return _attach_to(project, record, running, is_opening=is_opening)
     address = address_of(project, host, port, is_dev=True, allow_remote="--allow-remote" in extra)
-    return asyncio.run(
-        _supervised(project, address, detach=detach, is_opening=is_opening, extra=extra)
-    )
+    try:
+        return asyncio.run(_supervised(project, address, is_opening=is_opening, extra=extra))
+    except AlreadySupervised:
+        return _attach_to(project, supervised(project), None, is_opening=is_opening)
+
+
+def _attach_to(
+    project: Path, record: Record | None, running: registry.RunningRuntime | None, *,
+    is_opening: bool,
+) -> tuple[int, Path | None]:  # fmt: skip
+    url = record.url if record is not None else "" if running is None else running.url
+    mode = record.mode if record is not None else "" if running is None else running.mode
+    if is_opening:
+        asyncio.run(open_page(url))
+    return asyncio.run(_attached(project, url, is_dev=mode == "dev"))
 
 
 async def _supervised(
-    project: Path, address: tuple[str, int, bool], *, detach: bool, is_opening: bool,
-    extra: tuple[str, ...],
-) -> tuple[int, Path | None]:  # fmt: skip
+    project: Path, address: tuple[str, int, bool], *, is_opening: bool, extra: tuple[str, ...]
+) -> tuple[int, Path | None]:
     from pylon.devtools.session import DevSession
     from pylon.server.offline import until_free
     from pylon.supervisor.lifecycle import ProcessState
@@ -113,11 +120,12 @@ async def _supervised(
 
     host, port, may_move = address
     clock = SystemClock()
-    await until_free(project, within_s=limits.ORPHAN_SECONDS)
     supervisor = Supervisor(
-        project, clock, mode="dev", host=host, port=port, may_move=may_move, detach=detach,
-        extra=extra, web_command=lambda: web_setting(project, "web.dev"),
+        project, clock, mode="dev", host=host, port=port, may_move=may_move, extra=extra,
+        watches=True, web_command=lambda: web_setting(project, "web.dev"),
     )  # fmt: skip
+    supervisor.claim()
+    opening: asyncio.Task[None] | None = None
     app = Dashboard(clock, supervisor.admin, supervisor=supervisor)
     session = DevSession(
         project,
@@ -128,24 +136,22 @@ async def _supervised(
         lambda: web_setting(project, "web.package"),
     )
     app.reloading.now = session.reload_now
-    await supervisor.start()
-    app.url = supervisor.url
 
     async def open_when_up() -> None:
         await supervisor.until(ProcessState.RUNNING, ProcessState.FAILED, timeout_s=60)
         await open_page(supervisor.url)
 
-    opening = asyncio.create_task(open_when_up()) if is_opening else None
     try:
+        await until_free(project, within_s=limits.ORPHAN_SECONDS)
+        await supervisor.start()
+        app.url = supervisor.url
+        opening = asyncio.create_task(open_when_up()) if is_opening else None
         return await _show(app, session)
     finally:
         if opening is not None:
             opening.cancel()
-        # However the screens ended, the runtime must not stay behind, unless asked to.
-        if detach:
-            await supervisor.release()
-        else:
-            await supervisor.stop()
+        # However the screens ended, the runtime must not stay behind.
+        await supervisor.stop()
 
 
 async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path | None]:
@@ -153,16 +159,17 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
     from pylon.devtools.control import AttachedControl
     from pylon.devtools.session import DevSession
     from pylon.tui.dashboard import Dashboard
+    from pylon.tui.elsewhere import Elsewhere
 
     clock = SystemClock()
     admin = AdminClient.local(project)
-    app = Dashboard(clock, admin)
+    app = Dashboard(clock, admin, elsewhere=Elsewhere(project))
     app.url = url
     app.greeting = f"it runs already on {url}: this dashboard watches it, and leaves it running"
     session = None
     if is_dev:
         session = DevSession(
-            project, AttachedControl(admin), _reports_to(app), clock,
+            project, AttachedControl(admin, project), _reports_to(app), clock,
             lambda: check_settings(project), lambda: web_setting(project, "web.package"),
         )  # fmt: skip
         app.reloading.now = session.reload_now

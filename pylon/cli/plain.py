@@ -24,13 +24,15 @@ from pylon.tui.browser import open_page
 _START_SECONDS = 60.0
 
 
-class _Lines:
+class Lines:
     """Prints what happens; runtimes' own lines as they are, ours with a mark."""
 
     def __init__(self, supervisor: Supervisor, stopped: asyncio.Event, *, waits: bool) -> None:
         self._supervisor = supervisor
         self._stopped = stopped
         self._waits = waits
+        #: A runtime that has failed for good is no reason to end.
+        self.stays_when_failed = False
 
     def take(self, event: SupervisorEvent) -> None:
         """Print one event of the supervisor."""
@@ -48,51 +50,49 @@ class _Lines:
             has_mistakes = self._supervisor.lifecycle.exit_code == EXIT_APP_MISTAKES
             if has_mistakes and self._waits:
                 say("pylon: waiting for a save that mends it")
-            else:
+            elif not self.stays_when_failed:
                 say("pylon: the runtime has failed; see above")
                 self._stopped.set()
 
 
 async def run_plain(
-    project: Path, *, mode: str, host: str, port: int, may_move: bool, detach: bool = False,
-    is_opening: bool = False, extra: tuple[str, ...] = (),
+    project: Path, *, mode: str, host: str, port: int, may_move: bool, is_opening: bool = False,
+    extra: tuple[str, ...] = (), sleep_after_s: float = 0.0,
 ) -> int:  # fmt: skip
     """Run a project until SIGINT or SIGTERM; returns the exit code.
 
-    Raises PylonError where the port is taken.
+    Raises PylonError where the port is taken, or another process supervises the project.
     """
     clock = SystemClock()
     stopped = asyncio.Event()
     supervisor = Supervisor(
-        project, clock, mode=mode, host=host, port=port, may_move=may_move, detach=detach,
-        extra=extra,
+        project, clock, mode=mode, host=host, port=port, may_move=may_move, extra=extra,
+        sleep_after_s=sleep_after_s, watches=mode == "dev",
         web_command=(lambda: web_setting(project, "web.dev")) if mode == "dev" else None,
     )  # fmt: skip
-    supervisor.listen(_Lines(supervisor, stopped, waits=mode == "dev" and not detach).take)
+    supervisor.listen(Lines(supervisor, stopped, waits=mode == "dev").take)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    registry.remember_project(project, clock.now_ms())
-    await until_free(project, within_s=limits.ORPHAN_SECONDS)
-    await supervisor.start()
-    session = asyncio.create_task(_reload_on_save(supervisor)) if mode == "dev" else None
-    if detach or is_opening:
-        state = await supervisor.until(
-            ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS
-        )
-        if is_opening and state is ProcessState.RUNNING:
-            await open_page(supervisor.url)
-        if detach and state is ProcessState.RUNNING:
-            await _end(session)
-            await supervisor.release()
-            sys.stdout.write(f"listening on {supervisor.url}\n")
-            say(f"pid {supervisor.pid} runs on; `pylon {project}` attaches to it")
-            return 0
-    await stopped.wait()
-    has_failed = supervisor.state is ProcessState.FAILED
-    await _end(session)
-    await supervisor.stop()
-    return EXIT_FAILED if has_failed else 0
+    supervisor.claim()
+    session: asyncio.Task[None] | None = None
+    try:
+        registry.remember_project(project, clock.now_ms())
+        await until_free(project, within_s=limits.ORPHAN_SECONDS)
+        await supervisor.start()
+        if mode == "dev":
+            session = asyncio.create_task(_reload_on_save(supervisor))
+        if is_opening:
+            state = await supervisor.until(
+                ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS
+            )
+            if state is ProcessState.RUNNING:
+                await open_page(supervisor.url)
+        await stopped.wait()
+        return EXIT_FAILED if supervisor.state is ProcessState.FAILED else 0
+    finally:
+        await _end(session)
+        await supervisor.stop()
 
 
 async def _end(session: asyncio.Task[None] | None) -> None:

@@ -40,6 +40,7 @@ from pylon.server.mail.mailer import Mailer
 from pylon.server.mail.preview import MailPreviews
 from pylon.server.mail.templates import MailTemplates
 from pylon.server.observe import Observer, set_up_logging
+from pylon.server.presence import Presence
 from pylon.server.quota import Quota, Quotas
 from pylon.server.reloading import Reloader, load_next, run_hooks
 from pylon.server.storage import backup, branches
@@ -217,7 +218,7 @@ class Runtime:
             code_rates=hourly(limits.CODES_PER_ADDRESS_HOUR),
             new_account_rates=hourly(limits.NEW_ACCOUNTS_PER_ADDRESS),
             data_rates=rates(per_second, per_second * 2) if per_second else None,
-            admin_tokens=self._admin_tokens(),
+            admin_tokens=self._admin_tokens(), presence=Presence(self.clock),
             reload=Reloader(
                 database, definitions, hub, executor, background.app_reloaded, self.clock, policies,
                 effects, self._load_anew,

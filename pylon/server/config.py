@@ -45,6 +45,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         list, [], "Proxies of yours whose X-Forwarded-For counts: addresses or networks."
     ),
     "server.durability": Setting(str, "full", "full: survives power loss. normal: faster."),
+    "server.sleep_minutes": Setting(
+        float, limits.SLEEP_MINUTES, "Minutes until a detached runtime sleeps; 0: never."
+    ),
     "log.retain_changes": Setting(int, limits.RETAIN_CHANGES, "Changes the log keeps at least."),
     "log.retain_days": Setting(int, limits.RETAIN_DAYS, "Days the log keeps at least."),
     "auth.methods": Setting(list, ["magic"], "How people sign in."),

@@ -26,7 +26,12 @@ class ProcessState(StrEnum):
     HUNG = "hung"
     BACKING_OFF = "backing off"
     STOPPING = "stopping"
+    ASLEEP = "asleep"
     FAILED = "failed"
+
+
+#: Where no process lives, and none is about to by itself.
+_AT_REST = (ProcessState.STOPPED, ProcessState.ASLEEP, ProcessState.FAILED)
 
 
 class Event(StrEnum):
@@ -35,6 +40,7 @@ class Event(StrEnum):
     START_ASKED = "start asked"
     STOP_ASKED = "stop asked"
     RESTART_ASKED = "restart asked"
+    SLEEP_ASKED = "sleep asked"
     ANSWERED = "answered"
     SILENT = "silent"
     EXITED = "exited"
@@ -61,6 +67,8 @@ class Lifecycle:
     due_at: float = 0.0
     kill_at: float = 0.0
     is_wanted: bool = False
+    #: It stops in order to sleep: the next connection starts it again.
+    is_dozing: bool = False
     why: str = ""
     exit_code: int | None = None
     #: Why it was ended by us; empty where it ended by itself.
@@ -86,6 +94,8 @@ class Lifecycle:
                 return self._stop(now)
             case Event.RESTART_ASKED:
                 return self._restart(now)
+            case Event.SLEEP_ASKED:
+                return self._sleep(now)
             case Event.ANSWERED:
                 return self._answered(now)
             case Event.SILENT:
@@ -96,8 +106,8 @@ class Lifecycle:
                 return self._tick(now)
 
     def _start(self, now: float) -> tuple[Command, ...]:
-        self.is_wanted = True
-        if self.state not in (ProcessState.STOPPED, ProcessState.FAILED, ProcessState.BACKING_OFF):
+        self.is_wanted, self.is_dozing = True, False
+        if self.state not in (*_AT_REST, ProcessState.BACKING_OFF):
             return ()
         self.restarts.clear()
         return self._spawn(now)
@@ -109,8 +119,8 @@ class Lifecycle:
         return (Command.SPAWN,)
 
     def _stop(self, now: float) -> tuple[Command, ...]:
-        self.is_wanted = False
-        if self.state in (ProcessState.STOPPED, ProcessState.FAILED, ProcessState.BACKING_OFF):
+        self.is_wanted = self.is_dozing = False
+        if self.state in (*_AT_REST, ProcessState.BACKING_OFF):
             self.state = ProcessState.STOPPED
             return ()
         if self.state is ProcessState.STOPPING:
@@ -123,14 +133,23 @@ class Lifecycle:
 
     def _restart(self, now: float) -> tuple[Command, ...]:
         self.restarts.clear()
-        if self.state in (ProcessState.STOPPED, ProcessState.FAILED, ProcessState.BACKING_OFF):
+        if self.state in (*_AT_REST, ProcessState.BACKING_OFF):
             return self._start(now)
-        self.is_wanted = True
+        self.is_wanted, self.is_dozing = True, False
         is_hung = self.state is ProcessState.HUNG
         self.state = ProcessState.STOPPING
         self.kill_at = now + limits.DRAIN_SECONDS
         # A loop that hangs hears no request to stop.
         return (Command.KILL,) if is_hung else (Command.TERMINATE,)
+
+    def _sleep(self, now: float) -> tuple[Command, ...]:
+        """Stop what runs, and stay ready to start it: only a runtime that answers can doze off."""
+        if self.state is not ProcessState.RUNNING:
+            return ()
+        self.is_dozing = True
+        self.state = ProcessState.STOPPING
+        self.kill_at = now + limits.DRAIN_SECONDS
+        return (Command.TERMINATE,)
 
     def _answered(self, now: float) -> tuple[Command, ...]:
         self.answered_at = now
@@ -153,6 +172,10 @@ class Lifecycle:
         self.exit_code = exit_code
         if not self.is_wanted:
             self.state = ProcessState.STOPPED
+            return ()
+        if self.is_dozing:
+            self.is_dozing = False
+            self.state, self.why = ProcessState.ASLEEP, "nobody was there"
             return ()
         if self.state is ProcessState.STOPPING:
             return self._spawn(now)  # a restart that was asked for

@@ -6,28 +6,23 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from pylon import paths
-from pylon.supervisor.runtime_log import RuntimeLog, open_log
+from pylon.supervisor.runtime_log import RuntimeLog
 
 _LINE_BYTES_MAX = 262_144
-_POLL_SECONDS = 0.1
 
 
 class RuntimeProcess:
-    """One child; `on_line(text)` gets what it prints, `on_exit(code)` its end.
-
-    A detached child outlives us: it has no pipes, and prints into the project's log file.
-    """
+    """One child; `on_line(text)` gets what it prints, `on_exit(code)` its end."""
 
     def __init__(
         self, project: Path, *, mode: str, listener: socket.socket, host: str, port: int,
-        extra: tuple[str, ...], detach: bool, on_line: Callable[[str], None],
+        extra: tuple[str, ...], on_line: Callable[[str], None],
         on_exit: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._project = project
@@ -35,10 +30,9 @@ class RuntimeProcess:
         self._listener = listener
         self._host, self._port = host, port
         self._extra = extra
-        self._detach = detach
         self._on_line = on_line
         self._on_exit = on_exit
-        self._process: asyncio.subprocess.Process | subprocess.Popen[bytes] | None = None
+        self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._printed: RuntimeLog | None = None
 
@@ -56,19 +50,6 @@ class RuntimeProcess:
             "--mode", self._mode, "--host", self._host, "--port", str(self._port),
             "--listen-fd", str(descriptor), *self._extra,
         ]  # fmt: skip
-        loop = asyncio.get_running_loop()
-        if self._detach:
-            log = open_log(paths.runtime_log_path(self._project))
-            printed_from = os.lseek(log, 0, os.SEEK_END)
-            # Not asyncio's: that one kills its child when the loop closes.
-            child = subprocess.Popen(  # noqa: ASYNC220, S603 -- returns at once; our own program
-                [*command, "--detach"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                pass_fds=(descriptor,), start_new_session=True,
-            )  # fmt: skip
-            os.close(log)
-            self._process = child
-            self._tasks = [loop.create_task(self._poll(child, printed_from))]
-            return
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), limit=_LINE_BYTES_MAX,
@@ -76,7 +57,7 @@ class RuntimeProcess:
         )  # fmt: skip
         self._process = process
         self._printed = printed = RuntimeLog(paths.runtime_log_path(self._project))
-        self._tasks = [loop.create_task(self._watch(process, printed))]
+        self._tasks = [asyncio.get_running_loop().create_task(self._watch(process, printed))]
 
     async def _watch(self, process: asyncio.subprocess.Process, log: RuntimeLog) -> None:
         assert process.stdout is not None
@@ -95,24 +76,10 @@ class RuntimeProcess:
             log.close()
         self._on_exit(await process.wait())
 
-    async def _poll(self, process: subprocess.Popen[bytes], printed_from: int) -> None:
-        while process.poll() is None:  # noqa: ASYNC110 -- a plain child has no event to wait for
-            await asyncio.sleep(_POLL_SECONDS)
-        with paths.runtime_log_path(self._project).open("rb") as log:
-            log.seek(printed_from)
-            for line in log.read(_LINE_BYTES_MAX).splitlines():
-                self._on_line(line.decode("utf-8", "replace"))
-        self._on_exit(process.returncode)
-
     def log(self, line: str) -> None:
         """Write a line of ours into its log, where that comes through us."""
         if self._printed is not None:
             self._printed.write(line.encode() + b"\n")
-
-    def release(self) -> None:
-        """Let a detached child live on without us."""
-        for task in self._tasks:
-            task.cancel()
 
     def signal(self, number: int) -> None:
         """Send a signal to the child."""

@@ -51,18 +51,26 @@ def running_runtime(project: Path) -> RunningRuntime | None:
         return None
     try:
         stored: dict[str, Any] = jsonvalue.parse(path.read_bytes())
-        process = psutil.Process(int(stored["pid"]))
         started_ms = int(stored["started_ms"])
-        # The pid may have been given to another program since: that one started later.
-        is_another = process.create_time() * 1000 > started_ms + 2_000
-        if is_another or process.status() == psutil.STATUS_ZOMBIE:
+        if not is_alive(int(stored["pid"]), started_ms):
             return None
         return RunningRuntime(
             int(stored["pid"]), int(stored["port"]), str(stored["host"]), started_ms,
             str(stored["app"]), str(stored["mode"]),
         )  # fmt: skip
-    except (InvalidJson, KeyError, TypeError, ValueError, psutil.Error):
+    except (InvalidJson, KeyError, TypeError, ValueError):
         return None
+
+
+def is_alive(pid: int, started_ms: int) -> bool:
+    """Tell whether a process that wrote down its number and a time after its start still lives."""
+    try:
+        process = psutil.Process(pid)
+        # The pid may have been given to another program since: that one started later.
+        is_another = process.create_time() * 1000 > started_ms + 2_000
+        return not is_another and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ValueError):
+        return False
 
 
 def known_projects() -> list[KnownProject]:
@@ -81,13 +89,15 @@ def known_projects() -> list[KnownProject]:
 def remember_project(project: Path, now_ms: int) -> None:
     """Put a project on top of the list."""
     folder = str(project.resolve())
-    others = [one for one in known_projects() if one.path != folder]
-    _store([KnownProject(folder, now_ms), *others][:_PROJECTS_MAX])
+    with paths.locked(paths.projects_file()):
+        others = [one for one in known_projects() if one.path != folder]
+        _store([KnownProject(folder, now_ms), *others][:_PROJECTS_MAX])
 
 
 def forget_project(path: str) -> None:
     """Take a project off the list; nothing of it is deleted."""
-    _store([one for one in known_projects() if one.path != path])
+    with paths.locked(paths.projects_file()):
+        _store([one for one in known_projects() if one.path != path])
 
 
 def _store(projects: list[KnownProject]) -> None:

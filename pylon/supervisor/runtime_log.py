@@ -9,8 +9,33 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from pylon import limits
+from pylon import jsonvalue, limits
+from pylon.errors import InvalidJson
+
+_ERROR_LINE: Final = "error "
+
+
+def error_in(line: str) -> str | None:
+    """Return what a line of the log says where it is an error; None for any other line."""
+    if line.startswith(_ERROR_LINE):
+        return line.removeprefix(_ERROR_LINE).strip()
+    if not line.startswith('{"level":"error"'):
+        return None
+    try:
+        return str(jsonvalue.parse(line.encode())["message"]).partition("\n")[0]
+    except (InvalidJson, KeyError, TypeError):
+        return None
+
+
+def error_line(message: str, *, as_json: bool) -> str:
+    """Return a line of ours for the log of a runtime that can't say it itself."""
+    if not as_json:
+        return f"{_ERROR_LINE:<8}{message}"
+    return jsonvalue.encode_text(
+        {"level": "error", "logger": "pylon.supervisor", "message": message}
+    )
 
 
 def open_log(path: Path) -> int:

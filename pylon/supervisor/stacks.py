@@ -1,6 +1,6 @@
 """What a dump of all stacks says of a runtime that hangs: in which function of the app, and where.
 
-Pure: the text that Python's faulthandler writes, and the project's folder.
+The text that Python's faulthandler writes, and the project's folder.
 """
 
 from __future__ import annotations
@@ -9,7 +9,17 @@ import re
 from pathlib import Path
 from typing import Final
 
+_DUMP_BYTES_MAX: Final = 65_536
 _FRAME: Final = re.compile(r'^ +File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
+
+
+def written_since(path: Path, before: int) -> str:
+    """Return what stands in a file of dumps behind so many bytes, as far as it is worth reading."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        stream.seek(before)
+        return stream.read(_DUMP_BYTES_MAX).decode("utf-8", "replace")
 
 
 def loop_first(dump: str) -> str:

@@ -1,45 +1,49 @@
 """Supervision of one project's runtime: the shell around `lifecycle`, and one stream of events.
 
-The listening socket stays here, so that a restart keeps the port and nobody's connection attempt
-is refused. The dashboard, `pylon dev --no-tui` and `pylon serve` all stand on this.
+The listening socket stays here, so that a restart, or a sleep, keeps the port and nobody's
+connection attempt is refused. A project has one supervisor; others ask it through its own door.
+The dashboard, `pylon dev --no-tui`, `pylon serve` and the keeper all stand on this.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import math
+import os
 import signal
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from pylon import jsonvalue, limits, paths
+from pylon import limits, paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import Clock
 from pylon.errors import AddressInUse
+from pylon.supervisor.asked import answer, reload_or_start
+from pylon.supervisor.claim import Claim, Record, url_of
+from pylon.supervisor.door import Door, SupervisorRefused
 from pylon.supervisor.lifecycle import EXIT_FAILED, Command, Event, Lifecycle, ProcessState
+from pylon.supervisor.memory_watch import MemoryWatch
+from pylon.supervisor.ports import bind_named, bind_remembered
 from pylon.supervisor.process import RuntimeProcess
-from pylon.supervisor.stacks import held_by, loop_first
+from pylon.supervisor.runtime_log import error_in, error_line
+from pylon.supervisor.sleeping import Sleep
+from pylon.supervisor.stacks import held_by, loop_first, written_since
 from pylon.supervisor.web_server import WebServer
 
 _HEARTBEAT_SECONDS = 0.5
 _HEARTBEAT_TIMEOUT_SECONDS = 1.0
 _STACK_LINES_MAX = 200
-_PORTS_TRIED = 20
-_START_SECONDS = 30.0
 #: How a runtime begins the line that says why it can't start.
 _COMPLAINT = "pylon: "
 #: What a person said for one start: a runtime that comes up again later is not told it anew.
 _ONCE = ("--accept-policy-change",)
-_BACKLOG = 1024
-#: So many heartbeats with too much memory are no passing peak.
-_LARGE_BEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +63,39 @@ class Supervisor:
 
     def __init__(
         self, project: Path, clock: Clock, *, mode: str, host: str = "127.0.0.1",
-        port: int = 4321, may_move: bool = False, detach: bool = False,
-        extra: tuple[str, ...] = (), web_command: Callable[[], str] | None = None,
+        port: int = 4321, may_move: bool = False, extra: tuple[str, ...] = (),
+        sleep_after_s: float = 0.0, is_keeper: bool = False, watches: bool = False,
+        web_command: Callable[[], str] | None = None,
     ) -> None:  # fmt: skip
-        """Make one.
+        """Make a supervisor, not started.
 
         Args:
             project: the project's folder.
             clock: tells the time.
             mode: dev or serve.
             host: the address to listen on.
-            port: the port.
-            may_move: a later port will do where that one is taken.
-            detach: the runtime outlives us.
-            extra: further arguments of the runtime.
+            port: the port; where it may move, the first that is thought of.
+            may_move: nobody named this port: the project's own is taken, or the next free one.
+            extra: further words for the runtime.
+            sleep_after_s: the runtime sleeps when nobody came for so long; 0: never.
+            is_keeper: this process has no terminal and ends with the runtime.
+            watches: this process sees to saves, too.
             web_command: tells the command of the project's own web server, asked at each start.
         """
         self.project = project
         self.clock = clock
-        self._mode = mode
-        self.host, self.port = host, port
+        self._mode, self.host, self.port = mode, host, port
         self._may_move = may_move
-        self.detach = detach
         self._extra = extra
+        self._is_keeper, self._watches = is_keeper, watches
+        self._claim = Claim(project)
+        self._door = Door(project, partial(answer, self))
+        self.sleep = Sleep(clock, sleep_after_s, self._wake_soon)
         self.lifecycle = Lifecycle()
         self.lines: deque[str] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
         self.stack = ""
         self._said = ""
-        #: Heartbeats, one after the other, in which the runtime had too much memory.
-        self._large = 0
+        self._memory = MemoryWatch()
         self._listeners: list[Listener] = []
         self._listener_socket: socket.socket | None = None
         self._process: RuntimeProcess | None = None
@@ -103,6 +111,12 @@ class Supervisor:
         return self.lifecycle.state
 
     @property
+    def record(self) -> Record:
+        """Return what others of this user can read of it; it has claimed its project."""
+        assert self._claim.record is not None
+        return self._claim.record
+
+    @property
     def pid(self) -> int | None:
         """Return the runtime's process id while it lives."""
         return self._process.pid if self._process is not None else None
@@ -114,46 +128,56 @@ class Supervisor:
     # --- life
 
     async def start(self) -> None:
-        """Bind the port and start the runtime; returns at once.
+        """Claim the project, bind the port and start the runtime; returns at once.
 
-        Raises AddressInUse where the port is taken.
+        Raises AlreadySupervised, and AddressInUse where the port is taken.
         """
-        self._bind()
+        if self._claim.record is None:
+            self.claim()
+        try:
+            self._bind()
+        except AddressInUse:
+            self._claim.release()
+            raise
+        await self._door.open()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._watch(), name="pylon-supervisor")]
-        await self._step(Event.START_ASKED)
+        await self.step(Event.START_ASKED)
+
+    def claim(self) -> None:
+        """Claim the project before it is started; raises AlreadySupervised."""
+        self._claim.take()
+        now = self.clock.now_ms()
+        self._claim.tell(
+            Record(
+                pid=os.getpid(), started_ms=now, mode=self._mode, host=self.host, port=0,
+                state=str(ProcessState.STARTING), since_ms=now, is_keeper=self._is_keeper,
+                watches=self._watches, sleep_after_s=self.sleep.after_s,
+            )
+        )  # fmt: skip
 
     def _bind(self) -> None:
-        """Bind the port, or a later one where nobody asked for this very one."""
-        tries = _PORTS_TRIED if self._may_move and self.port else 1
-        for attempt in range(tries):
-            try:
-                self._listener_socket = _listening_socket(self.host, self.port + attempt)
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE and attempt + 1 < tries:
-                    continue
-                raise AddressInUse(
-                    f"cannot listen on {self.host}:{self.port}: {error.strerror}",
-                    hint="another program has the port; choose one with --port",
-                ) from error
-            break
-        assert self._listener_socket is not None
+        """Bind the port that was asked for, or the project's own where nobody asked for one."""
+        if self._may_move and self.port:
+            self._listener_socket = bind_remembered(self.project, self.host, self.port)
+        else:
+            self._listener_socket = bind_named(self.host, self.port)
         self.port = int(self._listener_socket.getsockname()[1])
+        self._claim.tell(port=self.port)
 
     @property
     def url(self) -> str:
         """Return where the app's pages are, as a browser on this machine reaches them."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
 
     async def restart(self, reason: str = "asked for") -> None:
         """Stop the runtime and start it anew on the same port."""
         self._tell("note", f"restarting: {reason}")
-        await self._step(Event.RESTART_ASKED)
+        await self.step(Event.RESTART_ASKED)
 
     async def stop(self) -> None:
         """Stop the runtime and return when it is gone."""
-        await self._step(Event.STOP_ASKED)
+        await self.step(Event.STOP_ASKED)
         while self.state is not ProcessState.STOPPED:
             self._changed.clear()
             await self._changed.wait()
@@ -164,21 +188,15 @@ class Supervisor:
             await self._process.gone()
         await self._close()
 
-    async def release(self) -> None:
-        """Stop watching and leave a detached runtime running."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._process is not None:
-            self._process.release()
-        await self._close()
-
     async def _close(self) -> None:
+        self.sleep.end()
+        await self._door.close()
         await self.web_server.stop()
         if self._listener_socket is not None:
             self._listener_socket.close()
             self._listener_socket = None
         await self.admin.close()
+        self._claim.release()
 
     async def until(self, *states: ProcessState, timeout_s: float) -> ProcessState:
         """Return when the runtime is in one of the states; raises TimeoutError."""
@@ -190,15 +208,16 @@ class Supervisor:
 
     # --- the machine's commands
 
-    async def _step(self, event: Event, *, exit_code: int | None = None, said: str = "") -> None:
+    async def step(self, event: Event, *, exit_code: int | None = None, said: str = "") -> None:
+        """Take an event, and do what the machine says."""
         before = self.state
         commands = self.lifecycle.step(
             event, self.clock.monotonic(), exit_code=exit_code, said=said
         )
         if self.state is not before:
-            self._tell(
-                "state", f"{self.state}" + (f": {self.lifecycle.why}" if self._is_bad else "")
-            )
+            self._note_state(before)
+            why = f": {self.lifecycle.why}" if self._is_bad else ""
+            self._tell("state", f"{self.state}{why}")
         for command in commands:
             match command:
                 case Command.SPAWN:
@@ -213,10 +232,28 @@ class Supervisor:
                 case _:
                     pass
         self._changed.set()
+        if self.state is ProcessState.ASLEEP:
+            await self.web_server.stop()
 
     @property
     def _is_bad(self) -> bool:
         return self.state in (ProcessState.FAILED, ProcessState.HUNG, ProcessState.BACKING_OFF)
+
+    def _note_state(self, before: ProcessState) -> None:
+        """Write down a new state, and watch the port while the runtime sleeps."""
+        now = self.clock.now_ms()
+        if self._is_bad:
+            self._claim.note_error(now, self.lifecycle.why)
+        if self.state is ProcessState.ASLEEP:
+            assert self._listener_socket is not None
+            self.sleep.begin(self._listener_socket)
+        elif before is ProcessState.ASLEEP:
+            self.sleep.end()
+        is_asleep = self.state is ProcessState.ASLEEP
+        self._claim.tell(
+            state=str(self.state), why=self.lifecycle.why if self._is_bad else "", since_ms=now,
+            wake_at_ms=self.sleep.wake_at_ms if is_asleep else None,
+        )  # fmt: skip
 
     async def _spawn(self) -> None:
         assert self._listener_socket is not None
@@ -227,7 +264,7 @@ class Supervisor:
             extra += ("--web-port", str(self.web_server.port))
         self._process = RuntimeProcess(
             self.project, mode=self._mode, listener=self._listener_socket, host=self.host,
-            port=self.port, extra=extra, detach=self.detach,
+            port=self.port, extra=extra,
             on_line=self._line, on_exit=self._exited,
         )  # fmt: skip
         self._said = ""
@@ -235,7 +272,7 @@ class Supervisor:
             await self._process.spawn()
         except OSError as error:  # no memory, no descriptors, no place for its log
             said = f"it could not be started: {error}"
-            await self._step(Event.EXITED, exit_code=EXIT_FAILED, said=said)
+            await self.step(Event.EXITED, exit_code=EXIT_FAILED, said=said)
 
     async def _dump_stacks(self) -> None:
         if self._process is None or not hasattr(signal, "SIGUSR1"):
@@ -244,10 +281,8 @@ class Supervisor:
         before = path.stat().st_size if path.is_file() else 0
         self._process.signal(signal.SIGUSR1)
         await self.clock.sleep(0.2)
-        if path.is_file():
-            with path.open("rb") as stream:
-                stream.seek(before)
-                text = stream.read(65_536).decode("utf-8", "replace")
+        text = written_since(path, before)
+        if text:
             self.stack = "\n".join(loop_first(text).splitlines()[:_STACK_LINES_MAX])
             held = held_by(text, self.project.resolve())
             self.lifecycle.held_by = held or ""
@@ -256,11 +291,7 @@ class Supervisor:
 
     def _log(self, message: str) -> None:
         """Say something in the runtime's place, as a line of its log: it can't, itself."""
-        line = f"error   {message}"
-        if self._mode != "dev":
-            line = jsonvalue.encode_text(
-                {"level": "error", "logger": "pylon.supervisor", "message": message}
-            )
+        line = error_line(message, as_json=self._mode != "dev")
         if self._process is not None:
             self._process.log(line)
         self._line(line)
@@ -271,11 +302,14 @@ class Supervisor:
             self._said = text.removeprefix(_COMPLAINT)
         elif text.startswith("listening on "):
             self._extra = tuple(one for one in self._extra if one not in _ONCE)
+        error = error_in(text)
+        if error is not None:
+            self._claim.note_error(self.clock.now_ms(), error)
         self._tell("line", text)
 
     def _exited(self, code: int) -> None:
         task = asyncio.get_running_loop().create_task(
-            self._step(Event.EXITED, exit_code=code, said=self._said)
+            self.step(Event.EXITED, exit_code=code, said=self._said)
         )
         self._tasks.append(task)
 
@@ -290,33 +324,63 @@ class Supervisor:
         while True:
             await self.clock.sleep(_HEARTBEAT_SECONDS)
             self._tasks = [task for task in self._tasks if not task.done()]
-            await self._step(Event.TICK)
+            await self.step(Event.TICK)
+            self._claim.tell()
+            if self.state is ProcessState.ASLEEP:
+                self.sleep.look_at_the_time()
             if self.state in (ProcessState.STARTING, ProcessState.RUNNING, ProcessState.HUNG):
-                await self._step(await self._heartbeat())
+                await self.step(await self._heartbeat())
 
     async def _heartbeat(self) -> Event:
         try:
+            looks = 1 if self.sleep.is_time_to_look else None
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT_SECONDS):
-                status = await self.admin.get("admin/status")
+                status = await self.admin.get("admin/status", idle=looks)
         except (AdminError, TimeoutError, aiohttp.ClientError, OSError):
             return Event.SILENT
         # Another runtime may own the folder, and its admin socket: that is not our child.
         if status.get("pid") != self.pid:
             return Event.SILENT
         await self._watch_memory(status)
+        idle = status.get("idle")
+        if idle is not None and self.state is ProcessState.RUNNING and self.sleep.may_begin(idle):
+            with suppress(AdminError, SupervisorRefused):  # somebody came just now
+                await self.doze(self.sleep.after_s)
         return Event.ANSWERED
 
     async def _watch_memory(self, status: dict[str, Any]) -> None:
         """Restart a runtime that keeps more memory than it may, before nothing works in it."""
-        have, most = status.get("memory_mb", 0.0), status.get("memory_limit_mb") or math.inf
-        self._large = self._large + 1 if have > most * limits.MEMORY_RESTART_SHARE else 0
-        if self._large < _LARGE_BEATS or self.state is not ProcessState.RUNNING:
+        said = self._memory.too_much(status)
+        if said is not None and self.state is ProcessState.RUNNING:
+            self._log(f"runtime.memory {said}")
+            await self.restart(said)
+
+    # --- sleep
+
+    async def doze(self, idle_s: float = 0.0) -> None:
+        """Let the runtime sleep until somebody comes, or something is due.
+
+        Raises AdminError, saying why, where it is not idle, and SupervisorRefused where it does not
+        run.
+        """
+        if self.state is ProcessState.ASLEEP:
             return
-        self._large = 0
-        names = ", ".join(status.get("running", ())) or "nothing"
-        said = f"it keeps {have:.0f} MiB of memory and may have {most:.0f}; it was running {names}"
-        self._log(f"runtime.memory {said}")
-        await self.restart(said)
+        if self.state is not ProcessState.RUNNING:
+            raise SupervisorRefused(f"{self.project.name} is {self.state}: it can't fall asleep")
+        self.sleep.note_due((await self.admin.get("admin/status", idle=1))["idle"])
+        # Before it is asked: it may have ended before its answer is read.
+        self.lifecycle.is_dozing = True
+        try:
+            await self.admin.post("admin/shutdown", {"if_idle_s": idle_s})
+        except AdminError:
+            self.lifecycle.is_dozing = False
+            raise
+        await self.step(Event.SLEEP_ASKED)
+
+    def _wake_soon(self, why: str) -> None:
+        self._tell("note", f"waking: {why}")
+        task = asyncio.get_running_loop().create_task(self.step(Event.START_ASKED))
+        self._tasks.append(task)
 
     # --- what the dev session asks
 
@@ -325,31 +389,8 @@ class Supervisor:
 
         A runtime that could not start, or that hangs, is started anew with what was saved.
         """
-        if self.state in (ProcessState.FAILED, ProcessState.HUNG):
-            await self.restart("the app was saved")
-            state = await self.until(
-                ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS
-            )
-            is_good = state is ProcessState.RUNNING
-            return {
-                "ok": is_good, "generation": 1, "ms": 0.0, "plan": "",
-                "mistakes": [] if is_good else ["the runtime did not start; its lines say why"],
-            }  # fmt: skip
-        return await self.admin.post("admin/reload", {"consent": consent})
+        return await reload_or_start(self, consent=consent)
 
     async def refresh_pages(self) -> None:
         """Make open pages load again."""
         await self.admin.post("admin/refresh-pages", {})
-
-
-def _listening_socket(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    listener.set_inheritable(True)
-    return listener

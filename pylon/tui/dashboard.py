@@ -21,9 +21,11 @@ from pylon import paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
+from pylon.supervisor.door import SupervisorRefused
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
 from pylon.tui.copying import Copies
+from pylon.tui.elsewhere import Elsewhere
 from pylon.tui.header import HeaderLine
 from pylon.tui.helping import help_text
 from pylon.tui.keymap import read_keymap
@@ -62,8 +64,9 @@ class Dashboard(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(
-        self, clock: Clock, admin: AdminClient, *, supervisor: Supervisor | None = None
-    ) -> None:
+        self, clock: Clock, admin: AdminClient, *, supervisor: Supervisor | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.clock = clock
         self.state = DashboardState(is_attached=supervisor is None)
@@ -78,8 +81,9 @@ class Dashboard(App[int]):
         self.rows = RowKeys(self)
         self._admin = admin
         self._supervisor = supervisor
+        self._elsewhere = elsewhere
         self._is_paused = False
-        self.leaving = Leaving(self, admin, supervisor)
+        self.leaving = Leaving(self, admin, supervisor, elsewhere)
         #: How charts are drawn, one of `sparks.KINDS`.
         self.charts, self._charts_complaint = charts_kind()
         self.keymap = read_keymap(paths.keys_file())
@@ -120,9 +124,12 @@ class Dashboard(App[int]):
             try:
                 async for message in self._admin.stream():
                     self._fold(message)
-            except AdminError:
-                pass  # the header says that there is no news, and why
-            self.state.is_connected = False
+                why = "it ended the stream"
+            except AdminError as error:
+                why = error.message  # the header says that there is no news, and why
+            if self._elsewhere is not None:
+                why = await self._elsewhere.look(is_first=not self.state.status)
+            self.state.note_no_stream(why)
             await asyncio.sleep(0.3)
 
     def _fold(self, message: dict[str, Any]) -> None:
@@ -281,11 +288,22 @@ class Dashboard(App[int]):
 
     async def action_restart(self) -> None:
         """Stop the runtime and start it anew."""
-        if self._supervisor is None:
+        if self._supervisor is None and self._elsewhere is None:
             say(self, "this runtime was started elsewhere; restart it there", seconds=5)
             return
         self.state.clear_trouble()
+        if self._supervisor is None:
+            self.run_worker(self._restart_elsewhere(), name="restart", group="restart")
+            return
         await self._supervisor.restart("asked for in the dashboard")
+
+    async def _restart_elsewhere(self) -> None:
+        assert self._elsewhere is not None
+        say(self, "asking its supervisor to start it anew …", seconds=3)
+        try:
+            await self._elsewhere.restart()
+        except SupervisorRefused as error:
+            say(self, error.message, title="✗ restart", seconds=8, is_bad=True)
 
     def action_nothing(self) -> None:
         """Take a key that means something elsewhere only."""

@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.supervisor.door import SupervisorRefused
 from pylon.supervisor.supervisor import Supervisor
 from pylon.tui.dialogs import Question
 from pylon.tui.saying import say
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
+    from pylon.tui.elsewhere import Elsewhere
 
 
 class Leaving:
     """The way out of one dashboard."""
 
-    def __init__(self, app: Dashboard, admin: AdminClient, supervisor: Supervisor | None) -> None:
+    def __init__(
+        self, app: Dashboard, admin: AdminClient, supervisor: Supervisor | None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:  # fmt: skip
         self._app = app
         self._admin = admin
         self._supervisor = supervisor
+        self._elsewhere = elsewhere
         self.is_under_way = False
 
     def ask(self) -> None:
@@ -27,7 +33,7 @@ class Leaving:
         app = self._app
         if self.is_under_way:
             return
-        if self._supervisor is None or self._supervisor.detach:
+        if self._supervisor is None:
             self.is_under_way = True
             app.exit(0)
             return
@@ -69,8 +75,11 @@ class Leaving:
 
     async def _stop_elsewhere(self) -> None:
         try:
-            await self._admin.post("admin/shutdown", {})
-        except AdminError as error:
+            if self._elsewhere is not None and self._elsewhere.is_supervised:
+                await self._elsewhere.stop()
+            else:
+                await self._admin.post("admin/shutdown", {})
+        except (AdminError, SupervisorRefused) as error:
             say(self._app, error.message, is_bad=True)
             return
         self._app.exit(0)

@@ -65,6 +65,8 @@ class DashboardState:
     process_state: str = "starting"
     process_why: str = ""
     restarts: int = 0
+    #: Why the stream of an attached runtime says nothing.
+    why_silent: str = ""
     is_connected: bool = False
     versions: dict[str, int] = field(default_factory=dict)
     _last_seq: int = 0
@@ -139,7 +141,7 @@ class DashboardState:
         self.status = message
         self.status_at = now
         if self.is_attached:
-            self.process_state = "attached"
+            self.process_state, self.process_why, self.why_silent = "attached", "", ""
         self.is_connected = True
         self._writes.append((now, int(message.get("writes", 0))))
         while len(self._writes) > 2 and now - self._writes[0][0] > _RATE_SECONDS:
@@ -218,9 +220,17 @@ class DashboardState:
 
     def note_silence(self, now: float) -> None:
         """Take it that nothing came: an attached runtime that says nothing is gone."""
-        if self.is_attached and self.process_state != "gone" and self.is_stale(now):
-            self.process_state, self.process_why = "gone", "it does not answer"
+        if not self.is_attached or not self.is_stale(now):
+            return
+        said = ("gone", self.why_silent or "it does not answer")
+        if (self.process_state, self.process_why) != said:
+            self.process_state, self.process_why = said
             self.touch("status")
+
+    def note_no_stream(self, why: str) -> None:
+        """Take it that the stream ended, or did not begin; it is tried again."""
+        self.is_connected = False
+        self.why_silent = why
 
     def is_stale(self, now: float) -> bool:
         """Tell whether the status shown is older than two seconds."""

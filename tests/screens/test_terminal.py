@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
-import psutil
 import pyte
 import pytest
 
 from pylon import jsonvalue, paths
+from pylon.supervisor.claim import supervised
 from tests.conftest import ROOT
+from tests.kept import end, pylon, record_of, runtimes_of, state_is, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -61,17 +62,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
         ROOT / "examples/chat", folder, ignore=shutil.ignore_patterns(".pylon", "__pycache__")
     )
     yield folder
-    for pid in _runtimes(folder):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _runtimes(project: Path) -> list[int]:
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if "pylon.server" in line and str(project) in line:
-            found.append(process.pid)
-    return found
+    end(folder)
 
 
 def _pid(project: Path) -> int:
@@ -80,7 +71,7 @@ def _pid(project: Path) -> int:
 
 def _until_none_runs(project: Path, seconds: float) -> float:
     started = time.monotonic()
-    while _runtimes(project):
+    while runtimes_of(project):
         assert time.monotonic() - started < seconds, "a runtime is left"
         time.sleep(0.05)
     return time.monotonic() - started
@@ -119,22 +110,80 @@ def test_a_killed_dashboard_leaves_no_orphan(project: Path) -> None:
 
 
 def test_a_detached_runtime_lives_on_and_is_attached_to(project: Path) -> None:
-    """`dev --detach` leaves the runtime when the dashboard ends; `pylon` finds it again."""
+    """`dev --detach` leaves the runtime when the dashboard ends; `pylon` finds it again.
+
+    One that dies meanwhile is started again, though nobody looks.
+    """
     terminal = Terminal("dev", str(project), "--detach", "--port", "0")
     terminal.until(lambda text: "● chat" in text)
     pid = _pid(project)
     terminal.press("q")
     terminal.child.expect(pexpect.EOF, timeout=60)
     time.sleep(0.5)
-    assert _runtimes(project) == [pid]
+    assert runtimes_of(project) == [pid]
     again = Terminal(str(project))
     again.until(lambda text: "● chat" in text)
-    assert _runtimes(project) == [pid]
+    assert runtimes_of(project) == [pid]
     again.press("q")
     again.child.expect(pexpect.EOF, timeout=60)
-    assert _runtimes(project) == [pid]
-    os.kill(pid, signal.SIGTERM)
+    assert runtimes_of(project) == [pid]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: runtimes_of(project) not in ([], [pid]))
+    until(state_is(project, "running"))
+    last = Terminal(str(project))
+    last.until(lambda text: "● chat" in text)
+    os.kill(_pid(project), signal.SIGTERM)
+    last.until(lambda text: "nobody supervises it any more" in text)
     _until_none_runs(project, 5.0)
+    assert supervised(project) is None
+    last.press("q")
+    last.child.expect(pexpect.EOF, timeout=60)
+
+
+_SLOW_START = """
+import pathlib, time
+_GATE = pathlib.Path(__file__).with_name("gate")
+while _GATE.exists():
+    time.sleep(0.05)
+"""
+
+
+def test_a_dashboard_that_comes_while_the_runtime_restarts_attaches_to_it(project: Path) -> None:
+    """It starts none of its own, says what happens there, and shows it as soon as it is up."""
+    app = project / "app.py"
+    app.write_text(app.read_text() + _SLOW_START)
+    pylon("dev", str(project), "--no-tui", "--detach", "--port", "0")
+    keeper = record_of(project).pid
+    gate = project / "gate"
+    gate.touch()
+    os.kill(_pid(project), signal.SIGKILL)
+    until(state_is(project, "backing off", "starting"))
+    terminal = Terminal(str(project), columns=120)
+    terminal.until(lambda text: "it is starting there" in text)
+    assert len(runtimes_of(project)) == 1
+    gate.unlink()
+    terminal.until(lambda text: "● chat" in text)
+    assert record_of(project).pid == keeper
+    assert len(runtimes_of(project)) == 1
+    first = _pid(project)
+    terminal.press("\x12")  # ctrl+r: the supervisor elsewhere is asked
+    until(lambda: runtimes_of(project) not in ([], [first]))
+    terminal.until(lambda text: "● chat" in text)
+    terminal.press("q")
+    terminal.child.expect(pexpect.EOF, timeout=60)
+    assert len(runtimes_of(project)) == 1
+
+
+def test_a_project_that_sleeps_is_woken_by_its_dashboard(project: Path) -> None:
+    """Opening it is coming to it; while it is open it stays awake."""
+    pylon("dev", str(project), "--no-tui", "--detach", "--port", "0", "--sleep-after", "0.02")
+    until(state_is(project, "asleep"))
+    terminal = Terminal(str(project))
+    terminal.until(lambda text: "● chat" in text)
+    assert state_is(project, "running")()
+    terminal.press("q")
+    terminal.child.expect(pexpect.EOF, timeout=60)
+    until(state_is(project, "asleep"))
 
 
 def test_the_stack_of_a_hung_loop_is_shown(project: Path) -> None:

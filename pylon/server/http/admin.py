@@ -16,19 +16,21 @@ from aiohttp import web
 
 from pylon import jsonvalue
 from pylon.clock import iso_ms
-from pylon.errors import ForbiddenOrigin, NotFound, Unauthenticated
+from pylon.errors import ForbiddenOrigin, InvalidArgument, NotFound, Unauthenticated
 from pylon.schema.model import Schema
 from pylon.schema.wire import image_text
 from pylon.server.config import origin_of
 from pylon.server.http.acting import acting
 from pylon.server.http.effect import effect_words
 from pylon.server.http.exchange import Exchange, integer, json_text, json_value, token_of
+from pylon.server.http.idle import demand_idle, idle_of
 from pylon.server.http.routes import Handler
 from pylon.server.http.services import Services
 from pylon.server.http.static import tell_pages_to_reload
 from pylon.server.memory import memory_limit_mb
 from pylon.server.storage import change_log
 from pylon.server.storage.change_log import LogRecord
+from pylon.version import ADMIN_PROTOCOL, __version__
 
 _LOG_PAGE_MAX = 1_000
 #: Calls under way that the status names, the oldest.
@@ -67,6 +69,8 @@ def status_of(services: Services) -> dict[str, Any]:
     return {
         "app": definition.name,
         "version": definition.version,
+        "pylon": __version__,
+        "admin_protocol": ADMIN_PROTOCOL,
         "environment": "dev" if services.config.is_dev else "production",
         "generation": definition.generation,
         "schema": definition.hash,
@@ -140,8 +144,11 @@ def emails_of(services: Services, records: Iterable[LogRecord]) -> dict[str, str
 
 
 async def status(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/status."""
-    return json_value(status_of(exchange.services))
+    """GET /api/admin/status?idle=1: the status; `idle` also says whether it may sleep."""
+    found = status_of(exchange.services)
+    if exchange.query(("idle",)).get("idle"):
+        found["idle"] = idle_of(exchange.services)
+    return json_value(found)
 
 
 async def log(exchange: Exchange) -> web.StreamResponse:
@@ -202,8 +209,15 @@ async def refresh_pages(exchange: Exchange) -> web.StreamResponse:
 
 
 async def shutdown(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/shutdown."""
-    exchange.services.stop("asked by the admin surface")
+    """POST /api/admin/shutdown {if_idle_s?}: stop; with `if_idle_s` only where it may sleep."""
+    seconds = (await exchange.json_object()).get("if_idle_s")
+    if seconds is None:
+        exchange.services.stop("asked by the admin surface")
+        return json_value({"stopping": True})
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise InvalidArgument("if_idle_s is a number of seconds", field="if_idle_s")
+    demand_idle(exchange.services, float(seconds))
+    exchange.services.stop("it sleeps until it is asked for something")
     return json_value({"stopping": True})
 
 

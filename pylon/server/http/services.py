@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pylon.server.mail.mailer import Mailer
     from pylon.server.mail.preview import MailPreviews
     from pylon.server.observe import Observer
+    from pylon.server.presence import Presence
     from pylon.server.storage.database import Database
     from pylon.server.storage.trimming import Trimmer
     from pylon.server.sync.hub import Hub
@@ -80,6 +81,8 @@ class Services:
     new_account_rates: RateLimiter
     data_rates: RateLimiter | None
     admin_tokens: tuple[str, ...]
+    #: Requests under way, and since when there was none.
+    presence: Presence
     #: Reloads the app; answers what the admin API answers.
     reload: Any
     #: Asks the runtime to stop.

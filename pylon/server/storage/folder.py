@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pylon.errors import PylonError
+from pylon.paths import take_lock
 
 DATABASE_NAME: Final = "app.db"
 _FOLDER_MODE = 0o700
@@ -54,7 +55,7 @@ class FolderLock:
     def take(self) -> None:
         """Take the lock; raises FolderInUse naming the holder."""
         descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
-        if not _lock(descriptor):
+        if not take_lock(descriptor, waits=False):
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
             raise FolderInUse(
@@ -90,21 +91,3 @@ def demand_free(folder: Path) -> None:
     lock = FolderLock(folder)
     lock.take()
     lock.release()
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: lock the first byte instead
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

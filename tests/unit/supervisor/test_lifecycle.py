@@ -98,6 +98,37 @@ def test_a_stop_that_takes_too_long_becomes_a_kill() -> None:
     assert machine.state is ProcessState.STOPPED
 
 
+def test_one_that_sleeps_is_started_again_by_whoever_comes() -> None:
+    """It stops first, whole; asked for meanwhile, or restarted, it comes back at once."""
+    machine = _running()
+    assert machine.step(Event.SLEEP_ASKED, 1.0) == (Command.TERMINATE,)
+    assert machine.step(Event.EXITED, 1.5, exit_code=0) == ()
+    assert machine.state is ProcessState.ASLEEP
+    assert machine.step(Event.TICK, 500.0) == ()
+    assert machine.step(Event.START_ASKED, 501.0) == (Command.SPAWN,)
+    machine.step(Event.ANSWERED, 502.0)
+    machine.step(Event.SLEEP_ASKED, 503.0)
+    assert machine.step(Event.START_ASKED, 503.1) == ()
+    assert machine.step(Event.EXITED, 503.5, exit_code=0) == (Command.SPAWN,)
+
+
+def test_only_what_answers_can_doze_off_and_a_stop_ends_that_too() -> None:
+    """What starts, hangs or has failed does not sleep; a sleeper that is stopped stays down."""
+    machine = Lifecycle()
+    machine.step(Event.START_ASKED, 0.0)
+    assert machine.step(Event.SLEEP_ASKED, 0.1) == ()
+    machine.step(Event.ANSWERED, 0.2)
+    machine.step(Event.SLEEP_ASKED, 0.3)
+    machine.step(Event.STOP_ASKED, 0.4)
+    machine.step(Event.EXITED, 0.5, exit_code=0)
+    assert machine.state is ProcessState.STOPPED
+    machine = _running()
+    machine.step(Event.SLEEP_ASKED, 1.0)
+    machine.step(Event.EXITED, 1.5, exit_code=0)
+    assert machine.step(Event.STOP_ASKED, 2.0) == ()
+    assert machine.state is ProcessState.STOPPED
+
+
 _STEPS = st.tuples(st.sampled_from(list(Event)), st.floats(0, 3), st.sampled_from([0, 1, 3, -9]))
 
 
@@ -118,4 +149,6 @@ def test_no_order_of_events_runs_two_processes(steps: list[tuple[Event, float, i
                 assert not alive
                 alive = True
         if alive:
-            assert machine.state not in (ProcessState.STOPPED, ProcessState.FAILED)
+            assert machine.state not in (
+                ProcessState.STOPPED, ProcessState.ASLEEP, ProcessState.FAILED,
+            )  # fmt: skip

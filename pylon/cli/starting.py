@@ -1,0 +1,78 @@
+"""Projects that run with no terminal: started by a keeper, woken, and asked of through its door."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from pylon.cli.address import address_of, sleep_minutes_of
+from pylon.cli.output import EXIT_FAILED, print_line, say
+from pylon.supervisor.claim import Record, supervised
+from pylon.supervisor.door import ask_supervisor
+from pylon.tui.browser import open_page
+
+_MINUTE_SECONDS = 60.0
+#: States in which a supervisor waits for somebody to come or to ask.
+AT_REST = ("asleep", "stopped", "failed")
+
+
+def start_kept(
+    project: Path, host: str | None = None, port: int | None = None, *,
+    extra: tuple[str, ...] = (), sleep_after: float | None = None,
+) -> str | None:  # fmt: skip
+    """Start a project under a keeper of its own; returns where it listens, None if it did not.
+
+    What it says meanwhile goes to stderr. Raises ConfigError for wrong settings.
+
+    Args:
+        project: the project's folder.
+        host: the address, where one was given.
+        port: the port, where one was given.
+        extra: further words for the runtime.
+        sleep_after: minutes; None: as the settings say.
+    """
+    from pylon.cli.keeper import start_keeper
+
+    address = address_of(project, host, port, is_dev=True, allow_remote="--allow-remote" in extra)
+    minutes = sleep_minutes_of(project) if sleep_after is None else sleep_after
+    return start_keeper(
+        project, address, extra=extra, sleep_after_s=minutes * _MINUTE_SECONDS, take_line=say
+    )
+
+
+def keep(
+    project: Path, host: str | None, port: int | None, *, extra: tuple[str, ...],
+    sleep_after: float | None, is_plain: bool, is_opening: bool,
+) -> int:  # fmt: skip
+    """`pylon dev --detach`: start it for good, and show the dashboard where there is a terminal."""
+    has_screen = not is_plain
+    if has_screen and supervised(project) is not None:
+        return _shown(project, is_opening=is_opening)
+    url = start_kept(project, host, port, extra=extra, sleep_after=sleep_after)
+    if url is None:
+        return EXIT_FAILED
+    if has_screen:
+        return _shown(project, is_opening=is_opening)
+    print_line(f"listening on {url}")
+    say(f"it runs on; `pylon {project}` attaches to it, `pylon projects stop {project}` ends it")
+    if is_opening:
+        asyncio.run(open_page(url))
+    return 0
+
+
+def _shown(project: Path, *, is_opening: bool) -> int:
+    from pylon.cli.dashboard import open_project
+
+    return open_project(project, is_opening=is_opening)
+
+
+def woken(project: Path) -> Record | None:
+    """Return what a project's supervisor says, its runtime woken if it slept; None: there is none.
+
+    Raises SupervisorRefused where it does not wake.
+    """
+    record = supervised(project)
+    if record is None or record.state not in AT_REST:
+        return record
+    say(f"{project.name} is {record.state}: waking it …")
+    return Record(**asyncio.run(ask_supervisor(project, "wake")))
