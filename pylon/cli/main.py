@@ -41,6 +41,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "query": ("pylon.cli.data", "query", "List rows of an entity."),
     "check": ("pylon.cli.check", "check", "Load the app and report every mistake."),
+    "projects": (
+        "pylon.cli.projects",
+        "projects",
+        "Show all your projects; start, stop, sleep, wake.",
+    ),
     "policies": ("pylon.cli.policies", "policies", "Print who may do what, in words."),
     "explain": ("pylon.cli.explain", "explain", "Say why a user may do something, or not."),
     "simulate": ("pylon.cli.simulate", "simulate", "Run the app with random users, badly."),

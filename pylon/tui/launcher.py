@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,16 +13,18 @@ from textual.widgets import Footer, Static
 
 from pylon import paths
 from pylon.clock import Clock
-from pylon.supervisor import registry
-from pylon.tui.apps_pane import AppsPane
 from pylon.tui.browser import open_page
-from pylon.tui.dialogs import Menu, Prompt, Question
+from pylon.tui.dialogs import Menu, Prompt
 from pylon.tui.keymap import read_keymap
 from pylon.tui.model import DashboardState
 from pylon.tui.preferences import keep_theme
-from pylon.tui.projects import project_rows
+from pylon.tui.project_actions import PROJECT_VERBS
+from pylon.tui.projects_pane import ProjectsPane
 from pylon.tui.saying import say
+from pylon.tui.verbs import in_footer
 from pylon.tui.widgets.line_list import LineList
+
+_FRAME_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +36,23 @@ class Choice:
     template: str = "blank"
 
 
+class Shelf(ProjectsPane, inherit_bindings=False):
+    """The projects with their keys in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *in_footer(PROJECT_VERBS),
+        Binding("f", "project('forget')", "Forget", show=False),
+    ]
+
+
 class Launcher(App[Choice]):
     """All projects of the user."""
 
     TITLE = "pylon"
     CSS = "#title { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "start", "Start", id="projects.start"),
-        Binding("x", "stop", "Stop", id="projects.stop"),
         Binding("o", "open", "Browser", id="projects.open"),
         Binding("c", "create", "Create", id="projects.create"),
-        Binding("f", "forget", "Forget", id="projects.forget"),
         Binding("q,ctrl+q,ctrl+c", "leave", "Quit", key_display="q", id="quit"),
     ]
 
@@ -62,72 +65,36 @@ class Launcher(App[Choice]):
     def compose(self) -> ComposeResult:
         """Lay out title, list and keys."""
         yield Static(" pylon  your projects", id="title", markup=False)
-        yield AppsPane(DashboardState(), lambda: project_rows(self._clock.now_ms()), choose="Open")
+        yield Shelf(DashboardState(), self._clock, choose="Open", go=self._go)
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Show the list, and keep it right."""
         keep_theme(self)
         self.set_keymap(read_keymap(paths.keys_file()).keys)
-        self._show()
-        self.set_interval(1.0, self._show)
+        self.set_interval(_FRAME_SECONDS, self._pane.keep_current)
         self.query_one(LineList).focus()
 
-    def _show(self) -> None:
-        self.screen_stack[0].query_one(AppsPane).refresh_from(force=True)
+    @property
+    def _pane(self) -> ProjectsPane:
+        return self.screen_stack[0].query_one(ProjectsPane)
 
     @property
     def _current(self) -> dict[str, Any] | None:
         return self.query_one(LineList).current
 
-    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+    async def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Open a project's dashboard."""
-        if event.row["is_missing"]:
-            say(self, "its folder is gone; f takes it off the list", is_bad=True)
-        else:
-            self.exit(Choice(open=Path(event.row["path"])))
+        await self._pane.open_row(event.row)
 
-    def action_start(self) -> None:
-        """Start a project in the background; it runs on when this list is left."""
-        row = self._current
-        if row is None:
-            return
-        if row["is_missing"]:
-            say(self, "its folder is gone; f takes it off the list", is_bad=True)
-            return
-        if row["pid"] is not None:
-            say(self, f"{row['name']} runs already; enter attaches to it", seconds=3)
-            return
-        say(self, f"starting {row['name']} …", seconds=3)
-        self.run_worker(self._start(row["name"], row["path"]), name=f"start {row['path']}")
-
-    async def _start(self, name: str, path: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pylon", "dev", path, "--no-tui", "--detach",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        _, said = await process.communicate()
-        if process.returncode != 0:
-            text = said.decode("utf-8", "replace").strip()
-            say(self, text, title=f"{name} did not start", seconds=10, is_bad=True)
-        self._show()
-
-    def action_stop(self) -> None:
-        """Stop a running runtime."""
-        row = self._current
-        if row is None or row["pid"] is None:
-            say(self, "it is not running", seconds=2)
-            return
-        with suppress(ProcessLookupError):
-            os.kill(row["pid"], signal.SIGTERM)
-        say(self, f"stopping {row['name']} …", seconds=3)
+    def _go(self, project: Path) -> None:
+        self.exit(Choice(open=project))
 
     def action_open(self) -> None:
         """Open a running app in the browser."""
         row = self._current
         if row is None or row["url"] is None:
-            say(self, "it is not running; enter starts it", seconds=3)
+            say(self, "nothing answers there; s starts it", seconds=3)
             return
         self.run_worker(self._open_page(row["url"]), name="open", group="open")
 
@@ -153,19 +120,6 @@ class Launcher(App[Choice]):
             ),
             chosen,
         )
-
-    def action_forget(self) -> None:
-        """Take a project off the list."""
-        row = self._current
-        if row is None:
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                registry.forget_project(row["path"])
-                self._show()
-
-        self.push_screen(Question(f"Forget {row['name']}? Its folder stays as it is."), answered)
 
     def action_leave(self) -> None:
         """Leave."""

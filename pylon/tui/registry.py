@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from pylon.tui import (
-    apps_pane,
     clients_pane,
     data_pane,
     files_pane,
@@ -14,6 +13,7 @@ from pylon.tui import (
     log_pane,
     mail_pane,
     policies_pane,
+    projects_pane,
     runtime_pane,
     users_pane,
     workflows_pane,
@@ -21,7 +21,7 @@ from pylon.tui import (
 from pylon.tui.entry import Entry
 
 SCREENS: Final[tuple[Entry, ...]] = (
-    apps_pane.SCREEN,
+    projects_pane.SCREEN,
     log_pane.SCREEN,
     data_pane.SCREEN,
     clients_pane.SCREEN,

@@ -52,9 +52,17 @@ POLICIES = (
     Column("TAKEN", 8, 100, right=True), Column("IN WORDS", 30),
 )  # fmt: skip
 PROJECTS = (
-    Column("STATE", 10), Column("NAME", 20), Column("PORT", 6, right=True),
-    Column("LAST USE", 10, 66), Column("FOLDER", 30),
+    Column("STATE", 11), Column("NAME", 18), Column("PORT", 5, right=True),
+    Column("DISK", 9, right=True), Column("BACKUP", 9, 66), Column("UNTOUCHED", 9, 76),
+    Column("LAST USE", 10, 130), Column("LAST ERROR", 40, 120),
+    Column("FOLDER", 12, keeps_end=True),
 )  # fmt: skip
+_PROJECT_STATES = {
+    "running": ("● running", "good"), "asleep": ("☾ asleep", "accent"),
+    "starting": ("◔ starting", "warn"), "stopping": ("◑ stopping", "warn"),
+    "backing off": ("◔ restarts", "warn"), "hung": ("◍ hung", "bad"), "failed": ("✗ failed", "bad"),
+    "stopped": ("○ stopped", "quiet"), "missing": ("✗ missing", "bad"),
+}  # fmt: skip
 
 
 def clock_time(text: Any) -> str:
@@ -176,16 +184,16 @@ def policy_line(row: dict[str, Any], width: int) -> Line:
 
 
 def project_line(project: dict[str, Any], width: int) -> Line:
-    """Return the line of a project in the launcher."""
-    is_running = project["port"] is not None
-    state = ("● running", "good") if is_running else ("○ stopped", "quiet")
-    if project["is_missing"]:
-        state = ("✗ missing", "bad")
+    """Return the line of a project."""
+    state = _PROJECT_STATES.get(project["state"], (project["state"], "warn"))
     return data_line(
         PROJECTS,
         (
             state, (project["name"], "strong"), (project["port"] or "-", "plain"),
-            (project["last_use"], "quiet"), (project["path"], "quiet"),
+            (project["disk"], "quiet"), (project["backup"], "quiet"),
+            (project["untouched"], "quiet"), (project["last_use"], "quiet"),
+            (project["error"] or "-", "bad" if project["error"] else "quiet"),
+            (project["path"], "quiet"),
         ),
         width,
     )  # fmt: skip

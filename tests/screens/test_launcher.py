@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from pylon import jsonvalue, paths
 from pylon.clock import SystemClock
 from pylon.supervisor import registry
+from pylon.supervisor.claim import Record
 from pylon.testing.grid import shown
 from pylon.tui.launcher import Choice, Launcher
+from tests.kept import end, make_project
 
 
 def _project(folder: Path, name: str) -> Path:
@@ -37,10 +40,65 @@ async def test_projects_are_listed_with_state_and_last_use(tmp_path: Path) -> No
         text = await _until(app, "● running")
         assert "4399" in text
         assert "○ stopped" in text
-        assert "just now" in text
+        assert "today" in text
         await pilot.press("down", "enter")
         await _left(app)
     assert app.return_value == Choice(open=tmp_path / "sleeping")
+
+
+def _told(project: Path, **changed: object) -> None:
+    """Write down what a supervisor that lives would: this process."""
+    now = SystemClock().now_ms()
+    record = Record(
+        pid=os.getpid(), started_ms=now, mode="dev", host="127.0.0.1", port=4400, since_ms=now
+    )
+    paths.write_private(
+        paths.supervisor_file(project), jsonvalue.encode({**asdict(record), **changed})
+    )
+
+
+async def test_what_supervisors_and_backups_say_is_shown(tmp_path: Path) -> None:
+    """Asleep with its port, failed with its reason, disk, the last proven backup, days, sizes."""
+    now, day = SystemClock().now_ms(), 86_400_000
+    failing, dozing = _project(tmp_path, "failing"), _project(tmp_path, "dozing")
+    _told(dozing, state="asleep")
+    _told(failing, state="failed", why="no app", error="broken\x1b[31m here", error_at_ms=now - day)
+    backups = dozing / ".pylon" / "backups"
+    backups.mkdir(parents=True)
+    (dozing / ".pylon" / "app.db").write_bytes(b"x" * 5000)
+    for name, state, age in (("b1", "proven", 3), ("b2", "proven", 2), ("b3", "failed", 1)):
+        (backups / f"{name}.db").write_bytes(b"12345")
+        record = {"state": state, "at_ms": now - age * day, "bytes": 5 if name != "b2" else 6}
+        (backups / f"{name}.json").write_bytes(jsonvalue.encode(record))
+    app = Launcher(SystemClock())
+    async with app.run_test(size=(200, 50)) as pilot:
+        text = await _until(app, "☾ asleep")
+        assert "✗ failed" in text
+        assert "1 d ago: broken" in text
+        assert "\x1b" not in text
+        (line,) = [one for one in text.splitlines() if "dozing" in one]
+        assert "4400" in line
+        assert "5." in line  # KiB: the data and what lies beside it
+        assert "3 d ago" in line  # b2 is not whole any more, b3 is not proven
+        await pilot.press("i")
+        await _until(app, "last proven backup")
+
+
+async def test_a_project_is_started_put_to_sleep_woken_and_stopped(tmp_path: Path) -> None:
+    """By keys alone, with a real keeper behind them."""
+    project = make_project(tmp_path / "kept")
+    (project / "pylon.toml").write_text("[server]\nport = 0\n")
+    registry.remember_project(project, SystemClock().now_ms())
+    app = Launcher(SystemClock())
+    try:
+        async with app.run_test(size=(120, 30)) as pilot:
+            await _until(app, "○ stopped")
+            for key, state in (("s", "● running"), ("z", "☾ asleep"), ("s", "● running"),
+                               ("x", "○ stopped")):  # fmt: skip
+                await pilot.press(key)
+                await _until(app, state)
+    finally:
+        end(project)
 
 
 async def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
