@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,26 +165,13 @@ async def _checked(file: Path) -> Any:
 
 async def _restore(file: Path, project: Path, *, without_files: bool) -> Any:
     from pylon.clock import SystemClock
-    from pylon.server.files import copying
-    from pylon.server.offline import database_path
-    from pylon.server.storage import backup as copies
-    from pylon.server.storage import restore as restoring
+    from pylon.server.backups.restoring import restore_stopped
 
-    data = project / ".pylon"
-    blobs = copying.blobs_of(data)
-    wanted = {} if without_files else await _own_hashes(project, file)
-    before = {}
-    with suppress(copies.DatabaseUnusable):  # there is none yet, or it is damaged
-        before = await copying.hashes_in(database_path(project))
-    if wanted:
-        copying.copy_blobs([copying.beside(file), blobs], blobs, wanted)
-    restored = await restoring.restore(file, data, SystemClock())
-    if restored.kept is not None:
-        # The files of the database that is kept go with it: in their place they would be swept.
-        there = {sha256: size for sha256, size in before.items()
-                 if (blobs / sha256[:2] / sha256).is_file()}  # fmt: skip
-        copying.copy_blobs([blobs], copying.beside(restored.kept), there)
-    return restored
+    wanted = await _own_hashes(project, file)
+    return await restore_stopped(
+        file, project / ".pylon", SystemClock(), has_own_files=bool(wanted),
+        is_without=without_files,
+    )  # fmt: skip
 
 
 @click.command(short_help="Check a database against its change log.")

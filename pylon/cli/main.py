@@ -86,6 +86,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "login-link": ("pylon.cli.people", "login_link", "Make a one-time sign-in link for a user."),
     "rows": ("pylon.cli.rows_many", "rows", "Show rows; create, edit, delete, undo, export."),
     "sql": ("pylon.cli.sql", "sql", "Read the database by one SQL statement."),
+    "backups": (
+        "pylon.cli.backups",
+        "backups",
+        "List the backups; create, verify, restore, drop.",
+    ),
 }
 
 

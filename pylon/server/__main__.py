@@ -24,9 +24,11 @@ from typing import NoReturn, TextIO
 
 from pylon import limits, paths, sqlite
 from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
+from pylon.clock import SystemClock
 from pylon.errors import LoadFailed, PylonError
 from pylon.server.assembly import Runtime, report_failure
 from pylon.server.background import check_settings
+from pylon.server.backups.restoring import Prepared
 from pylon.server.config import ServerConfig, apply_dotenv, demand_loopback, load_config
 from pylon.server.memory import bound_memory, memory_limit_mb
 from pylon.server.storage.place import use_place
@@ -45,6 +47,7 @@ _COLLECT = (20_000, 20, 20)
 _SWITCH_SECONDS = 0.0002
 _TASKS_SECONDS = 1.0
 _exit_now = os._exit
+_log = logging.getLogger("pylon.runtime")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -190,7 +193,11 @@ class RuntimeProcess:
             is_over = not runtime.begins_again or self._stop_reason is not None
             await _end_tasks(0 if is_over else EXIT_SWITCHED)
             if is_over:
+                if runtime.restoring is not None:
+                    runtime.restoring.discard()
                 return 0
+            if runtime.restoring is not None:
+                await _put_in_place(runtime.restoring)
             failed = await self._begin_again(runtime.services.branches.current)
             if failed is not None:
                 return failed
@@ -241,6 +248,18 @@ class RuntimeProcess:
     def _ask_to_stop(self, reason: str) -> None:
         self._stop_reason = reason
         self._runtime.ask_to_stop(reason)
+
+
+async def _put_in_place(prepared: Prepared) -> None:
+    """Change the database for a backup; after a failure the one of before serves on."""
+    try:
+        restored = await prepared.put_in_place(SystemClock())
+    except (PylonError, OSError) as error:
+        prepared.discard()
+        _log.error("restore.failed %s", error)
+        return
+    kept = "" if restored.kept is None else f"; what was there is {restored.kept.name}"
+    _log.info("restore.done head=%d%s", restored.contents.head, kept)
 
 
 def _not_started(error: Exception) -> PylonError:

@@ -21,7 +21,8 @@ from pylon.errors import PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.rates import RateLimiter
-from pylon.server.background import make_background, make_files, make_trimmer
+from pylon.server.background import make_background, make_backups, make_files, make_trimmer
+from pylon.server.backups.restoring import Prepared
 from pylon.server.branching import Branching
 from pylon.server.config import ServerConfig
 from pylon.server.functions.definitions import DefinitionHolder
@@ -85,6 +86,8 @@ class Runtime:
         self._stop_asked = asyncio.Event()
         #: Another life of this runtime is to follow, on what is in use then.
         self.begins_again = False
+        #: The backup that is to be put in place before that.
+        self.restoring: Prepared | None = None
 
     async def start(
         self, *, may_migrate: bool, accepts_policies: bool = False,
@@ -111,7 +114,7 @@ class Runtime:
             durability=config["server.durability"], witness=self._witness_folder(),
         )  # fmt: skip
         self._stopper.add("database", database.close)
-        backup.sweep(database.folder / "backups", self.clock)
+        backup.sweep(database.folder, self.clock)
         branches.sweep(database.folder)
         try:
             is_first = database.head == 0
@@ -129,6 +132,8 @@ class Runtime:
             await self._background.start(self._stopper)
             self._stopper.add("long functions", self.services.executor.app_code.stop)
             self._add_powers_of_dev(web_port)
+            self.services.may_migrate = may_migrate
+            self.services.go_on_with = self._go_on_with
             port = await self._listen(listen_fd)
             if policies is not None:
                 await policies.remember(definition)
@@ -210,6 +215,7 @@ class Runtime:
             second_factor=identity.second_factor, own_data=identity.own_data,
             codes=identity.codes, oauth=identity.oauth, people=identity.people,
             files=files, mailer=mailer, coverage=coverage,
+            backups=make_backups(config, database.folder, self.clock),
             worker=background.worker, workflows=background.workflows,
             policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub, branches=self._make_branching(database, definitions),
@@ -228,12 +234,12 @@ class Runtime:
             started_ms=self.clock.machine_ms(),
             switchboard=Switchboard(self.clock, self._chance) if config.is_dev else None,
         )  # fmt: skip
-        sessions.start()
-        self._stopper.add("sessions", sessions.stop)
-        hub.start()
-        self._stopper.add("hub", hub.stop)
-        trimmer.start()
-        self._stopper.add("trimmer", trimmer.stop)
+        for name, one in (
+            ("sessions", sessions), ("hub", hub), ("trimmer", trimmer),
+            ("backups", self.services.backups),
+        ):  # fmt: skip
+            one.start()
+            self._stopper.add(name, one.stop)
         self._start_to_watch_lag()
 
     def _make_branching(self, database: Database, definitions: DefinitionHolder) -> Branching:
@@ -304,6 +310,11 @@ class Runtime:
             await self.clock.sleep(_LAG_SECONDS)
             lag = (self.clock.monotonic() - before - _LAG_SECONDS) * 1000
             self.services.loop_lag_ms = max(lag, self.services.loop_lag_ms * 0.8)
+
+    def _go_on_with(self, prepared: Prepared) -> None:
+        """Stop; whoever started this one puts the backup in place and starts the next."""
+        self.restoring, self.begins_again = prepared, True
+        self.ask_to_stop("a backup is put in place")
 
     def ask_to_stop(self, reason: str) -> None:
         """Begin to stop; `wait()` returns."""

@@ -13,6 +13,8 @@ from pylon.app.jobs import JobOptions
 from pylon.clock import Clock
 from pylon.errors import ConfigError
 from pylon.ids import IdSource
+from pylon.server.backups.keeper import BackupKeeper
+from pylon.server.backups.keeper import settings_of as backups_of
 from pylon.server.config import ServerConfig
 from pylon.server.files.pieces import Pieces
 from pylon.server.files.room import Room
@@ -52,6 +54,7 @@ def check_settings(config: ServerConfig) -> None:
             parse(config[key])
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
+    backups_of(config)
 
 
 def _server_of(url: str) -> object:
@@ -178,6 +181,11 @@ def make_files(
     service.start()
     stopper.add("files", service.stop)
     return service
+
+
+def make_backups(config: ServerConfig, data: Path, clock: Clock) -> BackupKeeper:
+    """Return what keeps the backups, not started."""
+    return BackupKeeper(data, clock, backups_of(config))
 
 
 def make_trimmer(config: ServerConfig, database: Database) -> Trimmer:

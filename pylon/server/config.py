@@ -97,6 +97,14 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         str, "", "Folder that `pylon codegen` writes the client to, for a bundler."
     ),
     "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of mails."),
+    "backup.every": Setting(str, "", "A backup so often, such as 6h; replaces backup.at."),
+    "backup.at": Setting(str, "03:00", "A daily backup by serve, at this time (UTC)."),
+    "backup.keep_daily": _bound(7, "Days of which the newest scheduled backup is kept."),
+    "backup.keep_weekly": Setting(int, 4, "Weeks of which the newest one is kept."),
+    "backup.folder": Setting(str, "", "Where backups lie; empty: .pylon/backups."),
+    "backup.to": Setting(str, "", "Where scheduled ones are copied: file:///… or s3://…"),
+    "backup.access_key": Setting(str, "", "Key of that bucket; write it env:NAME."),
+    "backup.secret_key": Setting(str, "", "Its secret; write it env:NAME."),
 }
 #: How people can sign in: what `auth.methods` may name.
 AUTH_METHODS: Final = ("magic", "link", "password", "oauth", "guest")

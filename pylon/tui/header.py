@@ -18,6 +18,8 @@ _GLYPHS = {
     "backing off": ("◔", "warn"), "hung": ("◍", "bad"), "failed": ("✗", "bad"),
     "stopped": ("○", "quiet"), "gone": ("✗", "bad"), "attached": ("●", "good"),
 }  # fmt: skip
+#: A proven backup that is older deserves a look, in production.
+_OLD_SECONDS = 2 * 86_400
 #: (text, style name) pieces of the line; a style name is one of the component classes.
 Pieces = list[tuple[str, str]]
 
@@ -109,7 +111,26 @@ def _troubles(state: DashboardState, now: float, style: str) -> Pieces:
         line.append(("  STALE: no news for 2 s", "warn"))
     if state.mistakes:
         line.append(("  ✗ reload failed (0)", "bad"))
+    if (state.status.get("backup") or {}).get("last_state") == "failed":
+        line.append(("  ✗ backup failed", "bad"))
     return line
+
+
+def _backup(backup: dict[str, Any], *, is_dev: bool) -> tuple[str, str]:
+    """Return how old the last proven backup is: one that was never restored is a hope."""
+    age = backup.get("proven_age_s")
+    if age is None:
+        return "  ? never proven", "quiet" if is_dev else "warn"
+    is_old = age > _OLD_SECONDS and not is_dev
+    return f"  ✓ proven {age_text(age)} ago", "warn" if is_old else "quiet"
+
+
+def age_text(seconds: int) -> str:
+    """Return an age for people: `3 h`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def _numbers(state: DashboardState) -> Pieces:
@@ -122,6 +143,8 @@ def _numbers(state: DashboardState) -> Pieces:
         (f"  {state.writes_per_second():.0f} writes/s", "plain"),
         (f"  {errors} error{'' if errors == 1 else 's'}", "bad" if errors else "quiet"),
     ]
+    if "backup" in status:
+        line.append(_backup(status["backup"], is_dev=status["environment"] != "production"))
     if state.dropped:
         line.append((f"  {state.dropped} not shown", "warn"))
     return line

@@ -15,7 +15,7 @@ import click
 import pytest
 
 import pylon
-from pylon import limits, limits_branches, limits_files
+from pylon import limits, limits_branches, limits_files, limits_keeping
 from pylon.app.loader import load_app
 from pylon.cli.main import COMMANDS, cli
 from pylon.errors import PylonError, Refused
@@ -193,7 +193,12 @@ def test_no_setting_is_described_that_does_not_exist() -> None:
 def _constants() -> dict[str, Any]:
     return {
         name: value
-        for name, value in {**vars(limits), **vars(limits_branches), **vars(limits_files)}.items()
+        for name, value in {
+            **vars(limits),
+            **vars(limits_branches),
+            **vars(limits_files),
+            **vars(limits_keeping),
+        }.items()
         if name.isupper() and isinstance(value, int | float)
     }
 

@@ -102,6 +102,7 @@ def status_of(services: Services) -> dict[str, Any]:
         "wal_bytes": storage.wal_bytes,
         "health": storage.health,
         "at": iso_ms(services.clock.now_ms()),
+        "backup": services.backups.status(),
         **({} if services.warp is None else {"clock": services.warp.describe()}),
     }
 

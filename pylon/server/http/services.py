@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pylon.clock import Clock
     from pylon.ids import IdSource
     from pylon.server.auth.accounts import AccountService
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pylon.server.auth.second_factor import SecondFactor
     from pylon.server.auth.sessions import SessionService
     from pylon.server.auth.sign_in import SignIn
+    from pylon.server.backups.keeper import BackupKeeper
+    from pylon.server.backups.restoring import Prepared
     from pylon.server.branching import Branching
     from pylon.server.config import ServerConfig
     from pylon.server.functions.definitions import DefinitionHolder
@@ -67,6 +71,7 @@ class Services:
     oauth: ProviderClient
     people: People
     files: FileService
+    backups: BackupKeeper
     mailer: Mailer
     worker: Worker
     workflows: Engine
@@ -97,6 +102,10 @@ class Services:
     page_listeners: set[Any] = field(default_factory=set)
     loop_lag_ms: float = 0.0
     is_stopping: bool = False
+    #: Additive changes of the schema are applied at a start.
+    may_migrate: bool = True
+    #: Has the runtime stop and go on with a backup that was prepared; None where it can't.
+    go_on_with: Callable[[Prepared], None] | None = None
     #: How clients' networks behave; None outside development (I73).
     switchboard: Switchboard | None = None
     #: Asks the project's own web server for pages; None where there is none.

@@ -10,6 +10,7 @@ from pylon.errors import Unavailable
 from pylon.server.http import (
     account,
     admin,
+    admin_backups,
     admin_branches,
     admin_bulk,
     admin_clients,
@@ -174,6 +175,7 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/call", functions.call_as),
     ("POST", "/api/admin/query", admin.query),
     ("POST", "/api/admin/explain", admin_explain.explain),
+    *admin_backups.ROUTES,
     *admin_bulk.ROUTES,
     *admin_branches.ROUTES,
     *admin_data.ROUTES,

@@ -25,7 +25,7 @@ _LINEAGE = ("database_id", "epoch", "token", "token_before", "switch")
 #: By table, what does not come back: it may have been revoked, or used up, after the backup. An
 #: upload in pieces has left its pieces behind. A
 #: secret job mails a code or a link that is among it.
-_ENDED = {
+ENDED = {
     "_pylon_sessions": "true",
     "_pylon_codes": "true",
     "_pylon_departures": "true",
@@ -53,17 +53,48 @@ async def restore(file: Path, folder: Path, clock: Clock) -> Restored:
     lock.take()
     try:
         backup.sweep(folder, clock)
-        copy, held = await backup.make_copy(file, folder, is_live=False)
-        try:
-            open_alone(copy, begin_anew)
-            kept = await _keep_aside(folder, clock)
-            backup.publish(copy, place_in_use(folder).path)
-        finally:
-            copy.unlink(missing_ok=True)
-        prepare_folder(place_in_use(folder).folder)
+        copy, held = await prepare(file, folder)
+        kept = await _put(copy, folder, clock)
     finally:
         lock.release()
     return Restored(held, kept)
+
+
+async def prepare(file: Path, folder: Path) -> tuple[Path, Contents]:
+    """Make of a backup what can take the place of a database, under a temporary name in a folder.
+
+    A runtime may own the folder meanwhile. Raises DatabaseUnusable and BackupFailed.
+    """
+    copy, held = await backup.make_copy(file, folder, is_live=False)
+    try:
+        open_alone(copy, begin_anew)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+    return copy, held
+
+
+async def put_in_place(copy: Path, folder: Path, clock: Clock) -> Path | None:
+    """Give what was prepared the database's name; returns where what was there is kept.
+
+    Raises FolderInUse where a runtime owns the folder. The prepared copy is gone afterwards.
+    """
+    lock = FolderLock(folder)
+    lock.take()
+    try:
+        return await _put(copy, folder, clock)
+    finally:
+        lock.release()
+
+
+async def _put(copy: Path, folder: Path, clock: Clock) -> Path | None:
+    try:
+        kept = await _keep_aside(folder, clock)
+        backup.publish(copy, place_in_use(folder).path)
+    finally:
+        copy.unlink(missing_ok=True)
+    prepare_folder(place_in_use(folder).folder)
+    return kept
 
 
 async def reset(folder: Path, clock: Clock) -> Path | None:
@@ -94,7 +125,7 @@ def begin_anew(raw: RawConnection) -> None:
     for key in _LINEAGE:
         raw.execute("DELETE FROM _pylon_meta WHERE key = ?", (key,))
     names = {name for (name,) in raw.execute("SELECT name FROM sqlite_master").fetchall()}
-    for table, ended in _ENDED.items():
+    for table, ended in ENDED.items():
         if table in names:  # a backup of an older release lacks some
             raw.execute(f"DELETE FROM {table} WHERE {ended}")
     raw.execute("COMMIT")
@@ -109,6 +140,24 @@ async def _keep_aside(folder: Path, clock: Clock, name: str = "before-restore") 
     path = place_in_use(folder).path
     if not path.is_file() or path.stat().st_size == 0:
         return None
+    journal = path.with_name(f"{path.name}-wal")
+    if journal.exists():
+        await _copy_back(path)
+    kept_in = folder / "backups"
+    kept_in.mkdir(mode=0o700, exist_ok=True)
+    stamp = iso_ms(clock.machine_ms()).replace(":", "").replace(".", "")
+    kept = kept_in / f"{name}-{stamp}.db"
+    _second_name(path, kept)
+    if journal.exists():
+        _second_name(journal, kept.with_name(f"{kept.name}-wal"))
+    paths.sync_folder(kept_in)
+    journal.unlink(missing_ok=True)
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    return kept
+
+
+async def _copy_back(path: Path) -> None:
+    """Have a database be one file, unless it is too damaged for that."""
     with suppress(DatabaseUnusable):
         await backup.check(path)  # read-only: what is damaged is not touched
         connection = await open_writer(path, synchronous="FULL")
@@ -116,18 +165,6 @@ async def _keep_aside(folder: Path, clock: Clock, name: str = "before-restore") 
             await connection.run(_checkpoint)
         finally:
             await connection.close()  # the last one to close removes the journal
-    kept_in = folder / "backups"
-    kept_in.mkdir(mode=0o700, exist_ok=True)
-    stamp = iso_ms(clock.now_ms()).replace(":", "").replace(".", "")
-    kept = kept_in / f"{name}-{stamp}.db"
-    _second_name(path, kept)
-    journal = path.with_name(f"{path.name}-wal")
-    if journal.exists():
-        _second_name(journal, kept.with_name(f"{kept.name}-wal"))
-    paths.sync_folder(kept_in)
-    journal.unlink(missing_ok=True)
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    return kept
 
 
 def _checkpoint(raw: RawConnection) -> None:

@@ -124,6 +124,12 @@ SERVED = """
 /auth/ GET
 /auth/account GET
 /auth/link GET
+/api/admin/backups GET POST
+/api/admin/backups/{name} GET
+/api/admin/backups/{name}/drop POST
+/api/admin/backups/{name}/restore POST
+/api/admin/backups/{name}/send POST
+/api/admin/backups/{name}/verify POST
 /metrics GET
 """
 #: What development serves beyond that, and production must not.

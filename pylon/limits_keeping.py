@@ -1,0 +1,15 @@
+"""Limits of backups, of the figures of health, and of alerts; see `limits` for all others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pylon.limits import MIB
+
+# --- backups -----------------------------------------------------------------------------
+#: Backups of one project. Above: BACKUP_FAILED, none is made until some are dropped.
+BACKUPS_MAX: Final = 500
+#: Tries that made no backup and are remembered; the oldest go first.
+BACKUPS_FAILED_KEPT_MAX: Final = 20
+#: What a backup leaves free on the disk beside itself and its proof. Less: BACKUP_FAILED.
+BACKUP_ROOM_BYTES: Final = 64 * MIB
