@@ -13,3 +13,9 @@ BACKUPS_MAX: Final = 500
 BACKUPS_FAILED_KEPT_MAX: Final = 20
 #: What a backup leaves free on the disk beside itself and its proof. Less: BACKUP_FAILED.
 BACKUP_ROOM_BYTES: Final = 64 * MIB
+
+# --- health ------------------------------------------------------------------------------
+#: Seconds of figures that are kept for the dashboard; the oldest go first.
+HEALTH_SAMPLES_KEPT_MAX: Final = 300
+#: Kinds of subscriptions whose cost is counted. Above: the one that was counted first is forgotten.
+SUBSCRIPTION_COSTS_MAX: Final = 1_000

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -50,6 +51,45 @@ SQLITE_LIMIT_LENGTH: Final = sqlite3.SQLITE_LIMIT_LENGTH
 def has_wal_reset_fault() -> bool:
     """Tell whether the library lies in the range of the WAL-reset fault."""
     return (3, 7, 0) <= sqlite3.sqlite_version_info <= LAST_WAL_RESET_FAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A known fault of SQLite: versions from `first` up to `last` have it."""
+
+    name: str
+    first: tuple[int, int, int]
+    last: tuple[int, int, int]
+    what: str
+    #: Why it does not strike here; empty where it may.
+    but: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as plain values."""
+        return {
+            "name": self.name, "first": _dotted(self.first), "last": _dotted(self.last),
+            "what": self.what, "but": self.but,
+        }  # fmt: skip
+
+
+#: Faults that concern what Pylon does with a database. Sources: sqlite.org/releaselog.
+FAULTS: Final = (
+    Fault(
+        "wal-reset", (3, 7, 0), LAST_WAL_RESET_FAULT,
+        "two connections that write or checkpoint at the same moment can corrupt a WAL database",
+        "Pylon writes and checkpoints by one connection; open the file writable with nothing else",
+    ),
+)  # fmt: skip
+
+
+def known_faults(version: tuple[int, int, int] | None = None) -> list[Fault]:
+    """Return the known faults of a version, by default of this library."""
+    have = sqlite3.sqlite_version_info if version is None else version
+    return [one for one in FAULTS if one.first <= have <= one.last]
+
+
+def _dotted(version: tuple[int, int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 class _Work(str, Generic[T]):

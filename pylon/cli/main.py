@@ -91,6 +91,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "backups",
         "List the backups; create, verify, restore, drop.",
     ),
+    "health": ("pylon.cli.health", "health", "Show how the running app is doing."),
 }
 
 

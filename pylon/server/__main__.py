@@ -47,7 +47,6 @@ _COLLECT = (20_000, 20, 20)
 _SWITCH_SECONDS = 0.0002
 _TASKS_SECONDS = 1.0
 _exit_now = os._exit
-_log = logging.getLogger("pylon.runtime")
 
 
 def main(arguments: list[str] | None = None) -> int:

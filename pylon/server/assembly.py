@@ -22,6 +22,7 @@ from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.rates import RateLimiter
 from pylon.server.background import make_background, make_backups, make_files, make_trimmer
+from pylon.server.backups.keeper import BackupKeeper
 from pylon.server.backups.restoring import Prepared
 from pylon.server.branching import Branching
 from pylon.server.config import ServerConfig
@@ -31,6 +32,7 @@ from pylon.server.functions.policy_coverage import PolicyCoverage
 from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.functions.policy_matrix import PolicyMatrix
 from pylon.server.functions.reads import Reads
+from pylon.server.http.admin_health import take_sample
 from pylon.server.http.listening import Listening, unlink
 from pylon.server.http.peers import networks_of
 from pylon.server.http.services import Services
@@ -58,6 +60,7 @@ from pylon.sqlite import THREADS, Engine
 
 _log = logging.getLogger("pylon.runtime")
 _LAG_SECONDS = 0.1
+_SAMPLE_SECONDS = 1.0
 #: Of the time to stop, what is kept for the process itself to end.
 _LAST_SECONDS = 2.0
 
@@ -214,8 +217,7 @@ class Runtime:
             sessions=sessions, sign_in=identity.sign_in, passwords=identity.passwords,
             second_factor=identity.second_factor, own_data=identity.own_data,
             codes=identity.codes, oauth=identity.oauth, people=identity.people,
-            files=files, mailer=mailer, coverage=coverage,
-            backups=make_backups(config, database.folder, self.clock),
+            files=files, mailer=mailer, coverage=coverage, backups=self._backups(database),
             worker=background.worker, workflows=background.workflows,
             policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub, branches=self._make_branching(database, definitions),
@@ -249,6 +251,9 @@ class Runtime:
         )  # fmt: skip
         self._stopper.add("branches", branching.stop)
         return branching
+
+    def _backups(self, database: Database) -> BackupKeeper:
+        return make_backups(self.config, database.folder, self.clock)
 
     def _policy_watch(
         self, database: Database, definitions: DefinitionHolder, path: Path | None
@@ -305,11 +310,17 @@ class Runtime:
     # --- running
 
     async def _watch_lag(self) -> None:
+        next_sample = self.clock.monotonic()
         while True:
             before = self.clock.monotonic()
             await self.clock.sleep(_LAG_SECONDS)
-            lag = (self.clock.monotonic() - before - _LAG_SECONDS) * 1000
+            now = self.clock.monotonic()
+            lag = (now - before - _LAG_SECONDS) * 1000
             self.services.loop_lag_ms = max(lag, self.services.loop_lag_ms * 0.8)
+            self.services.vitals.note_lag(lag)
+            if now >= next_sample:
+                next_sample = max(now, next_sample + _SAMPLE_SECONDS)
+                take_sample(self.services)
 
     def _go_on_with(self, prepared: Prepared) -> None:
         """Stop; whoever started this one puts the backup in place and starts the next."""

@@ -7,6 +7,7 @@ judged by walking the policies over all states that the rows had meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -52,6 +53,7 @@ NAMES: Final = (*FULL, *DEAD, "other", "victim")
 SPARED: Final = frozenset({
     ("POST", "/api/admin/shutdown"), ("POST", "/api/admin/reload"),
     ("POST", "/api/admin/branches/{name}/switch"),
+    ("POST", "/api/admin/backups/{name}/restore"),
     # Says yes to who came by a provider: tests/integration/test_oauth.py.
     ("DELETE", "/api/auth/identities/{provider}"),
 })  # fmt: skip
@@ -297,6 +299,23 @@ async def lose_rights(at: Matrix) -> None:
         await crowd.ask(people[name], "GET", f"/api/sync/snapshot?entity=Paper&after={after}")
 
 
+async def keep_backups(at: Matrix, operator: Any) -> None:
+    """Have the operator make, prove, send and drop a backup."""
+    crowd = at.crowd
+    _, made = await crowd.ask(operator, "POST", "/api/admin/backups", {})
+    path = f"/api/admin/backups/{made['name']}"
+
+    async def done() -> None:
+        while (await crowd.ask(operator, "GET", path))[1]["doing"] is not None:
+            await asyncio.sleep(0.05)
+
+    await done()
+    for what, body in (("verify", {}), ("send", {"to": at.services.config.project.as_uri()})):
+        await at.send(operator, Form("POST", f"{path}/{what}", body))
+        await done()
+    await at.send(operator, Form("POST", f"{path}/drop", {"confirm": made["name"]}))
+
+
 async def ask_for_everything(at: Matrix, document: dict[str, Any]) -> None:
     """Have each ask for what he can think of; the dead ask for each route once."""
     crowd, operator = at.crowd, at.crowd.people[OPERATOR]
@@ -314,6 +333,7 @@ async def ask_for_everything(at: Matrix, document: dict[str, Any]) -> None:
     board = {"values": {"text": at.mint.text()}}
     _, made = await crowd.ask(operator, "POST", "/api/admin/data/Board", board)
     await at.send(operator, Form("POST", "/api/admin/data-undo", {"seq": made["seq"]}))
+    await keep_backups(at, operator)
     await crowd.quiet(60)  # until the run that was signalled has failed
     await at.send(operator, Form("POST", f"/api/admin/workflows/{runs[0]}/retry", {}))
     for form in of_upload(at.pools(crowd.people["owner"])):

@@ -49,7 +49,7 @@ class CodeService:
         self._database = database
         self._sessions = sessions
         self._ids = ids
-        self._hasher = hasher
+        self.hasher = hasher
 
     def new_browser_secret(self) -> str:
         """Return a secret for a browser that asks for a code."""
@@ -72,7 +72,7 @@ class CodeService:
         """
         address = normalise_email(email)
         code, link = new_code(self._ids.random_bytes), new_token(self._ids.random_bytes)
-        slow = await self._hasher.code(address, code)
+        slow = await self.hasher.code(address, code)
         code_id = self._ids.uuid7()
 
         def work(transaction: Transaction) -> None:
@@ -121,7 +121,7 @@ class CodeService:
         address = normalise_email(email)
         if not isinstance(code, str) or len(code) > _CODE_CHARACTERS_MAX:
             raise InvalidArgument("a code is a short text", field="code")
-        slow = await self._hasher.code(address, code)
+        slow = await self.hasher.code(address, code)
         secret = None if browser is None else token_hash(browser)
         hashes = {None: keyed(slow, None), secret: keyed(slow, browser)}
 

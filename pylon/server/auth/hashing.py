@@ -36,6 +36,11 @@ class Hasher:
         self._threads: ThreadPoolExecutor | None = None
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """Return how many run or wait."""
+        return self._waiting
+
     async def run(self, work: Callable[[], T]) -> T:
         """Run a slow hash; raises Unavailable where too many wait already."""
         if self._waiting >= limits.HASHES_WAITING_MAX:

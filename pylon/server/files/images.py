@@ -96,6 +96,11 @@ class Images:
 
         return await self._store.run(look)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many the one who waits for most waits for."""
+        return max(self._waiting.values(), default=0)
+
     async def stop(self) -> None:
         """Make nothing more."""
         tasks = list(self._making.values())

@@ -76,6 +76,11 @@ class Reasons:
         while len(self._remembered) > limits.EXPLAINED_OPERATIONS_MAX:
             del self._remembered[next(iter(self._remembered))]
 
+    @property
+    def size(self) -> int:
+        """Return how many refusals are remembered."""
+        return len(self._remembered)
+
     async def stop(self) -> None:
         """Look into nothing more."""
         for task in self._waiting:

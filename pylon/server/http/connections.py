@@ -90,6 +90,11 @@ class PatientServer(web.Server):
             auto_decompress=False,
         )  # fmt: skip
 
+    @property
+    def count(self) -> int:
+        """Return how many connections there are."""
+        return self._quota.count
+
     def __call__(self) -> RequestHandler:
         """Return the handler of a new connection."""
         return _Handler(self, loop=self._loop, **self._kwargs)

@@ -72,6 +72,7 @@ class Listening:
             server, sock=listener, backlog=BACKLOG
         )
         self._servers.append((listening, server))
+        self._services.servers.append(server)
 
     def _tell(self, host: str, port: int) -> None:
         """Write down where the runtime is, for the tools of this machine."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pylon.server.vitals import Vitals
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pylon.server.functions.policy_coverage import PolicyCoverage
     from pylon.server.functions.policy_matrix import PolicyMatrix
     from pylon.server.functions.reads import Reads
+    from pylon.server.http.connections import PatientServer
     from pylon.server.http.peers import Network
     from pylon.server.http.web_server import WebServerPages
     from pylon.server.jobs.worker import Worker
@@ -101,6 +104,10 @@ class Services:
     #: Open pages of `pylon dev` that load again on request.
     page_listeners: set[Any] = field(default_factory=set)
     loop_lag_ms: float = 0.0
+    #: The figures of the last minutes.
+    vitals: Vitals = field(default_factory=Vitals)
+    #: What counts connections, for each door.
+    servers: list[PatientServer] = field(default_factory=list)
     is_stopping: bool = False
     #: Additive changes of the schema are applied at a start.
     may_migrate: bool = True

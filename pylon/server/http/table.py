@@ -20,6 +20,7 @@ from pylon.server.http import (
     admin_files,
     admin_functions,
     admin_ghost,
+    admin_health,
     admin_import,
     admin_jobs,
     admin_policies,
@@ -141,6 +142,7 @@ _AUTH: Final[tuple[Line, ...]] = (
 #: The owner's.
 _ADMIN: Final[tuple[Line, ...]] = (
     ("GET", "/api/admin/status", admin.status),
+    ("GET", "/api/admin/health", admin_health.health),
     ("GET", "/api/admin/log", admin.log),
     ("GET", "/api/admin/log-stats", upkeep.log_stats),
     ("POST", "/api/admin/log-trim", upkeep.log_trim),

@@ -266,6 +266,16 @@ class LogTail:
             self._bytes -= dropped.size_bytes
             self.start = dropped.seq
 
+    @property
+    def size(self) -> int:
+        """Return how many records are held."""
+        return len(self._records)
+
+    @property
+    def bytes(self) -> int:
+        """Return how much they take, roughly."""
+        return self._bytes
+
     def since(self, seq: int) -> list[LogRecord] | None:
         """Return the records above `seq`; None where the tail no longer reaches back to it."""
         if seq < self.start:

@@ -27,6 +27,11 @@ class FairQueue:
         """Return how many places are free."""
         return self._free
 
+    @property
+    def waiting(self) -> int:
+        """Return how many wait for a place."""
+        return sum(map(len, self._waiting.values()))
+
     async def enter(self, asker: str) -> None:
         """Return once the asker has a place; `leave` gives it back."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

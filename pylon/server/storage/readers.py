@@ -115,6 +115,16 @@ class Readers:
             self._inline_reads = ReadConnection(self._inline.raw, schema, tables)
 
     @property
+    def long_queries(self) -> int:
+        """Return how many queries with a time limit of their own run or wait."""
+        return self._long
+
+    @property
+    def waiting(self) -> int:
+        """Return how many reads wait for a reader."""
+        return self._queue.waiting
+
+    @property
     def inline(self) -> ReadConnection:
         """Return the reads on the loop; raises Unavailable while the file is opened again."""
         if self._inline_reads is None:

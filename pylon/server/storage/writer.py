@@ -66,6 +66,8 @@ class Writer:
         #: What is answered at once while nothing can be written.
         self._refusal: Unavailable | None = None
         self.commit_ms = 0.0
+        #: Seconds that all commits took.
+        self.commit_s = 0.0
         self.batches = 0
         self.operations = 0
 
@@ -120,6 +122,11 @@ class Writer:
         unit = self._queue.popleft()
         self._queued_operations -= len(unit.works)
         return unit
+
+    @property
+    def queued(self) -> int:
+        """Return how many operations wait."""
+        return self._queued_operations
 
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener(records, head)` on the loop after each commit that changed rows."""
@@ -196,6 +203,7 @@ class Writer:
             await self._recover(taken, error)
             return
         self.commit_ms = (self._clock.monotonic() - started) * 1000
+        self.commit_s += self.commit_ms / 1000
         self.batches += 1
         self.operations += batch.operations
         self._records_since_checkpoint += max(len(batch.records), batch.operations)

@@ -278,7 +278,23 @@ class Hub:
     @property
     def sizes(self) -> dict[str, int]:
         """Return how much is kept for connections and their subscriptions."""
-        return {"connections": len(self._connections), **self._pump.sizes, **self.live.sizes}
+        return {
+            "connections": len(self._connections), **self._pump.sizes, **self.live.sizes
+        }  # fmt: skip
+
+    @property
+    def known_sizes(self) -> dict[str, int]:
+        """Return how much is remembered of clients, those that left included."""
+        return self._known.sizes
+
+    @property
+    def kinds_counted(self) -> int:
+        """Return of how many kinds of subscriptions the cost is counted."""
+        return len(self._pump.costs)
+
+    def costs(self, limit: int) -> list[dict[str, Any]]:
+        """Return the subscriptions that cost most since the start, by what they ask for."""
+        return self._pump.most_costly(limit)
 
     @property
     def deliveries(self) -> int:

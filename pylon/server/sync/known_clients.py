@@ -41,6 +41,11 @@ class KnownClients:
             del self._wants[next(iter(self._wants))]
         self._wants[key] = tuple(connection.subscriber.subscriptions.values())
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return how much is kept."""
+        return {"reported": len(self._reported), "wants": len(self._wants)}
+
     def wants(self, client_id: str, principal: str) -> tuple[Subscription, ...] | None:
         """Return what a client that left wanted; None where nobody remembers."""
         return self._wants.get((client_id, principal))

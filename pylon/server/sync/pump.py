@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterable, Set
+from typing import Any
 
 from pylon.clock import Clock, iso_ms
 from pylon.policy.audience import Moment
@@ -18,6 +19,7 @@ from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.database import Database
 from pylon.server.sync.channel import Connection
+from pylon.server.sync.costs import Costs
 from pylon.server.sync.followers import move_more
 from pylon.server.sync.frames import Frame, Frames, Told, large_ones
 from pylon.server.sync.projection import newest_seqs
@@ -70,6 +72,7 @@ class Pump:
         self._held: dict[Connection, None] = {}
         self._handle: asyncio.Handle | None = None
         self._release: asyncio.Handle | None = None
+        self.costs = Costs()
         self._last_s = 0.0
         #: Changes handed to transports so far.
         self.deliveries = 0
@@ -93,6 +96,7 @@ class Pump:
             view = self._views[made.key] = made
             self._members[view] = {}
             self._index.add_view(view)
+            self.costs.begin(view)
         self._members[view][connection] = None
         connection.view = view
         # What was committed since its cursor is asked again: it may concern the new subscriptions.
@@ -121,6 +125,10 @@ class Pump:
     def follows(self, entity: str) -> bool:
         """Tell whether somebody who is connected follows an entity."""
         return self._index.follows(entity)
+
+    def most_costly(self, limit: int) -> list[dict[str, Any]]:
+        """Return the subscriptions that cost most since the start, by what they ask for."""
+        return self.costs.most(limit, self._members)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -190,6 +198,7 @@ class Pump:
             return head
         through = head if count == len(records) else records[count - 1].seq
         frames = Frames(self._database.epoch, records[:count], through, more=through < head)
+        self.costs.note(records[:count], told, self._members)
         refreshed.update(move_more(told, records or []))
         for view, changes in told.items():
             if view not in refreshed:
@@ -197,14 +206,12 @@ class Pump:
         for view in refreshed:  # behind the changes of the others
             self._refresh(self._members[view], self._position)
         for window in moved:
+            self.costs.note_run(window.seen.entity.name, window.filter_key)
             self._run_again(window)
         return through
 
     def _refresh(self, connections: Iterable[Connection], asked: int) -> None:
-        """Have connections go on from the log: what a slice is to them is not read here.
-
-        Through `asked` those that are ready were asked for before.
-        """
+        """Have connections that were asked for through `asked` go on from the log."""
         for connection in connections:
             if self._is_ready(connection):
                 connection.judged = max(connection.judged, asked)
@@ -309,13 +316,9 @@ class Pump:
 
     def _is_ready(self, connection: Connection) -> bool:
         """Tell whether a connection takes live frames now."""
-        return not (
-            connection.is_reading
-            or connection.is_held
-            or connection.is_closed
-            or connection.subscriber.phase is not Phase.LIVE
-            or connection.view is None
-        )
+        is_away = connection.is_reading or connection.is_held or connection.is_closed
+        is_live = connection.subscriber.phase is Phase.LIVE
+        return is_live and not is_away and connection.view is not None
 
     def pause(self, connection: Connection) -> None:
         """Have live frames wait while a piece is read for a connection."""
@@ -351,10 +354,7 @@ class Pump:
             self._look_at_held_soon()
 
     def catch(self, connections: Iterable[Connection], *, asked: int = 0) -> None:
-        """Bring connections to the head from the tail; those that see the same, together.
-
-        Through `asked` all of them were asked for before.
-        """
+        """Bring connections, asked for through `asked`, to the head; the same for those alike."""
         head = self._database.head
         groups: dict[tuple[View, int], list[Connection]] = {}
         for connection in connections:

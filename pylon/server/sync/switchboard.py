@@ -25,6 +25,11 @@ class Switchboard:
         #: Shape and monotonic end of its mode, by client id.
         self._shapes: dict[str, tuple[Shape, float | None]] = {}
 
+    @property
+    def size(self) -> int:
+        """Return how many clients have a network of their own."""
+        return len(self._shapes)
+
     def set(self, client_id: str, connections: list[Connection], shape: Shape) -> None:
         """Have a client's network behave so from now on; `connections` are its live ones."""
         self._shapes.pop(client_id, None)

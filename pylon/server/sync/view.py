@@ -169,6 +169,8 @@ class View:
             or any(each.uses_now for each in one.reaches)
             for one in entities.values()
         )
+        #: What it asks of each entity, as its cost is counted.
+        self.shapes = {name: (name, tuple(sorted(seen.filters))) for name, seen in entities.items()}
         #: Every hop of every `include`, parents first.
         self.reaches = reaches
         #: Whose rows lead to others, and to whose rows they lead.

@@ -130,6 +130,7 @@ SERVED = """
 /api/admin/backups/{name}/restore POST
 /api/admin/backups/{name}/send POST
 /api/admin/backups/{name}/verify POST
+/api/admin/health GET
 /metrics GET
 """
 #: What development serves beyond that, and production must not.
