@@ -92,6 +92,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "List the backups; create, verify, restore, drop.",
     ),
     "health": ("pylon.cli.health", "health", "Show how the running app is doing."),
+    "doctor": ("pylon.cli.doctor", "doctor", "Say what is wrong here, and what mends it."),
 }
 
 

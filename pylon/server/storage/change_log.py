@@ -246,6 +246,14 @@ def _border(
     return int(end) if end <= last else horizon
 
 
+def newest_ms(connection: RawConnection) -> int | None:
+    """Return when the newest change was made, Unix ms; None where the log is empty."""
+    (found,) = connection.execute(
+        "SELECT max(at) FROM (SELECT at FROM _pylon_log ORDER BY seq DESC LIMIT 100)"
+    ).fetchone()
+    return None if found is None else int(found)
+
+
 class LogTail:
     """The newest records in memory, bounded, so that live delivery reads no file."""
 

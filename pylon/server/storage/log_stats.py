@@ -38,6 +38,14 @@ def log_stats(connection: RawConnection, now_ms: int) -> dict[str, Any]:
     }
 
 
+def client_stats(connection: RawConnection) -> dict[str, Any]:
+    """Return how many known clients there are and must start over, without counting the log."""
+    head, horizon = read_head(connection)
+    epoch = meta(connection, "epoch") or ""
+    found = _clients(connection, epoch, head, horizon)
+    return {**found, "horizon": f"{epoch}:{horizon}"}
+
+
 def _clients(connection: RawConnection, epoch: str, head: int, horizon: int) -> dict[str, Any]:
     """Return who of the known clients stands furthest back, and how many must start over."""
     furthest = connection.execute(

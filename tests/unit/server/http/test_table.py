@@ -131,6 +131,7 @@ SERVED = """
 /api/admin/backups/{name}/send POST
 /api/admin/backups/{name}/verify POST
 /api/admin/health GET
+/api/admin/doctor GET
 /metrics GET
 """
 #: What development serves beyond that, and production must not.
