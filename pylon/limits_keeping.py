@@ -19,3 +19,9 @@ BACKUP_ROOM_BYTES: Final = 64 * MIB
 HEALTH_SAMPLES_KEPT_MAX: Final = 300
 #: Kinds of subscriptions whose cost is counted. Above: the one that was counted first is forgotten.
 SUBSCRIPTION_COSTS_MAX: Final = 1_000
+
+# --- alerts ------------------------------------------------------------------------------
+#: Alerts of one app in an hour. Above: they are counted and not sent.
+ALERTS_PER_HOUR_MAX: Final = 10
+#: Time for one alert to leave, by mail or webhook. Above: tried again, three times in all.
+ALERT_SECONDS: Final = 15.0

@@ -35,6 +35,11 @@ def web_setting(project: Path, key: str) -> str:
         return ""  # the runtime says what is wrong with the settings, and does not start
 
 
+def production_settings_of(project: Path) -> ServerConfig:
+    """Return a project's settings as `pylon serve` reads them; raises ConfigError."""
+    return _config_of(project, None, None, is_dev=False)
+
+
 def address_of(
     project: Path, host: str | None, port: int | None, *, is_dev: bool, allow_remote: bool = True
 ) -> tuple[str, int, bool]:

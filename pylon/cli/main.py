@@ -93,6 +93,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "health": ("pylon.cli.health", "health", "Show how the running app is doing."),
     "doctor": ("pylon.cli.doctor", "doctor", "Say what is wrong here, and what mends it."),
+    "alerts": ("pylon.cli.alerts", "alerts", "Send a test alert."),
 }
 
 

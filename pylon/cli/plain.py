@@ -9,6 +9,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pylon import limits
 from pylon.cli.address import check_settings, web_setting
@@ -20,6 +21,9 @@ from pylon.supervisor import registry
 from pylon.supervisor.lifecycle import EXIT_APP_MISTAKES, ProcessState
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
+
+if TYPE_CHECKING:
+    from pylon.cli.alerting import Alerter
 
 _START_SECONDS = 60.0
 
@@ -76,12 +80,16 @@ async def run_plain(
         loop.add_signal_handler(number, stopped.set)
     supervisor.claim()
     session: asyncio.Task[None] | None = None
+    telling: asyncio.Task[None] | None = None
     try:
         registry.remember_project(project, clock.now_ms())
         await until_free(project, within_s=limits.ORPHAN_SECONDS)
         await supervisor.start()
         if mode == "dev":
             session = asyncio.create_task(_reload_on_save(supervisor))
+        alerter = _alerter(supervisor) if mode == "serve" else None
+        if alerter is not None:
+            telling = asyncio.create_task(alerter.run())
         if is_opening:
             state = await supervisor.until(
                 ProcessState.RUNNING, ProcessState.FAILED, timeout_s=_START_SECONDS
@@ -89,10 +97,27 @@ async def run_plain(
             if state is ProcessState.RUNNING:
                 await open_page(supervisor.url)
         await stopped.wait()
-        return EXIT_FAILED if supervisor.state is ProcessState.FAILED else 0
+        has_failed = supervisor.state is ProcessState.FAILED
+        if has_failed and alerter is not None:
+            await _end(telling)
+            await alerter.step()  # the last that this process can say
+        return EXIT_FAILED if has_failed else 0
     finally:
         await _end(session)
+        await _end(telling)
         await supervisor.stop()
+
+
+def _alerter(supervisor: Supervisor) -> Alerter | None:
+    """Return what tells somebody when the app is unwell, where anybody is to be told."""
+    from pylon.cli.address import production_settings_of
+
+    config = production_settings_of(supervisor.project)
+    if not (config["alerts.mail"] or config["alerts.webhook"]):
+        return None
+    from pylon.cli.alerting import Alerter
+
+    return Alerter(supervisor, config, supervisor.clock)
 
 
 async def _end(session: asyncio.Task[None] | None) -> None:

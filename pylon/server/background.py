@@ -31,7 +31,7 @@ from pylon.server.jobs.worker import Worker
 from pylon.server.lifecycle import Stopper
 from pylon.server.mail.delivery import Delivery, Transport
 from pylon.server.mail.mailer import MAIL_JOB, MAIL_QUEUE
-from pylon.server.mail.message import parse_sender
+from pylon.server.mail.message import is_address, parse_sender
 from pylon.server.mail.outbox import Outbox
 from pylon.server.mail.smtp import SmtpTransport, parse_url
 from pylon.server.observe import Observer
@@ -55,6 +55,12 @@ def check_settings(config: ServerConfig) -> None:
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
     backups_of(config)
+    for address in config["alerts.mail"]:
+        if not is_address(address):
+            raise ConfigError(f"alerts.mail: {address!r} is no address")
+    webhook = config["alerts.webhook"]
+    if webhook and not webhook.startswith(("http://", "https://")):
+        raise ConfigError("alerts.webhook: it is an http or https address")
 
 
 def _server_of(url: str) -> object:

@@ -105,6 +105,13 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "backup.to": Setting(str, "", "Where scheduled ones are copied: file:///… or s3://…"),
     "backup.access_key": Setting(str, "", "Key of that bucket; write it env:NAME."),
     "backup.secret_key": Setting(str, "", "Its secret; write it env:NAME."),
+    "alerts.mail": Setting(list, [], "Addresses that serve tells when the app is unwell."),
+    "alerts.webhook": Setting(str, "", "Address that is posted the same; write it env:NAME."),
+    "alerts.allow_private": Setting(
+        bool, default=False, doc="The webhook may be on this machine or network."
+    ),
+    "alerts.restarts": _bound(3, "Restarts in ten minutes that are worth telling."),
+    "alerts.disk_percent": Setting(int, 10, "Percent of the disk; less free is worth telling."),
 }
 #: How people can sign in: what `auth.methods` may name.
 AUTH_METHODS: Final = ("magic", "link", "password", "oauth", "guest")

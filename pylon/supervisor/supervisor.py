@@ -94,6 +94,8 @@ class Supervisor:
         self.lifecycle = Lifecycle()
         self.lines: deque[str] = deque(maxlen=limits.LOG_LINES_KEPT_MAX)
         self.stack = ""
+        #: What the runtime said of itself last.
+        self.status: dict[str, Any] = {}
         self._said = ""
         self._memory = MemoryWatch()
         self._listeners: list[Listener] = []
@@ -341,6 +343,7 @@ class Supervisor:
         # Another runtime may own the folder, and its admin socket: that is not our child.
         if status.get("pid") != self.pid:
             return Event.SILENT
+        self.status = status
         await self._watch_memory(status)
         idle = status.get("idle")
         if idle is not None and self.state is ProcessState.RUNNING and self.sleep.may_begin(idle):
