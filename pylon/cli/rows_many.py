@@ -90,6 +90,8 @@ def _change(
     found, told = ask_runtime(project, seen)
     if not found:
         raise CommandFailed(f"no {entity} matches", "nothing was changed")
+    if not told["rows"]:
+        raise CommandFailed(f"none of these {entity} is there", "nothing was changed")
     if look and as_json:
         print_json(told)
         return

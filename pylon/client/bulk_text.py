@@ -21,7 +21,7 @@ def look_lines(entity: str, found: dict[str, Any]) -> list[str]:
         now = [f"{count:,} × {_cut(text)}" for text, count in one["from"]]
         if one["others"]:
             now.append(f"{one['others']:,} others")
-        lines.append(f"  now {', '.join(now)}")
+        lines += [f"  now {', '.join(now)}"] if now else []
     lines += [referrer_line(one, many=True) for one in found["referrers"] if one["count"]]
     return [clean(one) for one in lines]
 

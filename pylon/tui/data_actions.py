@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.client.bulk_text import referrer_line
 from pylon.printable import clean
-from pylon.tui.acting import Acting, Done
+from pylon.tui.acting import Done
+from pylon.tui.data_many import ManyActions
 from pylon.tui.saying import say
 from pylon.tui.screens.row_form import RowForm
 from pylon.tui.verbs import Verb
@@ -21,29 +23,37 @@ ROW_VERBS: Final = (
     Verb("s", "sort", "Sort by the column under the cursor, descending, not", id="data.sort"),
     Verb("c", "columns", "Choose columns", id="data.columns"),
     Verb("r", "referrers", "Rows that refer here", id="data.referrers"),
-    Verb("a", "write('create')", "A new row, in a form", id="data.create"),
-    Verb("A", "write('duplicate')", "A new row like this one", id="data.duplicate"),
-    Verb("e", "write('edit')", "Edit the row", id="data.edit"),
-    Verb("D", "write('delete')", "Delete the row", id="data.delete"),
-    Verb("u", "undo", "Undo the last change that was made here", id="data.undo"),
+    Verb("a", "write('create')", "A new row, in a form", id="data.create", cli="rows create"),
+    Verb("A", "write('duplicate')", "A new row like this one", id="data.duplicate",
+         cli="rows duplicate"),
+    Verb("e", "write('edit')", "Edit the row, or all marked rows", id="data.edit", cli="rows edit"),
+    Verb("D", "write('delete')", "Delete the row, or all marked rows", id="data.delete",
+         cli="rows delete"),
+    Verb("u", "undo", "Undo the last change that was made here, or show what depends on it",
+         id="data.undo", cli="rows undo"),
+    Verb("space", "mark", "Mark the row, or not any more", id="data.mark"),
+    Verb("V", "range", "Mark what the cursor passes, until V again", id="data.range"),
+    Verb("shift+down", "mark_on(1)", "Mark the row and go on", id="data.mark-down"),
+    Verb("shift+up", "mark_on(-1)", "Mark the row and go back", id="data.mark-up"),
+    Verb("C", "unmark", "Mark nothing any more", id="data.unmark"),
+    Verb("x", "export", "Export what is shown: CSV or JSON lines", id="data.export",
+         cli="rows export"),
+    Verb("Q", "sql", "SQL: one statement that reads, with plan and time", id="data.sql",
+         cli="sql"),
     Verb("v", "look_as", "Look as a user, by his policies", id="data.look-as"),
     Verb("W", "unlock", "Allow changes in production, or not any more", id="data.unlock"),
     Verb("backspace", "return", "Back to where you came from", id="data.return"),
     Verb("tab,shift+tab", "other_list", "Entities, or rows", id="other-list"),
-)
+)  # fmt: skip
 #: Takes the mistakes of a refused form, by field; under "" what is of none.
 Refuse = Callable[[dict[str, str]], None]
 
 
-class DataActions(Acting):
+class DataActions(ManyActions):
     """The owner's hand on the rows of one dashboard's app."""
-
-    part = "data"
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app, admin)
-        #: Numbers of changes made here that were not undone, the last one behind.
-        self._made: list[int] = []
         self._is_unlocked = False
 
     @property
@@ -147,36 +157,9 @@ class DataActions(Acting):
             self._made.append(int(made["seq"]))
             return f"change {made['seq']} · u undoes it"
 
-        words = [_goes(one) for one in found["referrers"] if one["count"]]
+        words = [referrer_line(one) for one in found["referrers"] if one["count"]]
         more = "".join(f"\n{one}" for one in words)
         self.ask(f"Delete {label}?{more}", lambda: self.run(f"delete {label}", step, done))
-
-    def undo(self, done: Done) -> None:
-        """Take the last change that was made here back, by a new one."""
-        if not self._made:
-            say(self._app, "nothing was changed here that could be undone")
-            return
-        seq = self._made[-1]
-
-        async def step() -> str:
-            undone = await self._admin.post("admin/data-undo", {"seq": seq})
-            self._made.remove(seq)
-            words = [f"{one['kind']} {one['entity']} {one['id']}" for one in undone["changes"][:3]]
-            more = len(undone["changes"]) - len(words)
-            return "\n".join([*words, *([f"and {more} more"] if more else []),
-                              f"change {undone['seq']}"])  # fmt: skip
-
-        self.run(f"undo change {seq}", step, done)
-
-
-def _goes(one: dict[str, Any]) -> str:
-    count = f"{one['count']:,}{'+' if one['more'] else ''} {one['entity']}"
-    return {
-        "cascade": f"{count} that refer to it by {one['field']} are deleted with it, and what"
-                   " refers to those as their rules say.",
-        "set_null": f"{count} lose their {one['field']}.",
-        "restrict": f"{count} refer to it by {one['field']}: that will be refused.",
-    }[one["on_delete"]]  # fmt: skip
 
 
 def mistakes_of(error: AdminError) -> dict[str, str]:

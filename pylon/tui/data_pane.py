@@ -13,12 +13,11 @@ from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.tui import data_tables
 from pylon.tui.copying import Copies, pretty
-from pylon.tui.data import Data
-from pylon.tui.data_actions import ROW_VERBS, DataActions
+from pylon.tui.data_actions import ROW_VERBS
+from pylon.tui.data_marking import MarkingPane
 from pylon.tui.data_state import Place, Row
 from pylon.tui.dialogs import Details, Menu, Prompt
 from pylon.tui.entry import Entry
-from pylon.tui.panes import Pane
 from pylon.tui.saying import say
 from pylon.tui.screens.columns import ColumnsScreen
 from pylon.tui.widgets.line_list import LineList
@@ -29,11 +28,12 @@ if TYPE_CHECKING:
 
 #: From this width on entities stand beside the rows.
 _WIDE = 120
-_HINT = "enter opens, follows · e edit · a new · D delete · u undo · s sort · r refers here · ?"
+_HINT = "enter opens, follows · e edit · a new · D delete · u undo · s sort · space marks · ?"
+_MARKED_HINT = "e edits them all · D deletes them all · V range · C clears the marks"
 _ENTITIES_HINT = "enter opens an entity"
 
 
-class DataPane(Pane):
+class DataPane(MarkingPane):
     """Every entity's rows."""
 
     lead = "Row"
@@ -59,11 +59,7 @@ class DataPane(Pane):
     ]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
-        super().__init__(app.state)
-        self._dashboard = app
-        self._admin = admin
-        self._data = Data(app, admin)
-        self._actions = DataActions(app, admin)
+        super().__init__(app, admin)
         self._layout = data_tables.Layout((), (), "")
         #: (generation, columns) that the layout was measured for; the generation that was shown.
         self._laid_out: object = None
@@ -87,11 +83,6 @@ class DataPane(Pane):
     def entities(self) -> LineList:
         """Return the list of entities."""
         return self.query_one("#entities", LineList)
-
-    @property
-    def grid(self) -> RowGrid:
-        """Return the rows."""
-        return self.query_one("#grid", RowGrid)
 
     @property
     def list(self) -> LineList:
@@ -123,6 +114,7 @@ class DataPane(Pane):
         line = self.query_one("#data-note", Static)
         line.set_class(said.startswith(("STALE", "✗")), "bad")
         hint = _HINT if state.place is not None else _ENTITIES_HINT
+        hint = _MARKED_HINT if state.marked else hint
         line.update(clean(f" {said or self._actions.doing or hint}"), layout=False)
         trail = data_tables.trail_line(state)
         is_locked = bool(self.state.status) and self._actions.is_read_only
@@ -138,7 +130,9 @@ class DataPane(Pane):
         wanted = (state.generation, state.is_answered, state.readings, names)
         if wanted != self._laid_out:
             self._laid_out = wanted
-            self._layout = data_tables.Layout(fields, state.rows, state.place.order)
+            self._layout = data_tables.Layout(
+                fields, state.rows, state.place.order, state.marked
+            )  # fmt: skip
         grid.show_window(
             state.rows, offset=state.offset, total=state.total, columns=len(self._layout),
             is_open=(state.is_open_above, state.is_open_below),
@@ -247,35 +241,6 @@ class DataPane(Pane):
         words = data_tables.row_words(entity, found, min(104, self.app.size.width - 12))
         title = f"{entity['name']} {found['row']['id']}"
         self.app.push_screen(Details(title, words, copied=pretty(found["row"])))
-
-    def action_write(self, name: str) -> None:
-        """Open a form for a new row or for this one, or delete it."""
-        entity = self.state.data.entity()
-        if entity is None:
-            say(self.app, "open an entity first")
-        elif not self._actions.may_write():
-            return
-        elif name == "create":
-            self._actions.create(entity, self._data.ask_again)
-        else:
-            self._with_whole(lambda one, found: self._write(name, one, found))
-
-    def _write(self, name: str, entity: dict[str, Any], found: dict[str, Any]) -> None:
-        if name == "edit":
-            self._actions.edit(entity, found, self._data.ask_again)
-        elif name == "duplicate":
-            self._actions.duplicate(entity, found, self._data.ask_again)
-        else:
-            self._actions.delete(entity["name"], found, self._data.ask_again)
-
-    def action_undo(self) -> None:
-        """Take the last change that was made here back."""
-        if self._actions.may_write():
-            self._actions.undo(self._data.ask_again)
-
-    def action_unlock(self) -> None:
-        """Allow changes in production, or not any more."""
-        self._actions.unlock(lambda: self.refresh_from(force=True))
 
     def action_look_as(self) -> None:
         """Ask as whom to look, and do it."""

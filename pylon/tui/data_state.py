@@ -6,6 +6,7 @@ either end and let go at the other. Pure: requests out, answers in.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ PAGE: Final = 200
 WINDOW_MAX: Final = 800
 #: So near an end of the window the next page is read.
 NEAR: Final = 80
+#: Rows that are marked at most. Above: the next is not marked.
+MARKS_MAX: Final = 100_000
 Row = dict[str, Any]
 
 
@@ -59,6 +62,12 @@ class DataState:
     readings: int = 0
     #: Fields that are not shown, by entity; what is not here shows all but private ones.
     hidden: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: What the SQL line asked, the newest behind.
+    asked_sql: list[str] = field(default_factory=list)
+    #: Rows that are marked, by id, in the order of marking; of the place's entity.
+    marked: dict[str, None] = field(default_factory=dict)
+    #: Moving the cursor marks what it passes.
+    is_ranging: bool = False
     #: (place in the window, key) of some rows, both ends among them.
     _marks: list[tuple[int, str]] = field(default_factory=list)
     #: The window was read from the last row of all upwards.
@@ -97,6 +106,7 @@ class DataState:
         else:
             self.place = None
             self.generation += 1
+            self.clear_marks()
         return self.place
 
     def ask(self, **changed: str) -> None:
@@ -115,7 +125,37 @@ class DataState:
         if self.place is not None:
             self._begin(Place(**_question(self.place)), keeps_rows=True, to_end=to_end)
 
+    # --- marks
+
+    def mark(self, places: Iterable[int]) -> None:
+        """Mark rows of the window."""
+        for at in places:
+            if 0 <= at < len(self.rows) and len(self.marked) < MARKS_MAX:
+                self.marked[self.rows[at]["id"]] = None
+
+    def toggle_mark(self, at: int) -> None:
+        """Mark a row of the window, or not any more."""
+        if 0 <= at < len(self.rows):
+            row_id = self.rows[at]["id"]
+            if row_id in self.marked:
+                del self.marked[row_id]
+            else:
+                self.mark([at])
+
+    def keep_marks(self, ids: Iterable[str]) -> None:
+        """Have only these of the marked rows stay marked."""
+        kept = {one: None for one in ids if one in self.marked}
+        self.clear_marks()
+        self.marked.update(kept)
+
+    def clear_marks(self) -> None:
+        """Mark nothing any more."""
+        self.marked.clear()
+        self.is_ranging = False
+
     def _begin(self, place: Place, *, keeps_rows: bool, to_end: bool = False) -> None:
+        if self.place is None or self.place.entity != place.entity:
+            self.clear_marks()
         is_same = self.place is not None and (place.entity, place.filter) == (
             self.place.entity, self.place.filter,
         )  # fmt: skip
@@ -237,6 +277,14 @@ class DataState:
         return next((at for at, row in enumerate(self.rows) if row["id"] == wanted), 0)
 
     # --- columns
+
+    def question(self) -> dict[str, Any]:
+        """Return what is shown, as an export asks for it: filter, order, fields and as."""
+        assert self.place is not None
+        return {
+            "filter": self.place.filter, "order": self.place.order, "as": self.viewer,
+            "fields": ",".join(one["name"] for one in self.fields()),
+        }  # fmt: skip
 
     def fields(self) -> list[dict[str, Any]]:
         """Return the fields of the place's entity that are shown, in order of declaration."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from textwrap import wrap
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ _MEASURED: Final = 60
 #: What stands where a user does not get a field, and where there is no value.
 NOT_TOLD: Final = "▒ not told"
 _NULL: Final = "null"
+#: What stands before a marked row.
+MARK: Final = "●"
 _STEPS_SHOWN: Final = 3
 
 
@@ -80,8 +82,13 @@ def cell_text(field: dict[str, Any], row: Row) -> tuple[str, str]:
 class Layout:
     """The columns of a grid: widths by what stands in them, and from which one on they are seen."""
 
-    def __init__(self, fields: Sequence[dict[str, Any]], rows: Sequence[Row], order: str) -> None:
+    def __init__(
+        self, fields: Sequence[dict[str, Any]], rows: Sequence[Row], order: str,
+        marked: Container[str] = (),
+    ) -> None:  # fmt: skip
         self.fields = list(fields)
+        #: Ids of marked rows.
+        self._marked = marked
         self._order = order
         self._columns = [Column("id", _ID_WIDTH, keeps_end=True)]
         for one in fields:
@@ -143,7 +150,8 @@ class Layout:
             text, style = (row["id"], "strong") if field is None else cell_text(field, row)
             if is_cursor and at == column:
                 style = "cell"
-            line.append((f" {placed(clean(text), size, one)} ", style))
+            mark = MARK if at == 0 and row["id"] in self._marked else " "
+            line.append((f"{mark}{placed(clean(text), size, one)} ", style))
         return line
 
 
@@ -158,6 +166,10 @@ def trail_line(state: DataState) -> str:
     words = " › ".join(steps)
     if order:
         words += f" · by {order.removeprefix('-')}{' descending' if order[0] == '-' else ''}"
+    if state.marked:
+        words = (
+            f"{len(state.marked):,} marked{' (V ends it)' if state.is_ranging else ''} · {words}"
+        )
     return f"as {state.viewer} · {words}" if state.viewer else words
 
 

@@ -40,12 +40,17 @@ def text_of(field: dict[str, Any], value: Any) -> str:
     return str(value)
 
 
-def value_of(field: dict[str, Any], text: str, *, is_new: bool) -> Any:
+def value_of(field: dict[str, Any], text: str, *, is_new: bool, of_many: bool = False) -> Any:
     """Return what a line means; raises ValueError with what is wrong.
 
-    Null is written `null` where texts can be; an empty text `""`.
+    An empty text is written `""`. In a form of many rows an empty line leaves them as they are, and
+    `null` is null.
     """
     kind, stripped = field["kind"], text.strip()
+    if of_many and not stripped:
+        return NOT_GIVEN
+    if of_many and stripped == "null" and field["nullable"]:
+        return None
     if not stripped and field["nullable"]:
         return NOT_GIVEN if is_new and field["default"] else None
     if not stripped and is_new and field["default"]:
@@ -101,7 +106,7 @@ class RowForm(ModalScreen[None]):
 
     def __init__(
         self, title: str, fields: list[dict[str, Any]], row: dict[str, Any] | None, save: Save, *,
-        is_new: bool, is_loud: bool = False,
+        is_new: bool, is_loud: bool = False, of_many: bool = False,
     ) -> None:  # fmt: skip
         """Make a form.
 
@@ -112,12 +117,14 @@ class RowForm(ModalScreen[None]):
             save: writes values, and takes who shows what is wrong, by field.
             is_new: the row is inserted: immutable fields can be set, defaults taken.
             is_loud: real people are behind it.
+            of_many: many rows get the values; lines that stay empty leave them as they are.
         """
         super().__init__()
         self._title = title
         self._row = row or {}
         self._is_new = is_new
         self._is_loud = is_loud
+        self._of_many = of_many
         self._save = save
         self._fields = [one for one in fields if is_new or not one["immutable"]]
         self._first = [text_of(one, self._row.get(one["name"])) for one in self._fields]
@@ -130,7 +137,7 @@ class RowForm(ModalScreen[None]):
             box.set_class(self._is_loud, "loud")
             yield Static(id="wrong-row", classes="wrong", markup=False)
             for at, field in enumerate(self._fields):
-                name = clean(f"{field['name']}  ({kind_words(field)})")
+                name = clean(f"{field['name']}  ({self._words(field)})")
                 yield Static(name, classes="name", markup=False)
                 if field["kind"] in ("text", "json", "object", "list"):
                     yield TextArea(self._first[at], id=f"field-{at}", tab_behavior="focus")
@@ -139,6 +146,15 @@ class RowForm(ModalScreen[None]):
                         self._first[at], id=f"field-{at}", compact=True, select_on_focus=False
                     )
                 yield Static(id=f"wrong-{at}", classes="wrong", markup=False)
+
+    def _words(self, field: dict[str, Any]) -> str:
+        if not self._of_many:
+            return kind_words(field)
+        can_be_null = ", null: null" if field["nullable"] else ""
+        kind = " | ".join(field["choices"]) or (
+            f"→ {field['ref']}" if field["ref"] else field["kind"]
+        )
+        return f"{kind}, empty: as it is{can_be_null}"
 
     def on_mount(self) -> None:
         """Begin with the first field."""
@@ -163,7 +179,7 @@ class RowForm(ModalScreen[None]):
             if not self._is_new and text == self._first[at]:
                 continue
             try:
-                value = value_of(field, text, is_new=self._is_new)
+                value = value_of(field, text, is_new=self._is_new, of_many=self._of_many)
             except ValueError as error:
                 wrong[field["name"]] = f"{field['name']} {error}"
                 continue

@@ -35,6 +35,14 @@ class RowGrid(LineList):
             super().__init__()
             self.to_end = to_end
 
+    class Moved(Message):
+        """The cursor went from one row of the window to another."""
+
+        def __init__(self, came_from: int, to: int) -> None:
+            super().__init__()
+            self.came_from = came_from
+            self.to = to
+
     def __init__(
         self, draw: Callable[[Any, int, int, bool], Line], head: Callable[[int, int], Line], *,
         empty: str, id: str,
@@ -91,6 +99,12 @@ class RowGrid(LineList):
         if column is not None:
             self.column = max(0, min(column, self._columns - 1))
         self._go(place)
+
+    def _go(self, place: int) -> None:
+        before = self._cursor
+        super()._go(place)
+        if self._cursor != before:
+            self.post_message(self.Moved(before, self._cursor))
 
     @property
     def counter(self) -> str:
