@@ -343,6 +343,8 @@ class Mistake:
     hint: str | None = None
     #: The source line with a caret below it, where there is one.
     excerpt: str | None = None
+    #: Where in the text of an expression it is, from 0.
+    at: int | None = None
 
     def render(self) -> str:
         """Return `file:line:column: message`, then excerpt and hint on lines of their own."""

@@ -30,6 +30,10 @@ _SIDE_BY_SIDE: Final = frozenset({TypeKind.TEXT, TypeKind.NUMBER, TypeKind.DATET
                                   TypeKind.BOOL})  # fmt: skip
 
 
+#: What stands directly behind a word.
+_CLOSE: Final = (" ", ")", "]", ",", "(", ".")
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One way to go on: `text` in the place of what stands from `start` to the cursor."""
@@ -40,10 +44,13 @@ class Offer:
 
     def put_into(self, line: str, cursor: int) -> tuple[str, int]:
         """Return the line with it, and where the cursor is then."""
-        rest = line[cursor:]
+        rest, text = line[cursor:], self.text
+        before = line[self.start - 1 : self.start] if self.start else ""
+        if (before.isalnum() or before in ("'", '"', ")", "]")) and text[:1] not in _CLOSE:
+            text = f" {text}"
         if self.text[-1:] in ("'", '"') and rest[:1] == self.text[-1]:
             rest = rest[1:]
-        return line[: self.start] + self.text + rest, self.start + len(self.text)
+        return line[: self.start] + text + rest, self.start + len(text)
 
 
 def complete(line: str, cursor: int, known: Known) -> tuple[Offer, ...]:

@@ -64,7 +64,7 @@ def compile_filter_text(
         first = mistakes.mistakes[0]
         raise InvalidArgument(
             "\n".join(mistake.render() for mistake in mistakes.mistakes), hint=first.hint,
-            field="where",
+            field="where", at=first.at,
         ) from mistakes  # fmt: skip
     return CompiledFilter(text, condition, f"filter on {entity.name}")
 

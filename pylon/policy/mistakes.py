@@ -49,6 +49,7 @@ def mistake_at(
         column=column,
         hint=hint,
         excerpt=f"    {shown}\n    {' ' * caret}^",
+        at=at,
     )
 
 

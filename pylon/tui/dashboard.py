@@ -43,6 +43,7 @@ from pylon.tui.screens.help import HelpScreen
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
 from pylon.tui.warping import Warping
+from pylon.tui.widgets.filter_line import NOTHING, FilterLine, Help, OfferLines
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 1 / 8
@@ -102,7 +103,8 @@ class Dashboard(App[int]):
         yield ScreenStrip(SCREENS, self.keymap.keys, self.action_pane)
         with ContentSwitcher(initial="log"):
             yield from self.panes.values()
-        yield Input(id="filter")
+        yield OfferLines()
+        yield FilterLine(self._help_of, id="filter")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -208,6 +210,15 @@ class Dashboard(App[int]):
         line.add_class("shown")
         line.value = self.pane.terms
         line.focus()
+
+    def _help_of(self, line: str, cursor: int) -> Help:
+        """Return what the pane that is seen knows about the filter line."""
+        shown = self.panes.get(str(self.screen_stack[0].query_one(ContentSwitcher).current))
+        return NOTHING if shown is None else shown.help_of(line, cursor)
+
+    def look_at_filter(self) -> None:
+        """Show what is known of the filter by now, while it is typed."""
+        self.screen_stack[0].query_one(FilterLine).look_again()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while the line is typed."""

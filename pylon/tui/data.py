@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.tui.data_copies import DEPTH_MAX, ROWS_MAX, needs
 from pylon.tui.data_state import DataState
 
 if TYPE_CHECKING:
@@ -111,6 +112,34 @@ class Data:
             self._typed = None
             self.state.ask(filter=terms)
 
+    async def with_needs(
+        self, entity: dict[str, Any], row: dict[str, Any]
+    ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return a row behind the rows that it refers to, as far as they are there; at most a few.
+
+        Each is (entity, row). They are read as the owner: what a user may not read is needed, too.
+        """
+        found: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {}
+        seen = {(entity["name"], row["id"])}
+
+        async def follow(of: dict[str, Any], one: dict[str, Any], depth: int) -> None:
+            for name, row_id in needs(of, one):
+                target = self.state.entity(name)
+                if (name, row_id) in seen or target is None or len(seen) >= ROWS_MAX:
+                    continue
+                seen.add((name, row_id))
+                path = f"admin/data/{self._admin.quoted(name)}/{self._admin.quoted(row_id)}"
+                try:
+                    needed = (await self._admin.get(path))["row"]
+                except AdminError:
+                    continue  # it is gone by now
+                if depth < DEPTH_MAX:
+                    await follow(target, needed, depth + 1)
+                found[name, row_id] = (target, needed)
+
+        await follow(entity, row, 1)
+        return [*found.values(), (entity, row)]
+
     async def _ask_entities(self, head: int, generation: Any) -> None:
         clock, state = self._app.clock, self.state
         started = clock.monotonic()
@@ -149,6 +178,9 @@ class Data:
             self._trouble = _words(error)
             if which == "first" and error.code in ("INVALID_ARGUMENT", "NOT_FOUND"):
                 state.refuse(generation)
+                at = error.details.get("at")
+                if isinstance(at, int) and generation == state.generation:
+                    state.mistake = (state.place.filter, at, self._trouble)
             self._tell()
         else:
             self._trouble = ""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.policy.completing import known_of
+from pylon.policy.completion import complete
 from pylon.printable import clean
 from pylon.tui import data_tables
 from pylon.tui.copying import Copies, pretty
 from pylon.tui.data_actions import ROW_VERBS
+from pylon.tui.data_copies import as_pytest, typescript
 from pylon.tui.data_marking import MarkingPane
 from pylon.tui.data_state import Place, Row
 from pylon.tui.dialogs import Details, Menu, Prompt
 from pylon.tui.entry import Entry
 from pylon.tui.saying import say
 from pylon.tui.screens.columns import ColumnsScreen
+from pylon.tui.widgets.filter_line import Help
 from pylon.tui.widgets.line_list import LineList
 from pylon.tui.widgets.row_grid import RowGrid
 
@@ -99,6 +104,19 @@ class DataPane(MarkingPane):
         """Have what is in sight read again."""
         self._data.ask_again()
 
+    def help_of(self, line: str, cursor: int) -> Help:
+        """Return what may come next in the filter: fields, operators, values of enums."""
+        state = self.state.data
+        if state.place is None:
+            return Help()
+        mistake = state.mistake
+        before = len(line) - len(line.lstrip())
+        is_its = mistake is not None and mistake[0] == line.strip()
+        return Help(
+            complete(line, cursor, known_of(state.entities, state.place.entity)),
+            (cell_len(line[: mistake[1] + before]), mistake[2]) if mistake and is_its else None,
+        )
+
     def on_resize(self) -> None:
         """Put entities beside the rows where there is room."""
         self.set_class(self.size.width >= _WIDE, "wide")
@@ -121,6 +139,8 @@ class DataPane(MarkingPane):
         above = self.query_one("#data-trail", Static)
         above.set_class(bool(self.state.status) and not self._actions.is_dev, "bad")
         above.update(clean(f" {'READ-ONLY (W) · ' if is_locked else ''}{trail}"), layout=False)
+
+        self._dashboard.look_at_filter()
 
     def _show_rows(self) -> None:
         state, grid = self.state.data, self.grid
@@ -292,7 +312,14 @@ class DataPane(MarkingPane):
         is_told = field is not None and field["name"] in row
         cell = (field["name"], row[field["name"]]) if field is not None and is_told else None
         url = self._dashboard.page_url()
-        self._offer(data_tables.row_copies(entity["name"], row, url, cell))
+        first = data_tables.row_copies(entity["name"], row, url, cell)
+
+        async def work() -> None:
+            rows = await self._data.with_needs(entity, row)
+            code = [*typescript(entity, row), ("as pytest", as_pytest(rows))]
+            self._offer([*first, *code])
+
+        self.app.run_worker(work(), name="copies", group="row", exclusive=True)
 
     def _offer(self, options: Copies) -> None:
         self._dashboard.offer_copies(options)
@@ -332,7 +359,7 @@ SCREEN = Entry(
     ),
     last=(
         ("w", "Why may a user read the row, or not"),
-        ("y", "Copy: id, cell, row as JSON, as curl"),
+        ("y", "Copy: id, cell, row as JSON, as curl, TypeScript, pytest"),
         ("/", "Filter in the policy language: rank > 3 && startsWith(title, 'a')"),
     ),
 )  # fmt: skip

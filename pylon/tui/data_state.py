@@ -62,6 +62,8 @@ class DataState:
     readings: int = 0
     #: Fields that are not shown, by entity; what is not here shows all but private ones.
     hidden: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: What is wrong with a filter: (its text, the place in it, words).
+    mistake: tuple[str, int, str] | None = None
     #: What the SQL line asked, the newest behind.
     asked_sql: list[str] = field(default_factory=list)
     #: Rows that are marked, by id, in the order of marking; of the place's entity.

@@ -14,6 +14,7 @@ from pylon.tui.dialogs import Details
 from pylon.tui.model import DashboardState
 from pylon.tui.saying import say
 from pylon.tui.verbs import Place
+from pylon.tui.widgets.filter_line import NOTHING, Help
 from pylon.tui.widgets.line_list import LineList
 
 
@@ -56,6 +57,10 @@ class Pane(Vertical, Place):
         """Show only what passes a filter line."""
         self.terms = terms
         self.refresh_from(force=True)
+
+    def help_of(self, line: str, cursor: int) -> Help:
+        """Return what may come next in the filter line, and what is wrong with it."""
+        return NOTHING
 
     @property
     def list(self) -> LineList | None:

@@ -71,9 +71,12 @@ class FakeTable:
         found = _FILTER.match(text)
         if found is None or found[1] not in self.rows[0]:
             message = f"filter: Task has no field {text.split()[0]}\n    {text}\n    ^"
+            at = len(text) - len(text.split()[-1])
             raise AdminError(
-                message, answer={"code": "INVALID_ARGUMENT", "hint": "did you mean x?"}
-            )
+                message,
+                answer={"code": "INVALID_ARGUMENT", "hint": "did you mean x?",
+                        "details": {"at": at}},
+            )  # fmt: skip
         return [one for one in self.rows if str(one[found[1]]) == found[2]]
 
     @staticmethod

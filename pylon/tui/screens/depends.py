@@ -27,9 +27,9 @@ class DependsScreen(ModalScreen[str | None]):
     DependsScreen OptionList { height: auto; border: none; padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "Back"),
-        Binding("pagedown,ctrl+d", "scroll(10)", "Down"),
-        Binding("pageup,ctrl+u", "scroll(-10)", "Up"),
+        Binding("escape,q", "dismiss(None)", "Back", id="close"),
+        Binding("pagedown,ctrl+d", "scroll(10)", "Page down", id="move.page-down"),
+        Binding("pageup,ctrl+u", "scroll(-10)", "Page up", id="move.page-up"),
     ]
 
     def __init__(self, title: str, text: str, choices: Sequence[tuple[str, str]]) -> None:

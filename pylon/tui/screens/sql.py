@@ -44,10 +44,10 @@ class SqlScreen(ModalScreen[None]):
     SqlScreen LineList { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Stop, or back", priority=True),
-        Binding("y", "copy", "Copy the row as JSON"),
-        Binding("left,h", "sideways(-1)", "Columns to the left"),
-        Binding("right,l", "sideways(1)", "Columns to the right"),
+        Binding("escape", "leave", "Stop, or back", priority=True, id="sql.leave"),
+        Binding("y", "copy", "Copy the row as JSON", id="copy"),
+        Binding("left,h", "sideways(-1)", "Columns to the left", id="move.left"),
+        Binding("right,l", "sideways(1)", "Columns to the right", id="move.right"),
     ]
 
     def __init__(self, admin: AdminClient, state: DataState) -> None:

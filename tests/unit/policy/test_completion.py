@@ -112,6 +112,10 @@ def test_an_offer_is_put_where_the_cursor_is() -> None:
     assert offer.put_into("open && sta == 'sent'", 11) == ("open && state == 'sent'", 13)
     (offer,) = complete("state == 'ed' && open", 12, KNOWN)
     assert offer.put_into("state == 'ed' && open", 12) == ("state == 'edited' && open", 17)
+    (connector, *_) = (one for one in complete("open == true", 12, KNOWN) if "&&" in one.text)
+    assert connector.put_into("open == true", 12)[0] == "open == true && "
+    (offer, *_) = (one for one in complete("state == 'sent'", 15, KNOWN) if "&&" in one.text)
+    assert offer.put_into("state == 'sent'", 15)[0] == "state == 'sent' && "
     (first, *_) = complete("count", 5, KNOWN)
     assert first == Offer(5, " == ", "is")
 
