@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dev, file_works, job_works, sync_works, workflow_works, works
+from benchmarks import data_works, dev, file_works, job_works, sync_works, workflow_works, works
 from benchmarks.load import Figures
 from benchmarks.pocketbase import PocketBase
 from benchmarks.pylon_runtime import PylonRuntime
@@ -147,7 +147,7 @@ async def _start_lines() -> list[Line]:
 async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
     lines = (
         []
-        if only in ("dev", "files", "jobs", "sync", "team", "workflows")
+        if only in ("data", "dev", "files", "jobs", "sync", "team", "workflows")
         else await _start_lines()
     )
     for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
@@ -174,8 +174,46 @@ async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
         lines += await _workflow_lines(console)
     if only in (None, "files"):
         lines += await _file_lines(console)
+    if only in (None, "data"):
+        lines += await _data_lines(console)
     if only in (None, "dev"):
         lines += await asyncio.to_thread(_dev_lines, console)
+    return lines
+
+
+async def _data_lines(console: Console) -> list[Line]:
+    """Measure what the Data screen of the dashboard takes over a table of a million rows."""
+    console.print(f"the dashboard on {data_works.ROWS:,} rows", style="dim")
+    with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
+        server = await PylonRuntime(Path(folder), _free_port()).start()
+        await server.stop()
+        data_works.fill(server.folder / "project" / ".pylon" / "app.db")
+        await server.start()
+        try:
+            found = [await data_works.measure(server, size) for size in data_works.SIZES]
+        finally:
+            await server.stop()
+    lines = []
+    for one in found:
+        more = one.mib_after - one.mib_before
+        lines += [
+            Line(
+                f"{data_works.ROWS:,} rows opened at {one.size}",
+                f"{one.open_ms:.0f} ms ({one.open_cpu_ms:.0f} ms of a core), worst"
+                f" {one.open_worst_ms:.0f} ms", "", None, "≤ 300 ms",
+                one.open_ms <= 300, one.to_json(),
+            ),
+            Line(
+                f"scrolled by a page, to the end, at {one.size}",
+                f"{one.page_ms:.0f} ms, {one.end_ms:.0f} ms; {more:.0f} MiB more", "", None,
+                "≤ 50 MiB more", more <= 50, {},
+            ),
+            Line(
+                f"filtered by an indexed field, and by another, at {one.size}",
+                f"{one.indexed_ms:.0f} ms, {one.unindexed_ms:.0f} ms", "", None,
+                "0.25 s of it waits for typing to end", None, {},
+            ),
+        ]  # fmt: skip
     return lines
 
 

@@ -27,7 +27,7 @@ class PylonRuntime:
         self.token = ""
         self.user_id = ""
         self.start_seconds = 0.0
-        self._admin_token = secrets.token_hex(16)
+        self.admin_token = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +50,7 @@ class PylonRuntime:
             env={
                 **os.environ,
                 "PYLON_STATE_DIR": str(self.folder / "state"),
-                "PYLON_ADMIN_TOKEN": self._admin_token,
+                "PYLON_ADMIN_TOKEN": self.admin_token,
                 "PYLON_FILES_MAX_MB": "2000",
             },
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ class PylonRuntime:
         await until_healthy(lambda: self._healthy())
         self.start_seconds = time.perf_counter() - started
         made = await self.ask(
-            "POST", "/api/admin/token", {"user": "u@example.com", "days": 1}, self._admin_token
+            "POST", "/api/admin/token", {"user": "u@example.com", "days": 1}, self.admin_token
         )
         self.token, self.user_id = made["token"], made["user_id"]
         return self
@@ -71,7 +71,7 @@ class PylonRuntime:
 
     async def admin(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask the admin surface."""
-        return await self.ask(method, f"/api/admin/{path}", body, self._admin_token)
+        return await self.ask(method, f"/api/admin/{path}", body, self.admin_token)
 
     async def _healthy(self) -> bool:
         line = await Connection("127.0.0.1", self.port).open()
