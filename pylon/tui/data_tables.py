@@ -33,6 +33,8 @@ _NULL: Final = "null"
 #: What stands before a marked row.
 MARK: Final = "●"
 _STEPS_SHOWN: Final = 3
+#: Characters of one value among all about a row. More is not laid out.
+_VALUE_MAX: Final = 8_000
 
 
 def entity_line(entity: dict[str, Any], width: int) -> Line:
@@ -189,6 +191,8 @@ def row_words(entity: dict[str, Any], found: dict[str, Any], width: int) -> str:
             continue
         value = row[field["name"]]
         text = value if isinstance(value, str) and value else jsonvalue.encode_text(value)
+        if len(text) > _VALUE_MAX:
+            text = f"{text[:_VALUE_MAX]}… {len(text) - _VALUE_MAX:,} characters more: y copies all"
         parts = [part for line in text.split("\n") for part in wrap(line, room - names - 4) or [""]]
         lines.append(f"{field['name']:<{names}}  {parts[0]}{notes}")
         lines += [f"{'':<{names}}  {one}" for one in parts[1:]]
