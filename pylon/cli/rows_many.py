@@ -120,7 +120,8 @@ def _report(done: bulk.Done, wanted: int, *, as_json: bool) -> None:
     if as_json:
         print_json(done.to_json())
     else:
-        print_line(f"{done.rows} rows: {_changes(done)}" if done.rows else "nothing was changed")
+        rows_text = f"{done.rows} row{'' if done.rows == 1 else 's'}"
+        print_line(f"{rows_text}: {_changes(done)}" if done.rows else "nothing was changed")
         if done.seqs:
             say(f"take it back: pylon rows undo {done.seqs[-1]}")
     if done.error is None:
@@ -168,7 +169,7 @@ def undo(seq: int, anyway: str, look: bool, project_path: str | None, as_json: b
         )
     _report(done, found["changes"], as_json=as_json)
     if done.left and not as_json:
-        say(f"{len(done.left)} rows were left as they are")
+        say(f"left as they are: {len(done.left)}")
 
 
 @rows.command("export", short_help="Write the rows of a filter into a file.")

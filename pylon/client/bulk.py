@@ -6,6 +6,7 @@ others' writes go on between two; the first part that is refused ends it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
@@ -14,6 +15,10 @@ from urllib.parse import urlencode
 from pylon import limits_data
 from pylon.client.admin import AdminClient, AdminError
 
+#: A part whose answer did not come is sent again, so often and after such a pause: it is done once.
+_TRIES: Final = 20
+_PAUSE_SECONDS: Final = 0.5
+_UNANSWERED: Final = ("ADMIN_FAILED", "UNAVAILABLE")
 #: Takes how many rows are done.
 Told = Callable[[int], None]
 _PAGE_ROWS: Final = 1_000
@@ -55,6 +60,18 @@ def parts_of(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[at : at + size] for at in range(0, len(ids), size)]
 
 
+async def _sent(admin: AdminClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send one part of a group until it is answered; raises AdminError."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await admin.post(path, body)
+        except AdminError as error:
+            if error.code not in _UNANSWERED:
+                raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+    return await admin.post(path, body)
+
+
 async def change_rows(
     admin: AdminClient, entity: str, ids: Sequence[str], what: Mapping[str, Any], group: str,
     told: Told,
@@ -74,7 +91,7 @@ async def change_rows(
     for part, some in enumerate(parts_of(ids)):
         body = {"ids": list(some), **what, "group": group, "part": part}
         try:
-            made = await admin.post(path, body)
+            made = await _sent(admin, path, body)
         except AdminError as error:
             done.error = error
             return done
@@ -140,7 +157,7 @@ async def undo(
     for part, seq in enumerate(parts):
         body = {"seq": seq, "anyway": anyway, "group": group, "part": part}
         try:
-            undone = await admin.post("admin/data-undo", body)
+            undone = await _sent(admin, "admin/data-undo", body)
         except AdminError as error:
             done.error = error
             return done

@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from pylon import limits_data
 from pylon.cli import reach, rows, rows_many, sql
 from pylon.cli.main import cli
+from pylon.client import bulk
+from pylon.client.admin import AdminError
 from pylon.client.bulk import CountedRows, parts_of
 from tests.integration import test_admin_data as data
 
@@ -101,7 +103,7 @@ async def test_many_rows_are_looked_at_asked_about_changed_and_undone(shell: She
     look = await shell.json("undo", str(seq), "--look")
     assert (look["changes"], len(look["depends"])) == (4, 1)
     done = await shell.run("undo", str(seq), "--anyway", "skip")
-    assert "1 rows were left as they are" in done.stderr
+    assert "left as they are: 1" in done.stderr
     assert (await shell.json("delete", "Task", "t1", "t2", "--yes"))["rows"] == 2
     done = await shell.run("delete", "Task", "--where", "rank == 99", "--yes")
     assert (done.exit_code, "no Task matches" in done.output) == (1, True)
@@ -128,6 +130,27 @@ async def test_more_rows_than_one_transaction_go_in_parts_that_stop_at_the_first
     assert (await shell.json("list", "Task", "--count")) == {"count": 10}
     undone = await shell.json("undo", str(undone["seq"]))  # the undo is a group, too
     assert undone["rows"] == 6
+
+
+async def test_a_part_whose_answer_is_lost_is_sent_again_and_done_once(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runtime did it and the answer did not come, as when it is killed just then."""
+    monkeypatch.setattr(bulk, "_PAUSE_SECONDS", 0.0)
+    real, lost = shell.world.admin.post, []
+
+    async def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await real(path, body)
+        if "group" in body and not lost:
+            lost.append(answer)
+            raise AdminError("the runtime does not answer")
+        return answer
+
+    monkeypatch.setattr(shell.world.admin, "post", post)
+    head = shell.world.harness.runtime.services.database.head
+    done = await shell.json("edit", "Task", "t1", "t2", "--set", '{"rank":80}', "--yes")
+    assert (done["rows"], done["error"], lost[0]["seq"]) == (2, None, done["seq"])
+    assert shell.world.harness.runtime.services.database.head == head + 2
 
 
 async def test_an_export_is_a_new_file_with_its_rows_counted(shell: Shell, tmp_path: Path) -> None:
