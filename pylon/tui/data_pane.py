@@ -153,6 +153,7 @@ class DataPane(MarkingPane):
             self._layout = data_tables.Layout(
                 fields, state.rows, state.place.order, state.marked
             )  # fmt: skip
+        grid.say_empty("◔ reading …" if state.is_answered is None else "No row is found.")
         grid.show_window(
             state.rows, offset=state.offset, total=state.total, columns=len(self._layout),
             is_open=(state.is_open_above, state.is_open_below),

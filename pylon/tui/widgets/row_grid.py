@@ -94,6 +94,10 @@ class RowGrid(LineList):
             self.scroll_to(y=top + found - place, animate=False, immediate=True, force=True)
         self._reveal()
 
+    def say_empty(self, text: str) -> None:
+        """Say this where there are no rows."""
+        self._empty = text
+
     def put_cursor(self, place: int, column: int | None = None) -> None:
         """Put the cursor on a row of the window."""
         if column is not None:
