@@ -19,6 +19,8 @@ need() {
 }
 
 need strace strace # failing disks, power loss
+# Attaching through ssh; not where a service manager would start the package's own server.
+[ -d /run/systemd/system ] || need openssh-server /usr/sbin/sshd
 need libfaketime /usr/lib/*/faketime/libfaketime.so.1 /usr/lib/faketime/libfaketime.so.1 \
   /usr/local/lib/faketime/libfaketime.so.1 # clocks that jump
 need zsh zsh   # its completion

@@ -6,6 +6,7 @@ Composes what does not know each other: the supervisor, the dev session and the 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -40,7 +41,9 @@ def dashboard(path: str, host: str | None, port: int | None, is_opening: bool) -
 
 def demand_terminal() -> None:
     """Raise CommandFailed where there is no terminal to draw on."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # In a browser (`studio --web`) there is none, and Textual draws over pipes.
+    is_web = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+    if not is_web and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandFailed(
             "the dashboard needs a terminal", "without one: pylon dev --no-tui, or pylon serve"
         )
@@ -146,7 +149,7 @@ async def _supervised(
         await supervisor.start()
         app.url = supervisor.url
         opening = asyncio.create_task(open_when_up()) if is_opening else None
-        return await _show(app, session)
+        return await run_screens(app, session)
     finally:
         if opening is not None:
             opening.cancel()
@@ -174,22 +177,7 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
         )  # fmt: skip
         app.reloading.now = session.reload_now
     try:
-        return await _show(app, session)
-    finally:
-        await admin.close()
-
-
-async def show_remote(url: str, token: str) -> int:
-    """Show the dashboard of a runtime elsewhere, over TCP with its admin token."""
-    from pylon.client.admin import AdminClient
-    from pylon.tui.dashboard import Dashboard
-
-    admin = AdminClient(url, token=token)
-    try:
-        await admin.get("admin/status")
-        app = Dashboard(SystemClock(), admin)
-        app.url = url
-        return (await _show(app, None))[0]
+        return await run_screens(app, session)
     finally:
         await admin.close()
 
@@ -203,7 +191,7 @@ def _reports_to(app: Dashboard) -> Any:
     return take
 
 
-async def _show(app: Dashboard, session: DevSession | None) -> tuple[int, Path | None]:
+async def run_screens(app: Dashboard, session: DevSession | None) -> tuple[int, Path | None]:
     """Run the screens, with the watch over the project's files beside them."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):

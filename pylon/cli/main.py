@@ -30,6 +30,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "open": ("pylon.cli.open", "open_", "Open the running app in the browser."),
     "attach": ("pylon.cli.attach", "attach", "Open the dashboard on a runtime elsewhere."),
+    "admin-door": (
+        "pylon.cli.admin_door",
+        "admin_door",
+        "Say how the owner reaches the runtime here.",
+    ),
     "tail": ("pylon.cli.watching", "tail", "Print the change log as it grows."),
     "cursors": ("pylon.cli.watching", "cursors", "Show every client and how far it has come."),
     "ghost": ("pylon.cli.ghost", "ghost", "Watch what a user's client would get."),
@@ -48,6 +53,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "policies": ("pylon.cli.policies", "policies", "Print who may do what, in words."),
     "explain": ("pylon.cli.explain", "explain", "Say why a user may do something, or not."),
+    "studio": (
+        "pylon.cli.studio",
+        "studio",
+        "Open the dashboard, or serve it to a browser of this machine.",
+    ),
     "simulate": ("pylon.cli.simulate", "simulate", "Run the app with random users, badly."),
     "test": ("pylon.cli.test", "test", "Run the project's tests."),
     "codegen": ("pylon.cli.codegen", "codegen", "Write the app's types for TypeScript."),

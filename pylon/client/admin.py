@@ -15,9 +15,16 @@ import aiohttp
 
 from pylon import jsonvalue, paths
 from pylon.client.event_lines import EventLines
+from pylon.client.silence import refusal, silence
 from pylon.errors import PylonError
 
-_SILENT_HINT = "is it running, and is that its address?"
+_ENDED_HINT = "is it still running?"
+#: Gets (path, body) of each request that may change something; raises AdminError to refuse it.
+Guard = Callable[[str, dict[str, Any]], None]
+_UNKNOWN_HINT = (
+    "it is the PYLON_ADMIN_TOKEN that the runtime there was started with"
+    " (or its run-time token, which each start makes anew)"
+)
 _CHUNK_BYTES = 262_144
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
 
@@ -45,6 +52,7 @@ class AdminClient:
         self._token = token
         self._token_path: Path | None = None
         self._session: aiohttp.ClientSession | None = None
+        self.guard: Guard = lambda path, body: None
 
     @classmethod
     def local(cls, project: Path, port: int | None = None) -> AdminClient:
@@ -103,6 +111,7 @@ class AdminClient:
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST /api/PATH; raises AdminError."""
+        self.guard(path, body)
         return await self._ask("POST", path, json=body)
 
     async def call(
@@ -122,6 +131,7 @@ class AdminClient:
         """
         accept = "application/json" if on_part is None else "text/event-stream"
         body = {"fn": name, "args": args, "as": user}
+        self.guard("admin/call", body)
         try:
             async with self._open().post(
                 f"{self._base}/api/admin/call", json=body,
@@ -132,11 +142,8 @@ class AdminClient:
                     return await self._read_parts(answer, on_part)
                 data = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise AdminError(self._silence(error), answer={"hint": _SILENT_HINT}) from error
-        value = self._read(data)
-        if answer.status >= 400 and "error" in value:
-            raise AdminError(value["error"]["message"], answer=value["error"])
-        return value.get("value")
+            raise self._silent(error) from error
+        return self._read(answer, data).get("value")
 
     @staticmethod
     async def _read_parts(answer: aiohttp.ClientResponse, on_part: Callable[[Any], None]) -> Any:
@@ -150,36 +157,40 @@ class AdminClient:
                     raise AdminError(found["error"]["message"], answer=found["error"])
                 elif name == "returned":
                     return found["value"]
-        raise AdminError("the answer ended early", answer={"hint": _SILENT_HINT})
+        raise AdminError("the answer ended early", answer={"hint": _ENDED_HINT})
 
     async def _ask(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
         try:
             async with self._open().request(
-                method, f"{self._base}/api/{path}", headers=self._headers, **keywords
-            ) as answer:
+                method, f"{self._base}/api/{path}", headers=self._headers, allow_redirects=False,
+                **keywords,
+            ) as answer:  # fmt: skip
                 data = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise AdminError(self._silence(error), answer={"hint": _SILENT_HINT}) from error
-        value = self._read(data)
-        if answer.status >= 400 and "error" in value:
-            raise AdminError(value["error"]["message"], answer=value["error"])
-        return value
+            raise self._silent(error) from error
+        return self._read(answer, data)
 
-    def _silence(self, error: Exception) -> str:
-        """Return why nobody answers, without the library's own words where there are better."""
-        cause = getattr(error, "os_error", error)
-        reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    def _silent(self, error: Exception) -> AdminError:
+        """Return the error that says why nobody answers, and what to do."""
         where = "the runtime" if self._socket_path is not None else f"the runtime at {self._base}"
-        return f"{where} does not answer: {reason.partition(' [')[0]}"
+        message, hint = silence(error, where)
+        return AdminError(message, answer={"hint": hint})
 
-    def _read(self, data: bytes) -> dict[str, Any]:
-        """Return the JSON object of an answer; raises AdminError for what is none."""
+    def _read(self, answer: aiohttp.ClientResponse, data: bytes) -> dict[str, Any]:
+        """Return the JSON object of an answer; raises AdminError for a refusal, or what is none."""
         try:
             value = jsonvalue.decode_trusted(data) if data else {}
         except (ValueError, PylonError):
             value = None
-        if not isinstance(value, dict):
-            raise AdminError(f"what answers at {self._base} is no Pylon runtime")
+        error = value.get("error") if isinstance(value, dict) else None
+        if answer.status >= 400 and isinstance(error, dict) and "message" in error:
+            if error.get("code") == "UNAUTHENTICATED":
+                error = {"hint": _UNKNOWN_HINT, **error}
+            raise AdminError(str(error["message"]), answer=error)
+        if not isinstance(value, dict) or answer.status >= 300:
+            location = answer.headers.get("Location", "")
+            message, hint = refusal(answer.status, self._base, location)
+            raise AdminError(message, answer={"hint": hint})
         return value
 
     async def download(self, path: str, target: BinaryIO) -> str:
@@ -206,10 +217,15 @@ class AdminClient:
         try:
             async with self._open().ws_connect(
                 f"{self._base}/api/admin/stream", headers=self._headers, heartbeat=15,
-                max_msg_size=0,
+                max_msg_size=0, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             ) as socket:  # fmt: skip
                 async for message in socket:
                     if message.type is aiohttp.WSMsgType.TEXT:
                         yield jsonvalue.decode_trusted(message.data)
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status == 401:
+                raise AdminError("the admin token is not accepted any more") from error
+            what, hint = refusal(error.status, self._base)
+            raise AdminError(what, answer={"hint": hint}) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise AdminError(f"the stream ended: {error}") from error
+            raise self._silent(error) from error

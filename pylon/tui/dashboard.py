@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input
+from textual.widgets import ContentSwitcher, Footer, Input, TextArea
 
 from pylon import paths
 from pylon.client.admin import AdminClient, AdminError
@@ -25,7 +26,7 @@ from pylon.supervisor.door import SupervisorRefused
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
 from pylon.tui.copying import Copies
-from pylon.tui.elsewhere import Elsewhere
+from pylon.tui.elsewhere import Whereabouts
 from pylon.tui.header import HeaderLine
 from pylon.tui.helping import help_text
 from pylon.tui.keymap import read_keymap
@@ -35,6 +36,7 @@ from pylon.tui.model import DashboardState
 from pylon.tui.palette import commands
 from pylon.tui.panes import Pane
 from pylon.tui.preferences import charts_kind, keep_charts, keep_theme
+from pylon.tui.production import Production
 from pylon.tui.registry import SCREENS
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
@@ -66,7 +68,7 @@ class Dashboard(App[int]):
 
     def __init__(
         self, clock: Clock, admin: AdminClient, *, supervisor: Supervisor | None = None,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: Whereabouts | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.clock = clock
@@ -81,6 +83,8 @@ class Dashboard(App[int]):
         self.warping = Warping(self, admin)
         self.rows = RowKeys(self)
         self._admin = admin
+        self.production = Production(self)
+        admin.guard = self.production.demand
         self._supervisor = supervisor
         self._elsewhere = elsewhere
         self._is_paused = False
@@ -203,13 +207,32 @@ class Dashboard(App[int]):
         self._focus_list()
         self.draw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tell whether an action is for now: a slash that is typed into a line is none."""
+        if action != "filter":
+            return True
+        return len(self.screen_stack) == 1 and not isinstance(self.focused, Input | TextArea)
+
     def action_filter(self) -> None:
         """Open the filter line."""
         line = self.query_one("#filter", Input)
         line.placeholder = self.pane.filter_hint
-        line.add_class("shown")
+        self._show_filter(line, is_shown=True)
         line.value = self.pane.terms
-        line.focus()
+        # At once, not with the next message: a key may wait behind this one.
+        self.screen.set_focus(line)
+
+    @staticmethod
+    def _show_filter(line: Input, *, is_shown: bool) -> None:
+        line.set_class(is_shown, "shown")
+        line.display = is_shown
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take a slash and words, pasted on a list, as the filter."""
+        text = event.text.strip().partition("\n")[0]
+        if text.startswith("/") and self.check_action("filter", ()):
+            self.action_filter()
+            self.query_one("#filter", Input).value = text.removeprefix("/")
 
     def _help_of(self, line: str, cursor: int) -> Help:
         """Return what the pane that is seen knows about the filter line."""
@@ -228,14 +251,14 @@ class Dashboard(App[int]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter and go back to the list."""
         if event.input.id == "filter":
-            event.input.set_class(bool(event.value), "shown")
+            self._show_filter(event.input, is_shown=bool(event.value))
             self._focus_list()
 
     async def action_back(self) -> None:
         """Clear the filter, or leave a zoomed pane."""
         line = self.query_one("#filter", Input)
         if line.has_class("shown"):
-            line.remove_class("shown")
+            self._show_filter(line, is_shown=False)
             line.value = ""
             self.pane.filter("")
         self._focus_list()
@@ -290,6 +313,10 @@ class Dashboard(App[int]):
     def action_warp(self) -> None:
         """Ask where to move the clock, and do it."""
         self.warping.ask()
+
+    def action_unlock(self) -> None:
+        """Allow changes in production, or not any more."""
+        self.production.turn()
 
     def action_charts(self, kind: str) -> None:
         """Draw charts in another way, and remember it."""

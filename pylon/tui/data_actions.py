@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from pylon.client.admin import AdminClient, AdminError
+from pylon.client.admin import AdminError
 from pylon.client.bulk_text import referrer_line
 from pylon.printable import clean
 from pylon.tui.acting import Done
@@ -15,7 +15,7 @@ from pylon.tui.screens.row_form import RowForm
 from pylon.tui.verbs import Verb
 
 if TYPE_CHECKING:
-    from pylon.tui.dashboard import Dashboard
+    pass
 
 #: What can be done with rows.
 ROW_VERBS: Final = (
@@ -41,7 +41,6 @@ ROW_VERBS: Final = (
     Verb("Q", "sql", "SQL: one statement that reads, with plan and time", id="data.sql",
          cli="sql"),
     Verb("v", "look_as", "Look as a user, by his policies", id="data.look-as"),
-    Verb("W", "unlock", "Allow changes in production, or not any more", id="data.unlock"),
     Verb("backspace", "return", "Back to where you came from", id="data.return"),
     Verb("tab,shift+tab", "other_list", "Entities, or rows", id="other-list"),
 )  # fmt: skip
@@ -52,14 +51,10 @@ Refuse = Callable[[dict[str, str]], None]
 class DataActions(ManyActions):
     """The owner's hand on the rows of one dashboard's app."""
 
-    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
-        super().__init__(app, admin)
-        self._is_unlocked = False
-
     @property
     def is_read_only(self) -> bool:
         """Tell whether rows can't be changed now: production, until it is unlocked."""
-        return not (self.is_dev or self._is_unlocked)
+        return self._app.production.is_locked
 
     def may_write(self) -> bool:
         """Tell whether rows may be changed now; says why not."""
@@ -71,22 +66,6 @@ class DataActions(ManyActions):
             say(self._app, "PRODUCTION is read-only here: W unlocks it", is_bad=True)
             return False
         return True
-
-    def unlock(self, done: Done) -> None:
-        """Allow changes in production, after a question; or take that back."""
-        if self.is_dev:
-            say(self._app, "this is development: rows can be changed")
-        elif self._is_unlocked:
-            self._is_unlocked = False
-            say(self._app, "read-only again")
-            done()
-        else:
-
-            def unlock() -> None:
-                self._is_unlocked = True
-                done()
-
-            self.ask("Allow changes to rows until this dashboard is left?", unlock)
 
     def _path(self, entity: str, *rest: str) -> str:
         return "/".join(["admin/data", *(self._admin.quoted(one) for one in (entity, *rest))])

@@ -112,10 +112,6 @@ class MarkingPane(Pane):
         if self._actions.may_write():
             self._actions.undo(self._data.ask_again)
 
-    def action_unlock(self) -> None:
-        """Allow changes in production, or not any more."""
-        self._actions.unlock(lambda: self.refresh_from(force=True))
-
     def action_export(self) -> None:
         """Write what is shown into a file."""
         state = self.state.data

@@ -7,9 +7,31 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from pylon.supervisor.claim import supervised
 from pylon.supervisor.door import SupervisorRefused, ask_supervisor
+
+
+class Whereabouts(Protocol):
+    """What an attached dashboard asks where the runtime itself says nothing."""
+
+    @property
+    def is_supervised(self) -> bool:
+        """Tell whether there is a supervisor to ask."""
+        ...
+
+    async def look(self, *, is_first: bool) -> str:
+        """Return why the runtime says nothing, in a few words."""
+        ...
+
+    async def restart(self) -> None:
+        """Have it started anew; raises SupervisorRefused."""
+        ...
+
+    async def stop(self) -> None:
+        """Have it stopped; raises SupervisorRefused."""
+        ...
 
 
 class Elsewhere:

@@ -74,6 +74,7 @@ def header_pieces(state: DashboardState, now: float, *, is_paused: bool, place: 
     line: Pieces = [(f" {glyph} ", style), (clean(state.app_name), "strong")]
     if status.get("environment") == "production":
         line += [(" ", "plain"), (" PROD ", "alarm")]
+        line.append((" UNLOCKED (W)", "bad") if state.is_unlocked else (" read-only (W)", "quiet"))
     elif status:
         line.append((" dev", "quiet"))
     if status.get("branch"):

@@ -11,7 +11,8 @@ from pylon.tui.verbs import Verb
 
 #: What the palette offers everywhere.
 EVERYWHERE: Final = (
-    Verb("slash", "filter", "Filter", show=True, key_display="/", id="filter"),
+    # First of all: what is typed behind it in one go is for the line, and not for the list.
+    Verb("slash", "filter", "Filter", show=True, key_display="/", id="filter", priority=True),
     Verb("y", "copy", "Copy", show=True, id="copy"),
     Verb("p", "pause", "Pause", show=True, id="pause"),
     Verb("q", "leave", "Quit", show=True, id="quit"),
@@ -22,6 +23,7 @@ EVERYWHERE: Final = (
     Verb("n", "problem", "Next problem", id="problem"),
     Verb("T", "warp", "Clock: jump to what is due, or through a week (development)", id="warp",
          cli="clock"),
+    Verb("W", "unlock", "Allow changes in production, or not any more", id="unlock"),
     Verb("M", "consent", "Apply the waiting migration", id="migrate", cli="migrate"),
 )  # fmt: skip
 BINDINGS: Final[list[Binding]] = [

@@ -12,7 +12,7 @@ from pylon.tui.saying import say
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
-    from pylon.tui.elsewhere import Elsewhere
+    from pylon.tui.elsewhere import Whereabouts
 
 
 class Leaving:
@@ -20,7 +20,7 @@ class Leaving:
 
     def __init__(
         self, app: Dashboard, admin: AdminClient, supervisor: Supervisor | None,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: Whereabouts | None = None,
     ) -> None:  # fmt: skip
         self._app = app
         self._admin = admin

@@ -51,6 +51,8 @@ class DashboardState:
     files: FilesState = field(default_factory=FilesState)
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
+    #: Somebody allowed changes to this production.
+    is_unlocked: bool = False
     dropped: int = 0
     changes_seen: int = 0
     #: Why the last reload failed, as paragraphs; empty where it did not.
@@ -77,6 +79,11 @@ class DashboardState:
     def app_name(self) -> str:
         """Return the app's name, or the project's until it is known."""
         return str(self.status.get("app", self.project_name))
+
+    @property
+    def is_production(self) -> bool:
+        """Tell whether real people are behind it; not while nothing is known of it."""
+        return self.status.get("environment") == "production"
 
     @property
     def head(self) -> int:

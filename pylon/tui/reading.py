@@ -126,7 +126,8 @@ class Reading:
         try:
             answer = await self._admin.get(f"admin/{self.part}", **question)
             if self.found.take(question, answer):
-                self._trouble, self._read_at = "", clock.monotonic()
+                # As old as the question: it may have been answered at once, and come late.
+                self._trouble, self._read_at = "", started
                 self._read_version = version
                 self._app.state.touch(self.part)
             # Only what was answered has cost the app something.
@@ -150,7 +151,7 @@ class Reading:
             note = "◔ searching …" if found.search else "◔ reading …"
         if stale := found.stale_note(now):
             note = f"STALE: {stale}{why}"
-        elif self._read_at is not None and read_age > OLD_SECONDS + _AT_LEAST_SECONDS:
+        elif self._read_at is not None and read_age > OLD_SECONDS:
             note = f"STALE: {self.part} were read {read_age:.0f} s ago{why}"
         if note != found.note:
             found.note = note

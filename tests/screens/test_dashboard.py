@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual import events
 from textual.color import Color
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from pylon import paths
 from pylon.clock import SystemClock
@@ -539,3 +541,22 @@ async def test_what_is_not_understood_is_left_out() -> None:
         await until(app, lambda text: "head 6" in text)
         await pilot.press("0")
         await until(app, lambda text: "calls was not understood" in text)
+
+
+async def test_a_slash_and_words_in_one_go_are_a_filter() -> None:
+    """Typed faster than anything is drawn, or pasted: no key of it reaches the list behind."""
+    async with opened((100, 30)) as (app, admin, pilot):
+        admin.say(status(head=2, clients=1), changes(change(1), change(2)))
+        await until(app, lambda text: "head 2" in text and "2/2" in text)
+        for key, character in (("slash", "/"), ("f", "f"), ("0", "0"), ("slash", "/"), ("q", "q")):
+            app.post_message(events.Key(key, character))
+        await until(app, lambda text: "f0/q" in text)
+        line = app.query_one("#filter", Input)
+        assert line.value == "f0/q"
+        assert str(app.pane.id) == "log"
+        await pilot.press("escape")
+        await until(app, lambda text: "2/2" in text)
+        assert not line.display
+        app.screen.focused.post_message(events.Paste("/nothing like it\n"))  # type: ignore[union-attr]
+        await until(app, lambda text: "nothing like it" in text)
+        assert line.value == "nothing like it"

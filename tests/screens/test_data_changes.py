@@ -134,7 +134,7 @@ async def test_production_is_red_and_read_only_until_it_is_unlocked(size: tuple[
             await pilot.press(key)
             await _seen(app, "PRODUCTION is read-only here")
         await pilot.press("W")
-        await _seen(app, "This is PRODUCTION.", "Allow changes to rows")
+        await _seen(app, "This is PRODUCTION.", "Allow changes to ")
         await pilot.press("n", "e")
         await _seen(app, "READ-ONLY (W)")
         await pilot.press("W", "y")

@@ -59,7 +59,7 @@ LIBRARY_HOMES = {
     "click": ("cli/",),
     "cronsim": ("app/schedule.py",),
     "aiosmtplib": ("server/mail/smtp.py",),
-    "jinja2": ("server/mail/templates.py",),
+    "jinja2": ("server/mail/templates.py", "cli/studio.py"),
 }
 
 
