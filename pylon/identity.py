@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -81,6 +82,7 @@ ANONYMOUS = Identity(kind=IdentityKind.ANONYMOUS)
 SYSTEM = Identity(kind=IdentityKind.SYSTEM)
 
 
+@lru_cache(maxsize=1_024)
 def stored_identity(principal: str, user_id: str | None) -> Identity:
     """Return the stated principal of what was stored to be done later: a job, a run of a workflow.
 

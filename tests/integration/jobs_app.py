@@ -10,6 +10,7 @@ import os
 from datetime import datetime
 
 from pylon import App, Entity, Refused
+from pylon.errors import Unavailable
 
 app = App("jobs")
 
@@ -103,6 +104,16 @@ async def acts(ctx, n: int, wait: float = 0.0) -> int:
 @app.job(retries=50, backoff=0.01)
 def adds(ctx, n: int):
     ctx.db.insert("Note", text=f"added {n}")
+
+
+@app.job(retries=0)
+def cancels(ctx, other: str) -> bool:
+    return ctx.jobs.cancel(other)
+
+
+@app.job(retries=0)
+def unavailable(ctx):
+    raise Unavailable("not now")
 
 
 @app.job(retries=1)

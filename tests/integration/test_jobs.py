@@ -269,6 +269,26 @@ async def test_a_cancelled_job_stores_nothing_more(rt: Running) -> None:
     assert "x" not in _notes(ann)
 
 
+async def test_jobs_that_are_claimed_together_have_each_their_own_end(rt: Running) -> None:
+    """One fails, one is not available, one cancels another: it stores nothing, the rest do."""
+    ann = await rt.user("ann@example.com")
+    worker = rt.runtime.services.worker
+    await worker.set_paused("default", is_paused=True)
+    ids = {name: await _enqueue(ann, name) for name in ("fails", "unavailable")}
+    ids["write"] = await _enqueue(ann, "write", args={"text": "x"}, priority=-2)
+    ids["cancels"] = await _enqueue(ann, "cancels", args={"other": ids["write"]}, priority=-1)
+    ids["last"] = await _enqueue(ann, "write", args={"text": "y"}, priority=-3)
+    await worker.set_paused("default", is_paused=False)
+    await rt.settled()
+    states = {name: (await ann.call("job", id=one))["state"] for name, one in ids.items()}
+    assert states == {
+        "fails": "scheduled", "unavailable": "dead", "cancels": "completed", "write": "cancelled",
+        "last": "completed",
+    }  # fmt: skip
+    assert _notes(ann) == ["y"]
+    assert (worker.running, worker.room.running) == ({}, 0)
+
+
 async def test_a_job_that_takes_too_long_is_stopped_and_reaches_nothing_more(rt: Running) -> None:
     """Also one that does not let itself be cancelled at once (I82)."""
     ann = await rt.user("ann@example.com")

@@ -38,7 +38,7 @@ from pylon.server.functions.outcome import Outcome, Status
 from pylon.server.functions.rowwrites import RowWrites
 from pylon.server.storage import operations
 from pylon.server.storage.apart import Apart
-from pylon.server.storage.statements import counted
+from pylon.server.storage.statements import Counted
 from pylon.server.storage.transaction import Transaction
 
 _DAY_MS: Final = 86_400_000
@@ -186,7 +186,7 @@ class PreparedOperation:
             writes = RowWrites(self._definition, identity, transaction, self._makers.ids.uuid7)
             value = self._builtin(writes, self._args)
         else:
-            with counted(transaction, call):
+            with Counted(transaction, call):
                 value = self._run_app(identity, transaction)
         if call is not None:
             call.rows_written = len(transaction.records)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from pylon import jsonvalue, limits
@@ -33,7 +34,7 @@ from pylon.server.functions.timed import within
 from pylon.server.jobs.states import Verdict, after_failure
 from pylon.server.storage import jobs
 from pylon.server.storage.jobs import ClaimedJob
-from pylon.server.storage.statements import counted
+from pylon.server.storage.statements import Counted
 from pylon.server.storage.transaction import Transaction
 
 _PROGRESS_TEXT_MAX: Final = 200
@@ -54,7 +55,6 @@ class Attempt:
     options: JobOptions
     monotonic: Callable[[], float]
     expires_at: float
-    started_at: float
     progress: tuple[float, str | None] | None = None
     #: Why it was stopped from outside; None while nobody did.
     stopped: str | None = None
@@ -101,13 +101,13 @@ class JobFacts:
 class _InJob:
     """What the contexts of jobs have beside those of their colour."""
 
-    job: JobFacts
     _attempt: Attempt
 
-    def _enter(self, attempt: Attempt) -> None:
-        one = attempt.job
-        self._attempt = attempt
-        self.job = JobFacts(one.id, one.name, one.attempt, one.retries + 1, one.token)
+    @cached_property
+    def job(self) -> JobFacts:
+        """Return which job this is, and which attempt at it."""
+        one = self._attempt.job
+        return JobFacts(one.id, one.name, one.attempt, one.retries + 1, one.token)
 
     def progress(self, share: float, text: str | None = None) -> None:
         """Say how far the job has come: 0 to 1, and in a few words with what."""
@@ -122,7 +122,7 @@ class JobTransactionContext(_InJob, MutationContext):
 
     def __init__(self, facts: CallFacts, transaction: Transaction, attempt: Attempt) -> None:
         MutationContext.__init__(self, facts, transaction)
-        self._enter(attempt)
+        self._attempt = attempt
 
 
 class JobActionContext(_InJob, ActionContext):
@@ -130,7 +130,7 @@ class JobActionContext(_InJob, ActionContext):
 
     def __init__(self, facts: CallFacts, tools: ActionTools, attempt: Attempt) -> None:
         ActionContext.__init__(self, facts, tools)
-        self._enter(attempt)
+        self._attempt = attempt
 
 
 def result_text(value: Any) -> str:
@@ -202,27 +202,27 @@ class TransactionJob:
         self._code = code
         self._definition = definition
         self._function = function
-        self._attempt = attempt
+        self.attempt = attempt
         self._chance = chance
         #: What became of the job, where its failure was stored in the place of its transaction.
         self.verdict: Verdict | None = None
 
     def run(self, transaction: Transaction) -> None:
         """Run the job and complete it, all or nothing."""
-        attempt, function, code = self._attempt, self._function, self._code
+        attempt, function, code = self.attempt, self._function, self._code
         attempt.demand_held()
         identity = fresh_identity(transaction, attempt.identity())
         transaction.actor = identity.user_id
-        transaction.cause = attempt.cause
+        transaction.cause = cause = attempt.cause
         decoded = function.arguments.decode(jsonvalue.decode_trusted(attempt.job.args))
         seconds = attempt.options.timeout_s or limits.FUNCTION_SECONDS
         facts = code.facts(
-            self._definition, identity, transaction.now, attempt.seed, seconds, attempt.cause
+            self._definition, identity, transaction.now, attempt.seed, seconds, cause
         )
         call = attempt.call
         if call is not None:
             call.runs()
-        with counted(transaction, call):
+        with Counted(transaction, call):
             context = JobTransactionContext(facts, transaction, attempt)
             value = code.answer(function, lambda: function.handler(context, **decoded), seconds)
         if call is not None:
@@ -235,8 +235,8 @@ class TransactionJob:
     def refuse(self, transaction: Transaction, error: PylonError) -> None:
         """Store the failure in its place."""
         self.verdict = None
-        if not isinstance(error, JobLost) and not error.is_stop and self._attempt.is_held:
-            self.verdict = Failure.of(error).store(transaction, self._attempt, self._chance())
+        if not isinstance(error, JobLost) and not error.is_stop and self.attempt.is_held:
+            self.verdict = Failure.of(error).store(transaction, self.attempt, self._chance())
 
 
 async def run_coroutine(

@@ -114,10 +114,7 @@ class Claimer:
     def attempt(self, job: ClaimedJob, definition: AppDefinition, at: float) -> Attempt:
         """Return the attempt that a claim of a moment (monotonic) is."""
         options = self._runner.options(definition, job.name) or JobOptions()
-        return Attempt(
-            job, options, self._clock.monotonic, at + limits.JOB_LEASE_SECONDS,
-            self._clock.monotonic(),
-        )  # fmt: skip
+        return Attempt(job, options, self._clock.monotonic, at + limits.JOB_LEASE_SECONDS)
 
 
 def _left_by_name(definition: AppDefinition, counts: list[tuple[str, str, int]]) -> dict[str, int]:

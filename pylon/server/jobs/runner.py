@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
-from pylon.app.functions import Function
 from pylon.app.jobs import JobOptions
 from pylon.clock import Clock, iso_ms
 from pylon.errors import NotFound, PylonError, Unavailable
 from pylon.identity import Identity
 from pylon.ids import IdSource
-from pylon.server.calls import inside
+from pylon.server.calls import Call, inside
 from pylon.server.functions.executor import Executor
 from pylon.server.jobs.attempt import (
     Attempt,
@@ -88,25 +88,89 @@ class Runner:
     async def run(
         self, attempt: Attempt, definition: AppDefinition, identity: Identity | None
     ) -> None:
-        """Run an attempt and end it; raises JobLost where the job is not its any more.
+        """Run an attempt that is no transaction, and end it.
 
-        Cancelled, it ends nothing: whoever cancels does that.
+        Raises JobLost where the job is not its any more. Cancelled, it ends nothing: whoever
+        cancels does that.
         """
-        call = self._observer.begin(
-            attempt.job.name, "job", attempt.job.user_id or attempt.job.principal, attempt.cause
-        )
-        attempt.call = call
+        attempt.call = call = self._begin(attempt)
+        with inside(call):
+            await self._traced(attempt, partial(self._run, attempt, definition, identity))
+
+    def submit(
+        self, attempts: Iterable[Attempt], definition: AppDefinition
+    ) -> Iterator[tuple[list[TransactionJob], asyncio.Future[list[Any]]]]:
+        """Hand `def` jobs that were claimed together to the writer.
+
+        Yields jobs and the future of their outcomes: all that are short are one unit, without a
+        task for each. `settle` takes the outcomes.
+        """
+        short: list[TransactionJob] = []
+        writer, code = self._database.writer, self._executor.app_code
+        for attempt in attempts:
+            function = definition.functions[attempt.job.name]
+            attempt.call = self._begin(attempt)
+            work = TransactionJob(code, definition, function, attempt, self.chance)
+            apart = Apart.of(function.name, attempt.options.timeout_s)
+            if apart is None:
+                short.append(work)
+            else:
+                yield [work], writer.submit_each([work], apart=apart)
+        if short:
+            yield short, writer.submit_each(short)
+
+    def settle(self, work: TransactionJob, outcome: Any) -> Callable[[], Awaitable[None]] | None:
+        """Take what became of a `def` job; returns what is left to do, None where it has ended.
+
+        Raises JobLost where the job is not the attempt's any more.
+        """
+        attempt = work.attempt
+        if not isinstance(outcome, PylonError):
+            self._tell_end(attempt, None)
+            return None
+        if isinstance(outcome, JobLost):
+            self._tell_lost(attempt)
+            raise outcome
+        if outcome.is_stop:  # the worker stops as well: it gives the job back
+            return partial(self._traced, attempt, _never)
+        failure = Failure.of(outcome)
+        if work.verdict is None or isinstance(outcome, Unavailable):  # or nobody knows
+            return partial(self._traced, attempt, partial(self._fail, attempt, failure))
+        self._tell(attempt, failure, work.verdict)
+        self._tell_end(attempt, failure)
+        return None
+
+    # --- what is traced
+
+    def _begin(self, attempt: Attempt) -> Call:
+        job = attempt.job
+        return self._observer.begin(job.name, "job", job.user_id or job.principal, attempt.cause)
+
+    async def _traced(
+        self, attempt: Attempt, work: Callable[[], Awaitable[Failure | None]]
+    ) -> None:
+        """Await the end of an attempt, and take it into what is traced."""
         try:
-            with inside(call):
-                failure = await self._run(attempt, definition, identity)
+            failure = await work()
         except BaseException:
-            self._observer.end(call, attempt.stopped or "lost")
+            self._tell_lost(attempt)
             raise
-        self.ended["completed" if failure is None else "failed"] += 1
+        self._tell_end(attempt, failure)
+
+    def _tell_end(self, attempt: Attempt, failure: Failure | None) -> None:
+        assert attempt.call is not None
         if failure is None:
-            self._observer.end(call)
+            self.ended["completed"] += 1
+            self._observer.end(attempt.call)
         else:
-            self._observer.end(call, "failed", failure.code, failure.error)
+            self.ended["failed"] += 1
+            self._observer.end(attempt.call, "failed", failure.code, failure.error)
+
+    def _tell_lost(self, attempt: Attempt) -> None:
+        assert attempt.call is not None
+        self._observer.end(attempt.call, attempt.stopped or "lost")
+
+    # --- what has tasks of its own
 
     async def _run(
         self, attempt: Attempt, definition: AppDefinition, identity: Identity | None
@@ -119,8 +183,6 @@ class Runner:
         if function is None or function.job is None:
             missing = NotFound(f"there is no job {name} in this version of the app")
             return await self._fail(attempt, Failure.of(missing))
-        if not function.job.is_coroutine:
-            return await self._run_in_transaction(attempt, definition, function)
         assert identity is not None
         context = self._context(attempt, definition, identity)
         return await self._run_apart(
@@ -142,25 +204,6 @@ class Runner:
         )  # fmt: skip
         tools = self._executor.actions.tools(definition, attempt.cause, attempt.demand_held)
         return JobActionContext(facts, tools, attempt)
-
-    async def _run_in_transaction(
-        self, attempt: Attempt, definition: AppDefinition, function: Function
-    ) -> Failure | None:
-        work = TransactionJob(self._executor.app_code, definition, function, attempt, self.chance)
-        try:
-            apart = Apart.of(function.name, attempt.options.timeout_s)
-            await self._database.writer.submit_work(work, apart=apart)
-        except JobLost:
-            raise
-        except PylonError as error:
-            if error.is_stop:  # the worker stops as well: it gives the job back
-                await asyncio.get_running_loop().create_future()
-            failure = Failure.of(error)
-            if work.verdict is None or isinstance(error, Unavailable):  # or nobody knows
-                return await self._fail(attempt, failure)
-            self._tell(attempt, failure, work.verdict)
-            return failure
-        return None
 
     async def _run_apart(self, attempt: Attempt, work: Awaitable[str]) -> Failure | None:
         """Run what is no transaction, and store its end in one."""
@@ -208,3 +251,8 @@ class Runner:
     def chance(self) -> float:
         """Return a number from 0 to 1."""
         return int.from_bytes(self._ids.random_bytes(4)) / 2**32
+
+
+async def _never() -> None:
+    """Return when the worker stops: it cancels."""
+    await asyncio.get_running_loop().create_future()

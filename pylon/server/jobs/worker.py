@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Set
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from pylon.app.definition import AppDefinition
 from pylon.clock import Clock
 from pylon.errors import NotFound, PylonError
-from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
 from pylon.server.functions.definitions import DefinitionHolder
-from pylon.server.jobs.attempt import Attempt, JobLost
+from pylon.server.jobs.attempt import Attempt, JobLost, TransactionJob
 from pylon.server.jobs.claims import Carried, Claimer, Claims
 from pylon.server.jobs.keeper import Keeper
 from pylon.server.jobs.room import Room
@@ -72,6 +72,8 @@ class Worker:
         self._has_strangers = False
         #: A claim in the commit that enqueued, until what it took is started.
         self._carried: Carried | None = None
+        #: `def` jobs that are with the writer.
+        self._submitted: set[asyncio.Future[list[Any]]] = set()
 
     # --- life
 
@@ -92,9 +94,10 @@ class Worker:
         await self._rounds.stop()
         with suppress(PylonError):  # started, to be ended or given back
             await self._take_carried()
-        tasks = [one.task for one in self.running.values() if one.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+        ends: set[asyncio.Future[Any]] = {*self._submitted}
+        ends.update(one.task for one in self.running.values() if one.task is not None)
+        if ends:
+            await asyncio.wait(ends, timeout=_STOP_SECONDS)
         left = list(self.running.values())
         for attempt in left:
             self._stop_attempt(attempt, "stopped")
@@ -275,10 +278,18 @@ class Worker:
     def _take(self, claims: Claims, definition: AppDefinition) -> None:
         """Start what was claimed."""
         self._hot |= claims.hot
+        transactions: list[Attempt] = []
         for job, identity in claims.jobs:
-            self._begin(job, identity, definition, claims.at)
-            if job.queue in claims.hot and self._runner.is_transaction(definition, job.name):
+            attempt = self._begin(job, definition, claims.at)
+            if not self._runner.is_transaction(definition, job.name):
+                self._start(attempt, partial(self._runner.run, attempt, definition, identity))
+                continue
+            transactions.append(attempt)
+            if job.queue in claims.hot:
                 self._ahead.add(job.queue)
+        for works, future in self._runner.submit(transactions, definition):
+            self._submitted.add(future)
+            future.add_done_callback(partial(self._settle, works))
         if self._ahead or claims.has_more_due:
             self._rounds.wake()
 
@@ -288,23 +299,40 @@ class Worker:
 
     # --- running
 
-    def _begin(
-        self, job: ClaimedJob, identity: Identity | None, definition: AppDefinition, at: float
-    ) -> None:
+    def _begin(self, job: ClaimedJob, definition: AppDefinition, at: float) -> Attempt:
+        """Count a job that was claimed at a moment (monotonic) as running."""
         attempt = self._claimer.attempt(job, definition, at)
         self.version += 1
         self.running[job.id] = attempt
         self.room.start(job.queue, self._clock.monotonic())
-        attempt.task = asyncio.get_running_loop().create_task(
-            self._run_one(attempt, definition, identity), name=f"pylon-job-{job.name}"
-        )
         self.keeper.watch()
+        return attempt
 
-    async def _run_one(
-        self, attempt: Attempt, definition: AppDefinition, identity: Identity | None
-    ) -> None:
+    def _settle(self, works: list[TransactionJob], done: asyncio.Future[list[Any]]) -> None:
+        """Take the outcomes of `def` jobs."""
+        self._submitted.discard(done)
+        failure = done.exception()
+        outcomes = done.result() if failure is None else [failure] * len(works)
+        for work, outcome in zip(works, outcomes, strict=True):
+            rest = None
+            try:
+                rest = self._runner.settle(work, outcome)
+            except JobLost:  # whoever cancels has ended it
+                self._has_strangers |= work.attempt.stopped != "cancelled"
+            if rest is None:
+                self._end(work.attempt)
+            else:
+                self._start(work.attempt, rest)
+
+    def _start(self, attempt: Attempt, work: Callable[[], Awaitable[None]]) -> None:
+        """Have a task of its own do what takes waiting."""
+        attempt.task = asyncio.get_running_loop().create_task(
+            self._run_one(attempt, work), name=f"pylon-job-{attempt.job.name}"
+        )
+
+    async def _run_one(self, attempt: Attempt, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._runner.run(attempt, definition, identity)
+            await work()
         except asyncio.CancelledError:
             if attempt.stopped is None:
                 raise
@@ -314,8 +342,12 @@ class Worker:
             self._has_strangers = True
             _log.exception("job.end_failed %s %s", attempt.job.name, attempt.job.id)
         finally:
-            self.version += 1
-            attempt.stopped = attempt.stopped or "ended"
-            self.running.pop(attempt.job.id, None)
-            self.room.end(attempt.job.queue)
-            self._rounds.wake()
+            self._end(attempt)
+
+    def _end(self, attempt: Attempt) -> None:
+        self.version += 1
+        attempt.stopped = attempt.stopped or "ended"
+        if self.running.get(attempt.job.id) is attempt:
+            del self.running[attempt.job.id]
+        self.room.end(attempt.job.queue)
+        self._rounds.wake()

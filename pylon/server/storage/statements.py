@@ -7,7 +7,6 @@ the counts (`server.calls`); plans are `plan_of`, asked for later and off the lo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from pylon import limits
@@ -19,16 +18,22 @@ from pylon.sqlite import Error, RawConnection
 _OTHERS: Final = "(other statements)"
 
 
-@contextmanager
-def counted(transaction: Transaction, call: Call | None) -> Iterator[None]:
-    """Count the statements of a transaction inside the block as the call's."""
-    raw = transaction.connection
-    if call is not None:
-        transaction.connection = cast("RawConnection", _Counting(raw, call))
-    try:
-        yield
-    finally:
-        transaction.connection = raw
+class Counted:
+    """Counts the statements of a transaction inside the block as the call's."""
+
+    __slots__ = ("_call", "_raw", "_transaction")
+
+    def __init__(self, transaction: Transaction, call: Call | None) -> None:
+        self._transaction = transaction
+        self._call = call
+        self._raw = transaction.connection
+
+    def __enter__(self) -> None:
+        if self._call is not None:
+            self._transaction.connection = cast("RawConnection", _Counting(self._raw, self._call))
+
+    def __exit__(self, *raised: object) -> None:
+        self._transaction.connection = self._raw
 
 
 def counting(reads: ReadConnection, call: Call | None) -> ReadConnection:

@@ -6,7 +6,7 @@ What does not live here: batches of units (`writer`) and what a batch does with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -50,17 +50,22 @@ class FunctionWork:
 class Unit:
     """What was submitted at once: its operations, in order, and the one future of its answer."""
 
-    __slots__ = ("apart", "future", "is_group", "look_up", "lost", "outcomes", "seq", "works")
+    __slots__ = (
+        "apart", "future", "is_group", "is_ordered", "look_up", "lost", "outcomes", "seq", "works"
+    )  # fmt: skip
 
     def __init__(
         self, works: Sequence[Work], future: asyncio.Future[Any], *, is_group: bool,
-        look_up: Callable[[Transaction], None] | None = None, apart: Apart | None = None,
+        is_ordered: bool = True, look_up: Callable[[Transaction], None] | None = None,
+        apart: Apart | None = None,
     ) -> None:  # fmt: skip
         #: That it runs alone, on the connection's thread; None for what is short.
         self.apart = apart
         self.works = works
         self.future = future
         self.is_group = is_group
+        #: One that must be retried stops those behind it.
+        self.is_ordered = is_ordered
         self.look_up = look_up
         self.outcomes: list[Any] = []
         #: Operations that lost a batch, by their place, and why: they are not run again.
@@ -68,18 +73,25 @@ class Unit:
         self.seq = 0
 
     def run(self, batch: Batch) -> None:
-        """Run the operations; one that must be retried stops those behind it."""
+        """Run the operations."""
+        for _ in self.turns(batch):
+            pass
+
+    def turns(self, batch: Batch) -> Iterator[None]:
+        """Run the operations; yields where others may have a turn: between two of the app's."""
         outcomes = self.outcomes = []
         if self.look_up is not None:
             self.look_up(batch.transaction)
         for place, work in enumerate(self.works):
+            if place and not work.is_plain:
+                yield
             try:
                 outcome = self.lost.get(place) or batch.run(work)
             except BatchLost as loss:
                 self.lost[place] = as_pylon_error(loss.error, batch.new_id)
                 raise
             outcomes.append(outcome)
-            if isinstance(outcome, PylonError) and outcome.is_transient:
+            if self.is_ordered and isinstance(outcome, PylonError) and outcome.is_transient:
                 break
         missing = len(self.works) - len(outcomes)
         if missing:
@@ -89,6 +101,7 @@ class Unit:
                 )
             ] * missing
         self.seq = batch.seq
+        yield
 
     def answer(self, failure: PylonError | None = None) -> None:
         """Resolve the future: with the outcomes, or one failure for all."""

@@ -105,6 +105,17 @@ class Writer:
         self._enqueue(Unit(works, future, is_group=True, look_up=look_up, apart=apart))
         return future
 
+    def submit_each(
+        self, works: Sequence[Work], *, apart: Apart | None = None
+    ) -> asyncio.Future[list[Any]]:
+        """Queue operations that have nothing to do with each other, with one answer for all.
+
+        The future's value is as of `submit_group`; what becomes of one is nothing to the others.
+        """
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._enqueue(Unit(works, future, is_group=True, is_ordered=False, apart=apart))
+        return future
+
     def _enqueue(self, unit: Unit) -> None:
         if self._is_closing or self._queued_operations >= limits.WRITER_QUEUE_MAX:
             reason = "stopping" if self._is_closing else "busy"
@@ -259,11 +270,11 @@ class Writer:
             if unit.future.cancelled():
                 continue
             taken.append(unit)
-            unit.run(batch)
-            if self._clock.monotonic() - since > _HOLD_SECONDS:
-                # The transaction stays open meanwhile: nobody else uses this connection.
-                await asyncio.sleep(0)
-                since = self._clock.monotonic()
+            for _ in unit.turns(batch):
+                if self._clock.monotonic() - since > _HOLD_SECONDS:
+                    # The transaction stays open meanwhile: nobody else uses this connection.
+                    await asyncio.sleep(0)
+                    since = self._clock.monotonic()
         if not taken:
             connection.execute("ROLLBACK")
             return None

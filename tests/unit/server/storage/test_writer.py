@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,27 @@ async def test_a_listener_that_fails_stops_neither_the_others_nor_the_writer(
         await asyncio.wait_for(database.writer.submit(_insert(number)), 5)
     assert heads == [1, 2]
     assert "a listener has failed" in caplog.text
+
+
+async def test_what_is_submitted_together_is_nothing_to_each_other(database: Database) -> None:
+    """One that is to be retried stops none behind it; between two, others have a turn."""
+    turns: list[int] = []
+
+    def slow(transaction: Transaction) -> int:
+        until = time.monotonic() + 0.005
+        while time.monotonic() < until:
+            pass
+        asyncio.get_running_loop().call_soon(turns.append, len(turns))
+        return len(turns)
+
+    def unavailable(transaction: Transaction) -> None:
+        raise Unavailable("not now")
+
+    works = [writer_module.FunctionWork(one, None) for one in (slow, unavailable, slow, slow)]
+    first, refused, *others = await database.writer.submit_each(works)
+    assert (first, others) == (0, [1, 2])
+    assert isinstance(refused, Unavailable)
+    assert database.writer.batches == 1
 
 
 async def test_an_error_that_nobody_foresaw_is_unknown_and_the_writer_goes_on(
