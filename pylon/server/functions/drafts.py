@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pylon.app.definition import AppDefinition
 from pylon.identity import Identity, IdentityKind
@@ -25,8 +25,7 @@ _ONLY_VALUES = {"entity", "values"}
 _WITH_ID = {"entity", "values", "id"}
 
 
-@dataclass(frozen=True, slots=True)
-class InsertDraft:
+class InsertDraft(NamedTuple):
     """A row that its caller may insert, whether he may read it then, and all but which fields."""
 
     entity: Entity

@@ -119,13 +119,13 @@ def unit_in_batch(raw: RawConnection, unit: Unit, new_batch: NewBatch) -> Batch:
         batch = new_batch(is_careful=is_careful)
         try:
             unit.run(batch)
+            batch.finish()
         except SavepointsNeeded:
             raw.execute("ROLLBACK")
         except BatchLost as loss:
             if is_full(loss.error):
                 raise
         else:
-            batch.finish()
             return batch
         is_careful = True
 

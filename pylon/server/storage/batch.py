@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from pylon.clock import Clock
 from pylon.errors import Internal, PylonError
+from pylon.server.storage import search_index
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import Error, RawConnection
@@ -65,7 +66,7 @@ class BatchLost(Exception):
 
 
 class SavepointsNeeded(Exception):
-    """A plain operation failed after it had written."""
+    """An operation failed that can't be undone alone: all are, and run again with savepoints."""
 
 
 class Batch:
@@ -109,6 +110,8 @@ class Batch:
         try:
             value = work.run(transaction)
             transaction.settle()
+            if self._is_careful:
+                search_index.keep_up(self._connection, transaction.tables, transaction.records)
             if has_savepoint:
                 self._connection.execute("RELEASE op")
         except BaseException as error:
@@ -156,7 +159,18 @@ class Batch:
         self._remembered += transaction.remembered
 
     def finish(self) -> None:
-        """Store what the operations left: log records and outcomes, before COMMIT."""
+        """Store what the operations left, before COMMIT: log records, outcomes, searched texts.
+
+        Raises SavepointsNeeded where an index can't take what they wrote: whose operation that is
+        shows when each has a savepoint.
+        """
+        if not self._is_careful:
+            try:
+                search_index.keep_up(self._connection, self._transaction.tables, self.records)
+            except (Error, ValueError) as error:
+                if not self._connection.in_transaction:
+                    raise BatchLost(error) from error
+                raise SavepointsNeeded from error
         self._store(_APPEND, self._log_rows)
         self._store(_REMEMBER, self._remembered)
 

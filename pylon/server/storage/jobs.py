@@ -37,7 +37,7 @@ class NewJob:
     is_secret: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClaimedJob:
     """A job with its lease: who holds it may end it, by its token."""
 

@@ -1,18 +1,29 @@
 """Full-text search: an FTS5 index beside the table of each entity that has searched fields.
 
-The index is written in the transaction that writes the row. Its rows have numbers of their own,
-kept beside their ids: the numbers that SQLite gives to the rows of a table do not outlive a VACUUM.
+The index is written in the transaction that writes the rows, once for all that it changed: nobody
+searches inside a transaction. Its rows have numbers of their own, kept beside their ids: those
+that SQLite gives to the rows of a table do not outlive a VACUUM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 
+from pylon import jsonvalue
 from pylon.schema.model import Entity, Row
 from pylon.sqlite import RawConnection
 
+if TYPE_CHECKING:
+    from pylon.server.storage.change_log import LogRecord
+    from pylon.server.storage.tables import EntityTable
+
 #: Tables of the index begin with it.
 PREFIX = "_pylon_search_"
+#: From so many new rows on they are taken in together.
+_MANY: Final = 4
+#: By row id, as it was before and is after a transaction.
+_Changes = dict[str, tuple[Row | None, Row | None]]
 
 
 def column_of(place: int) -> str:
@@ -24,8 +35,8 @@ class SearchIndex:
     """The statements of one entity's index; made once per schema."""
 
     __slots__ = (
-        "_delete_id_sql", "_delete_sql", "_insert_id_sql", "_insert_sql", "_number_sql", "entity",
-        "ids", "names", "text",
+        "_delete_id_sql", "_delete_sql", "_insert_id_sql", "_insert_ids_sql", "_insert_sql",
+        "_insert_texts_sql", "_last_sql", "_number_sql", "entity", "ids", "names", "text",
     )  # fmt: skip
 
     def __init__(self, entity: Entity) -> None:
@@ -37,6 +48,12 @@ class SearchIndex:
         marks = ", ".join("?" * (len(self.names) + 1))
         self._insert_id_sql = f'INSERT INTO "{self.ids}" (id) VALUES (?)'
         self._insert_sql = f'INSERT INTO "{self.text}" (rowid, {self._columns()}) VALUES ({marks})'
+        self._last_sql = f'SELECT coalesce(max(number), 0) FROM "{self.ids}"'
+        # OR FAIL: without a journal of the statement's own; what fails here ends the batch anyway.
+        self._insert_ids_sql = (
+            f'INSERT OR FAIL INTO "{self.ids}" (id) SELECT value FROM json_each(?)'
+        )
+        self._insert_texts_sql = f"INSERT OR FAIL {self._texts_of_all()} WHERE m.number > ?"
         self._number_sql = f'SELECT number FROM "{self.ids}" WHERE id = ?'
         self._delete_id_sql = f'DELETE FROM "{self.ids}" WHERE number = ?'
         self._delete_sql = f'DELETE FROM "{self.text}" WHERE rowid = ?'
@@ -44,14 +61,42 @@ class SearchIndex:
     def _columns(self) -> str:
         return ", ".join(column_of(place) for place in range(len(self.names)))
 
+    def _texts_of_all(self) -> str:
+        """Return what takes in the texts of rows that have numbers."""
+        texts = ", ".join(f't."{name}"' for name in self.names)
+        return (
+            f'INTO "{self.text}" (rowid, {self._columns()}) SELECT m.number, {texts}'
+            f' FROM "{self.ids}" AS m CROSS JOIN "{self.entity.name}" AS t ON t."id" = m.id'
+        )
+
     # --- rows that change
 
-    def insert(self, connection: RawConnection, row: Row) -> None:
+    def take(self, connection: RawConnection, changes: _Changes) -> None:
+        """Take in what became of rows."""
+        fresh: list[Row] = []
+        for row_id, (before, after) in changes.items():
+            if after is None:
+                if before is not None:
+                    self._delete(connection, row_id)
+            elif before is None:
+                fresh.append(after)
+            else:
+                self._update(connection, before, after)
+        if len(fresh) < _MANY:
+            for row in fresh:
+                self._insert(connection, row)
+            return
+        ((last,),) = connection.execute(self._last_sql).fetchall()
+        ids = jsonvalue.encode_text([row["id"] for row in fresh])
+        connection.execute(self._insert_ids_sql, (ids,))
+        connection.execute(self._insert_texts_sql, (last,))
+
+    def _insert(self, connection: RawConnection, row: Row) -> None:
         """Take a new row in."""
         number = connection.execute(self._insert_id_sql, (row["id"],)).lastrowid
         connection.execute(self._insert_sql, (number, *(row[name] for name in self.names)))
 
-    def update(self, connection: RawConnection, before: Row, after: Row) -> None:
+    def _update(self, connection: RawConnection, before: Row, after: Row) -> None:
         """Take a row's new texts in; where they are the old ones there is nothing to do."""
         if all(before[name] == after[name] for name in self.names):
             return
@@ -59,7 +104,7 @@ class SearchIndex:
         connection.execute(self._delete_sql, (number,))
         connection.execute(self._insert_sql, (number, *(after[name] for name in self.names)))
 
-    def delete(self, connection: RawConnection, row_id: str) -> None:
+    def _delete(self, connection: RawConnection, row_id: str) -> None:
         """Forget a row."""
         number = self._number(connection, row_id)
         connection.execute(self._delete_sql, (number,))
@@ -85,11 +130,7 @@ class SearchIndex:
         connection.execute(
             f'INSERT INTO "{self.ids}" (id) SELECT t."id" FROM "{table}" AS t ORDER BY t."id"'
         )
-        texts = ", ".join(f't."{name}"' for name in self.names)
-        connection.execute(
-            f'INSERT INTO "{self.text}" (rowid, {self._columns()}) SELECT m.number, {texts}'
-            f' FROM "{self.ids}" AS m JOIN "{table}" AS t ON t."id" = m.id ORDER BY m.number'
-        )
+        connection.execute(f"INSERT {self._texts_of_all()} ORDER BY m.number")
 
     def drop(self, connection: RawConnection) -> None:
         """Remove the index."""
@@ -116,3 +157,24 @@ class SearchIndex:
 def index_of(entity: Entity) -> SearchIndex | None:
     """Return the index of an entity, None where no field of it is searched."""
     return SearchIndex(entity) if entity.searched_fields else None
+
+
+def keep_up(
+    connection: RawConnection, tables: Mapping[str, EntityTable], records: Iterable[LogRecord]
+) -> None:
+    """Take what was changed into the indexes: each row once, from its first change to its last."""
+    changes: dict[str, _Changes] = {
+        name: {} for name, table in tables.items() if table.search is not None
+    }
+    if not changes:
+        return
+    for one in records:
+        found = changes.get(one.entity)
+        if found is None or (one.before is None and one.after is None):
+            continue  # nothing of it is searched, or it is of no row
+        earlier = found.get(one.row_id)
+        found[one.row_id] = (one.before if earlier is None else earlier[0], one.after)
+    for name, of_entity in changes.items():
+        index = tables[name].search
+        if of_entity and index is not None:
+            index.take(connection, of_entity)

@@ -188,8 +188,6 @@ class Transaction:
             self.connection.execute(table.insert_sql, values)
         except IntegrityError as error:
             raise _conflict(entity, error) from error
-        if table.search is not None:
-            table.search.insert(self.connection, row)
         if table.files:
             files.move(self.connection, entity, table.files, None, row, self.now_ms)
         self._keep(entity, "insert", row["id"], seq, None, row, wire, None, image)
@@ -210,8 +208,6 @@ class Transaction:
         except IntegrityError as error:
             raise _conflict(entity, error) from error
         assert changed == 1, "an update is of a row that was just read"
-        if table.search is not None:
-            table.search.update(self.connection, before, after)
         if table.files:
             files.move(self.connection, entity, table.files, before, after, self.now_ms)
         self._keep(entity, "update", after["id"], seq, before, after, wire, image_before, image)
@@ -263,8 +259,6 @@ class Transaction:
         seq = self._next_seq()
         table = self.tables[entity.name]
         self.connection.execute(table.delete_sql, (row_id,))
-        if table.search is not None:
-            table.search.delete(self.connection, row_id)
         if table.files:
             files.move(self.connection, entity, table.files, current, None, self.now_ms)
         self._keep(entity, "delete", row_id, seq, current, None, None, image, None)
@@ -313,7 +307,10 @@ class Transaction:
 
     def settle(self) -> None:
         """Append the slices that the changes so far move: behind all of them, collapsed."""
-        rules, fresh = self._slice_rules, self.records[self._settled :]
+        rules = self._slice_rules
+        if not rules:
+            return
+        fresh = self.records[self._settled :]
         if any(one.entity in rules for one in fresh):
             changes = [(one.entity, one.before, one.after) for one in fresh]
             for one in slices_of(rules, changes):

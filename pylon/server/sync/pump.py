@@ -178,6 +178,8 @@ class Pump:
         if not self._members:
             return head
         records = self._database.tail.since(self._position)
+        if records is not None and not any(map(self.follows, {one.entity for one in records})):
+            return head
         large = large_ones(records or [], len(self._views), _TOLD_MAX)
         if records and records[0].tx in large:
             first = [one for one in records if one.tx == records[0].tx]
