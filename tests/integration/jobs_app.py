@@ -112,6 +112,11 @@ def cancels(ctx, other: str) -> bool:
 
 
 @app.job(retries=0)
+def looks(ctx, other: str):
+    raise Refused("SEEN", ctx.jobs.get(other).state)
+
+
+@app.job(retries=0)
 def unavailable(ctx):
     raise Unavailable("not now")
 

@@ -270,22 +270,28 @@ async def test_a_cancelled_job_stores_nothing_more(rt: Running) -> None:
 
 
 async def test_jobs_that_are_claimed_together_have_each_their_own_end(rt: Running) -> None:
-    """One fails, one is not available, one cancels another: it stores nothing, the rest do."""
+    """One fails, one is not available, one cancels another: it stores nothing, the rest do.
+
+    Who looks at one before him sees that it has ended, and undoes nothing of it when he fails.
+    """
     ann = await rt.user("ann@example.com")
     worker = rt.runtime.services.worker
     await worker.set_paused("default", is_paused=True)
-    ids = {name: await _enqueue(ann, name) for name in ("fails", "unavailable")}
+    ids = {"first": await _enqueue(ann, "write", args={"text": "a"}, priority=2)}
+    ids["looks"] = await _enqueue(ann, "looks", args={"other": ids["first"]}, priority=1)
+    ids |= {name: await _enqueue(ann, name) for name in ("fails", "unavailable")}
     ids["write"] = await _enqueue(ann, "write", args={"text": "x"}, priority=-2)
     ids["cancels"] = await _enqueue(ann, "cancels", args={"other": ids["write"]}, priority=-1)
     ids["last"] = await _enqueue(ann, "write", args={"text": "y"}, priority=-3)
     await worker.set_paused("default", is_paused=False)
     await rt.settled()
-    states = {name: (await ann.call("job", id=one))["state"] for name, one in ids.items()}
-    assert states == {
-        "fails": "scheduled", "unavailable": "dead", "cancels": "completed", "write": "cancelled",
-        "last": "completed",
+    found = {name: await ann.call("job", id=one) for name, one in ids.items()}
+    assert found["looks"]["error"] == "SEEN: completed"
+    assert {name: one["state"] for name, one in found.items()} == {
+        "first": "completed", "looks": "dead", "fails": "scheduled", "unavailable": "dead",
+        "cancels": "completed", "write": "cancelled", "last": "completed",
     }  # fmt: skip
-    assert _notes(ann) == ["y"]
+    assert _notes(ann) == ["a", "y"]
     assert (worker.running, worker.room.running) == ({}, 0)
 
 

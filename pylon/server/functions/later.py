@@ -19,7 +19,7 @@ from pylon.policy.mistakes import nearest
 from pylon.server.functions.authority import authority_of
 from pylon.server.functions.nested import name_of
 from pylon.server.mail.message import Mail
-from pylon.server.storage import jobs
+from pylon.server.storage import completions, jobs
 from pylon.server.storage.job_reads import read_job
 from pylon.server.storage.jobs import NewJob
 from pylon.server.storage.transaction import Transaction
@@ -183,6 +183,11 @@ class TransactionJobs(ReadJobs):
             now_ms=self._transaction.now_ms,
         )  # fmt: skip
         return jobs.enqueue(self._transaction, job)
+
+    def get(self, job_id: str) -> JobView | None:
+        """Return a job, or None where there is none, or none any more."""
+        completions.settle(self._transaction)
+        return super().get(job_id)
 
     def cancel(self, job_id: str) -> bool:
         """Cancel a job that has not ended; tells whether it was there."""

@@ -32,7 +32,7 @@ from pylon.server.functions.context import ActionContext, MutationContext
 from pylon.server.functions.failures import AppFailed, contained, said_of, traceback_of
 from pylon.server.functions.timed import within
 from pylon.server.jobs.states import Verdict, after_failure
-from pylon.server.storage import jobs
+from pylon.server.storage import completions, jobs
 from pylon.server.storage.jobs import ClaimedJob
 from pylon.server.storage.statements import Counted
 from pylon.server.storage.transaction import Transaction
@@ -229,7 +229,7 @@ class TransactionJob:
             call.rows_written = len(transaction.records)
         result = demand_job_result(value)
         job = attempt.job
-        if not jobs.complete(transaction, job.id, job.token, result, attempt.progress):
+        if not completions.complete(transaction, job, result, attempt.progress):
             raise JobLost()
 
     def refuse(self, transaction: Transaction, error: PylonError) -> None:

@@ -33,7 +33,7 @@ from pylon.server.jobs.attempt import (
 )
 from pylon.server.jobs.states import JobState, Verdict
 from pylon.server.observe import Observer
-from pylon.server.storage import jobs
+from pylon.server.storage import completions
 from pylon.server.storage.apart import Apart
 from pylon.server.storage.database import Database
 from pylon.server.storage.transaction import Transaction
@@ -217,7 +217,7 @@ class Runner:
 
         def complete(transaction: Transaction) -> bool:
             attempt.demand_held()
-            return jobs.complete(transaction, job.id, job.token, result, attempt.progress)
+            return completions.complete(transaction, job, result, attempt.progress)
 
         if not await self._end(attempt, complete):
             raise JobLost()

@@ -226,6 +226,9 @@ class Worker:
             self._has_strangers = True
             raise
         self._take(claims, definition)
+        if self._ahead or claims.has_more_due:
+            self._rounds.wake()  # and that one sets the timer
+            return
         # Read now, and nothing awaited after: what is enqueued from here on sets the timer itself.
         next_due = jobs.next_due(self._database.readers.inline.raw)
         waits = [self.room.wait_s(queue, self._clock.monotonic()) for queue in self._hot]
@@ -290,8 +293,6 @@ class Worker:
         for works, future in self._runner.submit(transactions, definition):
             self._submitted.add(future)
             future.add_done_callback(partial(self._settle, works))
-        if self._ahead or claims.has_more_due:
-            self._rounds.wake()
 
     def _has_due(self) -> bool:
         due = jobs.next_due(self._database.readers.inline.raw)

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from pylon.clock import Clock
 from pylon.errors import Internal, PylonError
-from pylon.server.storage import search_index
+from pylon.server.storage import completions, search_index
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import Error, RawConnection
@@ -80,6 +80,7 @@ class Batch:
         self._transaction = transaction
         self._now_ms, self._machine_ms = clock.now_ms(), clock.machine_ms()
         self._is_careful = is_careful
+        transaction.is_deferring = not is_careful
         #: Mints the ids of what was not meant to happen.
         self.new_id = new_id
         #: The last seq given so far.
@@ -118,10 +119,16 @@ class Batch:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             self._undo(error, has_savepoint=has_savepoint)
+            self._demand_unspoiled()
             refusal = as_pylon_error(error, self.new_id)
             return self._refused(work, refusal, has_savepoint=has_savepoint)
+        self._demand_unspoiled()
         self._keep()
         return value
+
+    def _demand_unspoiled(self) -> None:
+        if self._transaction.is_spoiled:
+            raise SavepointsNeeded
 
     def _undo(self, error: BaseException, *, has_savepoint: bool) -> None:
         transaction = self._transaction
@@ -157,14 +164,17 @@ class Batch:
         self.notices += transaction.notices
         self._log_rows += transaction.log_rows
         self._remembered += transaction.remembered
+        transaction.unsettled += transaction.completed
 
     def finish(self) -> None:
-        """Store what the operations left, before COMMIT: log records, outcomes, searched texts.
+        """Store what the operations left, before COMMIT: records, outcomes, searched texts, jobs.
 
-        Raises SavepointsNeeded where an index can't take what they wrote: whose operation that is
-        shows when each has a savepoint.
+        Raises SavepointsNeeded where an index can't take what they wrote, or a job was not theirs:
+        whose operation that is shows when each has a savepoint.
         """
         if not self._is_careful:
+            completions.settle(self._transaction)
+            self._demand_unspoiled()
             try:
                 search_index.keep_up(self._connection, self._transaction.tables, self.records)
             except (Error, ValueError) as error:

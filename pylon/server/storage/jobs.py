@@ -1,5 +1,7 @@
 """The job table, and the only speaker to it: enqueue, claim, extend, end, retry, list, forget.
 
+That a job is completed is `completions`: told to the table before anything here asks for it.
+
 Every transition is one statement that names the state it starts from, and for a running job the
 token of its claim: who comes late changes nothing. What may follow what is decided by
 `jobs.states`; the layers above hand the decision in.
@@ -14,6 +16,7 @@ from typing import Any, Final
 from pylon import jsonvalue, limits
 from pylon.errors import TransactionTooLarge
 from pylon.identity import Identity
+from pylon.server.storage import completions
 from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import RawConnection
 
@@ -41,6 +44,8 @@ class NewJob:
 class ClaimedJob:
     """A job with its lease: who holds it may end it, by its token."""
 
+    #: Its row.
+    n: int
     id: str
     name: str
     queue: str
@@ -67,7 +72,7 @@ class JobCancelled:
     job_id: str
 
 
-_CLAIMED: Final = "id, name, queue, args, principal, user_id, attempt, retries, token"
+_CLAIMED: Final = "n, id, name, queue, args, principal, user_id, attempt, retries, token"
 
 
 # --- enqueueing
@@ -76,6 +81,7 @@ _CLAIMED: Final = "id, name, queue, args, principal, user_id, attempt, retries, 
 def enqueue(transaction: Transaction, job: NewJob) -> str:
     """Store a job; returns its id, or that of the live job of its name that has its key (I84)."""
     if job.key is not None:
+        completions.settle(transaction)
         found = transaction.select(
             f"SELECT id FROM _pylon_jobs WHERE name = ? AND job_key = ? AND state IN {_LIVE}",
             (job.name, job.key),
@@ -162,12 +168,12 @@ def claim(
         "UPDATE _pylon_jobs SET state = 'running', attempt = attempt + 1, token = token + 1,"
         " lease_until = ?, started_at = ?, progress = NULL, progress_text = NULL"
         " WHERE state = 'available' AND n IN (SELECT value FROM json_each(?))"
-        f" RETURNING n, {_CLAIMED}",
+        f" RETURNING {_CLAIMED}",
         (lease, transaction.now_ms, jsonvalue.encode_text(chosen)),
     )
     place = {n: index for index, n in enumerate(chosen)}
     rows.sort(key=lambda row: place[row[0]])
-    return [ClaimedJob(*row[1:]) for row in rows], bool(full) or len(chosen) == at_most
+    return [ClaimedJob(*row) for row in rows], bool(full) or len(chosen) == at_most
 
 
 def _available(
@@ -198,24 +204,7 @@ def extend(transaction: Transaction, held: Iterable[tuple[str, int]]) -> set[str
     return {str(job_id) for (job_id,) in found}
 
 
-# --- ending an attempt
-
-
-def complete(
-    transaction: Transaction, job_id: str, token: int, result: str,
-    progress: tuple[float, str | None] | None = None,
-) -> bool:  # fmt: skip
-    """Complete a running job; False where its claim is not this one any more."""
-    share, text = progress if progress is not None else (None, None)
-    changed = transaction.execute(
-        "UPDATE _pylon_jobs SET state = 'completed', token = token + 1, lease_until = NULL,"
-        " ended_at = ?, result = ?, error = NULL, traceback = NULL,"
-        " args = CASE WHEN is_secret THEN '{}' ELSE args END,"
-        " progress = coalesce(?, progress), progress_text = coalesce(?, progress_text)"
-        " WHERE id = ? AND state = 'running' AND token = ?",
-        (transaction.now_ms, result, share, text, job_id, token),
-    )
-    return changed == 1
+# --- ending an attempt that did not complete its job
 
 
 def end_attempt(
@@ -233,6 +222,7 @@ def end_attempt(
         traceback: where.
     """
     is_dead = state == "dead"
+    completions.settle(transaction)
     changed = transaction.execute(
         "UPDATE _pylon_jobs SET state = ?, token = token + 1, lease_until = NULL, due_at = ?,"
         " ended_at = ?, error = ?, traceback = ?,"
@@ -252,6 +242,7 @@ def end_attempt(
 
 def release(transaction: Transaction, job: ClaimedJob) -> bool:
     """Give a job back unfinished: its attempt does not count."""
+    completions.settle(transaction)
     changed = transaction.execute(
         "UPDATE _pylon_jobs SET state = 'available', attempt = attempt - 1, token = token + 1,"
         " lease_until = NULL WHERE id = ? AND state = 'running' AND token = ?",
@@ -275,6 +266,7 @@ def note_progress(
 
 def running(transaction: Transaction) -> list[ClaimedJob]:
     """Return every job that somebody holds."""
+    completions.settle(transaction)
     rows = transaction.select(
         f"SELECT {_CLAIMED} FROM _pylon_jobs WHERE state = 'running' ORDER BY n"
     )
@@ -283,6 +275,7 @@ def running(transaction: Transaction) -> list[ClaimedJob]:
 
 def running_counts(transaction: Transaction) -> list[tuple[str, str, int]]:
     """Return how many jobs run, by queue and name."""
+    completions.settle(transaction)
     rows = transaction.select(
         "SELECT queue, name, count(*) FROM _pylon_jobs WHERE state = 'running' GROUP BY 1, 2"
     )
@@ -306,6 +299,7 @@ def available_queues(transaction: Transaction) -> set[str]:
 
 def cancel(transaction: Transaction, job_id: str) -> bool:
     """Cancel a live job; False where it is none. Whoever runs it can't end it any more."""
+    completions.settle(transaction)
     changed = transaction.execute(
         "UPDATE _pylon_jobs SET state = 'cancelled', token = token + 1, lease_until = NULL,"
         " ended_at = ?, args = CASE WHEN is_secret THEN '{}' ELSE args END"

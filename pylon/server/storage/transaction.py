@@ -87,6 +87,14 @@ class Transaction:
         self.notices: list[object] = []
         #: Operations looked up or remembered in this batch: (content, outcome), None for new ones.
         self.known_operations: dict[tuple[str, str], tuple[bytes, str] | None] = {}
+        #: Jobs that this operation completed, and those that the ones before it did, where the
+        #: batch has them stored together (`completions`, which knows what the texts say).
+        self.completed: list[str] = []
+        self.unsettled: list[str] = []
+        #: Of those, what this operation had stored: undone with it.
+        self._settled_jobs: list[str] = []
+        #: The batch stores together what can be; it did not find all as it was taken to be.
+        self.is_deferring = self.is_spoiled = False
         self._bytes = 0
         #: Operations that belong together follow each other in it: slices come after all of them.
         self.is_joined = False
@@ -107,6 +115,8 @@ class Transaction:
         self.log_rows = []
         self.remembered = []
         self.notices = []
+        self.completed = []
+        self._settled_jobs = []
         self._bytes = 0
         self.is_joined = False
         self._settled = 0
@@ -122,15 +132,26 @@ class Transaction:
         for principal, op_id, *_ in self.remembered:
             self.known_operations.pop((principal, op_id), None)
         self.remembered = []
+        self.unsettled = [*self._settled_jobs, *self.unsettled]
+        self.completed, self._settled_jobs = [], []
+
+    def take_unsettled(self) -> list[str]:
+        """Return the completed jobs that the table does not tell of, for it to do so now."""
+        taken, self.unsettled = self.unsettled, []
+        self._settled_jobs += taken
+        return taken
 
     def mark(self) -> tuple[int, ...]:
         """Return where the operation stands, for `go_back`."""
         lists = (self.records, self.log_rows, self.remembered, self.notices)
-        return (*(len(one) for one in lists), self.seq, self._bytes, self._settled)
+        settled_jobs = len(self._settled_jobs)
+        return (*(len(one) for one in lists), self.seq, self._bytes, self._settled, settled_jobs)
 
     def go_back(self, mark: tuple[int, ...]) -> None:
         """Forget what came after a mark: a savepoint that began there was rolled back."""
-        *lengths, self.seq, self._bytes, self._settled = mark
+        *lengths, self.seq, self._bytes, self._settled, settled_jobs = mark
+        self.unsettled = [*self._settled_jobs[settled_jobs:], *self.unsettled]
+        del self._settled_jobs[settled_jobs:]
         for principal, op_id, *_ in self.remembered[lengths[2] :]:
             self.known_operations.pop((principal, op_id), None)
         lists: tuple[list[Any], ...] = (

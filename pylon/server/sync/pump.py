@@ -175,9 +175,7 @@ class Pump:
 
     def _deliver_towards(self, head: int) -> int:
         """Deliver what one turn has time for, whole transactions; returns through where."""
-        if not self._members:
-            return head
-        records = self._database.tail.since(self._position)
+        records = self._database.tail.since(self._position) if self._members else []
         if records is not None and not any(map(self.follows, {one.entity for one in records})):
             return head
         large = large_ones(records or [], len(self._views), _TOLD_MAX)

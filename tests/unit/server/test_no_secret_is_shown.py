@@ -37,7 +37,7 @@ HOLDERS = [
     ),
     Mail(to="ada@example.com", subject="Your code", text=SECRET, html=SECRET),
     NewJob(id="j", name="pylon.mail", queue="mail", args=SECRET, identity=SYSTEM, retries=0),
-    ClaimedJob("j", "pylon.mail", "mail", SECRET, "system", None, 1, 0, 1),
+    ClaimedJob(1, "j", "pylon.mail", "mail", SECRET, "system", None, 1, 0, 1),
     parse_url(f"smtp://user:{SECRET}@mail.example.com"),
     ServerConfig(Path("app"), is_dev=False, values={"mail.url": f"smtp://u:{SECRET}@m.example"}),
 ]  # fmt: skip

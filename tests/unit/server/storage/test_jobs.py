@@ -18,7 +18,7 @@ from pylon import limits
 from pylon.identity import SYSTEM
 from pylon.schema.model import Schema
 from pylon.server.jobs.states import LIVE, JobState, after_loss
-from pylon.server.storage import jobs, schedules
+from pylon.server.storage import completions, jobs, schedules
 from pylon.server.storage.job_reads import count_jobs, list_jobs, read_job
 from pylon.server.storage.jobs import ClaimedJob, JobCancelled, JobsDue, NewJob
 from pylon.server.storage.system_tables import STATEMENTS
@@ -166,7 +166,7 @@ class JobTable(RuleBasedStateMachine):
         before = read_job(self.raw, claim.id)
         match how:
             case "complete":
-                done = jobs.complete(transaction, claim.id, claim.token, "1")
+                done = completions.complete(transaction, claim, "1")
                 state, due = JobState.COMPLETED, job.due
             case "release":
                 done = jobs.release(transaction, claim)
@@ -187,6 +187,30 @@ class JobTable(RuleBasedStateMachine):
             job.attempt -= how == "release"
         else:
             assert read_job(self.raw, claim.id) == before
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data())
+    def complete_together(self, data: st.DataObject) -> None:
+        """One statement completes all, or says that not all were as they were claimed."""
+        chosen = data.draw(
+            st.lists(st.sampled_from(self.claims), unique_by=lambda one: one.id, max_size=4)
+        )
+        are_current = all(self._is_current(one) for one in chosen)
+        transaction = self.tx()
+        transaction.is_deferring = True
+        self.raw.execute("SAVEPOINT together")
+        assert all(completions.complete(transaction, one, '"ä"', (0.5, "half")) for one in chosen)
+        transaction.unsettled += transaction.completed
+        completions.settle(transaction)
+        assert transaction.is_spoiled == (not are_current)
+        if not are_current:
+            self.raw.execute("ROLLBACK TO together")
+        self.raw.execute("RELEASE together")
+        for one in chosen if are_current else ():
+            self.jobs[one.id].state = JobState.COMPLETED
+            stored = read_job(self.raw, one.id)
+            assert stored is not None
+            assert (stored.result, stored.progress, stored.progress_text) == ('"ä"', 0.5, "half")
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
@@ -261,7 +285,7 @@ def test_secret_arguments_do_not_outlive_the_job_and_are_not_read() -> None:
         assert shown is not None
         assert shown.args is None
         if end == "complete":
-            assert jobs.complete(_transaction(raw), claimed.id, claimed.token, "null")
+            assert completions.complete(_transaction(raw), claimed, "null")
         elif end == "dead":
             assert jobs.end_attempt(_transaction(raw), claimed, "dead", 0, "no")
         else:
@@ -280,7 +304,7 @@ def test_ended_jobs_are_forgotten_by_age_and_number(monkeypatch: Any) -> None:
         jobs.enqueue(_transaction(raw, n), _new(f"c{n}"))
     claimed, _ = jobs.claim(_transaction(raw, 10), "q", 6, {})
     for n, one in enumerate(claimed):
-        assert jobs.complete(_transaction(raw, 10 + n), one.id, one.token, "1")
+        assert completions.complete(_transaction(raw, 10 + n), one, "1")
     jobs.enqueue(_transaction(raw), _new("dead"))
     jobs.enqueue(_transaction(raw), _new("waits"))
     (one,), _ = jobs.claim(_transaction(raw, 20), "q", 1, {})
