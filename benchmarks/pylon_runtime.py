@@ -16,6 +16,8 @@ from typing import Any
 from benchmarks.load import Connection, request_bytes, until_healthy
 
 _APP = Path(__file__).parent / "app"
+#: With it no start would be that of an installed Pylon, which is compiled.
+_LEFT_OUT = ("PYTHONDONTWRITEBYTECODE",)
 
 
 class PylonRuntime:
@@ -48,7 +50,7 @@ class PylonRuntime:
                 "--mode", "serve", "--migrate", "--port", str(self.port), "--detach",
             ],
             env={
-                **os.environ,
+                **{name: one for name, one in os.environ.items() if name not in _LEFT_OUT},
                 "PYLON_STATE_DIR": str(self.folder / "state"),
                 "PYLON_ADMIN_TOKEN": self.admin_token,
                 "PYLON_FILES_MAX_MB": "2000",

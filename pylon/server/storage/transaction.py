@@ -329,7 +329,7 @@ class Transaction:
     def settle(self) -> None:
         """Append the slices that the changes so far move: behind all of them, collapsed."""
         rules = self._slice_rules
-        if not rules:
+        if not rules or self._settled == len(self.records):
             return
         fresh = self.records[self._settled :]
         if any(one.entity in rules for one in fresh):
