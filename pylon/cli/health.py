@@ -10,11 +10,11 @@ from pylon.cli.files import size_text
 from pylon.cli.output import print_json, print_line, print_table, say
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
+from pylon.tui.health_tables import number_text
+from pylon.tui.sparks import spark
 
 _HELD_SHOWN = 8
 _SPARK_WIDTH = 40
-_BLOCKS = "▁▂▃▄▅▆▇█"
-_ASCII = "_.-=+*#@"
 
 
 @click.command(short_help="Show how the running app is doing.")
@@ -32,7 +32,7 @@ def health(is_all: bool, is_ascii: bool, project_path: str | None, as_json: bool
         ["FIGURE", "NOW", "MOST", "UNIT", "LAST MINUTES"],
         [
             [name, number_text(values[-1]), number_text(max(values)), found["units"][name],
-             spark(values, _SPARK_WIDTH, is_ascii=is_ascii)]
+             spark(values, _SPARK_WIDTH, kind="ascii" if is_ascii else "blocks")]
             for name, values in found["samples"].items() if values
         ],
     )  # fmt: skip
@@ -97,20 +97,3 @@ def _slow(found: dict[str, Any]) -> None:
 def amount_text(value: int, unit: str) -> str:
     """Return how much there is of something."""
     return size_text(value) if unit == "bytes" else f"{value:,}"
-
-
-def number_text(value: float) -> str:
-    """Return a figure without more digits than it means."""
-    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.2f}"
-
-
-def spark(values: list[float], width: int, *, is_ascii: bool) -> str:
-    """Return the newest values as a line of so many characters, the highest of each piece."""
-    marks = _ASCII if is_ascii else _BLOCKS
-    size = max(1, -(-len(values) // width))
-    pieces = [max(values[start : start + size]) for start in range(0, len(values), size)]
-    top = max(pieces, default=0.0)
-    if top <= 0:
-        return marks[0] * len(pieces)
-    last = len(marks) - 1
-    return "".join(marks[min(last, round(max(0.0, one) / top * last))] for one in pieces)

@@ -271,8 +271,8 @@ class Dashboard(App[int]):
     def action_problem(self) -> None:
         """Go to what is wrong; once there, into its text, so that it can be scrolled."""
         if self.state.has_trouble:
-            is_there = self.pane.id == "runtime"
-            self.action_pane("runtime")
+            is_there = self.pane.id == "health"
+            self.action_pane("health")
             if is_there:
                 self.pane.query_one("#trouble").focus()
             return

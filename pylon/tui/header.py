@@ -139,13 +139,15 @@ def _numbers(state: DashboardState) -> Pieces:
     clients, errors = status["clients"], status["errors"]
     line: Pieces = [
         (f"  :{status['port']}", "plain"),
-        (f"  head {state.head}", "quiet"),
-        (f"  {clients} client{'' if clients == 1 else 's'}", "plain"),
-        (f"  {state.writes_per_second():.0f} writes/s", "plain"),
         (f"  {errors} error{'' if errors == 1 else 's'}", "bad" if errors else "quiet"),
     ]
     if "backup" in status:
         line.append(_backup(status["backup"], is_dev=status["environment"] != "production"))
+    line += [
+        (f"  {clients} client{'' if clients == 1 else 's'}", "plain"),
+        (f"  head {state.head}", "quiet"),
+        (f"  {state.writes_per_second():.0f} writes/s", "plain"),
+    ]
     if state.dropped:
         line.append((f"  {state.dropped} not shown", "warn"))
     return line

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from pylon.tui import (
+    backups_pane,
     clients_pane,
     data_pane,
+    doctor_pane,
     files_pane,
     functions_pane,
+    health_pane,
     jobs_pane,
     log_pane,
     mail_pane,
@@ -32,5 +35,8 @@ SCREENS: Final[tuple[Entry, ...]] = (
     users_pane.SCREEN,
     mail_pane.SCREEN,
     files_pane.SCREEN,
+    backups_pane.SCREEN,
+    health_pane.SCREEN,
+    doctor_pane.SCREEN,
     runtime_pane.SCREEN,
 )

@@ -73,5 +73,5 @@ class Reloading:
         app.clear_notifications()
         if ok:
             say(app, note, title="reloaded")
-        elif app.pane.id != "runtime":  # which shows the mistakes: a notice would lie on them
+        elif app.pane.id != "health":  # which shows the mistakes: a notice would lie on them
             say(app, "the old version serves on; n shows why", title=note, seconds=6, is_bad=True)

@@ -101,7 +101,7 @@ async def test_details_show_the_text_with_carets() -> None:
 
 
 async def test_a_reload_says_what_it_changed_for_whom() -> None:
-    """One line at once, and on the Runtime screen; all of it behind enter on Policies."""
+    """One line at once, and on the Health screen; all of it behind enter on Policies."""
     async with opened((120, 30)) as (app, admin, pilot):
         admin.answers["admin/policies"] = {**MATRIX, "change": CHANGE}
         admin.say(status(), CHANGE)

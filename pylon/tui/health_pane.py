@@ -1,0 +1,173 @@
+"""The pane of health: the process, what is wrong, figures of the last minutes, what is held."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from pylon.client.admin import AdminClient
+from pylon.printable import clean_block
+from pylon.tui import health_tables, tables
+from pylon.tui.copying import Copies
+from pylon.tui.dialogs import Details
+from pylon.tui.entry import Entry
+from pylon.tui.panes import Pane, passes
+from pylon.tui.polling import Polling
+from pylon.tui.verbs import Verb
+from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+#: States of the process in which what it said of itself still holds.
+_ALIVE = ("running", "attached", "hung", "stopping")
+_EVERY_SECONDS: Final = 1.0
+_KEPT: Final = 300
+VERBS: Final = (
+    Verb("d", "health('doctor')", "Doctor: what is wrong, and what mends it", id="health.doctor",
+         cli="doctor"),
+    Verb("l", "health('log')", "The runtime's log", id="health.log"),
+)  # fmt: skip
+
+
+class HealthPane(Pane):
+    """Process, reload errors, hang stacks; figures with their past, memory, what costs most."""
+
+    lead = "Health"
+    verbs = VERBS
+    shows_when_paused = True
+    filter_hint = "filter: words, such as queue, memory, SQLite"
+    parts = ("status", "reload", "policies", "health")
+    BINDINGS: ClassVar[list[BindingType]] = [*VERBS]
+
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
+        self._found: dict[str, Any] = {}
+        self._samples: dict[str, deque[float]] = {}
+        self._count = 0
+        self._said = ""
+        self._polling = Polling(
+            app, admin, "health", every_s=_EVERY_SECONDS, take=self._take,
+            question=lambda: {"since": self._count},
+        )  # fmt: skip
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        """Take what is new of the figures, and the rest as it is now."""
+        if answer["count"] < self._count:  # another process: it counts from nothing
+            self._samples, self._count = {}, 0
+        for name, values in answer["samples"].items():
+            self._samples.setdefault(str(name), deque(maxlen=_KEPT)).extend(map(float, values))
+        self._count, self._found = int(answer["count"]), answer
+        self.state.touch("health")
+
+    def compose(self) -> ComposeResult:
+        """Lay out the facts, what is wrong, and the figures."""
+        yield Static(id="facts", markup=False)
+        with VerticalScroll(id="trouble"):
+            yield Static(id="trouble-text", markup=False)
+        yield LineList(health_tables.health_line, empty="No figures yet: one comes each second.")
+
+    def keep_current(self) -> None:
+        """Ask for what is new."""
+        self._polling.keep_current()
+        note = self._polling.note
+        if note != self._said:
+            self._said = note
+            self.refresh_from(force=True)
+
+    def ask_again(self) -> None:
+        """Have the figures read again at once."""
+        self._polling.ask_again()
+
+    def show(self) -> None:
+        """Show everything about the process and its figures."""
+        self.query_one("#facts", Static).update(self._facts())
+        trouble = self.trouble
+        self.query_one("#trouble").display = bool(trouble)
+        self.query_one("#trouble-text", Static).update(trouble)
+        rows = health_tables.rows_of(
+            self._found, self._samples, max(20, self.size.width), self._dashboard.charts
+        )
+        rows = [one for one in rows if passes({"text": one["text"]}, self.terms)]
+        if trouble:  # also where there are no figures: something to copy it by
+            text = " what is wrong stands above: y copies it"
+            rows.insert(0, {"key": "trouble", "text": text, "style": "bad", "whole": trouble})
+        assert self.list is not None
+        self.list.show(rows, key=lambda row: row["key"])
+
+    def _facts(self) -> str:
+        state, status = self.state, self.state.status
+        lines = [f" process  {state.process_state}"]
+        if state.process_state in _ALIVE and status:
+            lines[0] += f" · pid {status['pid']} · up {tables.duration_text(status['uptime_s'])}"
+            lines[0] += f" · generation {status['generation']}"
+        elif state.process_why:
+            lines[0] += f": {state.process_why}"
+        if state.restarts:
+            lines[0] += f" · {state.restarts} restart{'' if state.restarts == 1 else 's'}"
+        if state.process_state in _ALIVE and status:
+            lines += [
+                f" loop     lag {status['loop_lag_ms']} ms · memory {status['memory_mb']} MiB",
+                f" storage  {tables.size_text(status['database_bytes'])}"
+                f" + {tables.size_text(status['wal_bytes'])} log · commit {status['commit_ms']} ms",
+                f" SQLite   {status['sqlite']} · {status['journal_mode']} ·"
+                f" durability {status['synchronous']} · health {status['health']}",
+            ]
+        if self._said:
+            lines.append(f" figures  {self._said}")
+        if state.reload_note:
+            lines.append(f" reload   {state.reload_note}")
+        change = state.policies.get("change")
+        if change is not None:
+            lines.append(f" policies {change['line']} (9)")
+        return clean_block("\n".join(lines))
+
+    @property
+    def trouble(self) -> str:
+        """Return what is wrong, as text to read; empty where nothing is."""
+        state = self.state
+        parts = []
+        if state.mistakes:
+            parts.append("The old version serves on. The new one has mistakes:\n\n"
+                         + "\n\n".join(state.mistakes))  # fmt: skip
+            if state.plan:
+                parts.append("M applies this migration, after a question.")
+        if state.is_attached and state.process_state == "gone":
+            parts.append("The runtime does not answer. It was started elsewhere: look there, or\n"
+                         "quit and run pylon again to start it here.")  # fmt: skip
+        if state.process_state == "stopped":
+            parts.append("The runtime was stopped from elsewhere. ctrl+r starts it again.")
+        if state.process_state == "failed":
+            parts.append(f"The runtime has failed: {state.process_why}.\n"
+                         "A save that mends it starts it again; so does ctrl+r.")  # fmt: skip
+        if state.process_state == "hung" or state.stack:
+            parts.append(f"The loop does not answer. It hangs here:\n\n{state.stack}")
+        return clean_block("\n\n".join(parts))
+
+    # --- what the keys do
+
+    async def open_row(self, row: Any) -> None:
+        """Show a line whole."""
+        self.app.push_screen(Details(row["key"], row["whole"]))
+
+    def copies_of(self, row: Any, url: str) -> Copies:
+        """Offer the line, and what is wrong."""
+        wrong = [("what is wrong", self.trouble)] if self.trouble else []
+        return [("line", str(row["whole"])), *wrong, ("command", "pylon health")]
+
+    def action_health(self, name: str) -> None:
+        """Go over to the doctor, or to the runtime's log."""
+        self._dashboard.action_pane("doctor" if name == "doctor" else "runtime")
+
+
+SCREEN = Entry(
+    "health", "Health", "process, reload errors, figures, memory, what costs most", HealthPane,
+    key="0", verbs=VERBS, first=(("enter", "all of a line: what the figure or collection is"),),
+    last=(("y", "Copy: line, command, what is wrong"), ("/", "Filter: words")),
+)  # fmt: skip
