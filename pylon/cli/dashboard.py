@@ -167,6 +167,7 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
     clock = SystemClock()
     admin = AdminClient.local(project)
     app = Dashboard(clock, admin, elsewhere=Elsewhere(project))
+    app.command_log.project = project
     app.url = url
     app.greeting = f"it runs already on {url}: this dashboard watches it, and leaves it running"
     session = None

@@ -37,6 +37,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "tail": ("pylon.cli.watching", "tail", "Print the change log as it grows."),
     "cursors": ("pylon.cli.watching", "cursors", "Show every client and how far it has come."),
+    "clients": (
+        "pylon.cli.clients",
+        "clients",
+        "Show clients; disconnect, resync, spoil a network.",
+    ),
     "ghost": ("pylon.cli.ghost", "ghost", "Watch what a user's client would get."),
     "call": ("pylon.cli.data", "call", "Call a function of the running app."),
     "functions": (
@@ -45,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Show the functions, and how their calls went.",
     ),
     "query": ("pylon.cli.data", "query", "List rows of an entity."),
+    "reload": ("pylon.cli.reload", "reload", "Load the running app anew."),
     "check": ("pylon.cli.check", "check", "Load the app and report every mistake."),
     "projects": (
         "pylon.cli.projects",

@@ -106,17 +106,18 @@ def cursors(client: str | None, unseen: bool, project_path: str | None, as_json:
     project = find_project(project_path)
     if client is None:
         rows = ask_runtime(project, lambda admin: admin.get("admin/clients"))["clients"]
-        print_json(rows) if as_json else _print_clients(rows)
+        print_json(rows) if as_json else print_clients(rows)
         return
     path = f"admin/clients/{AdminClient.quoted(client)}"
     found = ask_runtime(project, lambda admin: admin.get(path))
     if unseen:
-        _print_unseen(found["unseen"], as_json=as_json)
+        print_unseen(found["unseen"], as_json=as_json)
     else:
-        print_json(found) if as_json else _print_client(found)
+        print_json(found) if as_json else print_client(found)
 
 
-def _print_clients(rows: list[dict[str, Any]]) -> None:
+def print_clients(rows: list[dict[str, Any]]) -> None:
+    """Print clients as a table."""
     print_table(
         ["STATE", "USER", "CURSOR", "LAG", "QUEUED", "PENDING", "TRIP", "LAST SEEN", "CLIENT"],
         [
@@ -128,7 +129,8 @@ def _print_clients(rows: list[dict[str, Any]]) -> None:
     )  # fmt: skip
 
 
-def _print_unseen(unseen: dict[str, Any], *, as_json: bool) -> None:
+def print_unseen(unseen: dict[str, Any], *, as_json: bool) -> None:
+    """Print the changes that a client has not stored yet."""
     if "resync" in unseen:
         words = f"it starts over: {unseen['resync']} (it stands at {unseen['after']})"
         print_json(unseen) if as_json else print_line(words)
@@ -143,7 +145,8 @@ def _print_unseen(unseen: dict[str, Any], *, as_json: bool) -> None:
         say(f"there is more after {unseen['through']}")
 
 
-def _print_client(found: dict[str, Any]) -> None:
+def print_client(found: dict[str, Any]) -> None:
+    """Print all about a client."""
     one, unseen = found["client"], found["unseen"]
     lines = [
         ("client", f"{one['client_id']} ({one['connection_id'] or 'not connected'})"),

@@ -35,7 +35,13 @@ class Acting:
         return self._app.state.status.get("environment") == "dev"
 
     def run(self, what: str, step: Callable[[], Awaitable[str]], done: Done) -> None:
-        """Run a step; says what came of it, or why nothing did and what to do."""
+        """Run a step; says what came of it, or why nothing did and what to do.
+
+        Args:
+            what: what is done, for the title.
+            step: does it, and returns what came of it; its line for the shell begins with `$`.
+            done: is called at the end, either way.
+        """
 
         async def work() -> None:
             self._tell(f"◔ {what} …")
@@ -50,6 +56,7 @@ class Acting:
                 say(self._app, f"{error.strerror}: {error.filename}", title=f"✗ {what}: failed",
                     seconds=_SAID_SECONDS, is_bad=True)  # fmt: skip
             else:
+                self._app.command_log.note_said(what, said)
                 if said:
                     say(self._app, said, title=f"✓ {what}", seconds=_SAID_SECONDS)
             finally:

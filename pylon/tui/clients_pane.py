@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 
 from pylon.client.admin import AdminClient
 from pylon.tui import tables
+from pylon.tui.client_actions import CLIENT_VERBS, ClientActions
 from pylon.tui.entry import Entry
 from pylon.tui.panes import Pane, passes
-from pylon.tui.screens.client import CLIENT_VERBS, ClientScreen
+from pylon.tui.screens.client import ClientScreen
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class ClientsPane(Pane):
         super().__init__(app.state)
         self._dashboard = app
         self._admin = admin
+        self._actions = ClientActions(app, admin)
 
     def compose(self) -> ComposeResult:
         """Lay out the list."""
@@ -46,7 +48,7 @@ class ClientsPane(Pane):
 
     async def open_row(self, row: Any) -> None:
         """Show a client on a screen of its own."""
-        self.app.push_screen(ClientScreen(self._dashboard, self._admin, row))
+        self.app.push_screen(ClientScreen(self._dashboard, self._admin, self._actions, row))
 
     def ask_why(self, row: Any) -> None:
         """Ask as the user of a client."""

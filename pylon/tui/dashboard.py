@@ -25,6 +25,7 @@ from pylon.clock import Clock, iso_ms
 from pylon.supervisor.door import SupervisorRefused
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.browser import open_page
+from pylon.tui.command_log import CommandLog
 from pylon.tui.copying import Copies
 from pylon.tui.elsewhere import Whereabouts
 from pylon.tui.header import HeaderLine
@@ -78,6 +79,9 @@ class Dashboard(App[int]):
         self.greeting = ""
         #: The project that was chosen instead of this one.
         self.next_project: Path | None = None
+        self.command_log = CommandLog(
+            lambda: iso_ms(clock.now_ms()), lambda: self.state.touch("commands")
+        )
         self.reloading = Reloading(self, admin)
         self.asking_why = AskingWhy(self, admin)
         self.warping = Warping(self, admin)
@@ -95,6 +99,7 @@ class Dashboard(App[int]):
         self.panes: dict[str, Pane] = {one.name: one.build(self, admin) for one in SCREENS}
         if supervisor is not None:
             self.state.project_name = supervisor.project.name
+            self.command_log.project = supervisor.project
             supervisor.listen(self.take_event)
         if os.environ.get("SSH_CONNECTION") and "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"

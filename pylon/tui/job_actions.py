@@ -22,7 +22,7 @@ QUEUE_VERBS: Final = (
          cli="jobs pause"),
     Verb("A", "queue('retry_dead')", "Retry all dead jobs of its queue", id="jobs.retry-dead",
          cli="jobs retry"),
-    Verb("s", "slots", "All schedules and their next slots", id="jobs.slots"),
+    Verb("s", "slots", "All schedules and their next slots", id="jobs.slots", cli="jobs list"),
 )  # fmt: skip
 Job = dict[str, Any]
 

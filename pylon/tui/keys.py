@@ -18,13 +18,13 @@ EVERYWHERE: Final = (
     Verb("q", "leave", "Quit", show=True, id="quit"),
     Verb("w", "why", "Why may a user, or not", id="why", cli="explain"),
     Verb("o", "open", "Open in browser", id="open", cli="open"),
-    Verb("R", "reload", "Reload the app", id="reload"),
+    Verb("R", "reload", "Reload the app", id="reload", cli="reload"),
     Verb("ctrl+r", "restart", "Restart the runtime", id="restart"),
     Verb("n", "problem", "Next problem", id="problem"),
     Verb("T", "warp", "Clock: jump to what is due, or through a week (development)", id="warp",
          cli="clock"),
     Verb("W", "unlock", "Allow changes in production, or not any more", id="unlock"),
-    Verb("M", "consent", "Apply the waiting migration", id="migrate", cli="migrate"),
+    Verb("M", "consent", "Apply the waiting migration", id="migrate", cli="reload"),
 )  # fmt: skip
 BINDINGS: Final[list[Binding]] = [
     *[

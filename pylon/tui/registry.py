@@ -7,6 +7,7 @@ from typing import Final
 from pylon.tui import (
     backups_pane,
     clients_pane,
+    commands_pane,
     data_pane,
     doctor_pane,
     files_pane,
@@ -39,4 +40,5 @@ SCREENS: Final[tuple[Entry, ...]] = (
     health_pane.SCREEN,
     doctor_pane.SCREEN,
     runtime_pane.SCREEN,
+    commands_pane.SCREEN,
 )

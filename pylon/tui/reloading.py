@@ -32,6 +32,7 @@ class Reloading:
     async def _load(self) -> None:
         if self.now is not None:
             await self.now()
+            self._app.command_log.note("reload", "pylon reload")
         else:
             await self._post(consent=False)
 
@@ -59,6 +60,8 @@ class Reloading:
         except AdminError as error:
             say(self._app, error.message, is_bad=True)
             return
+        if answer["ok"]:
+            self._app.command_log.note("reload", f"pylon reload{' --migrate' if consent else ''}")
         self.take(
             ok=answer["ok"], note=f"generation {answer['generation']} in {answer['ms']} ms",
             mistakes=tuple(answer["mistakes"]), plan=answer["plan"],

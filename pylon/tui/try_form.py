@@ -167,14 +167,17 @@ def problems_of(details: dict[str, Any], message: str, names: set[str]) -> dict[
     return found
 
 
+def call_command(name: str, args: dict[str, Any], user: str) -> str:
+    """Return the line for a shell that calls a function."""
+    command = f"pylon call {shlex.quote(name)} {shlex.quote(jsonvalue.encode_text(args))}"
+    return command if user == SYSTEM else f"{command} --as {shlex.quote(user)}"
+
+
 def call_copies(
     name: str, args: dict[str, Any], user: str, url: str, answer: str | None
 ) -> list[tuple[str, str]]:
     """Return (name, text) of what can be copied of a call: its answer, curl, the command."""
-    given = jsonvalue.encode_text(args)
-    command = f"pylon call {shlex.quote(name)} {shlex.quote(given)}"
-    if user != SYSTEM:
-        command += f" --as {shlex.quote(user)}"
+    given, command = jsonvalue.encode_text(args), call_command(name, args, user)
     head = "curl -H 'Content-Type: application/json'"
     if user == SYSTEM:
         body = jsonvalue.encode_text({"fn": name, "args": args})

@@ -21,9 +21,9 @@ _NAMES_SHOWN: Final = 5
 #: What can be done to an account, in the list and on its own screen.
 USER_VERBS: Final = (
     Verb("plus", "user('grant')", "Grant a role", key_display="+", brief="Grant",
-         id="users.grant", cli="users grant"),
+         id="users.grant", cli="roles grant"),
     Verb("minus", "user('revoke_role')", "Take a role back", key_display="-", brief="Take back",
-         id="users.take-role", cli="users revoke-role"),
+         id="users.take-role", cli="roles revoke"),
     Verb("d", "user('disable')", "Disable it, or enable it again", brief="Disable",
          id="users.disable", cli="users disable"),
     Verb("X", "user('revoke_all')", "End all its sessions and tokens", brief="End all",
@@ -34,7 +34,8 @@ USER_VERBS: Final = (
          id="users.export", cli="users export"),
     Verb("D", "user('delete')", "Delete it", id="users.delete", cli="users delete"),
     Verb("v", "user('ghost')", "Ghost: watch as it", id="users.ghost", cli="ghost"),
-    Verb("s", "sign_in_as", "Sign in as it, in a browser (development)", id="users.sign-in-as"),
+    Verb("s", "sign_in_as", "Sign in as it, in a browser (development)", id="users.sign-in-as",
+         cli="login-link"),
 )  # fmt: skip
 User = dict[str, Any]
 
@@ -117,6 +118,7 @@ class UserActions(Acting):
             self._app.push_screen(
                 Details(f"Invited: {made['email']}", words, copied=str(made["url"]))
             )
+            self._app.command_log.note_said(f"invite {email}", words)
             return ""
 
         self.run(f"invite {email}", step, done)

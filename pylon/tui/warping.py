@@ -62,6 +62,7 @@ class Warping:
                 is_bad=True)  # fmt: skip
             return
         self._app.state.status["clock"] = found
+        self._app.command_log.note_said("clock", told(found, to))
         say(self._app, told(found, to), title="⏲ clock", seconds=_SAID_SECONDS)
 
 

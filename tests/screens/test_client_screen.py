@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pylon.client.ghost import Frame
+from pylon.client.networks import network_of
 from pylon.protocol import messages as m
 from pylon.testing.grid import grid
 from pylon.tui.dashboard import Dashboard
-from pylon.tui.networks import network_of
 from tests.screens.fakes import AT, ScriptedAdmin, ScriptedGhost, client, details, status
 from tests.screens.test_dashboard import opened, until
 

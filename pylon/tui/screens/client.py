@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,14 +13,15 @@ from pylon import jsonvalue
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.clients_text import network_words, next_words, subscription_words, unseen_words
 from pylon.printable import clean, clean_block
-from pylon.tui import networks, tables
+from pylon.tui import tables
+from pylon.tui.client_actions import CLIENT_VERBS, ClientActions
 from pylon.tui.copying import pretty
-from pylon.tui.dialogs import Details, Menu, Prompt, Question
+from pylon.tui.dialogs import Details, Menu
 from pylon.tui.header import HeaderLine
 from pylon.tui.saying import say
 from pylon.tui.screens.above import Above
 from pylon.tui.screens.ghost import GhostScreen
-from pylon.tui.verbs import Verb, in_footer
+from pylon.tui.verbs import in_footer
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -28,19 +29,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 1.0
 _SUBSCRIPTIONS_SHOWN = 4
-
-
-#: What can be done to a client.
-CLIENT_VERBS: Final = (
-    Verb("d", "disconnect", "Disconnect it", brief="Disconnect", id="clients.disconnect"),
-    Verb("S", "resync", "Resync: it starts over from a snapshot", brief="Resync",
-         id="clients.resync"),
-    Verb("N", "network", "Network: late, lossy, offline, asleep (development)", brief="Network",
-         id="clients.network"),
-    Verb("v", "ghost", "Ghost: watch as its user", brief="Ghost", id="clients.ghost", cli="ghost"),
-    Verb("w", "why", "Why may its user see the change under the cursor, or not", brief="Why",
-         id="why", cli="explain"),
-)  # fmt: skip
 
 
 class ClientScreen(Above):
@@ -56,9 +44,13 @@ class ClientScreen(Above):
     title_text, pane = "Client", "clients"
     lead, verbs = "Client", CLIENT_VERBS
 
-    def __init__(self, dashboard: Dashboard, admin: AdminClient, client: dict[str, Any]) -> None:
+    def __init__(
+        self, dashboard: Dashboard, admin: AdminClient, actions: ClientActions,
+        client: dict[str, Any],
+    ) -> None:  # fmt: skip
         super().__init__(dashboard)
         self._admin = admin
+        self._actions = actions
         self._client_name = str(client["client_id"] or client["connection_id"])
         self._found: dict[str, Any] = {"client": client, "unseen": None, "next": None}
 
@@ -142,64 +134,18 @@ class ClientScreen(Above):
         event.stop()
         self.app.push_screen(Details(f"change {event.row['seq']}", pretty(event.row)))
 
-    def _post(self, what: str, body: dict[str, Any], said: str) -> None:
-        async def post() -> None:
-            try:
-                await self._admin.post(f"{self._path}/{what}", body)
-            except AdminError as error:
-                say(self.app, error.message, is_bad=True)
-                return
-            say(self.app, said)
-            await self._ask()
-
-        self.run_worker(post(), name=what, group="act")
-
-    def _ask_first(self, question: str, what: str, said: str) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._post(what, {}, said)
-
-        self.app.push_screen(Question(question), answered)
-
     @property
     def _who(self) -> str:
         return str(self._found["client"]["email"] or "anonymous")
 
-    def action_disconnect(self) -> None:
-        """Close its connections."""
-        self._ask_first(
-            f"Disconnect {self._who}? It comes again by itself.", "disconnect", "disconnected"
-        )
+    def action_client(self, name: str) -> None:
+        """Do something to the client."""
+        do = getattr(self._actions, name)
+        do(self._client_name, self._who, self.ask_again)
 
-    def action_resync(self) -> None:
-        """Have it start over."""
-        self._ask_first(
-            f"Have {self._who} drop its rows and start from a snapshot?", "resync",
-            "it starts over",
-        )  # fmt: skip
-
-    def action_network(self) -> None:
-        """Choose how its network behaves."""
-        if self._dashboard.state.status.get("environment") != "dev":
-            say(self.app, "networks are spoiled in development only", is_bad=True)
-            return
-
-        def described(line: str | None) -> None:
-            if line:
-                self._post("network", networks.network_of(line), f"network: {line}")
-
-        def chosen(key: str | None) -> None:
-            if key == networks.CUSTOM[0]:
-                self.app.push_screen(
-                    Prompt("Network", networks.EXAMPLE, networks.objection), described
-                )
-                return
-            for name, label, shape in networks.PRESETS:
-                if name == key:
-                    self._post("network", shape, f"network: {label}")
-
-        options = [(name, label) for name, label, _ in networks.PRESETS]
-        self.app.push_screen(Menu(f"Network of {self._who}", [*options, networks.CUSTOM]), chosen)
+    def ask_again(self) -> None:
+        """Ask at once."""
+        self.run_worker(self._ask(), name="again", group="again")
 
     def action_ghost(self) -> None:
         """Watch as this user, from where this client stands or from a snapshot."""

@@ -15,7 +15,14 @@ from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.tui.header import HeaderLine
 from pylon.tui.saying import say
-from pylon.tui.try_form import SYSTEM, arguments_of, call_copies, fields_of, problems_of
+from pylon.tui.try_form import (
+    SYSTEM,
+    arguments_of,
+    call_command,
+    call_copies,
+    fields_of,
+    problems_of,
+)
 from pylon.tui.try_run import Phase, TryRun
 from pylon.tui.widgets.form_row import FormRow, UserRow
 
@@ -199,6 +206,9 @@ class TryScreen(Screen[None]):
             raise
         else:
             run.end(Phase.DONE, clock.monotonic())
+            self._dashboard.command_log.note(
+                f"call {run.name}", call_command(run.name, run.args, run.user)
+            )
 
     def action_back(self) -> None:
         """End what runs; or leave."""

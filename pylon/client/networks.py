@@ -46,6 +46,15 @@ def network_of(line: str) -> dict[str, Any]:
     return found
 
 
+def line_of(shape: dict[str, Any]) -> str:
+    """Return the line that describes a network; empty for one that is as it is."""
+    words = {member: word for word, member in _NAMES.items()}
+    return " ".join(
+        f"{words[name]}={value if isinstance(value, str) else f'{value:g}'}"
+        for name, value in shape.items()
+    )
+
+
 def objection(line: str) -> str:
     """Return what is wrong with a line, or nothing."""
     try:

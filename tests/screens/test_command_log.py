@@ -1,0 +1,36 @@
+"""The command log: what was done here, each with the line that does the same in a shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.screens.fakes import job, jobs, queue, queues, status
+from tests.screens.test_dashboard import opened, until
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_what_was_done_stands_there_with_its_command(
+    size: tuple[int, int], no_line_lies: list[str]
+) -> None:
+    """It is found in the palette, and y copies the line whole, with the project's folder."""
+    async with opened(size) as (app, admin, pilot):
+        app.command_log.project = Path("/srv/my chat")
+        admin.answers["admin/jobs"] = jobs(job(1, state="dead"))
+        admin.answers["admin/jobs/job-1/retry"] = {"state": "available"}
+        admin.say(status(head=7), queues(queue("default")))
+        await until(app, lambda text: "head 7" in text)
+        await pilot.press("6")
+        await until(app, lambda text: "✗ dead" in text and text.count("1/1") == 3)
+        await pilot.press("r")
+        await until(app, lambda text: "$ pylon jobs retry job-1" in text)
+        assert no_line_lies == ["pylon jobs retry job-1"]
+        await pilot.press("colon")
+        await until(app, lambda text: "Search for commands" in text)
+        await pilot.press(*"command log", "enter")
+        await until(app, lambda text: "Command log" in text.split("\n")[0] and "COMMAND" in text)
+        assert ": Command log" in (await until(app, lambda text: "1/1" in text)).split("\n")[1]
+        await pilot.press("y")
+        await until(app, lambda text: "copied pylon jobs retry" in text)
+        assert app.clipboard == "pylon jobs retry job-1 --project '/srv/my chat'"
