@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pylon.devtools.session import DevSession
     from pylon.tui.dashboard import Dashboard
 
+#: Pictures a second over SSH.
+_FPS_AFAR: Final = "15"
+
 
 @click.command(name="dashboard", hidden=True)
 @click.argument("path")
@@ -40,7 +43,11 @@ def dashboard(path: str, host: str | None, port: int | None, is_opening: bool) -
 
 
 def demand_terminal() -> None:
-    """Raise CommandFailed where there is no terminal to draw on."""
+    """Make ready to draw on the terminal; raises CommandFailed where there is none."""
+    if os.environ.get("SSH_CONNECTION"):
+        # The library reads it when it is imported: less goes over a line that may be slow.
+        os.environ.setdefault("TEXTUAL_FPS", _FPS_AFAR)
+        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     # In a browser (`studio --web`) there is none, and Textual draws over pipes.
     is_web = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
     if not is_web and not (sys.stdin.isatty() and sys.stdout.isatty()):

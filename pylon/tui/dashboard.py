@@ -7,13 +7,12 @@ it can do here it can do against a runtime elsewhere.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import events
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input, TextArea
@@ -22,12 +21,11 @@ from pylon import paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
-from pylon.supervisor.door import SupervisorRefused
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
-from pylon.tui.browser import open_page
 from pylon.tui.command_log import CommandLog
 from pylon.tui.copying import Copies
 from pylon.tui.elsewhere import Whereabouts
+from pylon.tui.getting_about import GettingAbout
 from pylon.tui.header import HeaderLine
 from pylon.tui.helping import help_text
 from pylon.tui.keymap import read_keymap
@@ -36,7 +34,7 @@ from pylon.tui.leaving import Leaving
 from pylon.tui.model import DashboardState
 from pylon.tui.palette import commands
 from pylon.tui.panes import Pane
-from pylon.tui.preferences import charts_kind, keep_charts, keep_theme
+from pylon.tui.preferences import charts_kind, keep_theme
 from pylon.tui.production import Production
 from pylon.tui.registry import SCREENS
 from pylon.tui.reloading import Reloading
@@ -48,11 +46,12 @@ from pylon.tui.strip import ScreenStrip
 from pylon.tui.warping import Warping
 from pylon.tui.widgets.filter_line import NOTHING, FilterLine, Help, OfferLines
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.zooming import unzoom
 
 _FRAME_SECONDS = 1 / 8
 
 
-class Dashboard(App[int]):
+class Dashboard(GettingAbout):
     """The screens of one project."""
 
     TITLE = "pylon"
@@ -101,8 +100,6 @@ class Dashboard(App[int]):
             self.state.project_name = supervisor.project.name
             self.command_log.project = supervisor.project
             supervisor.listen(self.take_event)
-        if os.environ.get("SSH_CONNECTION") and "TEXTUAL_ANIMATIONS" not in os.environ:
-            self.animation_level = "none"
 
     # --- life
 
@@ -262,7 +259,9 @@ class Dashboard(App[int]):
     async def action_back(self) -> None:
         """Clear the filter, or leave a zoomed pane."""
         line = self.query_one("#filter", Input)
-        if line.has_class("shown"):
+        if unzoom(self.pane):
+            pass
+        elif line.has_class("shown"):
             self._show_filter(line, is_shown=False)
             line.value = ""
             self.pane.filter("")
@@ -299,10 +298,6 @@ class Dashboard(App[int]):
         """Return where a browser finds the app."""
         return self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
 
-    async def _open_page(self, url: str) -> None:
-        opened = await open_page(url)
-        say(self, url if opened else f"no browser here; open {url}", seconds=6)
-
     def action_reload(self) -> None:
         """Load the app anew."""
         self.reloading.ask()
@@ -319,41 +314,9 @@ class Dashboard(App[int]):
         """Ask where to move the clock, and do it."""
         self.warping.ask()
 
-    def action_unlock(self) -> None:
-        """Allow changes in production, or not any more."""
-        self.production.turn()
-
-    def action_charts(self, kind: str) -> None:
-        """Draw charts in another way, and remember it."""
-        self.charts = kind
-        keep_charts(kind)
-        self.pane.refresh_from(force=True)
-
     async def action_restart(self) -> None:
         """Stop the runtime and start it anew."""
-        if self._supervisor is None and self._elsewhere is None:
-            say(self, "this runtime was started elsewhere; restart it there", seconds=5)
-            return
-        self.state.clear_trouble()
-        if self._supervisor is None:
-            self.run_worker(self._restart_elsewhere(), name="restart", group="restart")
-            return
-        await self._supervisor.restart("asked for in the dashboard")
-
-    async def _restart_elsewhere(self) -> None:
-        assert self._elsewhere is not None
-        say(self, "asking its supervisor to start it anew …", seconds=3)
-        try:
-            await self._elsewhere.restart()
-        except SupervisorRefused as error:
-            say(self, error.message, title="✗ restart", seconds=8, is_bad=True)
-
-    def action_nothing(self) -> None:
-        """Take a key that means something elsewhere only."""
-
-    def action_help(self) -> None:
-        """Show the keys, made from the bindings."""
-        self.show_help(str(self.pane.id))
+        await self.leaving.restart()
 
     def show_help(self, place: str) -> None:
         """Show the keys, those of a place first."""

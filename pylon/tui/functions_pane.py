@@ -84,7 +84,12 @@ class FunctionsPane(Pane):
 
     def on_resize(self) -> None:
         """Give the calls their share."""
-        self.calls.styles.height = max(_CALLS_LEAST, self.size.height // _CALLS_SHARE)
+        self.fit()
+
+    def fit(self) -> None:
+        """Give the calls their share."""
+        if self.zoomed is None:
+            self.calls.styles.height = max(_CALLS_LEAST, self.size.height // _CALLS_SHARE)
 
     def keep_current(self) -> None:
         """Say how old what is shown is, where it is."""

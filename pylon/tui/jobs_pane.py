@@ -99,7 +99,8 @@ class JobsPane(Pane):
         """Show queues and jobs as they are held."""
         state, now_ms = self.state.jobs, self.state.app_ms(self._clock.now_ms())
         height = 1 + max(1, min(len(state.queues), max(2, self.size.height // _QUEUES_SHARE)))
-        if self.queues.styles.height is None or self.queues.styles.height.value != height:
+        given = self.queues.styles.height
+        if self.zoomed is None and (given is None or given.value != height):
             self.queues.styles.height = height
         self.queues.show(state.queues, key=lambda row: row["queue"], total=len(state.queues))
         rows = [{**one, "when": jobs_tables.when_words(one, now_ms)} for one in state.rows]

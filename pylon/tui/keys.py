@@ -25,6 +25,11 @@ EVERYWHERE: Final = (
          cli="clock"),
     Verb("W", "unlock", "Allow changes in production, or not any more", id="unlock"),
     Verb("M", "consent", "Apply the waiting migration", id="migrate", cli="reload"),
+    Verb("plus", "zoom", "Zoom: the list in focus takes all the room", key_display="+", id="zoom"),
+    Verb("underscore", "unzoom", "Zoom no more (also esc)", key_display="_", id="unzoom"),
+    Verb("ctrl+o", "jump", "Jump: a letter on everything one can go to", id="jump"),
+    Verb("left_square_bracket,right_square_bracket", "other_list", "The other list of the screen",
+         key_display="[ ]", id="turn"),
 )  # fmt: skip
 BINDINGS: Final[list[Binding]] = [
     *[
@@ -37,5 +42,13 @@ BINDINGS: Final[list[Binding]] = [
     Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
     *EVERYWHERE[3:],
     Binding("escape", "back", "Back", show=False, id="back"),
-    Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False, priority=True, id="quit-now"),
+    Binding("ctrl+q", "leave", "Quit", show=False, priority=True, id="quit-now"),
+    Binding(
+        "ctrl+c",
+        "interrupt",
+        "Copy what is selected, else quit after a question",
+        show=False,
+        priority=True,
+        id="interrupt",
+    ),
 ]

@@ -41,7 +41,7 @@ class Shelf(ProjectsPane, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *in_footer(PROJECT_VERBS),
-        Binding("f", "project('forget')", "Forget", show=False),
+        Binding("f", "project('forget')", "Forget", show=False, id="projects.forget"),
     ]
 
 

@@ -28,12 +28,30 @@ class Leaving:
         self._elsewhere = elsewhere
         self.is_under_way = False
 
+    def ask_surely(self) -> None:
+        """Leave, after a question in any case."""
+        if self.is_in_use or self.is_under_way:
+            self.ask()
+        else:
+            name = self._app.state.app_name
+            words = "Quit?" if self._is_elsewhere else f"Stop {name} and quit?"
+            self._app.push_screen(Question(words), lambda yes: self.ask() if yes else None)
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self._supervisor is None
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether leaving stops a runtime that somebody is connected to."""
+        return not self._is_elsewhere and bool(self._app.state.status.get("clients", 0))
+
     def ask(self) -> None:
         """Leave; a runtime of our own is stopped first, after a question where it is in use."""
         app = self._app
         if self.is_under_way:
             return
-        if self._supervisor is None:
+        if self._is_elsewhere:
             self.is_under_way = True
             app.exit(0)
             return
@@ -83,3 +101,23 @@ class Leaving:
             say(self._app, error.message, is_bad=True)
             return
         self._app.exit(0)
+
+    async def restart(self) -> None:
+        """Stop the runtime and start it anew, by whoever supervises it."""
+        app = self._app
+        if self._supervisor is None and self._elsewhere is None:
+            say(app, "this runtime was started elsewhere; restart it there", seconds=5)
+            return
+        app.state.clear_trouble()
+        if self._supervisor is None:
+            app.run_worker(self._restart_elsewhere(), name="restart", group="restart")
+            return
+        await self._supervisor.restart("asked for in the dashboard")
+
+    async def _restart_elsewhere(self) -> None:
+        assert self._elsewhere is not None
+        say(self._app, "asking its supervisor to start it anew …", seconds=3)
+        try:
+            await self._elsewhere.restart()
+        except SupervisorRefused as error:
+            say(self._app, error.message, title="✗ restart", seconds=8, is_bad=True)

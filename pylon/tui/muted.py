@@ -10,10 +10,10 @@ from rich.style import Style
 from textual.widget import Widget
 
 #: How much of the foreground is left.
-_SHARE = 0.6
+SHARE = 0.7
 
 
 def muted_style(widget: Widget) -> Style:
     """Return the style of text that steps back on a widget."""
     _, _, background, foreground = widget.colors
-    return Style(color=background.blend(foreground, _SHARE, alpha=1.0).rich_color)
+    return Style(color=background.blend(foreground, SHARE, alpha=1.0).rich_color)

@@ -10,6 +10,7 @@ from textual.app import SystemCommand
 from pylon.tui import sparks
 from pylon.tui.keys import EVERYWHERE
 from pylon.tui.registry import SCREENS
+from pylon.tui.themes import OFFERED
 from pylon.tui.verbs import Place, Verb, key_name
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def commands(app: Dashboard, place: Any, *, is_attached: bool) -> Iterable[Syste
     yield SystemCommand(
         "Watch as a user", "a ghost: frames and rows as somebody else gets them", app.action_ghost
     )
+    for name in OFFERED:
+        if name != app.theme:
+            yield SystemCommand(
+                f"Theme {name}", "how the dashboard looks, kept between runs",
+                lambda to=name: setattr(app, "theme", to),
+            )  # fmt: skip
     for kind in sparks.KINDS:
         if kind != app.charts:
             yield SystemCommand(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from textual.containers import Vertical
+from textual.widget import Widget
 
 from pylon.tui.copying import Copies, copies, readable
 from pylon.tui.dialogs import Details
@@ -27,12 +28,15 @@ class Pane(Vertical, Place):
     parts: tuple[str, ...] = ()
     #: Whether it is drawn while the rest stands still.
     shows_when_paused = False
+    DEFAULT_CSS = "Pane .zoomed-away { display: none; }"
 
     def __init__(self, state: DashboardState) -> None:
         super().__init__(id=type(self).__name__.removesuffix("Pane").lower())
         self.state = state
         self._seen: tuple[int, ...] = ()
         self.terms = ""
+        #: What has the room of all, for the time being.
+        self.zoomed: Widget | None = None
 
     def refresh_from(self, *, force: bool = False) -> None:
         """Show the state if one of the pane's parts changed."""
@@ -52,6 +56,13 @@ class Pane(Vertical, Place):
 
     def take(self, message: dict[str, Any]) -> None:
         """Take a message of the stream, seen or not."""
+
+    def fit(self) -> None:
+        """Share the room between the parts, where that is not for the style sheet to do."""
+
+    def action_other_list(self) -> None:
+        """Go over to another list, where there is one."""
+        say(self.app, "there is one list here")
 
     def filter(self, terms: str) -> None:
         """Show only what passes a filter line."""

@@ -10,10 +10,12 @@ from textual.app import App
 from pylon import jsonvalue, paths
 from pylon.errors import InvalidJson
 from pylon.tui import sparks
+from pylon.tui.themes import have_themes
 
 
 def keep_theme(app: App[Any]) -> None:
     """Use the theme chosen last, and remember the next choice."""
+    have_themes(app)
     chosen = _stored().get("theme")
     if isinstance(chosen, str) and chosen in app.available_themes:
         app.theme = chosen

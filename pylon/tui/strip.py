@@ -74,6 +74,11 @@ class ScreenStrip(Static):
             text.append(piece, self.get_component_rich_style("strip--here") if is_here else quiet)
         self.update(text)
 
+    def places(self) -> list[tuple[str, int]]:
+        """Return (name, first cell) of each screen in the line."""
+        pieces = strip_pieces(self._screens, self._here, self.size.width)
+        return [(name, sum(map(len, pieces[:place]))) for place, name in enumerate(self._names)]
+
     def on_click(self, event: Click) -> None:
         """Go to the screen that was clicked."""
         end = 0

@@ -96,7 +96,8 @@ class WorkflowsPane(Pane):
         found = self.state.workflows
         now_ms = self.state.app_ms(self._clock.now_ms())
         height = 1 + max(1, min(len(found.figures), max(2, self.size.height // _FIGURES_SHARE)))
-        if self.flows.styles.height is None or self.flows.styles.height.value != height:
+        given = self.flows.styles.height
+        if self.zoomed is None and (given is None or given.value != height):
             self.flows.styles.height = height
         self.flows.show(found.figures, key=lambda row: row["name"], total=len(found.figures))
         rows = [workflows_tables.drawn(one, now_ms) for one in found.rows]

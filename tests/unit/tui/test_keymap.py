@@ -33,11 +33,11 @@ def test_an_id_is_no_table_of_another() -> None:
 def test_keys_of_the_file_take_the_place_of_the_usual_ones(tmp_path: Path) -> None:
     """Short names, lists and tables are taken; the help says the new keys."""
     text = 'jobs.retry = "f6"\nhelp = ["f1", "ctrl+g"]\n[pane]\nlog = "ctrl+l"\n'
-    keys, complaints = _read(tmp_path, f'{text}[users]\ngrant="["\n')
+    keys, complaints = _read(tmp_path, f'{text}[users]\ngrant="."\n')
     assert complaints == []
     assert keys == {
         "jobs.retry": "f6", "help": "f1,ctrl+g", "pane.log": "ctrl+l",
-        "users.grant": "left_square_bracket",
+        "users.grant": "full_stop",
     }  # fmt: skip
     text = help_text("jobs", keys)
     assert "  f6             Retry it" in text

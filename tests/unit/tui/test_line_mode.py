@@ -22,6 +22,8 @@ ONLY_SEEN: Final = {
     "data.unlock": "as unlock",
     "unlock": "lifts what the dashboard forbids itself; a shell forbids nothing",
     "restart": "the supervisor of this terminal; in a shell: ctrl+c, then pylon dev",
+    "zoom": "a screen has parts", "unzoom": "as zoom", "jump": "moves the cursor",
+    "turn": "moves the cursor", "projects.about": "pylon projects prints all of it",
     "data.sort": "pylon query --order", "data.columns": "--json and jq",
     "data.look-as": "pylon query --as", "data.row": "pylon query shows whole rows",
     "data.referrers": "pylon query with the reference", "data.return": "goes back",
