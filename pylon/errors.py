@@ -12,6 +12,7 @@ PylonError
 ├── MethodNotAllowed
 ├── Conflict                    unique index, restricted delete, stale version, reused operation id
 ├── ResyncRequired              the cursor cannot be continued; details carry the reason
+├── NotRetained                 the change log was trimmed beyond what is asked for
 ├── PayloadTooLarge
 │   ├── TransactionTooLarge
 │   └── QuotaExceeded           the caller's files would be more than he may have
@@ -167,6 +168,13 @@ class ResyncRequired(PylonError):
     """The cursor cannot be continued; start again from a snapshot."""
 
     code = "RESYNC_REQUIRED"
+    http_status = 410
+
+
+class NotRetained(PylonError):
+    """The change log does not reach back so far any more."""
+
+    code = "NOT_RETAINED"
     http_status = 410
 
 

@@ -8,6 +8,7 @@ import click
 
 from pylon import jsonvalue
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
+from pylon.cli.past import point_of
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
 from pylon.client.admin import AdminClient, AdminError
@@ -93,12 +94,13 @@ async def _say_if_closed(admin: AdminClient, fn: str) -> None:
 @click.option("--order", multiple=True, help="A field, or -field; may be given again.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--after", help="Go on after this key of the page before.")
+@click.option("--at", "place", metavar="SEQ|TIME", help="The rows as they were after a change.")
 @as_option
 @project_option
 @json_option
 def query(
     entity: str, expression: str | None, order: tuple[str, ...], limit: int, after: str | None,
-    as_user: str | None, project_path: str | None, as_json: bool,
+    place: str | None, as_user: str | None, project_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """List rows of ENTITY that match EXPRESSION, in the policy language with bare field names.
 
@@ -108,7 +110,11 @@ def query(
         "entity": entity, "expression": expression, "order": list(order) or None, "limit": limit,
         "after": after, "as": as_user,
     }  # fmt: skip
-    answer = ask_runtime(find_project(project_path), lambda admin: admin.post("admin/query", body))
+
+    async def ask(admin: AdminClient) -> dict[str, Any]:
+        return await (_past(admin, body, place) if place else admin.post("admin/query", body))
+
+    answer = ask_runtime(find_project(project_path), ask)
     if as_json:
         print_json(answer)
         return
@@ -120,3 +126,17 @@ def query(
         print_line("no rows")
     if answer.get("next"):
         say(f"there is more: --after {answer['next']}")
+
+
+async def _past(admin: AdminClient, body: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return a page of rows as they were, in the form of `admin/query`."""
+    seq = (await point_of(admin, place))["seq"]
+    found = await admin.get(
+        f"admin/data/{AdminClient.quoted(body['entity'])}",
+        **{
+            "filter": body["expression"], "order": ",".join(body["order"] or []) or None,
+            "limit": body["limit"], "after": body["after"], "as": body["as"], "as_of": seq,
+        },
+    )  # fmt: skip
+    following = found["keys"][-1][1] if found["more"] else None
+    return {"rows": found["rows"], "next": following, "as_of": seq}

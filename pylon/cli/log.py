@@ -1,24 +1,78 @@
-"""`pylon log stats` and `pylon log trim`: how large the change log is, and making it shorter."""
+"""`pylon log`: a point of it, how large it is, making it shorter, and taking a stretch along."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import click
 
-from pylon.cli.output import print_json, print_line, print_table, say
+from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
+from pylon.cli.past import point_of
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
+from pylon.client.admin import AdminClient, AdminError
+from pylon.client.past_text import retained_words
 from pylon.supervisor.registry import running_runtime
 
 
-@click.group(short_help="Show the size of the change log, or trim it.")
-def log() -> None:
-    """Show the size of the change log, or trim it.
+@click.group(
+    invoke_without_command=True, short_help="Look at a point of the change log; save, trim."
+)
+@click.option("--at", "place", metavar="SEQ|TIME", help="Show the app as it was after a change.")
+@project_option
+@json_option
+@click.pass_context
+def log(ctx: click.Context, place: str | None, project_path: str | None, as_json: bool) -> None:
+    """Look at a point of the change log, show its size, trim it, or save a stretch of it.
 
-    The log is trimmed by itself as the settings log.retain_changes and log.retain_days say.
+    `pylon log --at SEQ` says what that change was, what stood before and after it, and how many
+    rows there were; `pylon query ENTITY --at SEQ` lists them. The log is trimmed by itself as the
+    settings log.retain_changes and log.retain_days say.
     """
+    if ctx.invoked_subcommand is not None:
+        if place is not None or as_json or project_path is not None:
+            raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
+        return
+    if place is None:
+        raise click.UsageError("name a command, or a point by --at")
+    wanted = place
+
+    async def ask(admin: AdminClient) -> dict[str, Any]:
+        point = await point_of(admin, wanted)
+        rows: dict[str, Any] = {}
+        for one in (await admin.get("admin/data"))["entities"]:
+            path = f"admin/data/{AdminClient.quoted(one['name'])}"
+            try:
+                rows[one["name"]] = (await admin.get(path, count=1, as_of=point["seq"]))["count"]
+            except AdminError as error:
+                if error.code != "NOT_FOUND":
+                    raise
+                rows[one["name"]] = None  # its table of then was dropped
+        return {**point, "rows": rows}
+
+    found = ask_runtime(find_project(project_path), ask)
+    if as_json:
+        print_json(found)
+        return
+    change = found["change"]
+    print_line(f"as of     {found['seq']}  {found['at'] or '-'}")
+    if change is not None:
+        print_line(
+            f"change    {change['seq']}  {change['kind']} {change['entity']}/{change['row_id']}"
+            f" by {change['user'] or 'system'} ({change['cause']})  {change['effect']}"
+        )
+    print_line(f"before    {_or_none(found['previous'])}")
+    print_line(f"after     {_or_none(found['following'])}")
+    if found["rewritten"]:
+        print_line(f"schema    changed later ({found['rewritten']}): shown in the fields of now")
+    print_table(["ENTITY", "ROWS"], [[name, count] for name, count in found["rows"].items()])
+    say(retained_words(found["retained"]))
+
+
+def _or_none(seq: int | None) -> str:
+    return "-" if seq is None else str(seq)
 
 
 @log.command("stats", short_help="Show how large the log is and how far back it reaches.")
@@ -92,3 +146,45 @@ def trim(
     say(f"{done['trimmed']} changes went")
     print_line(f"horizon   {done['horizon']}")
     print_line(f"head      {done['head']}")
+
+
+@log.command("save", short_help="Save a stretch of changes as a test.")
+@click.argument("first", type=click.IntRange(min=1), metavar="FROM")
+@click.argument("last", type=click.IntRange(min=1), metavar="TO")
+@click.option(
+    "--as-pytest", "target", required=True, type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE", help="The test to write; it must not be there yet.",
+)  # fmt: skip
+@project_option
+@json_option
+def save(first: int, last: int, target: Path, project_path: str | None, as_json: bool) -> None:
+    """Save the changes FROM to TO, with the rows that they start from, as a test that pytest runs.
+
+    Whole transactions are saved. The test makes those rows, goes through the changes and sees that
+    each row ends as it did. It holds the values of your rows, private fields among them; files are
+    left out.
+    """
+    if last < first:
+        raise click.UsageError("FROM is before TO")
+    project = find_project(project_path)
+    found = ask_runtime(
+        project, lambda admin: admin.get("admin/log-range", **{"from": first, "to": last})
+    )
+    from pylon.testing.log_range import pytest_file
+
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(pytest_file(found, project))
+    except FileExistsError as error:
+        raise CommandFailed(f"{target} is there already", "choose another name") from error
+    except OSError as error:
+        raise CommandFailed(f"{target} can't be written: {error.strerror}") from error
+    done = {
+        "file": str(target), "from": found["from"], "to": found["to"],
+        "changes": len(found["changes"]), "rows": len(found["before"]),
+    }  # fmt: skip
+    if as_json:
+        print_json(done)
+        return
+    print_line(f"saved {done['changes']} changes ({done['from']} to {done['to']}) in {target}")
+    say(f"run it by: pylon test {target}")

@@ -107,6 +107,11 @@ def is_wire_image(entity: Entity) -> bool:
     return _plan(entity).is_image
 
 
+def is_wire_part(entity: Entity) -> bool:
+    """Tell whether the wire text of a row is its image without some members."""
+    return all(one.private or one.kind not in _CONVERTED for one in entity.fields)
+
+
 def image_text(entity: Entity, row: Row) -> str:
     """Return the text of a row's image."""
     return jsonvalue.encode_text(_plan(entity).image(row))

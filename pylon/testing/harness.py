@@ -27,7 +27,7 @@ from pylon.client.row import ClientRow
 from pylon.client.subscription import seq_of
 from pylon.identity import SYSTEM
 from pylon.ids import IdSource
-from pylon.schema.wire import wire_row
+from pylon.schema.wire import whole_row, wire_row
 from pylon.server.functions.outcome import Status
 from pylon.testing.folders import find_project
 from pylon.testing.inprocess import URL, InProcessRuntime, config_of
@@ -153,6 +153,30 @@ class Running:
         stored = services.database.readers.inline.get(self._entity(entity), row_id)
         assert stored is not None
         return ClientRow(wire_row(self._entity(entity), stored))
+
+    async def replay(
+        self, before: Sequence[Sequence[Any]], changes: Sequence[Sequence[Sequence[Any]]]
+    ) -> None:
+        """Make rows and go through changes, as the system: what `pylon log save` wrote.
+
+        Args:
+            before: (entity, id, values) of each row to begin with.
+            changes: transactions, each of (kind, entity, id, values); None for a delete.
+
+        Raises ServerRefused where the app does not take one of them.
+        """
+        from pylon.testing.log_range import replay
+
+        await replay(self, before, changes)
+
+    def stored(self, entity: str, row_id: str) -> dict[str, Any] | None:
+        """Return a row's values as they are stored, private ones too; None where there is none."""
+        found = self._entity(entity)
+        row = self.runtime.services.database.readers.inline.get(found, row_id)
+        if row is None:
+            return None
+        whole = whole_row(found, row)
+        return {one.name: whole[one.name] for one in found.fields}
 
     def _entity(self, name: str) -> Any:
         return self.runtime.services.definitions.current.schema.entities[name]

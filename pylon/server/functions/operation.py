@@ -140,10 +140,12 @@ class PreparedOperation:
         self._fn = fn
         self._args = args
         self._op_id = op_id
-        self._cause = cause
         self._definition = definition
         self._seed = seed
         self._builtin = BUILTINS.get(fn)
+        #: What the log says of its writes: whence it was asked, and of the app's own code which;
+        #: a job or an action that asks names itself.
+        self._cause = cause if self._builtin is not None or ":" in cause else f"{cause}:{fn}"
         #: It writes one thing at its end; the app's own code may do anything.
         self.is_plain = self._builtin is not None
         #: Whose memory the operation is kept in; None for nobody's.

@@ -6,20 +6,30 @@ what the first one costs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pylon import jsonvalue
+from pylon import jsonvalue, limits
+from pylon.clock import iso_ms
 from pylon.errors import FunctionTimeout, InvalidArgument, NotFound
 from pylon.identity import Identity
 from pylon.schema.model import Entity
 from pylon.schema.wire import whole_row
-from pylon.server.functions.queries import decode_next, encode_next, entity_of
+from pylon.server.functions.queries import (
+    decode_next,
+    encode_next,
+    entity_of,
+    read_clause,
+    wire_clause,
+)  # fmt: skip
 from pylon.server.functions.reads import Reads
 from pylon.server.storage.data_pages import Referrers, bytes_of, referrers_of
 from pylon.server.storage.readers import ReadConnection, Readers
-from pylon.server.storage.select import SelectSpec, count_rows, list_page
+from pylon.server.storage.select import SelectSpec, count_rows, list_page, wire_of
+from pylon.server.storage.time_travel import PAST_SECONDS, demand_same_table, stand_at
+
+T = TypeVar("T")
 
 #: Counting or measuring one entity ends then: what is not known is not said.
 _COUNT_SECONDS: Final = 2.0
@@ -31,7 +41,10 @@ _MARK_ROWS: Final = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One page: behind a key, before one, from one on, or the last one (`is_end`)."""
+    """One page: behind a key, before one, from one on, or the last one (`is_end`).
+
+    `as_of`: the rows as they were after that change.
+    """
 
     expression: str | None = None
     order: list[str] | None = None
@@ -40,6 +53,7 @@ class Asked:
     before: str | None = None
     at: str | None = None
     is_end: bool = False
+    as_of: int | None = None
 
 
 class OwnerReads(Reads):
@@ -83,7 +97,7 @@ class OwnerReads(Reads):
         def read(connection: ReadConnection) -> tuple[list[dict[str, Any]], list[Any], bool]:
             return _page(connection, spec, is_whole=identity.is_system)
 
-        rows, keys, more = await self._database.readers.run(read, asker=identity.asker)
+        rows, keys, more = await self._read(read, identity, spec.entity, asked.as_of)
         if is_back:
             rows.reverse()
             keys.reverse()
@@ -95,17 +109,33 @@ class OwnerReads(Reads):
         ]
         return {"entity": spec.entity.name, "rows": rows, "more": more, "keys": marks}
 
+    async def _read(
+        self, read: Callable[[ReadConnection], T], identity: Identity, entity: Entity,
+        as_of: int | None, seconds: float = limits.READ_SECONDS,
+    ) -> T:  # fmt: skip
+        """Read now, or as of a change; raises as `time_travel.stand_at`."""
+
+        def stand(connection: ReadConnection) -> T:
+            if as_of is not None:
+                demand_same_table(connection.raw, entity, as_of)
+                stand_at(connection, as_of)
+            return read(connection)
+
+        timeout_s = seconds if as_of is None else PAST_SECONDS
+        return await self._database.readers.run(stand, asker=identity.asker, timeout_s=timeout_s)
+
     async def count_of(
-        self, identity: Identity, entity_name: str, expression: str | None = None
-    ) -> int | None:
+        self, identity: Identity, entity_name: str, expression: str | None = None,
+        as_of: int | None = None,
+    ) -> int | None:  # fmt: skip
         """Return how many rows there are to read; None where counting takes too long."""
         spec, _ = self.spec_of(
             self._definitions.current, identity, entity_name, None, None, None, None, expression
         )
         try:
-            return await self._database.readers.run(
-                lambda connection: count_rows(connection.raw, spec), asker=identity.asker,
-                timeout_s=_COUNT_SECONDS,
+            return await self._read(
+                lambda connection: count_rows(connection.raw, spec), identity, spec.entity, as_of,
+                _COUNT_SECONDS,
             )  # fmt: skip
         except FunctionTimeout:
             return None
@@ -120,21 +150,30 @@ class OwnerReads(Reads):
             return None
 
     async def whole(
-        self, identity: Identity, entity_name: str, row_id: str
+        self, identity: Identity, entity_name: str, row_id: str, as_of: int | None = None
     ) -> tuple[dict[str, Any], list[Referrers]]:
         """Return a row and who refers to it; raises NotFound, also for what is not readable."""
-        entity = entity_of(self._definitions.current, entity_name)
+        definition = self._definitions.current
+        entity = entity_of(definition, entity_name)
         if not identity.is_system:
-            text, _ = self.get_row(identity, entity_name, row_id)
-            return jsonvalue.decode_trusted(text), []
+            now = iso_ms(self._clock.now_ms())
+            policy = read_clause(definition, identity, entity, now)
+            wire = wire_clause(definition, identity, entity, now)
+            found = await self._read(
+                lambda one: wire_of(one.raw, entity, row_id, policy, wire), identity, entity, as_of
+            )
+            if found is None:
+                raise NotFound()
+            return jsonvalue.decode_trusted(found[0]), []
 
         def read(connection: ReadConnection) -> tuple[dict[str, Any], list[Referrers]]:
             row = connection.get(entity, row_id)
             if row is None:
-                raise NotFound(f"there is no {entity.name} {row_id[:64]}")
+                then = "" if as_of is None else f" as of change {as_of}"
+                raise NotFound(f"there is no {entity.name} {row_id[:64]}{then}")
             return whole_row(entity, row), referrers_of(connection, entity, row_id)
 
-        return await self._database.readers.run(read)
+        return await self._read(read, identity, entity, as_of)
 
 
 def _page(
@@ -151,10 +190,10 @@ def _page(
         for one in page
     ]
     keys = [one[len(one) - terms :] for one in page]
-    return [_cut(one) for one in rows], keys, following is not None
+    return [cut_row(one) for one in rows], keys, following is not None
 
 
-def _cut(row: Mapping[str, Any]) -> dict[str, Any]:
+def cut_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as a list shows it: what is long is cut, as text that ends in an ellipsis."""
     shown = {}
     for name, value in row.items():

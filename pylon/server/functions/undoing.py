@@ -190,8 +190,8 @@ def _dependent(
         return _told(connection, key, row, kind, "back", ())
     if row.now is None:
         return _told(connection, key, row, kind, "deleted", ())
-    left, now = _values(entity, row.left), _values(entity, row.now)
-    ours = _values(entity, row.was) if row.was is not None else {}
+    left, now = values_of(entity, row.left), values_of(entity, row.now)
+    ours = values_of(entity, row.was) if row.was is not None else {}
     mine = [name for name in left if row.was is None or ours[name] != left[name]]
     changed = tuple(name for name in mine if now[name] != left[name])
     if changed:
@@ -243,13 +243,14 @@ def _step(connection: ReadConnection, record: LogRecord, row: _Row) -> Step:
         return "pylon.delete", {**args, **guard}
     assert record.before is not None
     if record.kind == "delete":
-        return "pylon.insert", {**args, "values": _values(entity, record.before)}
+        return "pylon.insert", {**args, "values": values_of(entity, record.before)}
     assert record.after is not None
-    before, after = _values(entity, record.before), _values(entity, record.after)
+    before, after = values_of(entity, record.before), values_of(entity, record.after)
     changed = {name: value for name, value in before.items() if after[name] != value}
     return "pylon.update", {**args, "values": changed, **guard}
 
 
-def _values(entity: Entity, row: Row) -> dict[str, Any]:
+def values_of(entity: Entity, row: Row) -> dict[str, Any]:
+    """Return a row's fields as a built-in mutation takes them."""
     whole = whole_row(entity, row)
     return {one.name: whole[one.name] for one in entity.fields}

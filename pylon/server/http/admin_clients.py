@@ -100,17 +100,17 @@ async def client(exchange: Exchange) -> web.StreamResponse:
     limit = integer(query.get("limit", str(limits.PULL_LIMIT_MAX)), "limit")
     if limit is None or not 1 <= limit <= limits.PULL_LIMIT_MAX:
         raise InvalidArgument(f"limit is 1 to {limits.PULL_LIMIT_MAX}", field="limit")
-    found = _find(exchange)
+    found = find_client(exchange, exchange.parts[0])
     connection = found if isinstance(found, Connection) else None
     if connection is not None:
         services.hub.measure([connection], every_s=1.0)
-        shown, cursor = _live(services, connection), _stored(services, connection)
+        shown = _live(services, connection)
     else:
         assert isinstance(found, KnownClient)
-        shown, cursor = _away(services, found), Cursor(found.epoch, found.seq)  # type: ignore[arg-type]
-    cursor = parse_cursor(query.get("cursor")) or cursor
-    view = _view_of(exchange, found)
-    reason = _why_over(exchange, found, cursor)
+        shown = _away(services, found)
+    cursor = parse_cursor(query.get("cursor")) or stored_by(services, found)
+    view = view_of(exchange, found)
+    reason = why_over(exchange, found, cursor)
     if reason is None:
         unseen = await _batch(exchange, view, cursor, limit)
     else:
@@ -121,9 +121,9 @@ async def client(exchange: Exchange) -> web.StreamResponse:
     )
 
 
-def _find(exchange: Exchange) -> Connection | KnownClient:
-    """Return the client that a path names: connected, else as it was last known."""
-    name, hub = exchange.parts[0], exchange.services.hub
+def find_client(exchange: Exchange, name: str) -> Connection | KnownClient:
+    """Return a client by its name: connected, else as it was last known; raises NotFound."""
+    hub = exchange.services.hub
     live = hub.clients_named(name)
     if live:
         return live[-1]
@@ -133,11 +133,14 @@ def _find(exchange: Exchange) -> Connection | KnownClient:
     raise NotFound(f"there is no client {name[:64]}", hint="`pylon cursors` lists them")
 
 
-def _stored(services: Services, connection: Connection) -> Cursor:
-    return services.database.cursor(connection.stored_seq)
+def stored_by(services: Services, found: Connection | KnownClient) -> Cursor:
+    """Return up to where a client says that it has everything."""
+    if isinstance(found, Connection):
+        return services.database.cursor(found.stored_seq)
+    return Cursor(found.epoch, found.seq)  # type: ignore[arg-type]
 
 
-def _view_of(exchange: Exchange, found: Connection | KnownClient) -> View:
+def view_of(exchange: Exchange, found: Connection | KnownClient) -> View:
     """Return what a client follows, or followed; if nobody remembers, all its caller may see."""
     definition, caller = exchange.services.definitions.current, _caller_of(exchange, found)
     if isinstance(found, Connection):
@@ -154,7 +157,7 @@ def _caller_of(exchange: Exchange, found: Connection | KnownClient) -> Identity:
     return acting(exchange, found.principal) if found.principal else ANONYMOUS
 
 
-def _why_over(exchange: Exchange, found: Connection | KnownClient, cursor: Cursor) -> str | None:
+def why_over(exchange: Exchange, found: Connection | KnownClient, cursor: Cursor) -> str | None:
     """Return why a client that is away has to start over when it comes, or None."""
     if isinstance(found, Connection):
         return None
@@ -227,7 +230,7 @@ async def network(exchange: Exchange) -> web.StreamResponse:
     services = exchange.services
     assert services.switchboard is not None
     shape = shape_of(await exchange.json_object())
-    found = _find(exchange)
+    found = find_client(exchange, exchange.parts[0])
     live = services.hub.clients_named(found.client_id)
     services.switchboard.set(found.client_id, [one for one in live if not one.is_ghost], shape)
     shown = None if shape.is_plain else asdict(shape)

@@ -11,20 +11,23 @@ from typing import Any, Final
 from aiohttp import web
 
 from pylon import jsonvalue
-from pylon.errors import Conflict
+from pylon.errors import Conflict, InvalidArgument
 from pylon.identity import SYSTEM, Identity
 from pylon.schema.describe import field_json_schema
 from pylon.schema.model import Entity, Field
 from pylon.server.functions.outcome import Outcome
 from pylon.server.functions.owner_reads import Asked, OwnerReads
 from pylon.server.functions.queries import entity_of
+from pylon.server.functions.restoring import step_to
 from pylon.server.functions.undoing import STUDIO
 from pylon.server.http.acting import acting
 from pylon.server.http.exchange import Exchange, flag, integer, json_value, listed
 from pylon.server.http.services import Services
 from pylon.server.storage.data_pages import REFERRERS_MAX, Referrers
 
-_PAGE_NAMES: Final = ("filter", "order", "limit", "after", "before", "at", "end", "as", "count")
+_PAGE_NAMES: Final = (
+    "filter", "order", "limit", "after", "before", "at", "end", "as", "count", "as_of",
+)  # fmt: skip
 
 
 def _reads(services: Services) -> OwnerReads:
@@ -75,28 +78,32 @@ def _described_field(field: Field) -> dict[str, Any]:
 
 
 async def page(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/data/{E}?filter=&order=&limit=&after=|before=|at=|end=1&as=: a page of rows.
+    """GET /api/admin/data/{E}?filter=&order=&limit=&after=|before=|at=|end=1&as=&as_of=: a page.
 
-    `filter` is an expression of the policy language. `count=1` answers {"count"} instead.
+    `filter` is an expression of the policy language. `count=1` answers {"count"} instead. With
+    `as_of` the rows as they were after that change.
     """
     query, viewer = exchange.query(_PAGE_NAMES), _viewer(exchange)
     entity, reads = _entity(exchange), _reads(exchange.services)
-    expression = query.get("filter") or None
+    expression, as_of = query.get("filter") or None, integer(query.get("as_of"), "as_of")
     if flag(query.get("count")):
-        return json_value({"count": await reads.count_of(viewer, entity.name, expression)})
+        return json_value({"count": await reads.count_of(viewer, entity.name, expression, as_of)})
     asked = Asked(
         expression=expression, order=listed(query.get("order")) or None,
         limit=integer(query.get("limit"), "limit"), after=query.get("after"),
         before=query.get("before"), at=query.get("at"), is_end=flag(query.get("end")),
+        as_of=as_of,
     )  # fmt: skip
     return json_value(await reads.page(viewer, entity.name, asked))
 
 
 async def row(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/data/{E}/{id}?as=: a whole row, and how many rows refer to it."""
-    exchange.query(("as",))
+    """GET /api/admin/data/{E}/{id}?as=&as_of=: a whole row, and how many rows refer to it."""
+    as_of = integer(exchange.query(("as", "as_of")).get("as_of"), "as_of")
     entity, row_id = _entity(exchange), exchange.parts[1]
-    found, referrers = await _reads(exchange.services).whole(_viewer(exchange), entity.name, row_id)
+    found, referrers = await _reads(exchange.services).whole(
+        _viewer(exchange), entity.name, row_id, as_of
+    )
     return json_value({"entity": entity.name, "row": found, "referrers": referrers_json(referrers)})
 
 
@@ -111,6 +118,20 @@ def referrers_json(referrers: list[Referrers]) -> list[dict[str, Any]]:
 
 
 # --- changes
+
+
+async def restore(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/data/{E}/{id}/restore {to, if_seq?}: the row as it was after change `to`."""
+    body, services = await exchange.json_object(), exchange.services
+    to, if_seq, entity = body.get("to"), body.get("if_seq"), _entity(exchange)
+    if type(to) is not int:
+        raise InvalidArgument("to is the number of a change", field="to")
+    if if_seq is not None and type(if_seq) is not int:
+        raise InvalidArgument("if_seq is the row's _seq", field="if_seq")
+    fn, args = await services.database.readers.run(
+        lambda reader: step_to(reader, entity, exchange.parts[1], to, if_seq)
+    )
+    return await _write(exchange, fn, args)
 
 
 async def insert(exchange: Exchange) -> web.StreamResponse:
@@ -170,4 +191,5 @@ ROUTES: Final = (
     ("GET", "/api/admin/data/{E}/{id}", row),
     ("POST", "/api/admin/data/{E}/{id}/update", update),
     ("POST", "/api/admin/data/{E}/{id}/delete", delete),
+    ("POST", "/api/admin/data/{E}/{id}/restore", restore),
 )

@@ -18,7 +18,10 @@ from pylon.sqlite import RawConnection
 _IDENTITY = "identity "
 #: The kind of a record that stands for a slice; what it stands for is in `after`.
 SLICE: Final = "slice"
-_COLUMNS = "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
+#: What `record_of` takes, in order.
+RECORD_COLUMNS: Final = (
+    "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
+)
 
 
 @dataclass(slots=True)
@@ -51,9 +54,9 @@ class LogRecord:
 def read_after(connection: RawConnection, seq: int, limit: int, schema: Schema) -> list[LogRecord]:
     """Return up to `limit` records above `seq`, without wire texts."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM _pylon_log WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+        f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
     ).fetchall()
-    return [_record(row, schema) for row in rows]
+    return [record_of(row, schema) for row in rows]
 
 
 def time_after(connection: RawConnection, seq: int) -> int | None:
@@ -66,8 +69,18 @@ def time_after(connection: RawConnection, seq: int) -> int | None:
 
 def read_one(connection: RawConnection, seq: int, schema: Schema) -> LogRecord | None:
     """Return the record at `seq`, or None."""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM _pylon_log WHERE seq = ?", (seq,)).fetchone()
-    return None if row is None else _record(row, schema)
+    row = connection.execute(
+        f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE seq = ?", (seq,)
+    ).fetchone()
+    return None if row is None else record_of(row, schema)
+
+
+def read_upto(connection: RawConnection, seq: int, schema: Schema) -> LogRecord | None:
+    """Return the newest record up to `seq`, or None."""
+    row = connection.execute(
+        f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,)
+    ).fetchone()
+    return None if row is None else record_of(row, schema)
 
 
 def read_together(
@@ -79,10 +92,10 @@ def read_together(
         return []
     # A transaction is numbered by its first record, and its records stand together.
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM _pylon_log WHERE seq >= ? AND tx = ? ORDER BY seq LIMIT ?",
+        f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE seq >= ? AND tx = ? ORDER BY seq LIMIT ?",
         (row[0], row[0], limit),
     ).fetchall()
-    return [_record(one, schema) for one in rows]
+    return [record_of(one, schema) for one in rows]
 
 
 def read_of_row(
@@ -90,22 +103,23 @@ def read_of_row(
 ) -> list[LogRecord]:
     """Return the newest records of one row above `seq`, the newest first."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM _pylon_log WHERE entity = ? AND row_id = ? AND seq > ?"
+        f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE entity = ? AND row_id = ? AND seq > ?"
         " ORDER BY seq DESC LIMIT ?",
         (entity, row_id, seq, limit),
     ).fetchall()
-    return [_record(one, schema) for one in rows]
+    return [record_of(one, schema) for one in rows]
 
 
 def read_last(connection: RawConnection, limit: int, schema: Schema) -> list[LogRecord]:
     """Return the newest records, oldest first."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM _pylon_log ORDER BY seq DESC LIMIT ?", (limit,)
+        f"SELECT {RECORD_COLUMNS} FROM _pylon_log ORDER BY seq DESC LIMIT ?", (limit,)
     ).fetchall()
-    return [_record(row, schema) for row in reversed(rows)]
+    return [record_of(row, schema) for row in reversed(rows)]
 
 
-def _record(row: tuple[Any, ...], schema: Schema) -> LogRecord:
+def record_of(row: tuple[Any, ...], schema: Schema) -> LogRecord:
+    """Return the record of what `RECORD_COLUMNS` gave, without its wire text."""
     entity = schema.entities.get(row[3])
     before, after = row[6], row[7]
     if row[5] == SLICE:
@@ -130,6 +144,11 @@ def read_head(connection: RawConnection) -> tuple[int, int]:
     floor = _meta_int(connection, "head_floor")
     horizon = max(_meta_int(connection, "horizon"), read_rewritten(connection))
     return max(newest or 0, floor), horizon
+
+
+def read_floor(connection: RawConnection) -> int:
+    """Return the seq that the log starts after: what was trimmed goes up to it."""
+    return _meta_int(connection, "horizon")
 
 
 def read_rewritten(connection: RawConnection) -> int:

@@ -9,6 +9,7 @@ from pylon.server.http.table import make_router
 #: What production serves. A new line here is a new way in: who reaches it, and by which policy?
 SERVED = """
 /_pylon/{tail...} GET
+/api/admin/at GET
 /api/admin/backup GET
 /api/admin/branches GET POST
 /api/admin/branches-diff GET
@@ -27,7 +28,9 @@ SERVED = """
 /api/admin/data/{E} GET POST
 /api/admin/data/{E}/{id} GET
 /api/admin/data/{E}/{id}/delete POST
+/api/admin/data/{E}/{id}/restore POST
 /api/admin/data/{E}/{id}/update POST
+/api/admin/diff GET
 /api/admin/explain POST
 /api/admin/files GET
 /api/admin/files-verify GET
@@ -41,6 +44,7 @@ SERVED = """
 /api/admin/ghost/{user}/api/sync/pull GET
 /api/admin/ghost/{user}/api/sync/ws GET
 /api/webhooks/{name} DELETE GET PATCH POST PUT
+/api/admin/history/{E}/{id} GET
 /api/admin/import POST
 /api/admin/invite POST
 /api/admin/jobs GET
@@ -49,7 +53,9 @@ SERVED = """
 /api/admin/jobs/{id}/cancel POST
 /api/admin/jobs/{id}/retry POST
 /api/admin/live GET
+/api/admin/lens/{E}/{id} GET
 /api/admin/log GET
+/api/admin/log-range GET
 /api/admin/log-stats GET
 /api/admin/log-trim POST
 /api/admin/log/{seq} GET
