@@ -104,14 +104,6 @@ SLICE_WHO_MAX: Final = 64
 #: The log keeps what is inside either bound; older cursors get resync. (setting)
 RETAIN_CHANGES: Final = 1_000_000
 RETAIN_DAYS: Final = 30
-#: Changes of one row that are looked at for who gave its fields their values. Above: not told.
-BLAME_CHANGES_MAX: Final = 2_000
-#: Changes of one page of a row's history, or rows of one page of a difference. Above: 400.
-HISTORY_LIMIT_MAX: Final = 500
-#: Changes that are saved as a test or replayed elsewhere at once, and rows that they need before.
-#: Above: 413 PAYLOAD_TOO_LARGE.
-REPLAY_CHANGES_MAX: Final = 1_000
-REPLAY_ROWS_MAX: Final = 5_000
 #: Operation ids outlive the log by this much. Older: OPERATION_EXPIRED.
 OPERATION_EXTRA_DAYS: Final = 14
 #: Operation ids remembered in all; the oldest go first. Ids from before those: OPERATION_EXPIRED.

@@ -35,3 +35,13 @@ EXPORT_STALL_SECONDS: Final = 60.0
 
 assert BULK_PART_ROWS < BULK_ROWS_MAX
 assert SQL_CELL_CHARACTERS_MAX < SQL_VALUE_BYTES_MAX
+
+# --- the past
+#: Changes of one row that are looked at for who gave its fields their values. Above: not told.
+BLAME_CHANGES_MAX: Final = 2_000
+#: Changes of one page of a row's history, or rows of one page of a difference. Above: 400.
+HISTORY_LIMIT_MAX: Final = 500
+#: Changes that are saved as a test or replayed elsewhere at once, and rows that they need before.
+#: Above: 413 PAYLOAD_TOO_LARGE.
+REPLAY_CHANGES_MAX: Final = 1_000
+REPLAY_ROWS_MAX: Final = 5_000

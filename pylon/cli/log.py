@@ -170,11 +170,11 @@ def save(first: int, last: int, target: Path, project_path: str | None, as_json:
     found = ask_runtime(
         project, lambda admin: admin.get("admin/log-range", **{"from": first, "to": last})
     )
-    from pylon.testing.log_range import pytest_file
+    from pylon.client.log_pytest import pytest_file
 
     try:
         with target.open("x", encoding="utf-8") as file:
-            file.write(pytest_file(found, project))
+            file.write(pytest_file(found, project.name))
     except FileExistsError as error:
         raise CommandFailed(f"{target} is there already", "choose another name") from error
     except OSError as error:
@@ -188,3 +188,33 @@ def save(first: int, last: int, target: Path, project_path: str | None, as_json:
         return
     print_line(f"saved {done['changes']} changes ({done['from']} to {done['to']}) in {target}")
     say(f"run it by: pylon test {target}")
+
+
+@log.command("replay", short_help="Make a stretch of changes once more, on a branch.")
+@click.argument("first", type=click.IntRange(min=1), metavar="FROM")
+@click.argument("last", type=click.IntRange(min=1), metavar="TO")
+@click.option("--into", required=True, metavar="BRANCH", help="A branch that is not in use.")
+@project_option
+@json_option
+def replay(first: int, last: int, into: str, project_path: str | None, as_json: bool) -> None:
+    """Make the changes FROM to TO once more on BRANCH, as writes into its own log.
+
+    Whole transactions, one after the other; it ends at the first one that the branch refuses. No
+    function, job or mail runs. `pylon branch diff` says what came of it.
+    """
+    if last < first:
+        raise click.UsageError("FROM is before TO")
+    body = {"from": first, "to": last, "into": into}
+    done = ask_runtime(
+        find_project(project_path), lambda admin: admin.post("admin/log-replay", body)
+    )
+    if as_json:
+        print_json(done)
+    else:
+        print_line(f"{done['changes']} changes in {done['transactions']} transactions on {into}")
+    refused = done["refused"]
+    if refused is not None:
+        raise CommandFailed(
+            f"change {refused['seq']} was refused there: {refused['error']['message']}",
+            refused["error"].get("hint") or f"pylon branch diff {into} says how they differ",
+        )

@@ -165,7 +165,7 @@ class Running:
 
         Raises ServerRefused where the app does not take one of them.
         """
-        from pylon.testing.log_range import replay
+        from pylon.testing.replaying import replay
 
         await replay(self, before, changes)
 

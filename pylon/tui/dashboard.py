@@ -34,6 +34,7 @@ from pylon.tui.leaving import Leaving
 from pylon.tui.model import DashboardState
 from pylon.tui.palette import commands
 from pylon.tui.panes import Pane
+from pylon.tui.past import Past
 from pylon.tui.preferences import charts_kind, keep_theme
 from pylon.tui.production import Production
 from pylon.tui.registry import SCREENS
@@ -84,6 +85,7 @@ class Dashboard(GettingAbout):
         self.reloading = Reloading(self, admin)
         self.asking_why = AskingWhy(self, admin)
         self.warping = Warping(self, admin)
+        self.past = Past(self, admin)
         self.rows = RowKeys(self)
         self._admin = admin
         self.production = Production(self)
@@ -257,7 +259,7 @@ class Dashboard(GettingAbout):
             self._focus_list()
 
     async def action_back(self) -> None:
-        """Clear the filter, or leave a zoomed pane."""
+        """Leave a zoomed pane, clear the filter, or return from the past to now."""
         line = self.query_one("#filter", Input)
         if unzoom(self.pane):
             pass
@@ -265,6 +267,8 @@ class Dashboard(GettingAbout):
             self._show_filter(line, is_shown=False)
             line.value = ""
             self.pane.filter("")
+        elif self.state.data.as_of is not None:
+            self.past.leave()
         self._focus_list()
 
     def action_pause(self) -> None:

@@ -22,6 +22,8 @@ _SIZES_EVERY_SECONDS: Final = 60.0
 #: A filter is asked so long after its last letter.
 _TYPED_SECONDS: Final = 0.25
 _STALE_SECONDS: Final = 2.0
+#: Refusals that asking again would not change.
+_FINAL: Final = ("INVALID_ARGUMENT", "NOT_FOUND", "NOT_RETAINED")
 
 
 class Rests:
@@ -67,12 +69,18 @@ class Data:
         """Return what is held."""
         return self._app.state.data
 
+    @property
+    def _head(self) -> int:
+        """Return the change that what is shown is to be of: the past stays as it is."""
+        as_of = self.state.as_of
+        return self._app.state.head if as_of is None else as_of
+
     def keep_current(self, terms: str, cursor: int) -> None:
         """Ask for what is missing or old, while the screen is seen."""
         now, state = self._app.clock.monotonic(), self.state
         self._cursor = cursor
         self._refine(terms.strip(), now)
-        head, generation = self._app.state.head, self._app.state.status.get("generation")
+        head, generation = self._head, self._app.state.status.get("generation")
         if self._lists.may(now) and self._listed != (head, generation):
             self._lists.is_asking = True
             self._run("data entities", self._ask_entities(head, generation))
@@ -147,7 +155,9 @@ class Data:
         try:
             # Rows first: measuring takes longer than counting.
             with_sizes = is_time and bool(state.entities)
-            found = await self._admin.get("admin/data", sizes=1 if with_sizes else None)
+            found = await self._admin.get(
+                "admin/data", sizes=1 if with_sizes else None, as_of=state.as_of
+            )
         except AdminError as error:
             self._trouble = _words(error)
         else:
@@ -176,7 +186,7 @@ class Data:
             answer = await self._admin.get(path, **state.params(which))
         except AdminError as error:
             self._trouble = _words(error)
-            if which == "first" and error.code in ("INVALID_ARGUMENT", "NOT_FOUND"):
+            if which == "first" and error.code in _FINAL:
                 state.refuse(generation)
                 at = error.details.get("at")
                 if isinstance(at, int) and generation == state.generation:
@@ -198,7 +208,10 @@ class Data:
         assert state.place is not None
         started, generation, place = clock.monotonic(), state.generation, state.place
         path = f"admin/data/{self._admin.quoted(place.entity)}"
-        asked = {"count": 1, "filter": place.filter or None, "as": state.viewer or None}
+        asked = {
+            "count": 1, "filter": place.filter or None, "as": state.viewer or None,
+            "as_of": state.as_of,
+        }  # fmt: skip
         try:
             found = await self._admin.get(path, **asked)
         except AdminError as error:
@@ -226,7 +239,7 @@ class Data:
             note = "" if state.entities else "◔ reading …"
         elif state.is_answered is None:
             note = "◔ searching …" if state.place.filter else "◔ reading …"
-        elif self._read != (state.generation, self._app.state.head) and old > _STALE_SECONDS:
+        elif self._read != (state.generation, self._head) and old > _STALE_SECONDS:
             note = f"STALE: rows were read {old:.0f} s ago"
         if note != self._app.state.data_note:
             self._app.state.data_note = note

@@ -40,6 +40,10 @@ ROW_VERBS: Final = (
          cli="rows export"),
     Verb("Q", "sql", "SQL: one statement that reads, with plan and time", id="data.sql",
          cli="sql"),
+    Verb("L", "lens", "Row lens: for a user, at a client, its history and back", id="data.lens",
+         cli="lens"),
+    Verb("b", "lens(True)", "Blame: who set each field of the row", id="data.blame", cli="history"),
+    Verb("t", "travel", "Time travel: rows as of any change", id="data.travel", cli="log"),
     Verb("v", "look_as", "Look as a user, by his policies", id="data.look-as"),
     Verb("backspace", "return", "Back to where you came from", id="data.return"),
     Verb("tab,shift+tab", "other_list", "Entities, or rows", id="other-list"),
@@ -56,8 +60,14 @@ class DataActions(ManyActions):
         """Tell whether rows can't be changed now: production, until it is unlocked."""
         return self._app.production.is_locked
 
-    def may_write(self) -> bool:
-        """Tell whether rows may be changed now; says why not."""
+    def may_write(self, *, in_past: bool = False) -> bool:
+        """Tell whether rows may be changed now; says why not.
+
+        `in_past`: also while one looks at the past, because what is written comes from there.
+        """
+        if self._app.state.data.as_of is not None and not in_past:
+            say(self._app, f"you look at the past, as of {self._app.state.data.as_of}: esc, to now")
+            return False
         if self._app.state.data.viewer:
             viewer = self._app.state.data.viewer
             say(self._app, f"you look as {viewer}: v and an empty line, to change rows")
@@ -139,6 +149,25 @@ class DataActions(ManyActions):
         words = [referrer_line(one) for one in found["referrers"] if one["count"]]
         more = "".join(f"\n{one}" for one in words)
         self.ask(f"Delete {label}?{more}", lambda: self.run(f"delete {label}", step, done))
+
+    def restore(
+        self, entity: str, row_id: str, seq: int, now: dict[str, Any] | None, done: Done
+    ) -> None:
+        """Bring a row back to what it was after a change, after a question; `now` is the row."""
+        label = f"{entity} {row_id}"
+        if not self.may_write(in_past=True):
+            return
+
+        async def step() -> str:
+            body = {"to": seq, **({} if now is None else {"if_seq": now["_seq"]})}
+            made = await self._admin.post(self._path(entity, row_id, "restore"), body)
+            self._made.append(int(made["seq"]))
+            return f"change {made['seq']} · u on Data undoes it"
+
+        self.ask(
+            f"Restore {label} to what it was after change {seq}?",
+            lambda: self.run(f"restore {label}", step, done),
+        )
 
 
 def mistakes_of(error: AdminError) -> dict[str, str]:

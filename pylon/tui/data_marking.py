@@ -9,6 +9,7 @@ from pylon.tui.data import Data
 from pylon.tui.data_actions import DataActions
 from pylon.tui.panes import Pane
 from pylon.tui.saying import say
+from pylon.tui.screens.lens import LensScreen
 from pylon.tui.screens.sql import SqlScreen
 from pylon.tui.widgets.row_grid import RowGrid
 
@@ -118,9 +119,35 @@ class MarkingPane(Pane):
         if state.place is None:
             say(self.app, "open an entity first")
             return
+        if state.as_of is not None:
+            say(self.app, f"an export is of now, and you look at the past, as of {state.as_of}")
+            return
         self._actions.export(
             state.place.entity, state.question(), lambda: self.refresh_from(force=True)
         )
+
+    # --- the past
+
+    @property
+    def actions(self) -> DataActions:
+        """Return the hand on the rows: `u` here undoes whatever is done by it."""
+        return self._actions
+
+    def action_travel(self) -> None:
+        """Open the slider over the log."""
+        self._dashboard.past.travel(None)
+
+    def action_lens(self, blame: bool = False) -> None:
+        """Look at the row under the cursor from all sides."""
+        row, place = self.grid.current, self.state.data.place
+        if row is None or place is None:
+            say(self.app, "there is no row under the cursor")
+            return
+        lens = LensScreen(
+            self._dashboard, self._admin, place.entity, str(row["id"]),
+            viewer=self.state.data.viewer, shows_blame=blame,
+        )  # fmt: skip
+        self.app.push_screen(lens)
 
     def action_sql(self) -> None:
         """Open the line for one statement that reads."""

@@ -168,8 +168,7 @@ class DataPane(MarkingPane):
         """Open an entity; follow a reference, or show the row."""
         event.stop()
         if event.list is self.entities:
-            self.state.data.enter(event.row["name"])
-            self._arrive(0)
+            self.open(event.row["name"])
         elif (field := self._layout.field(self.grid.column)) is not None and field["ref"]:
             self._follow(field, event.row)
         else:
@@ -205,6 +204,11 @@ class DataPane(MarkingPane):
         self._data.keep_current(self.terms, 0)
         self.refresh_from(force=True)
         (self.grid if place is not None else self.entities).focus()
+
+    def open(self, entity: str) -> None:
+        """Open an entity."""
+        self.state.data.enter(entity)
+        self._arrive(0)
 
     def action_return(self) -> None:
         """Go back to where one came from, at last to the entities."""
@@ -337,11 +341,11 @@ class DataPane(MarkingPane):
         if row is None or entity is None:
             return
         path = f"admin/data/{self._admin.quoted(entity['name'])}/{self._admin.quoted(row['id'])}"
-        viewer = self.state.data.viewer or None
+        viewer, as_of = self.state.data.viewer or None, self.state.data.as_of
 
         async def work() -> None:
             try:
-                found = await self._admin.get(path, **{"as": viewer})
+                found = await self._admin.get(path, **{"as": viewer, "as_of": as_of})
             except AdminError as error:
                 say(self.app, error.message, is_bad=True)
             else:

@@ -46,6 +46,8 @@ class DataState:
     trail: list[Place] = field(default_factory=list)
     #: As whom one looks; empty: as the owner.
     viewer: str = ""
+    #: The change as of which one looks; None: as of now.
+    as_of: int | None = None
     rows: list[Row] = field(default_factory=list)
     #: Rows above and below the window are there.
     is_open_above: bool = False
@@ -122,6 +124,15 @@ class DataState:
         if self.place is not None:
             self._begin(Place(**_question(self.place)), keeps_rows=False)
 
+    def stand(self, seq: int | None) -> None:
+        """Look as of a change from now on; None: as of now."""
+        if seq == self.as_of:
+            return
+        self.as_of = seq
+        if self.place is not None:
+            self._begin(Place(**_question(self.place)), keeps_rows=True)
+            self.total = None
+
     def jump(self, *, to_end: bool) -> None:
         """Go to the last rows, or to the first."""
         if self.place is not None:
@@ -187,7 +198,7 @@ class DataState:
         assert self.place is not None
         asked: dict[str, Any] = {
             "filter": self.place.filter or None, "order": self.place.order or None,
-            "as": self.viewer or None, "limit": PAGE,
+            "as": self.viewer or None, "as_of": self.as_of, "limit": PAGE,
         }  # fmt: skip
         if which == "first":
             asked["end"] = 1 if self.is_from_end else None

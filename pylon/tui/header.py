@@ -83,6 +83,8 @@ def header_pieces(state: DashboardState, now: float, *, is_paused: bool, place: 
     line.append((f"  {place}", "strong"))
     line += _troubles(state, now, style)
     line += _warp(status.get("clock") or {})
+    if state.data.as_of is not None:
+        line += [("  ", "plain"), (f"⏪ AS OF seq {state.data.as_of:,} (esc: now)", "loud")]
     if is_paused:
         line += [("  ", "plain"), ("⏸ PAUSED (p goes on)", "loud")]
     if status:

@@ -12,7 +12,8 @@ from pylon.tui.policies_text import covered, sign_of
 
 Line = list[tuple[str, str]]
 
-_KINDS = {
+#: Sign and word of each kind of change.
+KINDS = {
     "insert": ("+ insert", "good"), "update": ("~ update", "accent"), "delete": ("- delete", "bad"),
     "slice": ("= slice", "quiet"),
 }  # fmt: skip
@@ -76,7 +77,7 @@ def change_line(change: dict[str, Any], width: int) -> Line:
         CHANGES,
         (
             (clock_time(change["at"]), "quiet"), (change["seq"], "quiet"),
-            _KINDS.get(change["kind"], (change["kind"], "plain")), (change["entity"], "strong"),
+            KINDS.get(change["kind"], (change["kind"], "plain")), (change["entity"], "strong"),
             (change["user"] or "system", "plain"), (change["cause"], "quiet"),
             (change["row_id"], "quiet"), (change.get("effect"), "plain"),
         ),
@@ -111,7 +112,7 @@ def unseen_line(change: dict[str, Any], width: int) -> Line:
     return data_line(
         UNSEEN,
         (
-            (seq, "quiet"), _KINDS.get(kind, (kind, "plain")), (entity, "strong"),
+            (seq, "quiet"), KINDS.get(kind, (kind, "plain")), (entity, "strong"),
             (row_id, "quiet"), (what[: width * 2], "plain"),
         ),
         width,

@@ -143,6 +143,29 @@ async def test_a_saved_stretch_is_a_test_that_passes_and_can_fail(
     assert "text" in process
 
 
+async def test_a_stretch_is_made_once_more_on_a_branch(serve: Serve) -> None:
+    """As writes into its own log, by whom they were; the first that it refuses ends it."""
+    served = await serve(APP)
+    ada, made = await _ada_works(served)
+    pylon = Pylon(served)
+    await pylon("branch", "create", "lab")
+    first = (await ada.insert("Card", boardId=made["board"]["id"], text="run"))["_seq"]
+    await ada.call("shout", cardId=made["card"]["id"])
+    await ada.ask("DELETE", f"/api/entities/Card/{made['card']['id']}")
+    last = first + 2
+
+    done = await _ask(pylon, "log", "replay", str(first), str(last), "--into", "lab")
+    assert (done["changes"], done["transactions"], done["refused"]) == (3, 3, None)
+    differ = await _ask(pylon, "branch", "diff", "lab")
+    cards = next(one for one in differ["entities"] if one["entity"] == "Card")
+    assert {name: cards[name] for name in ("added", "removed", "changed")} == {
+        "added": 0, "removed": 0, "changed": 0,
+    }  # fmt: skip
+    again = await pylon("log", "replay", str(first), str(last), "--into", "lab", code=1)
+    assert f"change {first} was refused there: this id is taken" in again
+    assert "no branch" in await pylon("log", "replay", "1", "2", "--into", "nowhere", code=1)
+
+
 async def _pytest(project: Path, file: Path) -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto",

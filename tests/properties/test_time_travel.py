@@ -18,6 +18,7 @@ from pylon.ids import IdSource
 from pylon.schema.model import Default, DefaultKind, Entity, Field, FieldKind, OnDelete, Schema
 from pylon.schema.validate import validate_insert, validate_patch
 from pylon.schema.wire import whole_row
+from pylon.server.storage import time_travel
 from pylon.server.storage.change_log import trim
 from pylon.server.storage.database import Database
 from pylon.server.storage.migrate import migrate
@@ -72,6 +73,7 @@ STEP = st.one_of(
     st.tuples(st.just("item"), IDS, st.tuples(IDS, IDS | st.none(), st.integers(0, 9))),
     st.tuples(st.just("drop"), st.sampled_from(["Box", "Item"]), IDS),
     st.tuples(st.just("migrate"), st.none(), st.none()),
+    st.tuples(st.just("erase"), IDS, st.none()),
     st.tuples(st.just("trim"), st.integers(0, 10), st.none()),
 )
 
@@ -103,10 +105,34 @@ class World:
                 )
             )
             return
+        if kind == "erase":
+            await self._erase(one)
+            return
         try:
             await self.database.writer.submit(lambda tx: self._write(tx, kind, one, other))
         except PylonError:
             return
+        self.states[self.database.head] = await self.database.readers.run(self.read)
+
+    async def _erase(self, row_id: str) -> None:
+        """Delete an item with all its records, as erasing an account does."""
+
+        def work(tx: Transaction) -> None:
+            row = tx.get(self.schema.entities["Item"], row_id)
+            if row is not None:
+                tx.delete(self.schema.entities["Item"], row)
+
+        await self.database.writer.submit(work)
+        head = self.database.head
+
+        def forget(tx: Transaction) -> None:
+            tx.execute("DELETE FROM _pylon_log WHERE entity = 'Item' AND row_id = ?", (row_id,))
+            # Nobody's number is given twice, also where the newest record went.
+            tx.execute("INSERT OR REPLACE INTO _pylon_meta VALUES ('head_floor', ?)", (head,))
+
+        await self.database.writer.submit(forget)
+        for state in self.states.values():
+            state["Item"] = [one for one in state["Item"] if one["id"] != row_id]
         self.states[self.database.head] = await self.database.readers.run(self.read)
 
     def _write(self, tx: Transaction, kind: str, one: Any, other: Any) -> None:
@@ -199,9 +225,14 @@ def _differing(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dic
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
-@given(st.lists(STEP, min_size=1, max_size=30), st.data())
-def test_each_point_is_as_it_was_recorded(steps: list[Any], data: st.DataObject) -> None:
-    """Deletes, rows that come again, cascades, migrations and trimming in between."""
+@given(st.lists(STEP, min_size=1, max_size=30), st.sampled_from([0, 20_000]), st.data())
+def test_each_point_is_as_it_was_recorded(
+    steps: list[Any], short: int, data: st.DataObject
+) -> None:
+    """Deletes, rows that come again, cascades, migrations, trimming and erasing in between.
+
+    Read by the changes since, as after a few, and by the index of all rows, as after many.
+    """
 
     async def play() -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -225,7 +256,9 @@ def test_each_point_is_as_it_was_recorded(steps: list[Any], data: st.DataObject)
             finally:
                 await database.close()
 
-    asyncio.run(play())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time_travel, "_SHORT", short)
+        asyncio.run(play())
 
 
 async def _check(world: World, data: st.DataObject) -> None:

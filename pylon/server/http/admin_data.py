@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from pylon import jsonvalue
-from pylon.errors import Conflict, InvalidArgument
+from pylon.errors import Conflict, InvalidArgument, NotFound
 from pylon.identity import SYSTEM, Identity
 from pylon.schema.describe import field_json_schema
 from pylon.schema.model import Entity, Field
@@ -43,20 +43,28 @@ def _viewer(exchange: Exchange) -> Identity:
 
 
 async def entities(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/data?sizes=1: each entity with its fields, rows and, if asked for, bytes.
+    """GET /api/admin/data?sizes=1&as_of=: each entity with fields, rows and, if asked for, bytes.
 
     `rows` or `bytes` is null where finding out takes too long.
     """
-    with_sizes = flag(exchange.query(("sizes",)).get("sizes"))
+    query = exchange.query(("sizes", "as_of"))
+    with_sizes, as_of = flag(query.get("sizes")), integer(query.get("as_of"), "as_of")
     services = exchange.services
     reads, found = _reads(services), []
     for one in services.definitions.current.schema.entities.values():
         shown = _described(one)
-        shown["rows"] = await reads.count_of(SYSTEM, one.name)
+        shown["rows"] = await _count(reads, one.name, as_of)
         if with_sizes:
             shown["bytes"] = await reads.bytes_of(one)
         found.append(shown)
     return json_value({"entities": found})
+
+
+async def _count(reads: OwnerReads, name: str, as_of: int | None) -> int | None:
+    try:
+        return await reads.count_of(SYSTEM, name, None, as_of)
+    except NotFound:
+        return None  # its table of then was dropped
 
 
 def _described(entity: Entity) -> dict[str, Any]:

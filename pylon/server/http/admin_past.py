@@ -5,26 +5,28 @@ Nothing here looks at what was trimmed: 410 NOT_RETAINED says how far the log re
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import groupby
 from typing import Any, Final
 
 from aiohttp import web
 
-from pylon import limits
+from pylon import limits_data
 from pylon.clock import iso_ms
-from pylon.errors import InvalidArgument
-from pylon.schema.model import Entity, FieldKind, Row, Schema
+from pylon.errors import InvalidArgument, PylonError
+from pylon.schema.model import Entity, Row, Schema
 from pylon.schema.times import datetime_ms, parse_datetime
 from pylon.schema.wire import whole_row
 from pylon.server.functions.owner_reads import cut_row
 from pylon.server.functions.queries import entity_of
-from pylon.server.functions.undoing import values_of
+from pylon.server.functions.replaying import moved, portable, replay
 from pylon.server.http.admin import change_of, emails_of
 from pylon.server.http.exchange import Exchange, integer, json_value
 from pylon.server.http.services import Services
 from pylon.server.storage import change_log
 from pylon.server.storage.causes import Link, read_chain
 from pylon.server.storage.change_log import LogRecord
-from pylon.server.storage.log_range import read_range
+from pylon.server.storage.log_range import LogRange, read_range
 from pylon.server.storage.point_diff import RowDiff, count_diff, page_diff
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.row_history import Blame, changed_fields, read_blame, read_history
@@ -51,8 +53,8 @@ def limit_of(text: str | None) -> int:
     limit = integer(text, "limit")
     if limit is None:
         return _LIMIT
-    if not 1 <= limit <= limits.HISTORY_LIMIT_MAX:
-        raise InvalidArgument(f"limit is 1 to {limits.HISTORY_LIMIT_MAX}", field="limit")
+    if not 1 <= limit <= limits_data.HISTORY_LIMIT_MAX:
+        raise InvalidArgument(f"limit is 1 to {limits_data.HISTORY_LIMIT_MAX}", field="limit")
     return limit
 
 
@@ -227,45 +229,71 @@ async def log_range(exchange: Exchange) -> web.StreamResponse:
     """
     query, services = exchange.query(("from", "to")), exchange.services
     first, last = integer(query.get("from"), "from"), integer(query.get("to"), "to")
-    if first is None or last is None or not 1 <= first <= last:
-        raise InvalidArgument("from and to are the first and the last change", field="from")
-    found = await services.database.readers.run(
-        lambda reader: read_range(reader, first, last), timeout_s=PAST_SECONDS
-    )
+    found = await _range(services, first, last)
     emails, schema = emails_of(services, found.changes), services.database.schema
     return json_value({
         "from": found.first, "to": found.last,
         "before": [
-            {"entity": entity.name, "id": row["id"], "values": _taken(entity, row)}
+            {"entity": entity.name, "id": row["id"], "values": portable(entity, row)}
             for entity, row in found.before
         ],
         "changes": [_taken_change(one, emails, schema) for one in found.changes],
         "after": [
-            {"entity": entity.name, "id": row_id, "values": row and _taken(entity, row)}
+            {"entity": entity.name, "id": row_id, "values": row and portable(entity, row)}
             for entity, row_id, row in found.after
         ],
     })  # fmt: skip
 
 
-def _taken(entity: Entity, row: Row) -> dict[str, Any]:
-    files = {one.name for one in entity.fields if one.kind is FieldKind.FILE}
-    values = values_of(entity, row)
-    return {name: None if name in files else value for name, value in values.items()}
-
-
 def _taken_change(record: LogRecord, emails: dict[str, str], schema: Schema) -> dict[str, Any]:
     entity, told = schema.entities[record.entity], change_of(record, emails, schema)
-    values = None if record.after is None else _taken(entity, record.after)
-    if values is not None and record.before is not None:
-        before = _taken(entity, record.before)
-        values = {name: value for name, value in values.items() if before[name] != value}
+    values = None if record.after is None else portable(entity, record.after)
+    if record.after is not None and record.before is not None:
+        values = moved(entity, record.before, record.after)
     names = ("seq", "tx", "at", "entity", "kind", "user", "cause")
     return {**{name: told[name] for name in names}, "id": record.row_id, "values": values}
+
+
+async def _range(services: Services, first: object, last: object) -> LogRange:
+    if type(first) is not int or type(last) is not int or not 1 <= first <= last:
+        raise InvalidArgument("from and to are the first and the last change", field="from")
+    return await services.database.readers.run(
+        lambda reader: read_range(reader, first, last), timeout_s=PAST_SECONDS
+    )
+
+
+async def log_replay(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/log-replay {from, to, into}: changes once more, on a branch.
+
+    Transaction by transaction; it ends at the first that the branch refuses, and says which.
+    """
+    body, services = await exchange.json_object(), exchange.services
+    into = body.get("into")
+    if not isinstance(into, str):
+        raise InvalidArgument("into is the name of a branch", field="into")
+    found = await _range(services, body.get("from"), body.get("to"))
+    done, changes, refused = 0, 0, None
+    async with services.branches.opened(into) as database:
+        for _, together in groupby(found.changes, key=lambda one: one.tx):
+            records = list(together)
+            try:
+                await database.writer.submit(partial(replay, records=records))
+            except PylonError as error:
+                if error.is_transient:
+                    raise
+                refused = {"seq": records[0].seq, "error": error.to_wire()}
+                break
+            done, changes = done + 1, changes + len(records)
+    return json_value({
+        "into": into, "from": found.first, "to": found.last, "transactions": done,
+        "changes": changes, "refused": refused,
+    })  # fmt: skip
 
 
 ROUTES: Final = (
     ("GET", "/api/admin/at", at),
     ("GET", "/api/admin/diff", diff),
     ("GET", "/api/admin/log-range", log_range),
+    ("POST", "/api/admin/log-replay", log_replay),
     ("GET", "/api/admin/history/{E}/{id}", history),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pylon import limits
+from pylon import limits, limits_data
 from pylon.errors import Conflict, InvalidArgument, PayloadTooLarge
 from pylon.schema.model import Entity, FieldKind, Row, Schema
 from pylon.server.storage.change_log import RECORD_COLUMNS, LogRecord, record_of
@@ -71,7 +71,7 @@ def _whole(raw: RawConnection, first: int, last: int) -> tuple[int, int]:
 
 
 def _changes(raw: RawConnection, schema: Schema, first: int, last: int) -> list[LogRecord]:
-    most = limits.REPLAY_CHANGES_MAX
+    most = limits_data.REPLAY_CHANGES_MAX
     rows = raw.execute(
         f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE seq >= ? AND seq <= ? AND row_id <> ''"
         " AND kind <> 'slice' ORDER BY seq LIMIT ?",
@@ -108,9 +108,9 @@ def _closure(connection: ReadConnection, wanted: Iterable[Key]) -> list[tuple[En
         if key in seen:
             continue
         seen.add(key)
-        if len(seen) > limits.REPLAY_ROWS_MAX:
+        if len(seen) > limits_data.REPLAY_ROWS_MAX:
             raise PayloadTooLarge(
-                f"the changes need more than {limits.REPLAY_ROWS_MAX} rows; ask for fewer"
+                f"the changes need more than {limits_data.REPLAY_ROWS_MAX} rows; ask for fewer"
             )
         entity = connection.schema.entities[key[0]]
         row = connection.get(entity, key[1])

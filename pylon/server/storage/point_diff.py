@@ -12,7 +12,12 @@ from typing import Any, Final
 from pylon import limits
 from pylon.schema.model import Entity, Row, Schema
 from pylon.schema.wire import row_from_image
-from pylon.server.storage.time_travel import demand_retained, demand_same_table, dropped_at
+from pylon.server.storage.time_travel import (
+    demand_retained,
+    demand_same_table,
+    dropped_at,
+    is_short,
+)  # fmt: skip
 from pylon.sqlite import RawConnection
 
 INSERTED: Final = "inserted"
@@ -62,7 +67,7 @@ def count_diff(raw: RawConnection, schema: Schema, start: int, end: int) -> list
     rows = raw.execute(
         f"""WITH touched AS (
             SELECT entity, row_id, min(seq) AS a, max(seq) AS z, count(*) AS n
-            FROM _pylon_log NOT INDEXED WHERE seq > ? AND seq <= ? AND row_id <> ''
+            FROM _pylon_log {_by(start, end)} WHERE seq > ? AND seq <= ? AND row_id <> ''
             GROUP BY entity, row_id)
         SELECT touched.entity, {_WHAT} AS what, count(*), sum(touched.n)
         FROM touched CROSS JOIN _pylon_log AS first ON first.seq = touched.a
@@ -94,7 +99,7 @@ def page_diff(
     cursor = raw.execute(
         f"""WITH touched AS (
             SELECT row_id, min(seq) AS a, max(seq) AS z, count(*) AS n
-            FROM _pylon_log INDEXED BY _pylon_log_row
+            FROM _pylon_log {_by(start, end)}
             WHERE entity = ? AND row_id > ? AND seq > ? AND seq <= ? GROUP BY row_id)
         SELECT touched.row_id, {_WHAT} AS what, first.before, last.after, a, z, n
         FROM touched CROSS JOIN _pylon_log AS first ON first.seq = touched.a
@@ -110,6 +115,11 @@ def page_diff(
         rows.append(_row_diff(entity, one))
         size += len(one[2] or "") + len(one[3] or "")
     return rows, None
+
+
+def _by(start: int, end: int) -> str:
+    """Return which index the changes of a range are read by."""
+    return "NOT INDEXED" if is_short(start, end) else "INDEXED BY _pylon_log_row"
 
 
 def _row_diff(entity: Entity, stored: tuple[Any, ...]) -> RowDiff:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pylon import limits
+from pylon import limits, limits_data
 from pylon.schema.model import Entity, Schema
 from pylon.server.storage.change_log import RECORD_COLUMNS, LogRecord, record_of
 from pylon.server.storage.time_travel import dropped_at
@@ -77,11 +77,11 @@ def read_blame(
 ) -> list[Blame]:
     """Return for each field of a row the change that gave it the value it has, or had last.
 
-    Looks at no more than `limits.BLAME_CHANGES_MAX` changes. With `upto`: as of that change.
+    Looks at no more than `limits_data.BLAME_CHANGES_MAX` changes. With `upto`: as of that change.
     """
     found: dict[str, LogRecord] = {}
     before = None if upto is None else upto + 1
-    for _ in range(0, limits.BLAME_CHANGES_MAX, _READ_AT_ONCE):
+    for _ in range(0, limits_data.BLAME_CHANGES_MAX, _READ_AT_ONCE):
         page, more = read_history(raw, schema, entity, row_id, limit=_READ_AT_ONCE, before=before)
         for record in page:
             if record.kind == "insert":

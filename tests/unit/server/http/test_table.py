@@ -56,6 +56,7 @@ SERVED = """
 /api/admin/lens/{E}/{id} GET
 /api/admin/log GET
 /api/admin/log-range GET
+/api/admin/log-replay POST
 /api/admin/log-stats GET
 /api/admin/log-trim POST
 /api/admin/log/{seq} GET

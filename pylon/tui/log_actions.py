@@ -1,0 +1,122 @@
+"""What can be done from the log: marks, differences, time travel, the lens, a saved stretch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pylon.client.admin import AdminClient, AdminError
+from pylon.client.log_pytest import pytest_file
+from pylon.tui.acting import Acting
+from pylon.tui.dialogs import Menu, Prompt
+from pylon.tui.saying import say
+from pylon.tui.verbs import Verb
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+#: What can be done on the Log.
+LOG_VERBS: Final = (
+    Verb("t", "travel", "Time travel: a slider over the log, from the change under the cursor",
+         id="log.travel", cli="log"),
+    Verb("L", "lens", "Row lens: the row of the change side by side, and its history",
+         id="log.lens", cli="lens"),
+    Verb("space,v", "mark", "Mark a change: the first and the last of a range", id="log.mark"),
+    Verb("d", "diff", "What differs: between the marks, or from before this change to now",
+         id="log.diff", cli="diff"),
+    Verb("S", "save", "Save the marked range as a test", id="log.save", cli="log save"),
+    Verb("P", "replay", "Replay the marked range into a branch", id="log.replay",
+         cli="log replay"),
+)  # fmt: skip
+
+
+class LogActions(Acting):
+    """The owner's hand on the log of one dashboard's app."""
+
+    part = "changes"
+
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app, admin)
+        #: The marked changes, in the order they were marked; two at most.
+        self.marks: list[int] = []
+
+    def mark(self, seq: int) -> None:
+        """Mark a change, or take its mark away; of three the first is let go."""
+        if seq in self.marks:
+            self.marks.remove(seq)
+        else:
+            self.marks = [*self.marks, seq][-2:]
+        self._app.state.touch(self.part)
+
+    def range_of(self, seq: int | None) -> tuple[int, int] | None:
+        """Return the first and the last change that are meant; None where nothing is."""
+        ends = [*self.marks, *([seq] if seq is not None and len(self.marks) < 2 else [])]
+        return (min(ends), max(ends)) if ends else None
+
+    def save(self, first: int, last: int) -> None:
+        """Ask where to, and save changes as a test."""
+        project = Path(str(self._app.state.status.get("project", ".")))
+        folder = project if project.is_dir() else Path.cwd()
+
+        def named(text: str | None) -> None:
+            if text:
+                target = Path(text)
+                self.run(
+                    f"save {first} to {last}",
+                    lambda: self._save(target, project.name, first, last), lambda: None,
+                )  # fmt: skip
+
+        name = folder / "tests" / f"test_changes_{first}_to_{last}.py"
+        self._app.push_screen(
+            Prompt(f"Save changes {first} to {last} as a test in", "a file", value=str(name)), named
+        )
+
+    async def _save(self, target: Path, project: str, first: int, last: int) -> str:
+        found = await self._admin.get("admin/log-range", **{"from": first, "to": last})
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(pytest_file(found, project))
+        self.marks.clear()
+        count: Any = len(found["changes"])
+        return f"{count} changes with {len(found['before'])} rows · pylon test {target}"
+
+    def replay(self, first: int, last: int) -> None:
+        """Choose a branch, and make changes once more there."""
+
+        async def choose() -> None:
+            try:
+                found = await self._admin.get("admin/branches")
+            except AdminError as error:
+                say(self._app, error.message, is_bad=True)
+                return
+            names = [str(one["name"]) for one in found["branches"]]
+            others = [one for one in names if one != found["current"]]
+            if not others:
+                say(self._app, "there is no other branch: pylon branch create NAME makes one")
+                return
+            into = await self._app.push_screen_wait(
+                Menu(f"Replay changes {first} to {last} into", [(one, one) for one in others])
+            )
+            if into is not None:
+                self.run(
+                    f"replay {first} to {last}", lambda: self._replay(first, last, into),
+                    lambda: None,
+                )  # fmt: skip
+
+        self._app.run_worker(choose(), name="replay", group="choose")
+
+    async def _replay(self, first: int, last: int, into: str) -> str:
+        body = {"from": first, "to": last, "into": into}
+        done = await self._admin.post("admin/log-replay", body)
+        made = f"{done['changes']} changes in {done['transactions']} transactions on {into}"
+        if done["refused"] is not None:
+            refused = done["refused"]
+            raise AdminError(
+                f"{made}; change {refused['seq']} was refused: {refused['error']['message']}"
+            )
+        self.marks.clear()
+        return f"{made} · pylon branch diff {into}"
+
+    def nothing_meant(self) -> None:
+        """Say how a range is marked."""
+        say(self._app, "space marks the first and the last change of a range")
