@@ -13,9 +13,10 @@ import importlib
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -192,47 +193,46 @@ class BucketPlace:
     async def put(self, source: Path, name: str) -> None:
         """Put a file there under a name; raises BackupFailed."""
         await self._ask(
-            self._obstore.put_async(
-                self._store, name, source, chunk_size=_PUT_BYTES, max_concurrency=_PUTS_AT_ONCE
+            partial(
+                self._obstore.put, self._store, name, source, chunk_size=_PUT_BYTES,
+                max_concurrency=_PUTS_AT_ONCE,
             )
-        )
+        )  # fmt: skip
 
     async def rename(self, name: str, final: str) -> None:
         """Give what is there its final name; raises BackupFailed."""
-        await self._ask(self._obstore.rename_async(self._store, name, final))
+        await self._ask(partial(self._obstore.rename, self._store, name, final))
 
     async def size(self, name: str) -> int | None:
         """Return how large it is; None where nothing has the name."""
         with suppress(FileNotFoundError, self._exceptions.NotFoundError):
-            found = await self._ask(self._obstore.head_async(self._store, name))
+            found = await self._ask(partial(self._obstore.head, self._store, name))
             return int(found["size"])
         return None
 
     async def read(self, name: str) -> AsyncIterator[bytes]:
         """Yield the bytes of a name; raises BackupFailed."""
         try:
-            found = await self._ask(self._obstore.get_async(self._store, name))
+            found = await self._ask(partial(self._obstore.get, self._store, name))
         except (FileNotFoundError, self._exceptions.NotFoundError) as error:
             raise BackupFailed(f"{self.url} has no {name}") from error
-        try:
-            async for chunk in found.stream(min_chunk_size=limits_files.FILE_CHUNK_BYTES):
-                yield bytes(chunk)
-        except self._exceptions.BaseError as error:
-            raise self._failed(error) from error
+        chunks = iter(found.stream(min_chunk_size=limits_files.FILE_CHUNK_BYTES))
+        while (chunk := await self._ask(partial(next, chunks, None))) is not None:
+            yield bytes(chunk)
 
     async def names(self) -> list[str]:
         """Return the names of records."""
-        found = []
-        try:
-            listed = await self._obstore.list_with_delimiter_async(self._store)
-            found = [str(one["path"]).rpartition("/")[2] for one in listed["objects"]]
-        except self._exceptions.BaseError as error:
-            raise self._failed(error) from error
+        listed = await self._ask(partial(self._obstore.list_with_delimiter, self._store))
+        found = [str(one["path"]).rpartition("/")[2] for one in listed["objects"]]
         return sorted(one for one in found if _NAME.match(one))
 
-    async def _ask(self, asked: Any) -> Any:
+    async def _ask(self, asked: Callable[[], Any]) -> Any:
+        """Ask on a thread: a command that has its answer ends, and leaves no task of the library's.
+
+        Its own tasks outlive the loop, and could crash the interpreter after all is done.
+        """
         try:
-            return await asked
+            return await asyncio.to_thread(asked)
         except (FileNotFoundError, self._exceptions.NotFoundError):
             raise
         except self._exceptions.BaseError as error:
