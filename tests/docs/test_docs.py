@@ -15,7 +15,7 @@ import click
 import pytest
 
 import pylon
-from pylon import limits, limits_branches, limits_files, limits_keeping
+from pylon import limits, limits_branches, limits_data, limits_files, limits_keeping
 from pylon.app.loader import load_app
 from pylon.cli.main import COMMANDS, cli
 from pylon.errors import PylonError, Refused
@@ -196,6 +196,7 @@ def _constants() -> dict[str, Any]:
         for name, value in {
             **vars(limits),
             **vars(limits_branches),
+            **vars(limits_data),
             **vars(limits_files),
             **vars(limits_keeping),
         }.items()
