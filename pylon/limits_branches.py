@@ -18,3 +18,5 @@ BRANCH_DIFF_SECONDS: Final = 120.0
 BRANCH_DIFF_ROWS_MAX: Final = 500
 #: Characters of one page of a comparison; the page ends there, and `next` goes on.
 BRANCH_DIFF_BYTES_MAX: Final = 4 * MIB
+#: One data migration, or one part of one. Longer: it is rolled back, and said.
+MIGRATION_SECONDS: Final = 120.0

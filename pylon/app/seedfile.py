@@ -27,9 +27,23 @@ def load_seed(root: Path) -> Callable[[Any], Any]:
             f"there is no {SEED_FILE} in {root.name}",
             hint=f'write def seed(ctx): ctx.db.insert("Note", text="hi") into {SEED_FILE}',
         )
-    module = ModuleType(_MODULE)
+    seed: Any = run_file(path, root, _MODULE).get("seed")
+    if not callable(seed) or len(inspect.signature(seed).parameters) != 1:
+        raise LoadFailed(
+            (Mistake("there is no function seed", file=SEED_FILE, hint="def seed(ctx): …"),)
+        )
+    found: Callable[[Any], Any] = seed
+    return found
+
+
+def run_file(path: Path, root: Path, name: str) -> dict[str, Any]:
+    """Run a file beside a project's app, as the module `name`; returns what it defines.
+
+    Raises LoadFailed with the place of what is wrong.
+    """
+    module = ModuleType(name)
     module.__file__ = str(path)
-    sys.modules[_MODULE] = module
+    sys.modules[name] = module
     try:
         exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102 -- the project's own code
     except SyntaxError as error:
@@ -37,11 +51,5 @@ def load_seed(root: Path) -> Callable[[Any], Any]:
     except Exception as error:
         raise LoadFailed((import_mistake(error, root),)) from error
     finally:
-        del sys.modules[_MODULE]
-    seed: Any = vars(module).get("seed")
-    if not callable(seed) or len(inspect.signature(seed).parameters) != 1:
-        raise LoadFailed(
-            (Mistake("there is no function seed", file=SEED_FILE, hint="def seed(ctx): …"),)
-        )
-    found: Callable[[Any], Any] = seed
-    return found
+        del sys.modules[name]
+    return vars(module)

@@ -26,6 +26,7 @@ from pylon.server.backups.keeper import BackupKeeper
 from pylon.server.backups.restoring import Prepared
 from pylon.server.branching import Branching
 from pylon.server.config import ServerConfig
+from pylon.server.functions.data_migrations import DataMigrations
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.policy_coverage import PolicyCoverage
@@ -125,9 +126,10 @@ class Runtime:
             if not config.is_dev:
                 policies = ServedPolicies(database, accepts=accepts_policies)
                 await policies.demand(definition)
-            await self._migrate(database, definition.schema, may_migrate=may_migrate)
+            data = await self._migrate(database, definition, may_migrate=may_migrate)
             self._build(database, DefinitionHolder(definition), policies, coverage)
             await use_policies(database, definition.slice_rules, definition.read_meanings)
+            await data.apply()
             if is_first:
                 await self.services.accounts.complete_users()
             self._stopper.add("on_stop", self._run_stop_hooks)
@@ -163,7 +165,11 @@ class Runtime:
     def _witness_folder(self) -> Path | None:
         return paths.witness_dir()
 
-    async def _migrate(self, database: Database, schema: Any, *, may_migrate: bool) -> None:
+    async def _migrate(
+        self, database: Database, definition: AppDefinition, *, may_migrate: bool
+    ) -> DataMigrations:
+        """Bring the database to the app's schema; returns the changes of rows that wait."""
+        schema = definition.schema
         plan = await database.run_on_writer(lambda raw: make_plan(raw, schema))
         is_first = database.head == 0 and not database.schema.entities
         if not plan.is_empty and not may_migrate and not (is_first and _is_new(plan)):
@@ -171,7 +177,15 @@ class Runtime:
                 "the app's schema is not the database's:\n" + plan.render(),
                 hint="start with --migrate, or apply it first: pylon migrate --apply",
             )
+        data = DataMigrations(database, definition)
+        if data.pending and not may_migrate and not is_first:
+            raise PylonError(
+                f"data migrations wait: {', '.join(data.names)}",
+                hint="start with --migrate, or apply them first: pylon migrate --apply",
+            )
+        await data.try_first(consent=False)
         await migrate(database, schema)
+        return data
 
     def _build(
         self, database: Database, definitions: DefinitionHolder, policies: ServedPolicies | None,

@@ -15,18 +15,20 @@ from typing import Any
 
 from pylon import paths
 from pylon.app.definition import AppDefinition
+from pylon.app.migrationfiles import find_migrations
 from pylon.clock import SystemClock, iso_ms
 from pylon.ids import IdSource
 from pylon.schema.diff import diff
-from pylon.schema.model import Schema
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.people import People
 from pylon.server.config import load_config
+from pylon.server.functions.data_migrations import DataMigrations, MigrationState, states_of
 from pylon.server.functions.why import asked_of, explain_row
 from pylon.server.storage import accounts, backup
 from pylon.server.storage.backup import DatabaseUnusable
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import FolderInUse, demand_free
+from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.log_stats import log_stats
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import (
@@ -73,25 +75,34 @@ async def open_people(project: Path) -> AsyncIterator[People]:
 
 
 async def pending_migration(
-    project: Path, schema: Schema, *, apply_it: bool
-) -> tuple[MigrationPlan, bool]:
-    """Return the plan from a project's database to `schema`, and whether it was carried out.
+    project: Path, definition: AppDefinition, *, apply_it: bool
+) -> tuple[MigrationPlan, list[MigrationState], list[str] | None]:
+    """Return the plan from a project's database to an app, and its data migrations.
 
-    Where a runtime has the folder, the plan is made over a read-only connection.
+    The third is what was applied: the names of data migrations, an empty list too; None where
+    nothing was to do, or only looked at. Where a runtime has the folder, the plan is made over a
+    read-only connection.
     """
-    folder = project / ".pylon"
+    files = find_migrations(definition.root)
+    schema = definition.schema
+    path = place_in_use(project / ".pylon").path
     if not apply_it:
-        path = place_in_use(folder).path
         if not path.is_file():
-            return plan_from_nothing(schema), False
+            return plan_from_nothing(schema), states_of(None, files), None
         connection = await open_reader(path)
         try:
-            return make_plan(connection.raw, schema), False
+            raw = connection.raw
+            return make_plan(raw, schema), states_of(raw, files), None
         finally:
             await connection.close()
     async with open_database(project) as database:
+        data = DataMigrations(database, definition)
+        await data.try_first(consent=True)
         plan = await migrate(database, schema, consent=True)
-        return plan, not plan.is_empty
+        await use_policies(database, definition.slice_rules, definition.read_meanings)
+        names = await data.apply()
+        states = states_of(database.readers.inline.raw, files)
+        return plan, states, None if plan.is_empty and not names else names
 
 
 async def explain_offline(

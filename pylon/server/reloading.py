@@ -13,6 +13,7 @@ from pylon.app.definition import AppDefinition
 from pylon.app.loader import load_app
 from pylon.clock import Clock
 from pylon.errors import LoadFailed, PylonError
+from pylon.server.functions.data_migrations import DataMigrations
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.failures import contained
@@ -82,6 +83,8 @@ class Reloader:
             new = self._load(old)
             if self._policies is not None:
                 await self._policies.demand(new)
+            data = DataMigrations(self._database, new)
+            await data.try_first(consent=consent)
             plan = await migrate(self._database, new.schema, consent=consent)
         except LoadFailed as failure:
             return self._failed(old, [one.render() for one in failure.mistakes], started)
@@ -96,6 +99,7 @@ class Reloader:
         self._tell()
         await self._follow_policies(new)
         await self._remember_policies(new)
+        applied, mistakes = await _applied(data)
         await run_hooks(old, old.on_stop, self._executor)
         await run_hooks(new, new.on_start, self._executor)
         if self._effects is not None:
@@ -103,8 +107,9 @@ class Reloader:
         ms = (self._clock.monotonic() - started) * 1000
         _log.info("app.reloaded generation %d in %.0f ms", new.generation, ms)
         return {
-            "ok": True, "generation": new.generation, "ms": round(ms, 1), "mistakes": [],
-            "plan": plan.render(),
+            "ok": not mistakes, "generation": new.generation, "ms": round(ms, 1),
+            "mistakes": mistakes,
+            "plan": plan.render(), "migrated": applied,
         }  # fmt: skip
 
     async def _follow_policies(self, new: AppDefinition) -> None:
@@ -133,6 +138,15 @@ class Reloader:
             "ok": False, "generation": old.generation, "ms": round(ms, 1), "mistakes": mistakes,
             "plan": "",
         }  # fmt: skip
+
+
+async def _applied(data: DataMigrations) -> tuple[list[str], list[str]]:
+    """Apply data migrations, whose trial went well; returns their names, or what kept them."""
+    try:
+        return await data.apply(), []
+    except PylonError as error:  # the next save, or start, tries again
+        _log.error("migration.failed %s", error.message)
+        return [], [error.message]
 
 
 async def run_hooks(definition: AppDefinition, hooks: Iterable[Hook], executor: Executor) -> None:

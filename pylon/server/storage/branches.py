@@ -40,7 +40,8 @@ from pylon.sqlite import Error, RawConnection, open_alone, read_alone
 #: Of a branch that was made before something that can't be taken back.
 AUTOMATIC: Final = "before-"
 _ABOUT: Final = "about.json"
-_MAKING, _GOING = ".new-", ".gone-"
+#: Begins the names of those that are being made, or tried on; and removed.
+MAKING, _GOING = ".new-", ".gone-"
 #: What a copy does not do over again: the database that it was copied from does it.
 _HELD: Final = "it was waiting when this branch was made, and runs where that was copied from"
 _HOLD: Final = {
@@ -159,7 +160,7 @@ async def create(
     branches = source.data / BRANCHES
     branches.mkdir(mode=0o700, exist_ok=True)
     demand_room(branches, needed_bytes(source), f"the branch {name}")
-    making = branches / f"{_MAKING}{name}"
+    making = branches / f"{MAKING}{name}"
     making.mkdir(mode=0o700)  # a second one of the same name ends here
     try:
         copy, held = await backup.make_copy(source.path, making, is_live=True, progress=progress)
@@ -224,7 +225,7 @@ def sweep(data: Path) -> None:
     """Remove what a kill left of branches being made or dropped; the caller owns the folder."""
     folder = data / BRANCHES
     if folder.is_dir():
-        for prefix in (_MAKING, _GOING):
+        for prefix in (MAKING, _GOING):
             for one in folder.glob(f"{prefix}*"):
                 shutil.rmtree(one, ignore_errors=True)
 
@@ -267,7 +268,7 @@ def is_used_elsewhere(place: Place, sha256: str) -> bool:
     folder = place.data / BRANCHES
     if not folder.is_dir():
         return False
-    if any(folder.glob(f"{_MAKING}*")):
+    if any(folder.glob(f"{MAKING}*")):
         return True  # it was begun while the bytes were there
     for one in others(place):
         if not one.path.is_file():

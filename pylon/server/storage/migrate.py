@@ -58,12 +58,15 @@ class MigrationRefused(PylonError):
     http_status = 409
 
 
-async def migrate(database: Database, schema: Schema, *, consent: bool = False) -> MigrationPlan:
+async def migrate(
+    database: Database, schema: Schema, *, consent: bool = False, keeps: bool = True
+) -> MigrationPlan:
     """Bring the database to `schema` in one transaction and use it from then on.
 
     Raises MigrationRefused, with the plan in its details, where live rows stand against it or
     where data would be lost or a bound is broken, without consent; Unavailable where the disk has
-    no room for the branch that is made before either. Returns the plan that was carried out.
+    no room for the branch that is made before either (unless it `keeps` none). Returns the plan
+    that was carried out.
     """
     async with database.writer.pause():
         raw = database.new_transaction().connection
@@ -71,7 +74,7 @@ async def migrate(database: Database, schema: Schema, *, consent: bool = False) 
         if plan.blockers or (plan.needs_consent and not consent):
             raise _refused(plan, "the migration needs a decision")
         if not plan.is_empty:
-            if plan.needs_consent:
+            if plan.needs_consent and keeps:
                 await keep_before(database.place, "migration", database.clock)
             now_ms = database.clock.now_ms()
             raw.execute("BEGIN IMMEDIATE")

@@ -130,6 +130,11 @@ STATEMENTS: Final = (
     """CREATE TABLE IF NOT EXISTS _pylon_file_owners (
         file_id TEXT NOT NULL, entity TEXT NOT NULL, row_id TEXT NOT NULL, field TEXT NOT NULL,
         PRIMARY KEY (file_id, entity, row_id, field)) WITHOUT ROWID""",
+    # Data migrations that were run. cursor: JSON, where one in parts goes on, null at its end and
+    # before its first part; hash: of the file's text then; changes: records of the log.
+    """CREATE TABLE IF NOT EXISTS _pylon_migrations (
+        number INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL, cursor TEXT,
+        parts INTEGER NOT NULL, changes INTEGER NOT NULL, applied_at INTEGER)""",
     # Uploads in pieces. kept: bytes that were synced to the disk; file: the file object once it is
     # complete, for whom did not hear so.
     """CREATE TABLE IF NOT EXISTS _pylon_uploads (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,9 @@ from pylon.clock import SystemClock
 from pylon.errors import Unavailable
 from pylon.server import reloading
 from pylon.server.reloading import Reloader, run_hooks
+
+#: A project without data migrations.
+NOWHERE = Path("no-such-folder")
 
 GENERATION: Any = SimpleNamespace(generation=1)
 EXECUTOR: Any = None
@@ -85,7 +89,7 @@ async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.Monke
             told.append(f"stop {number}")
 
         return SimpleNamespace(
-            generation=number, root=None, schema=None, on_start=(on_start,), on_stop=(on_stop,),
+            generation=number, root=NOWHERE, schema=None, on_start=(on_start,), on_stop=(on_stop,),
             slice_rules={}, read_meanings={},
         )  # fmt: skip
 
@@ -131,7 +135,13 @@ async def test_a_version_that_could_not_be_remembered_is_served_all_the_same(
     monkeypatch.setattr(reloading, "migrate", migrated)
     monkeypatch.setattr(reloading, "use_policies", unchanged)
     new: Any = SimpleNamespace(
-        generation=2, schema=None, on_start=(), on_stop=(), slice_rules={}, read_meanings={}
+        generation=2,
+        root=NOWHERE,
+        schema=None,
+        on_start=(),
+        on_stop=(),
+        slice_rules={},
+        read_meanings={},
     )
     holder: Any = SimpleNamespace(current=SimpleNamespace(generation=1, on_stop=()))
     hub: Any = SimpleNamespace(app_reloaded=lambda: told.append("hub"))
