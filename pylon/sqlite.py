@@ -23,6 +23,7 @@ Error = sqlite3.Error
 DamagedError = sqlite3.DatabaseError
 IntegrityError = sqlite3.IntegrityError
 OperationalError = sqlite3.OperationalError
+ProgrammingError = sqlite3.ProgrammingError
 RawConnection = sqlite3.Connection
 Cursor = sqlite3.Cursor
 #: Raised for more than one statement, beside `ProgrammingError`.

@@ -74,6 +74,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Print the completion script of a shell.",
     ),
     "migrate": ("pylon.cli.migrate", "migrate", "Show or apply the pending migration."),
+    "schema": ("pylon.cli.schema", "schema", "Show entities, indexes and their uses."),
     "branch": (
         "pylon.cli.branch",
         "branch",

@@ -12,7 +12,7 @@ from pylon import limits
 from pylon.app.definition import AppDefinition
 from pylon.app.loader import load_app
 from pylon.clock import Clock
-from pylon.errors import LoadFailed, PylonError
+from pylon.errors import Conflict, LoadFailed, PylonError
 from pylon.server.functions.data_migrations import DataMigrations
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -21,6 +21,7 @@ from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.storage.database import Database
 from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import MigrationRefused, migrate
+from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.sync.hub import Hub
 
@@ -68,32 +69,39 @@ class Reloader:
         #: Two at once would take each other's generation for the one before theirs.
         self._is_reloading = asyncio.Lock()
 
-    async def reload(self, *, consent: bool = False) -> dict[str, Any]:
-        """Load the app anew; answers {"ok", "generation", "ms", "mistakes", "plan"}.
+    async def reload(self, *, consent: bool = False, plan: str | None = None) -> dict[str, Any]:
+        """Load the app anew; answers {"ok", "generation", "ms", "mistakes", "plan", "migrated"}.
 
-        One at a time: who asks meanwhile waits, and gets a generation of his own.
+        One at a time: who asks meanwhile waits, and gets a generation of his own. Consent to a
+        `plan`, by its hash, is none to another one.
         """
         async with self._is_reloading:
-            return await self._reload(consent=consent)
+            return await self._reload(consent=consent, agreed=plan)
 
-    async def _reload(self, *, consent: bool) -> dict[str, Any]:
+    async def _reload(self, *, consent: bool, agreed: str | None) -> dict[str, Any]:
         started = self._clock.monotonic()
         old = self._definitions.current
         try:
             new = self._load(old)
+        except LoadFailed as failure:
+            return self._failed(old, [one.render() for one in failure.mistakes], started)
+        try:
             if self._policies is not None:
                 await self._policies.demand(new)
+            if agreed is not None:
+                await self._demand_plan(new, agreed)
             data = DataMigrations(self._database, new)
             await data.try_first(consent=consent)
             plan = await migrate(self._database, new.schema, consent=consent)
         except LoadFailed as failure:
             return self._failed(old, [one.render() for one in failure.mistakes], started)
         except MigrationRefused as refused:
+            self._definitions.waiting = new
             answer = self._failed(old, [refused.message], started)
             return {**answer, "plan": refused.details["plan"]}
         except PylonError as error:
             return self._failed(old, [error.message], started)
-        self._definitions.current = new
+        self._definitions.current, self._definitions.waiting = new, None
         self._database.slice_rules = new.slice_rules
         self._hub.app_reloaded()
         self._tell()
@@ -111,6 +119,11 @@ class Reloader:
             "mistakes": mistakes,
             "plan": plan.render(), "migrated": applied,
         }  # fmt: skip
+
+    async def _demand_plan(self, new: AppDefinition, agreed: str) -> None:
+        plan = await self._database.readers.run(lambda reader: make_plan(reader.raw, new.schema))
+        if plan.hash != agreed:
+            raise Conflict("the app or the rows have changed since that plan: look at it again")
 
     async def _follow_policies(self, new: AppDefinition) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Final
 
 from pylon.tui import (
     backups_pane,
+    branches_pane,
     clients_pane,
     commands_pane,
     data_pane,
@@ -19,6 +20,7 @@ from pylon.tui import (
     policies_pane,
     projects_pane,
     runtime_pane,
+    schema_pane,
     users_pane,
     workflows_pane,
 )
@@ -39,6 +41,8 @@ SCREENS: Final[tuple[Entry, ...]] = (
     backups_pane.SCREEN,
     health_pane.SCREEN,
     doctor_pane.SCREEN,
+    schema_pane.SCREEN,
+    branches_pane.SCREEN,
     runtime_pane.SCREEN,
     commands_pane.SCREEN,
 )

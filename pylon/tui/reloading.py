@@ -54,9 +54,16 @@ class Reloading:
             answered,
         )
 
-    async def _post(self, *, consent: bool) -> None:
+    def apply(self, plan: str) -> None:
+        """Apply the migration that waits, if its plan, by its hash, is still this one."""
+        self._app.run_worker(
+            self._post(consent=True, plan=plan), name="consent", group=_GROUP, exclusive=True
+        )
+
+    async def _post(self, *, consent: bool, plan: str | None = None) -> None:
         try:
-            answer = await self._admin.post("admin/reload", {"consent": consent})
+            given = {"consent": consent} if plan is None else {"consent": consent, "plan": plan}
+            answer = await self._admin.post("admin/reload", given)
         except AdminError as error:
             say(self._app, error.message, is_bad=True)
             return

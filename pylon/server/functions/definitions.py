@@ -10,3 +10,5 @@ class DefinitionHolder:
 
     def __init__(self, definition: AppDefinition) -> None:
         self.current = definition
+        #: What was saved and waits, because its migration was refused; None where nothing does.
+        self.waiting: AppDefinition | None = None

@@ -197,9 +197,15 @@ async def logs(exchange: Exchange) -> web.StreamResponse:
 
 
 async def reload(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/reload: load the app anew; the old version serves on if that fails."""
+    """POST /api/admin/reload {consent?, plan?}: load the app anew; the old one serves if it fails.
+
+    `plan` is the hash of the plan that is agreed to: another one is refused.
+    """
     body = await exchange.json_object()
-    answer = await exchange.services.reload(consent=bool(body.get("consent")))
+    plan = body.get("plan")
+    answer = await exchange.services.reload(
+        consent=bool(body.get("consent")), plan=None if plan is None else str(plan)
+    )
     return json_value(answer)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pylon.clock import Clock
 from pylon.errors import Unavailable
@@ -41,6 +41,7 @@ from pylon.sqlite import (
     has_wal_reset_fault,
 )
 
+T = TypeVar("T")
 _log = logging.getLogger("pylon.storage")
 _WITNESS_SECONDS = 1.0
 #: Free bytes below which a write is not worth a try.
@@ -219,6 +220,10 @@ class Database:
         """Run a function with the writer's raw connection while no batch runs."""
         async with self.writer.pause():
             return function(self._connection.raw)
+
+    async def run_on_each(self, function: Callable[[RawConnection], T]) -> list[T]:
+        """Run a function with every connection, when it has nothing else to do."""
+        return [await self.run_on_writer(function), *await self.readers.run_on_each(function)]
 
     # --- trouble
 

@@ -46,6 +46,11 @@ class MigrationPlan:
         """Tell whether somebody must have agreed to what the plan says of live rows."""
         return bool(self.losses or self.breaches)
 
+    @property
+    def hash(self) -> str:
+        """Return what tells this plan, with its counts of rows, from any other."""
+        return jsonvalue.stable_hash(self.render())
+
     def render(self) -> str:
         """Return the plan in lines: steps, what stands in the way, what is lost, what stays."""
         lines = [f"  {step.description} ({step.safety})" for step in self.steps]

@@ -136,6 +136,11 @@ class Readers:
         """Tell whether a reader is idle that nobody may come to need."""
         return self._is_open.is_set() and self._queue.free > 1
 
+    async def run_on_each(self, function: Callable[[RawConnection], T]) -> list[T]:
+        """Run a function on every connection, each on its thread, after what runs there."""
+        connections = [*self._opened, *([self._inline] if self._inline else [])]
+        return [await one.run(function) for one in connections]
+
     async def close(self) -> None:
         """Close all connections and end their threads."""
         connections = [*self._opened, *([self._inline] if self._inline else [])]

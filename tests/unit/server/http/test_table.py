@@ -69,6 +69,7 @@ SERVED = """
 /api/admin/queues/{queue}/resume POST
 /api/admin/reload POST
 /api/admin/roles POST
+/api/admin/schema GET
 /api/admin/shutdown POST
 /api/admin/sql POST
 /api/admin/status GET

@@ -1,0 +1,47 @@
+"""The schema for the owner: entities, fields, indexes and their uses, the migration that waits."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from pylon.app.migrationfiles import find_migrations
+from pylon.server.functions.data_migrations import states_of
+from pylon.server.functions.schema_shown import entities_shown, plan_shown
+from pylon.server.http.exchange import Exchange, json_value
+from pylon.server.http.services import Services
+from pylon.server.storage.index_uses import index_uses
+from pylon.server.storage.readers import ReadConnection
+
+_SECONDS: Final = 30.0
+
+
+async def schema(exchange: Exchange) -> web.StreamResponse:
+    """GET /api/admin/schema: what there is, what waits, and who would load anew."""
+    services = exchange.services
+    database, definitions = services.database, services.definitions
+    uses = await index_uses(database)
+    waiting = definitions.waiting
+    files = find_migrations(definitions.current.root)
+
+    def look(reader: ReadConnection) -> dict[str, Any]:
+        wanted = (waiting or definitions.current).schema
+        plan = plan_shown(reader.raw, wanted) if waiting is not None else None
+        return {
+            "plan": plan,
+            "data": [one.to_json() for one in states_of(reader.raw, files)],
+        }
+
+    found = await database.readers.run(look, timeout_s=_SECONDS)
+    return json_value({
+        "entities": entities_shown(database.schema, uses), "counts_uses": uses is not None,
+        "clients": _clients(services), **found,
+    })  # fmt: skip
+
+
+def _clients(services: Services) -> int:
+    return sum(not one.is_ghost for one in services.hub.connections())
+
+
+ROUTES: Final = (("GET", "/api/admin/schema", schema),)

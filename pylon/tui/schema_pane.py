@@ -1,0 +1,178 @@
+"""The pane of the schema: entities, fields, indexes with their uses, what waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from pylon.client.admin import AdminClient
+from pylon.printable import clean_block
+from pylon.tui.asked import Asked
+from pylon.tui.columns import Column, data_line, head_line
+from pylon.tui.dialogs import Details, Question
+from pylon.tui.entry import Entry
+from pylon.tui.panes import Pane, passes
+from pylon.tui.saying import say
+from pylon.tui.verbs import Verb
+from pylon.tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
+
+SCHEMA_VERBS: Final = (
+    Verb("a", "apply", "Apply the migration that waits, after a look at its plan",
+         id="schema.apply", cli="migrate --apply"),
+)  # fmt: skip
+_COLUMNS: Final = (
+    Column("ENTITY", 12), Column("NAME", 24), Column("WHAT", 16), Column("USES", 8, right=True),
+    Column("", 12),
+)  # fmt: skip
+
+
+def schema_line(one: dict[str, Any], width: int) -> list[tuple[str, str]]:
+    """Return the line of a field or an index."""
+    return data_line(
+        _COLUMNS,
+        (
+            (one["entity"], "quiet"), (one["name"], "strong"), (one["what"], "plain"),
+            (one["uses"], "warn" if one["uses"] == "UNUSED" else "plain"), (one["more"], "quiet"),
+        ),
+        width,
+    )  # fmt: skip
+
+
+def rows_of(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the lines of a schema: the fields of each entity, then its indexes."""
+    rows = []
+    for entity in found["entities"]:
+        for field in entity["fields"]:
+            words = ["null"] if field["nullable"] else []
+            words += [f"default {field['default']}"] if field["default"] else []
+            rows.append({
+                "entity": entity["name"], "name": field["name"], "what": field["kind"],
+                "uses": "", "more": ", ".join([*words, *field["words"]]),
+            })  # fmt: skip
+        for index in entity["indexes"]:
+            uses = index["uses"]
+            words = ["unique"] if index["unique"] else []
+            words += [] if index["is_declared"] else ["of the Ref"]
+            rows.append({
+                "entity": entity["name"], "name": f"index {index['name']}",
+                "what": ", ".join(index["fields"]), "more": ", ".join(words),
+                "uses": "?" if uses is None else f"{uses:,}" if uses else "UNUSED",
+            })  # fmt: skip
+    return rows
+
+
+def plan_words(found: dict[str, Any]) -> str:
+    """Return the migration that waits, who would load anew, and data migrations not run."""
+    lines = []
+    plan = found["plan"]
+    if plan is not None:
+        lines += ["A migration waits:", plan["text"]]
+        if plan["blockers"]:
+            lines.append("  rows stand against it: mend them, or change app.py")
+        if plan["resync"]:
+            count = found["clients"]
+            lines.append(f"  {count} connected clients load anew: {', '.join(plan['resync'])}")
+        else:
+            lines.append("  no client has to load anew")
+    for one in found["data"]:
+        if one["state"] != "applied":
+            lines.append(f"data migration {one['name']}: {one['state']}")
+    return "\n".join(lines)
+
+
+class SchemaPane(Pane):
+    """Entities, fields, indexes and how often they are used; the migration that waits."""
+
+    lead = "Schema"
+    verbs = SCHEMA_VERBS
+    parts = ("schema",)
+    DEFAULT_CSS = """
+    SchemaPane #schema-note { height: 1; color: $text-muted; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    SchemaPane #schema-note.bad { color: $text-error; }
+    SchemaPane #schema-plan { height: auto; max-height: 40%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [*SCHEMA_VERBS]
+
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        self._dashboard = app
+        self._asked = Asked(app, admin, "admin/schema", lambda: app.state.touch("schema"))
+
+    def compose(self) -> ComposeResult:
+        """Lay out a line of news, the plan, and the schema."""
+        yield Static(id="schema-note", markup=False)
+        with VerticalScroll(id="schema-plan"):
+            yield Static(id="schema-plan-text", markup=False)
+        yield LineList(
+            schema_line, head=lambda width: head_line(_COLUMNS, width), id="schemalist",
+            empty="The schema is being read …",
+        )  # fmt: skip
+
+    def keep_current(self) -> None:
+        """Ask for it where it is time to."""
+        self._asked.keep_current()
+
+    def ask_again(self) -> None:
+        """Have it read again."""
+        self._asked.ask_again()
+
+    def show(self) -> None:
+        """Show fields and indexes that pass the filter, and what waits above them."""
+        found = self._asked.answer
+        rows = [] if found is None else rows_of(found)
+        shown = [one for one in rows if passes(one, self.terms)]
+        assert self.list is not None
+        self.list.show(shown, key=lambda row: (row["entity"], row["name"]), total=len(rows))
+        words = "" if found is None else plan_words(found)
+        self.query_one("#schema-plan").display = bool(words)
+        self.query_one("#schema-plan-text", Static).update(clean_block(words))
+        line = self.query_one("#schema-note", Static)
+        note = self._asked.note
+        line.set_class(bool(note), "bad")
+        line.update(clean_block(f" {note or self._quiet(found)}"), layout=False)
+
+    def _quiet(self, found: dict[str, Any] | None) -> str:
+        if found is None:
+            return ""
+        if not found["counts_uses"]:
+            return "this SQLite does not count statements: uses are unknown"
+        unused = sum(one["uses"] == "UNUSED" for one in rows_of(found))
+        words = f"{unused} indexes unused since the start" if unused else "every index was used"
+        return f"{words} · a applies what waits" if found["plan"] is not None else words
+
+    async def open_row(self, row: Any) -> None:
+        """Show a line whole."""
+        text = "\n".join(f"{name}: {value}" for name, value in row.items() if value)
+        self.app.push_screen(Details(f"{row['entity']} {row['name']}", text))
+
+    def action_apply(self) -> None:
+        """Apply the migration that waits: this plan, and no other."""
+        found = self._asked.answer
+        plan = None if found is None else found["plan"]
+        if found is None or plan is None:
+            say(self.app, "no migration waits")
+            return
+        if plan["blockers"]:
+            say(self.app, "rows stand against it: mend them, or change app.py", is_bad=True)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._dashboard.reloading.apply(plan["hash"])
+                self._asked.ask_again()
+
+        self.app.push_screen(Question(f"Apply it?\n\n{plan_words(found)}"), answered)
+
+
+SCREEN = Entry(
+    "schema", "Schema", "entities, fields, indexes with their uses, and what waits", SchemaPane,
+    verbs=SCHEMA_VERBS,
+)  # fmt: skip
