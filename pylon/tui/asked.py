@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.tui.panes import Pane
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -70,3 +71,22 @@ class Asked:
         finally:
             self._is_asking = False
             self._due_at = now() + max(_EVERY_SECONDS, (now() - began) * _REST)
+
+
+class AskedPane(Pane):
+    """A pane that shows one route's answer; its `parts` is the one part that is touched."""
+
+    path: ClassVar[str] = ""
+
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
+        super().__init__(app.state)
+        (part,) = self.parts
+        self._asked = Asked(app, admin, self.path, lambda: app.state.touch(part))
+
+    def keep_current(self) -> None:
+        """Ask for it where it is time to."""
+        self._asked.keep_current()
+
+    def ask_again(self) -> None:
+        """Have it asked for at once."""
+        self._asked.ask_again()

@@ -10,12 +10,12 @@ from textual.widgets import Static
 
 from pylon.client.admin import AdminClient
 from pylon.printable import clean_block
-from pylon.tui.asked import Asked
+from pylon.tui.asked import AskedPane
 from pylon.tui.branch_actions import BRANCH_VERBS, BranchActions
 from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.copying import Copies
 from pylon.tui.entry import Entry
-from pylon.tui.panes import Pane, passes
+from pylon.tui.panes import passes
 from pylon.tui.saying import say
 from pylon.tui.tables import size_text
 from pylon.tui.widgets.line_list import LineList
@@ -44,12 +44,13 @@ def branch_line(one: dict[str, Any], width: int) -> list[tuple[str, str]]:
     )  # fmt: skip
 
 
-class BranchesPane(Pane):
+class BranchesPane(AskedPane):
     """Copies of the database, and which is in use."""
 
     lead = "Branches"
     verbs = BRANCH_VERBS
     parts = ("branches",)
+    path = "admin/branches"
     DEFAULT_CSS = """
     BranchesPane #branches-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -58,8 +59,7 @@ class BranchesPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [*BRANCH_VERBS]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
-        super().__init__(app.state)
-        self._asked = Asked(app, admin, "admin/branches", lambda: app.state.touch("branches"))
+        super().__init__(app, admin)
         self._actions = BranchActions(app, admin)
 
     def compose(self) -> ComposeResult:
@@ -69,14 +69,6 @@ class BranchesPane(Pane):
             branch_line, head=lambda width: head_line(_COLUMNS, width), id="branchlist",
             empty="The branches are being listed …",
         )  # fmt: skip
-
-    def keep_current(self) -> None:
-        """Ask for them where it is time to."""
-        self._asked.keep_current()
-
-    def ask_again(self) -> None:
-        """Have them listed again."""
-        self._asked.ask_again()
 
     def show(self) -> None:
         """Show the branches that pass the filter."""

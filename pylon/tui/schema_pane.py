@@ -11,11 +11,11 @@ from textual.widgets import Static
 
 from pylon.client.admin import AdminClient
 from pylon.printable import clean_block
-from pylon.tui.asked import Asked
+from pylon.tui.asked import AskedPane
 from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.dialogs import Details, Question
 from pylon.tui.entry import Entry
-from pylon.tui.panes import Pane, passes
+from pylon.tui.panes import passes
 from pylon.tui.saying import say
 from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
@@ -87,12 +87,13 @@ def plan_words(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-class SchemaPane(Pane):
+class SchemaPane(AskedPane):
     """Entities, fields, indexes and how often they are used; the migration that waits."""
 
     lead = "Schema"
     verbs = SCHEMA_VERBS
     parts = ("schema",)
+    path = "admin/schema"
     DEFAULT_CSS = """
     SchemaPane #schema-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -102,9 +103,8 @@ class SchemaPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [*SCHEMA_VERBS]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
-        super().__init__(app.state)
+        super().__init__(app, admin)
         self._dashboard = app
-        self._asked = Asked(app, admin, "admin/schema", lambda: app.state.touch("schema"))
 
     def compose(self) -> ComposeResult:
         """Lay out a line of news, the plan, and the schema."""
@@ -115,14 +115,6 @@ class SchemaPane(Pane):
             schema_line, head=lambda width: head_line(_COLUMNS, width), id="schemalist",
             empty="The schema is being read …",
         )  # fmt: skip
-
-    def keep_current(self) -> None:
-        """Ask for it where it is time to."""
-        self._asked.keep_current()
-
-    def ask_again(self) -> None:
-        """Have it read again."""
-        self._asked.ask_again()
 
     def show(self) -> None:
         """Show fields and indexes that pass the filter, and what waits above them."""

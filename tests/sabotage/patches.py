@@ -240,7 +240,8 @@ SABOTAGES: Final = (
     Sabotage(
         "21", "backup by copying the main file without the WAL",
         (
-            Edit("pylon/sqlite.py", "        source.backup(target, pages=-1)\n",
+            Edit("pylon/sqlite.py",
+                 "        source.backup(target, pages=_PAGES_AT_ONCE, progress=tell)\n",
                  "        main = source.execute(\"PRAGMA database_list\").fetchone()[2]\n"
                  "        path.write_bytes(Path(main).read_bytes())\n"),
         ),
@@ -250,7 +251,8 @@ SABOTAGES: Final = (
         "22", "restore keeps the epoch",
         (
             Edit(f"{STORAGE}/restore.py",
-                 "_LINEAGE = (\"database_id\", \"epoch\", \"token\", \"token_before\")\n",
+                 "_LINEAGE = (\"database_id\", \"epoch\", \"token\", \"token_before\","
+                 " \"switch\")\n",
                  "_LINEAGE = ()\n"),
         ),
         "tests/unit/server/storage/test_restore.py"

@@ -108,18 +108,17 @@ def _names(data: Path) -> list[str]:
 
 
 def _described(place: Place, current: str) -> Branch:
-    size = place.path.stat().st_size if place.path.is_file() else 0
     about: dict[str, Any] = {}
     with suppress(OSError, InvalidJson):
         about = jsonvalue.parse((place.folder / _ABOUT).read_bytes())
     return Branch(
-        place.branch, place.branch == current, size, about.get("of"), about.get("made_ms"),
-        about.get("head"), str(about.get("why", "")),
+        place.branch, place.branch == current, needed_bytes(place), about.get("of"),
+        about.get("made_ms"), about.get("head"), str(about.get("why", "")),
     )  # fmt: skip
 
 
 def needed_bytes(place: Place) -> int:
-    """Return what a copy of a database takes, at most."""
+    """Return what a database takes on the disk, its journal too, and so a copy at most."""
     journal = place.path.with_name(f"{DATABASE_NAME}-wal")
     return sum(one.stat().st_size for one in (place.path, journal) if one.is_file())
 
