@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -229,14 +228,10 @@ class Dashboard(GettingAbout):
     @staticmethod
     def _show_filter(line: Input, *, is_shown: bool) -> None:
         line.set_class(is_shown, "shown")
-        line.display = is_shown
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Take a slash and words, pasted on a list, as the filter."""
-        text = event.text.strip().partition("\n")[0]
-        if text.startswith("/") and self.check_action("filter", ()):
-            self.action_filter()
-            self.query_one("#filter", Input).value = text.removeprefix("/")
+        if is_shown:
+            line.display = True  # at once: what is not displayed yet takes no key
+        else:
+            line.styles.clear_rule("display")  # panes show it by its class alone
 
     def _help_of(self, line: str, cursor: int) -> Help:
         """Return what the pane that is seen knows about the filter line."""
