@@ -22,6 +22,7 @@ from pylon import sqlite
 from pylon.server.storage import commits, writer
 from pylon.server.storage.lineage import Witness
 from pylon.sqlite import RawConnection
+from pylon.testing.file_crash_points import FILING, wrap_files
 
 VARIABLE: Final = "PYLON_CRASH_AT"
 #: Passed while a runtime starts over a folder that was killed.
@@ -104,12 +105,13 @@ def arm(spec: str) -> CrashPoints:
     """Wrap the product so that it passes its points, and dies at `label:n`; "" dies nowhere."""
     label, _, rest = spec.partition(":")
     number, _, armed_by = rest.partition(":")
-    if label and label not in (*STARTING, *WORKING):
+    if label and label not in (*STARTING, *WORKING, *FILING):
         raise ValueError(f"there is no crash point {label}")
     points = CrashPoints(label, int(number or 1), armed_by)
     _wrap_opening(points)
     _wrap_writing(points)
     _wrap_answers(points)
+    wrap_files(points.reach)
     return points
 
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -18,8 +19,9 @@ pytest.importorskip("obstore")
 pytest.importorskip("moto.server")
 
 
-@pytest.fixture
-async def endpoint() -> AsyncIterator[str]:
+@asynccontextmanager
+async def bucket_server() -> AsyncIterator[str]:
+    """Run a local S3 server with a bucket `attic`; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -40,6 +42,13 @@ async def endpoint() -> AsyncIterator[str]:
     finally:
         process.kill()
         await process.wait()
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[str]:
+    """The address of a local S3 server."""
+    async with bucket_server() as found:
+        yield found
 
 
 async def test_a_bucket_keeps_files_as_a_disk_does(

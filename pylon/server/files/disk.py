@@ -19,6 +19,8 @@ from pylon import limits_files, paths
 from pylon.errors import Unavailable
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
+#: The ending of a copy in `tmp/` that is to stand in the place of what it is a copy of.
+PART: Final = ".part"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -103,7 +105,7 @@ class Writing:
 
     def _part(self) -> None:
         """Have the bytes to oneself, whatever other names they have."""
-        part = self.path.with_name(f"{self.path.name}.part")
+        part = self.path.with_name(f"{self.path.name}{PART}")
         shutil.copyfile(self.path, part)
         part.chmod(0o600)
         part.replace(self.path)

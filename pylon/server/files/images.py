@@ -51,7 +51,7 @@ class Images:
     def __init__(self, store: FileStore, monotonic: Callable[[], float]) -> None:
         self._store = store
         self._monotonic = monotonic
-        self._folder = store.folder / "images"
+        self._folder = store.images
         #: Whoever asks for many keeps nobody else from his next one.
         self._turns = FairQueue(limits_files.IMAGES_AT_ONCE)
         self._waiting: Counter[str] = Counter()

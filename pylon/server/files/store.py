@@ -50,6 +50,8 @@ class FileStore:
         """
         self.folder = folder
         self.incoming = folder / "tmp"
+        #: Pictures in other widths, named by the hash of what they are made of.
+        self.images = folder / "images"
         self.max_bytes = max_bytes
         self.room = room
         self._token = token
@@ -67,7 +69,7 @@ class FileStore:
 
     def prepare(self) -> None:
         """Make the folders."""
-        for folder in (self.folder, self.incoming, self.folder / "blobs", self.folder / "images"):
+        for folder in (self.folder, self.incoming, self.folder / "blobs", self.images):
             disk.prepare_folder(folder)
 
     async def close(self) -> None:
@@ -152,7 +154,7 @@ class FileStore:
             if await is_used():
                 return False
             await self.backend.remove(sha256)
-            await self.run(_remove_images, self.folder / "images", sha256)
+            await self.run(_remove_images, self.images, sha256)
             return True
         finally:
             async with self._changed:

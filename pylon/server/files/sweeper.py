@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pylon import limits_files
@@ -19,7 +19,6 @@ from pylon.server.files.store import FileStore
 from pylon.server.storage import branches, files
 from pylon.server.storage.database import Database
 from pylon.server.storage.files import StoredFile
-from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.transaction import Transaction
 
 _log = logging.getLogger("pylon.files")
@@ -118,16 +117,13 @@ class Sweeper:
 
     async def remove_unused(self, sha256: str) -> bool:
         """Remove bytes that no file has, in no branch."""
+        return await self._store.remove(sha256, lambda: self._is_used(sha256))
 
-        def look(reader: ReadConnection) -> bool:
-            return files.is_used(reader.raw, sha256)
-
-        async def is_used() -> bool:
-            return await self._database.readers.run(look) or await self._store.run(
-                branches.is_used_elsewhere, self._database.place, sha256
-            )
-
-        return await self._store.remove(sha256, is_used)
+    async def _is_used(self, sha256: str) -> bool:
+        is_here = await self._database.readers.run(lambda reader: files.is_used(reader.raw, sha256))
+        return is_here or await self._store.run(
+            branches.is_used_elsewhere, self._database.place, sha256
+        )
 
     async def _uploads(self, swept: Swept, now_ms: int) -> None:
         expired = await self._database.readers.run(
@@ -156,7 +152,9 @@ class Sweeper:
             lambda reader: {one.id for one in files.open_uploads(reader.raw)}
         )
         for path in await self._store.run(lambda: list(self._store.incoming.iterdir())):
-            if path.name not in open_now and path not in self._store.active:
+            # A copy that an upload is about to go on in has its name and an ending.
+            owner = path.with_name(path.name.removesuffix(disk.PART))
+            if owner.name not in open_now and owner not in self._store.active:
                 await self._store.run(disk.unlink, path)
                 swept.leftovers += 1
         there = await self._store.backend.all()
@@ -169,3 +167,15 @@ class Sweeper:
             if since <= before and await self.remove_unused(sha256):
                 del self._orphans_since[sha256]
                 swept.blobs += 1
+        await self._pictures(swept, there.keys())
+
+    async def _pictures(self, swept: Swept, there: Collection[str]) -> None:
+        """Remove pictures of bytes that are gone: we were killed between the two, or one was late.
+
+        Those of bytes that lie there go with them.
+        """
+        for path in await self._store.run(lambda: list(self._store.images.iterdir())):
+            sha256 = path.name.partition("-")[0]
+            if sha256 not in there and not await self._is_used(sha256):
+                await self._store.run(disk.unlink, path)
+                swept.leftovers += 1
