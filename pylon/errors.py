@@ -32,6 +32,8 @@ PylonError
 ├── WorkflowDiverged            a workflow's code no longer fits what its run recorded
 ├── WorkflowMisuse              a workflow's code did what can't be replayed
 ├── WorkflowTooLong             a run recorded more than the limit
+├── JobLost                     a job is not this attempt's any more
+├── RunEnded                    a run of a workflow has ended, or is another process's
 ├── Cancelled                   whoever called has left, or takes the call back
 ├── AddressInUse                another program has the port
 ├── ConfigError                 a setting is wrong
@@ -331,6 +333,20 @@ class WorkflowTooLong(PylonError):
     """The run recorded more steps, or bytes of results, than the limit."""
 
     code = "WORKFLOW_TOO_LONG"
+
+
+class JobLost(PylonError):
+    """The lease of this attempt has ended: the job was cancelled, or is somebody else's now."""
+
+    code = "JOB_LOST"
+    http_status = 409
+
+
+class RunEnded(PylonError):
+    """The run has ended, or is nobody's to go on with: nothing more of it is recorded."""
+
+    code = "WORKFLOW_ENDED"
+    http_status = 409
 
 
 class Cancelled(PylonError):

@@ -65,6 +65,8 @@ INCLUDE_BYTES_MAX: Final = 16 * MIB
 #: Values of one hop of a subscription's `include` that are told one by one when what leads there
 #: changes. Above: all that the hop leads to is sent anew.
 INCLUDE_VALUES_MAX: Final = 64
+#: Characters of a key of a job, of a run of a workflow or of `ctx.once`. Above: 400.
+KEY_CHARACTERS_MAX: Final = 200
 #: One text to search for. Above: 400.
 SEARCH_TEXT_MAX: Final = 1_000
 SEARCH_WORDS_MAX: Final = 32

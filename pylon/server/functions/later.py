@@ -17,7 +17,7 @@ from pylon.app.jobs import seconds_of
 from pylon.errors import InvalidArgument, NotFound, PayloadTooLarge
 from pylon.policy.mistakes import nearest
 from pylon.server.functions.authority import authority_of
-from pylon.server.functions.nested import name_of
+from pylon.server.functions.nested import key_of, name_of
 from pylon.server.mail.message import Mail
 from pylon.server.storage import completions, jobs
 from pylon.server.storage.job_reads import read_job
@@ -33,7 +33,6 @@ T = TypeVar("T")
 #: Runs work in a transaction of its own.
 Submit = Callable[[Callable[[Transaction], T]], Awaitable[T]]
 _PRIORITY_MAX: Final = 100
-_KEY_CHARACTERS_MAX: Final = 200
 _DAY_SECONDS: Final = 86_400
 
 
@@ -141,15 +140,6 @@ def _priority(given: Any) -> int:
         raise InvalidArgument(
             f"priority is a whole number from -{_PRIORITY_MAX} to {_PRIORITY_MAX}",
             field="priority",
-        )
-    return given
-
-
-def key_of(given: Any) -> str:
-    """Return a key as given; raises InvalidArgument for what can't be one."""
-    if not isinstance(given, str) or not 1 <= len(given) <= _KEY_CHARACTERS_MAX:
-        raise InvalidArgument(
-            f"key is a text of 1 to {_KEY_CHARACTERS_MAX} characters", field="key"
         )
     return given
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from pylon import limits
 from pylon.app.functions import Function, FunctionKind, WrongResult, to_json
 from pylon.errors import InvalidArgument, NotFound
 from pylon.policy.mistakes import nearest
@@ -23,14 +24,20 @@ if TYPE_CHECKING:
 
 #: A function that calls itself for ever is told so before Python's stack ends.
 _DEPTH_MAX: Final = 32
-_KEY_CHARACTERS_MAX: Final = 1_000
+
+
+def key_of(given: Any) -> str:
+    """Return a key as given; raises InvalidArgument for what can't be one."""
+    if not isinstance(given, str) or not 1 <= len(given) <= limits.KEY_CHARACTERS_MAX:
+        raise InvalidArgument(
+            f"key is a text of 1 to {limits.KEY_CHARACTERS_MAX} characters", field="key"
+        )
+    return given
 
 
 def once_id(name: str, key: Any) -> str:
     """Return the operation id of what is done once for a key; raises InvalidArgument."""
-    if not isinstance(key, str) or not 1 <= len(key) <= _KEY_CHARACTERS_MAX:
-        raise InvalidArgument(f"a key is a text of 1 to {_KEY_CHARACTERS_MAX} characters")
-    text = f"{name}\0{key}".encode("utf-8", "surrogatepass")
+    text = f"{name}\0{key_of(key)}".encode("utf-8", "surrogatepass")
     return f"once.{hashlib.blake2b(text, digest_size=20).hexdigest()}"
 
 

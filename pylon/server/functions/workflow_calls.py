@@ -16,8 +16,8 @@ from pylon.errors import InvalidArgument, NotFound, PayloadTooLarge
 from pylon.identity import Identity
 from pylon.policy.mistakes import nearest
 from pylon.server.functions.authority import authority_of
-from pylon.server.functions.later import Submit, key_of
-from pylon.server.functions.nested import name_of
+from pylon.server.functions.later import Submit
+from pylon.server.functions.nested import key_of, name_of
 from pylon.server.storage import journal, workflows
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.workflow_records import NewRun, RunState

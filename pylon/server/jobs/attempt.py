@@ -18,6 +18,7 @@ from pylon.app.functions import Function
 from pylon.app.jobs import JobOptions
 from pylon.errors import (
     InvalidArgument,
+    JobLost,
     PayloadTooLarge,
     PylonError,
     Refused,
@@ -38,13 +39,6 @@ from pylon.server.storage.statements import Counted
 from pylon.server.storage.transaction import Transaction
 
 _PROGRESS_TEXT_MAX: Final = 200
-
-
-class JobLost(PylonError):
-    """The lease of this attempt has ended: the job was cancelled, or is somebody else's now."""
-
-    code = "JOB_LOST"
-    http_status = 409
 
 
 @dataclass(slots=True)

@@ -14,14 +14,13 @@ from pylon.server.jobs.attempt import Attempt
 from pylon.server.jobs.states import JobState, after_loss
 from pylon.server.storage import jobs
 from pylon.server.storage.database import Database
+from pylon.server.storage.forgetting import AT_ONCE, keep_forgetting
 from pylon.server.storage.jobs import ClaimedJob
 from pylon.server.storage.transaction import Transaction
 
 _log = logging.getLogger("pylon.jobs")
 #: How often it is looked at what runs: progress is stored so often, and leases end so late.
 _LOOK_SECONDS: Final = 1.0
-_FORGET_SECONDS: Final = 60.0
-_FORGET_AT_ONCE: Final = 1_000
 
 
 class Keeper:
@@ -42,7 +41,10 @@ class Keeper:
     def start(self) -> None:
         """Begin to forget old jobs."""
         self._cleaner = asyncio.get_running_loop().create_task(
-            self._forget(), name="pylon-jobs-forget"
+            keep_forgetting(
+                self._database, self._clock, lambda it: jobs.forget(it, at_most=AT_ONCE), _log
+            ),
+            name="pylon-jobs-forget",
         )
 
     async def stop(self) -> None:
@@ -144,20 +146,6 @@ class Keeper:
             _log.warning("job.lost %s %s: %s", one.name, one.id, why)
 
     # --- the past
-
-    async def _forget(self) -> None:
-        while True:
-            await self._clock.sleep(_FORGET_SECONDS)
-            try:
-                deleted = _FORGET_AT_ONCE
-                while deleted >= _FORGET_AT_ONCE:
-                    deleted = (
-                        await self._database.writer.submit(
-                            lambda transaction: jobs.forget(transaction, at_most=_FORGET_AT_ONCE)
-                        )
-                    ).value
-            except PylonError as error:
-                _log.warning("jobs.not_forgotten %s", error.message)
 
 
 def _end_lost(transaction: Transaction, job: ClaimedJob, why: str) -> None:

@@ -17,7 +17,7 @@ from pylon import jsonvalue, limits
 from pylon.app.definition import AppDefinition
 from pylon.app.jobs import JobOptions
 from pylon.clock import Clock, iso_ms
-from pylon.errors import NotFound, PylonError, Unavailable
+from pylon.errors import JobLost, NotFound, PylonError, Unavailable
 from pylon.identity import Identity
 from pylon.ids import IdSource
 from pylon.server.calls import Call, inside
@@ -26,7 +26,6 @@ from pylon.server.jobs.attempt import (
     Attempt,
     Failure,
     JobActionContext,
-    JobLost,
     TransactionJob,
     result_text,
     run_coroutine,

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from pylon.app.definition import AppDefinition
 from pylon.clock import Clock
-from pylon.errors import NotFound, PylonError
+from pylon.errors import JobLost, NotFound, PylonError
 from pylon.policy.mistakes import nearest
 from pylon.server.functions.definitions import DefinitionHolder
-from pylon.server.jobs.attempt import Attempt, JobLost, TransactionJob
+from pylon.server.jobs.attempt import Attempt, TransactionJob
 from pylon.server.jobs.claims import Carried, Claimer, Claims
 from pylon.server.jobs.keeper import Keeper
 from pylon.server.jobs.room import Room

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pylon import limits
 from pylon.app.definition import AppDefinition
+from pylon.errors import RunEnded
 from pylon.server.functions.authorize import identity_now
 from pylon.server.functions.timed import within
 from pylon.server.storage import journal
@@ -14,7 +15,6 @@ from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.workflow_records import StoredRun
 from pylon.server.workflows.commands import Command
 from pylon.server.workflows.steps import (
-    RunEnded,
     demand_running,
     demand_size,
     identity_of,

@@ -17,6 +17,7 @@ from pylon.errors import PylonError
 from pylon.server.jobs.rounds import AGAIN_SECONDS, Rounds
 from pylon.server.storage import workflows
 from pylon.server.storage.database import Database
+from pylon.server.storage.forgetting import AT_ONCE, keep_forgetting
 from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.workflow_records import RunMoved, RunState
 from pylon.server.workflows.run import Drive
@@ -26,7 +27,6 @@ _log = logging.getLogger("pylon.workflows")
 #: What drives get to end by themselves at a stop.
 _STOP_SECONDS: Final = 0.5
 _RELEASE_SECONDS: Final = 0.8
-_FORGET_SECONDS: Final = 60.0
 _AT_ONCE: Final = 500
 #: How long a run waits whose process ended while it was at work, by how often in a row.
 _LOST_SECONDS: Final = (0.0, 0.0, 5.0, 15.0, 30.0)
@@ -63,7 +63,10 @@ class Engine:
         self._is_reloaded = True
         self._database.writer.on_notice(self._noticed)
         self._cleaner = asyncio.get_running_loop().create_task(
-            self._forget(), name="pylon-workflows-forget"
+            keep_forgetting(
+                self._database, self._clock, lambda it: workflows.forget(it, at_most=AT_ONCE), _log
+            ),
+            name="pylon-workflows-forget",
         )
         self._rounds.start()
 
@@ -211,20 +214,6 @@ class Engine:
             await self._clock.sleep(AGAIN_SECONDS)
 
     # --- the past
-
-    async def _forget(self) -> None:
-        while True:
-            await self._clock.sleep(_FORGET_SECONDS)
-            try:
-                deleted = _AT_ONCE
-                while deleted >= _AT_ONCE:
-                    deleted = (
-                        await self._database.writer.submit(
-                            lambda it: workflows.forget(it, at_most=_AT_ONCE)
-                        )
-                    ).value
-            except PylonError as error:
-                _log.warning("workflows.not_forgotten %s", error.message)
 
 
 def _take_up(transaction: Transaction) -> None:

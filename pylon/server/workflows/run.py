@@ -17,6 +17,7 @@ from pylon.app.functions import Function, FunctionKind
 from pylon.errors import (
     InvalidArgument,
     PylonError,
+    RunEnded,
     WorkflowDiverged,
     WorkflowMisuse,
     WorkflowTooLong,
@@ -36,7 +37,6 @@ from pylon.server.workflows.replay import Ending, Replay
 from pylon.server.workflows.steps import (
     Answer,
     MutationStep,
-    RunEnded,
     Turn,
     demand_running,
     demand_size,

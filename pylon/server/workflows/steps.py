@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pylon import jsonvalue, limits
-from pylon.errors import PayloadTooLarge, PylonError, StepFailed, WorkflowTooLong
+from pylon.errors import PayloadTooLarge, PylonError, RunEnded, StepFailed, WorkflowTooLong
 from pylon.identity import Identity, stored_identity
 from pylon.server.calls import Call
 from pylon.server.functions.operation import PreparedOperation
@@ -21,13 +21,6 @@ from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.workflow_records import NewRun, RunState, StepKind, StepRecord, StoredRun
 from pylon.server.workflows.commands import Command
 from pylon.server.workflows.failures import failure_text, is_final
-
-
-class RunEnded(PylonError):
-    """The run has ended, or is nobody's to go on with: nothing more of it is recorded."""
-
-    code = "WORKFLOW_ENDED"
-    http_status = 409
 
 
 def identity_of(run: StoredRun) -> Identity:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pylon.clock import Clock
-from pylon.errors import Unavailable
+from pylon.errors import RunEnded, Unavailable
 from pylon.ids import IdSource
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -18,7 +18,7 @@ from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.units import FunctionWork
 from pylon.server.storage.workflow_records import StoredRun
 from pylon.server.workflows.commands import Command
-from pylon.server.workflows.steps import MutationStep, RunEnded
+from pylon.server.workflows.steps import MutationStep
 
 _AGAIN_SECONDS: Final = 1.0
 
