@@ -353,4 +353,22 @@ SABOTAGES: Final = (
         ),
         CANARIES,
     ),
+    Sabotage(
+        "16 shared", "the value of a followed function goes to whoever follows the same call",
+        (
+            Edit("pylon/server/functions/asked.py",
+                 "            _seen_of(identity) if self.is_about_caller else None,\n",
+                 "            None,\n"),
+        ),
+        "tests/simulation/test_followed.py::test_followers_show_what_their_calls_answer",
+    ),
+    Sabotage(
+        "16 window", "a followed list counts what is behind its last row, and not what is before",
+        (
+            Edit("pylon/server/functions/readset.py",
+                 "            if not stands_before(self.order, values, self.last):\n",
+                 "            if stands_before(self.order, values, self.last):\n"),
+        ),
+        "tests/simulation/test_followed.py::test_followers_show_what_their_calls_answer",
+    ),
 )  # fmt: skip

@@ -28,7 +28,7 @@ from pylon.sqlite import Connection as SqliteConnection
 from pylon.sqlite import InlineEngine
 from pylon.testing.inprocess import URL
 from pylon.testing.network import MemoryNetwork
-from pylon.testing.simulation.machines import MachineUnderTest, MakeMachine
+from pylon.testing.simulation.machines import MachineUnderTest, MakeMachine, PythonMachine
 from pylon.testing.simulation.virtual_time import OWNER, VirtualClock, VirtualLoop
 
 
@@ -105,6 +105,8 @@ class Device:
         self._clock = clock
         self._loop = loop
         self._make_machine = machine
+        #: Of the machine in Node it is not known what a function shows.
+        self.can_follow = machine is PythonMachine
         self._told = told
         self._seed = seed
         self._chance = random.Random(f"device {seed} {name}")  # noqa: S311 -- repeatable
@@ -120,6 +122,9 @@ class Device:
         #: What the app on it has open: slot → definition, and the id of its subscription.
         self.open: dict[int, Definition] = {}
         self._subscriptions: dict[int, str] = {}
+        #: Functions that it follows, likewise; and each call by the life and id it was asked with.
+        self.followed: dict[int, tuple[str, dict[str, Any]]] = {}
+        self.calls: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
         self._last_id = 0
         #: Its app has asked for what it shows.
         self._is_open = False
@@ -191,6 +196,8 @@ class Device:
         self._is_open = True
         for slot in self.open:
             self._subscribe(slot)
+        for slot in self.followed:
+            self._follow(slot)
         for one in stored:
             self._dispatch(ev.Unsubscribed(id=one))
 
@@ -241,9 +248,23 @@ class Device:
         if self._is_open:
             await self._in_context(self._subscribe, slot)
 
+    async def follow(self, slot: int, fn: str, args: dict[str, Any]) -> None:
+        """Follow a function."""
+        self.followed[slot] = (fn, args)
+        if self._is_open:
+            await self._in_context(self._follow, slot)
+
+    def _follow(self, slot: int) -> None:
+        self._last_id += 1
+        fn, args = self.followed[slot]
+        name = self._subscriptions[slot] = f"f{self._last_id}"
+        self.calls[self.link_name, name] = (fn, args)
+        self._dispatch(ev.Followed(id=name, fn=fn, args=args))
+
     async def hide(self, slot: int) -> None:
-        """Close a query."""
+        """Close a query, or follow a function no more."""
         self.open.pop(slot, None)
+        self.followed.pop(slot, None)
         subscription_id = self._subscriptions.pop(slot, None)
         if self.shell is not None and subscription_id is not None:
             await self._in_context(self._dispatch, ev.Unsubscribed(id=subscription_id))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pylon.client.subscription import read_cursor
 from pylon.testing.simulation.device import Device
 from pylon.testing.simulation.findings import Finding
+from pylon.testing.simulation.following import FollowWatch
 from pylon.testing.simulation.oracle import Oracle, matches
 from pylon.testing.simulation.safety import Callers, compare
 
@@ -21,7 +22,7 @@ _DISCARDED: Final = "ABORTED"
 
 async def converge(
     devices: Iterable[Device], oracle: Oracle, callers: Callers, epoch: Callable[[], str],
-    clock: Callable[[], float], check: Callable[[], None],
+    clock: Callable[[], float], check: Callable[[], None], following: FollowWatch,
 ) -> None:  # fmt: skip
     """Wait until all devices are where they should be; raises Finding where one never is.
 
@@ -32,6 +33,7 @@ async def converge(
         epoch: the lineage of now.
         clock: virtual seconds.
         check: raises what was found meanwhile.
+        following: knows what followed functions come to.
     """
     end = clock() + CONVERGE_SECONDS
     waiting = list(devices)
@@ -43,7 +45,7 @@ async def converge(
         check()
         left = []
         for device in waiting:
-            missing = what_is_missing(device, oracle, callers, epoch())
+            missing = what_is_missing(device, oracle, callers, epoch(), following)
             if missing is not None:
                 left.append(device)
                 why = f"{device.name} ({device.email}): {missing}"
@@ -51,7 +53,9 @@ async def converge(
         waiting = list(devices) if left else []
 
 
-def what_is_missing(device: Device, oracle: Oracle, callers: Callers, epoch: str) -> str | None:
+def what_is_missing(
+    device: Device, oracle: Oracle, callers: Callers, epoch: str, following: FollowWatch
+) -> str | None:
     """Say why a device is not where it should be; None where it is."""
     machine = device.machine
     if machine is None:
@@ -78,7 +82,7 @@ def what_is_missing(device: Device, oracle: Oracle, callers: Callers, epoch: str
             difference = _window_difference(oracle, identity, definition, has)
         if difference is not None:
             return difference
-    return None
+    return following.what_is_missing(device, identity)
 
 
 def _window_difference(

@@ -43,6 +43,10 @@ class MachineUnderTest(Protocol):
         """Return the rows as apps see them, by id."""
         ...
 
+    def followed(self, subscription_id: str) -> tuple[Any] | None:
+        """Return what a followed function shows, a value or an error's code; None for nothing."""
+        ...
+
 
 #: Makes a machine from where it draws chance.
 MakeMachine = Callable[[Callable[[], float]], MachineUnderTest]
@@ -75,3 +79,10 @@ class PythonMachine:
     def view(self, entity: str) -> dict[str, dict[str, Any]]:
         """Return the rows as apps see them, by id."""
         return {row["id"]: dict(row) for row in self._machine.view.rows(entity)}
+
+    def followed(self, subscription_id: str) -> tuple[Any] | None:
+        """Return what a followed function shows, a value or an error's code; None for nothing."""
+        found = self._machine.values.get(subscription_id)
+        if found is None or not found.is_ready:
+            return None
+        return ({"error": found.error["code"]} if found.error is not None else found.value,)

@@ -23,8 +23,8 @@ TORMENT: Final[Mapping[str, float]] = {
     "insert": 30, "update": 22, "delete": 14, "call": 8, "system_insert": 6, "system_update": 6,
     "system_delete": 3, "look": 24, "roles": 3, "policy": 1.5, "disable": 1, "revoke": 1,
     "swap": 1.5, "sign_in": 2, "sign_out": 1, "kill": 4, "cut": 4, "hold": 3, "open": 5, "close": 3,
-    "wait": 5, "crash": 1.2, "restart": 0.7, "backup": 1, "restore": 0.5, "trim": 1, "clock": 0.5,
-    "echo": 1, "discard": 1,
+    "wait": 5, "follow": 8, "unfollow": 2, "crash": 1.2, "restart": 0.7, "backup": 1,
+    "restore": 0.5, "trim": 1, "clock": 0.5, "echo": 1, "discard": 1,
 }  # fmt: skip
 #: The same where rows come into view and leave it all the time because of others.
 TURNING: Final[Mapping[str, float]] = {
@@ -91,6 +91,11 @@ class _Maker:
             for one in definition.functions.values()
             if one.kind is FunctionKind.MUTATION and not one.is_internal
         ]
+        self._queries = [
+            one
+            for one in definition.functions.values()
+            if one.kind is FunctionKind.QUERY and not one.is_internal
+        ]
         #: Entities whose rows decide about others, those first that others decide with most.
         named = [*looked_at(definition), *looked_at(definition), *carriers(definition)]
         self._looked_at = [one for one in named if definition.schema.entities[one] in
@@ -107,6 +112,8 @@ class _Maker:
         # Where rows decide about others there must be some of both before anything is decided.
         count = _ROWS_AT_START if self._looked_at else 0
         first += [self._insert("system_insert", self._actors[0].name) for _ in range(count)]
+        if self._queries:  # all of them by everybody: the same calls, and who may share
+            first += [self._follow(actor.name) for actor in self._actors for _ in self._queries]
         kinds, weights = self._kinds()
         count = max(1, int(self._plan.steps * self._chance.uniform(0.5, 1.5)))
         steps = [self._step(kind) for kind in self._chance.choices(kinds, weights, k=count)]
@@ -116,6 +123,9 @@ class _Maker:
         given = dict(self._plan.weights)
         if not self._mutations:
             given.pop("call", None)
+        if not self._queries:
+            for kind in ("follow", "unfollow"):
+                given.pop(kind, None)
         if not self._roles:
             given.pop("roles", None)
         if not self._looked_at:
@@ -199,7 +209,9 @@ class _Maker:
                 return Step(kind=kind, actor=actor, more={"email": chance.choice(self._emails)})
             case "open":
                 return self._open(actor, chance.choice(self._synced), is_narrow=True)
-            case "close":
+            case "follow":
+                return self._follow(actor)
+            case "close" | "unfollow":
                 slot = chance.randint(1, max(1, self._slots))
                 return Step(kind=kind, actor=actor, more={"slot": slot})
             case "kill" | "hold":
@@ -243,6 +255,14 @@ class _Maker:
             )  # fmt: skip
         self._values.forget(entity.name, row)
         return Step(kind=f"{writer}delete", actor=actor, entity=entity.name, more={"row": row})
+
+    def _follow(self, actor: str) -> Step:
+        self._slots += 1
+        function = self._chance.choice(self._queries)
+        args = self._values.arguments(function)
+        return Step(
+            kind="follow", actor=actor, fn=function.name, args=args, more={"slot": self._slots}
+        )
 
     def _any_entity(self) -> Entity:
         users = self._definition.schema.entities["User"]

@@ -122,3 +122,7 @@ class NodeMachine:
         """Return the rows as apps see them, by id."""
         rows = self._ask({"type": "rows", "entity": entity, "of": "view"})["rows"]
         return {row["id"]: row for row in rows}
+
+    def followed(self, subscription_id: str) -> tuple[Any] | None:
+        """Return None: what it follows is not asked of it (`Device.can_follow`)."""
+        return None

@@ -108,7 +108,7 @@ class _Play(World):
                 await self._enter(device, device.email)
         await converge(
             self._devices.values(), self._oracle, self._callers,
-            lambda: self._replicas.epoch, self._loop.time, self._check,
+            lambda: self._replicas.epoch, self._loop.time, self._check, self._following,
         )  # fmt: skip
         check_operations(self._devices.values(), self._oracle, may_be_lost=self._was_restored)
         await self._check_newcomers()
@@ -136,7 +136,7 @@ class _Play(World):
             self._devices[device.name] = device
             await converge(
                 [device], self._oracle, self._callers, lambda: self._replicas.epoch,
-                self._loop.time, self._check,
+                self._loop.time, self._check, self._following,
             )  # fmt: skip
 
     # --- steps
@@ -295,8 +295,15 @@ class _Play(World):
         )  # fmt: skip
         await self._device(step).show(step.more["slot"], definition)
 
+    async def _do_follow(self, step: Step) -> None:
+        if self._device(step).can_follow:
+            args = self._plain(step.args)
+            await self._device(step).follow(step.more["slot"], step.fn, args)
+
     async def _do_close(self, step: Step) -> None:
         await self._device(step).hide(step.more["slot"])
+
+    _do_unfollow = _do_close
 
     async def _do_discard(self, step: Step) -> None:
         await self._device(step).give_up()

@@ -98,6 +98,8 @@ class WireWatch:
         #: A checksum over everything that was sent: equal for equal runs.
         self.trace = 0
         self.told: Callable[[str, Any], None] = lambda client, message: None
+        #: Is told of values of followed functions, and of errors in their place.
+        self.followed: Callable[[str, str | None, Any], None] = lambda client, email, message: None
 
     def tap(self, link: Link, data: bytes) -> None:
         """Look at bytes as the server writes them."""
@@ -112,8 +114,12 @@ class WireWatch:
             said = jsonvalue.encode([link.client, message])
             self.trace = zlib.crc32(said, self.trace)
             self.told(link.client, message)
-            is_answer = isinstance(message, dict) and message.get("type") == "results"
-            if not is_answer:
+            kind = message.get("type") if isinstance(message, dict) else None
+            is_answer = kind == "results"
+            if kind in ("value", "error") and "subscription" in message:
+                # What a function makes of rows, as the system perhaps, is judged by its own result.
+                self.followed(link.client, email, message)
+            elif not is_answer:
                 self._check_marks(email, said.decode())
             for entity, row in _rows_of(message):
                 self.rows += 1

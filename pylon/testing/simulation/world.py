@@ -21,6 +21,7 @@ from pylon.server.config import ServerConfig
 from pylon.testing.network import MemoryNetwork
 from pylon.testing.simulation.device import Device
 from pylon.testing.simulation.findings import Finding, LoggedErrors
+from pylon.testing.simulation.following import FollowWatch
 from pylon.testing.simulation.machines import MakeMachine, PythonMachine
 from pylon.testing.simulation.oracle import Oracle
 from pylon.testing.simulation.safety import Callers, ReplicaWatch, WireWatch
@@ -48,6 +49,7 @@ class Outcome:
     changes: int = 0
     rows_on_wire: int = 0
     replicas_checked: int = 0
+    values_checked: int = 0
     operations: int = 0
     #: A checksum over everything that the server sent: equal for equal runs.
     trace: int = 0
@@ -81,6 +83,10 @@ class World:
         )  # fmt: skip
         self._say: Callable[[str], None] = lambda text: None
         self._findings: list[Finding] = []
+        self._following = FollowWatch(
+            self._server, self._callers, loop, lambda name: self._devices.get(name)
+        )
+        self._wire.followed = self._following.told
         self._tasks: set[asyncio.Task[None]] = set()
         self._was_restored = False
         self._folder = folder
@@ -116,11 +122,12 @@ class World:
         outcome.changes = self._oracle.head
         outcome.rows_on_wire = self._wire.rows
         outcome.replicas_checked = self._replicas.checks
+        outcome.values_checked = self._following.checks
         outcome.operations = sum(len(one.operations) for one in self._devices.values())
 
     def _check(self) -> None:
         """Raise what was found since the last time."""
-        for found in (*self._findings, *self._wire.findings):
+        for found in (*self._findings, *self._wire.findings, *self._following.findings):
             raise found
         for error in (*self._loop.failures, *self._logged.errors):
             raise Finding("no code of ours fails", f"{type(error).__name__}: {error}") from error
