@@ -131,7 +131,7 @@ async def test_one_function_is_shown_whole_and_lives() -> None:
             app, "post(text: string, tone:", "Say something.", "app.py:12", "whoever gives a text",
             "args.text != null", "20/minute for each caller · stopped after 0.2 s",
             "3/min · 7 calls · 2 errors", "1,250 followers · 40 runs, 12 with news, 1 failed",
-            "followed calls", "1249     39     11", "ada@example.com",
+            "followed calls", "1249 39 11 8999", "ada@example.co",
             "text: string · required", 'default "calm"',
         )  # fmt: skip
         assert all(word in grid(app)[-1] for word in ("Back", "Try it", "Copy"))
