@@ -40,8 +40,7 @@ PylonError
 └── AppError                    mistakes in an app's definition, with positions
     (LoadFailed: all of them at once)
 
-What travels is `to_wire()`: code, message, hint, details. A class's docstring is its default
-message.
+What travels is `to_wire()`. A class's docstring is its default message.
 """
 
 from __future__ import annotations
@@ -374,8 +373,7 @@ class Mistake:
         """Return `file:line:column: message`, then excerpt and hint on lines of their own."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         text = f"{place}: {self.message}" if place else self.message
-        if self.excerpt:
-            text += "\n" + self.excerpt
+        text += f"\n{self.excerpt}" if self.excerpt else ""
         if self.hint:
             text += f"\n  hint: {self.hint}"
         return text
