@@ -299,6 +299,19 @@ async def lose_rights(at: Matrix) -> None:
         await crowd.ask(people[name], "GET", f"/api/sync/snapshot?entity=Paper&after={after}")
 
 
+async def look_at_the_past(at: Matrix, operator: Any, seq: int, board: str) -> None:
+    """Have the operator ask what a change did, make it once more elsewhere, and bring it back."""
+    admin = "/api/admin"
+    for asked in (f"diff?from={seq - 1}", f"diff?from={seq - 1}&entity=Board",
+                  f"log-range?from={seq}&to={seq}", f"data/Board?as_of={seq}"):  # fmt: skip
+        await at.send(operator, Form("GET", f"{admin}/{asked}"))
+    await at.send(operator, Form("POST", f"{admin}/branches", {"name": "past"}))
+    body = {"from": seq, "to": seq, "into": "past"}
+    await at.send(operator, Form("POST", f"{admin}/log-replay", body))
+    await at.send(operator, Form("POST", f"{admin}/branches/past/drop", {"confirm": "past"}))
+    await at.send(operator, Form("POST", f"{admin}/data/Board/{board}/restore", {"to": seq}))
+
+
 async def keep_backups(at: Matrix, operator: Any) -> None:
     """Have the operator make, prove, send and drop a backup."""
     crowd = at.crowd
@@ -333,6 +346,7 @@ async def ask_for_everything(at: Matrix, document: dict[str, Any]) -> None:
     board = {"values": {"text": at.mint.text()}}
     _, made = await crowd.ask(operator, "POST", "/api/admin/data/Board", board)
     await at.send(operator, Form("POST", "/api/admin/data-undo", {"seq": made["seq"]}))
+    await look_at_the_past(at, operator, made["seq"], made["row"]["id"])
     await keep_backups(at, operator)
     await crowd.quiet(60)  # until the run that was signalled has failed
     await at.send(operator, Form("POST", f"/api/admin/workflows/{runs[0]}/retry", {}))
