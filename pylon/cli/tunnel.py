@@ -234,8 +234,8 @@ class Tunnel:
     async def look(self, *, is_first: bool) -> str:
         """Return why the runtime says nothing."""
         if self._why:
-            return f"{clean(self._why)}; trying again"
-        return "no runtime answers there; trying again"
+            return f"trying again: {clean(self._why)}"
+        return "trying again: no runtime answers there"
 
     async def restart(self) -> None:
         """Say that this can be done there only."""

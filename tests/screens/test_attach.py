@@ -193,7 +193,7 @@ def test_a_project_behind_ssh_is_shown_and_found_again(
     assert "ControlMaster=no" in words
     assert TOKEN not in (sshd.folder / "asked").read_text()
     sshd.stop()
-    terminal.until(lambda text: "gone:" in text and "trying again" in text)
+    terminal.until(lambda text: "gone: trying again: ssh" in text)
     sshd.start()
     terminal.until(lambda text: "gone:" not in text and "● kept" in text)
     assert len(_tunnels(sshd)) == 1
