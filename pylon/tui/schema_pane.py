@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERBS: Final = (
     Verb("a", "apply", "Apply the migration that waits, after a look at its plan",
-         id="schema.apply", cli="migrate --apply"),
+         id="schema.apply", cli="migrate"),
 )  # fmt: skip
 _COLUMNS: Final = (
     Column("ENTITY", 12), Column("NAME", 24), Column("WHAT", 16), Column("USES", 8, right=True),

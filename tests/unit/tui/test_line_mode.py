@@ -23,6 +23,7 @@ ONLY_SEEN: Final = {
     "health.log": "goes to another screen",
     "unlock": "lifts what the dashboard forbids itself; a shell forbids nothing",
     "restart": "the supervisor of this terminal; in a shell: ctrl+c, then pylon dev",
+    "log.mark": "begins a range: pylon log and diff take two numbers",
     "zoom": "a screen has parts", "unzoom": "as zoom", "jump": "moves the cursor",
     "turn": "moves the cursor", "projects.about": "pylon projects prints all of it",
     "data.sort": "pylon query --order", "data.columns": "--json and jq",
