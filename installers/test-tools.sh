@@ -23,6 +23,11 @@ need strace strace # failing disks, power loss
 [ -d /run/systemd/system ] || need openssh-server /usr/sbin/sshd
 need libfaketime /usr/lib/*/faketime/libfaketime.so.1 /usr/lib/faketime/libfaketime.so.1 \
   /usr/local/lib/faketime/libfaketime.so.1 # clocks that jump
+# The proxies of docs/deploy.md; where systemd runs, installing them would start them.
+if [ ! -d /run/systemd/system ]; then
+  need nginx-light nginx /usr/sbin/nginx
+  need caddy caddy
+fi
 need zsh zsh   # its completion
 need fish fish # its completion
 
