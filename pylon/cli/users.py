@@ -12,6 +12,7 @@ from pylon.cli.people import origin_of_project
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_people, ask_runtime
 from pylon.client.admin import AdminClient
+from pylon.client.erased_text import erased_words
 from pylon.printable import clean
 
 
@@ -189,6 +190,25 @@ def delete(user: str, yes: bool, project_path: str | None, as_json: bool) -> Non
         raise CommandFailed("nothing was deleted")
     done = _ask(project_path, user, "delete", {}, lambda people: people.delete(user))
     _report(done, f"{_name(done)} is deleted", as_json=as_json)
+
+
+@users.command("erase")
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@project_option
+@json_option
+def erase(user: str, yes: bool, project_path: str | None, as_json: bool) -> None:
+    """Erase USER: as delete, and also from the log, remembered answers, jobs, mails and files.
+
+    Asks the running runtime. It cannot be undone, and backups made before still have him.
+    """
+    project = find_project(project_path)
+    if not yes and not click.confirm(
+        f"erase {user} and all that is left of him, for good?", err=True
+    ):
+        raise CommandFailed("nothing was erased")
+    done = ask_runtime(project, lambda admin: admin.post(_path(user, "erase"), {}, is_patient=True))
+    _report(done, "\n".join(erased_words(done)), as_json=as_json)
 
 
 @users.command("export")

@@ -109,10 +109,13 @@ class AdminClient:
         given = {name: str(value) for name, value in params.items() if value is not None}
         return await self._ask("GET", path, params=given)
 
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """POST /api/PATH; raises AdminError."""
+    async def post(
+        self, path: str, body: dict[str, Any], *, is_patient: bool = False
+    ) -> dict[str, Any]:
+        """POST /api/PATH; raises AdminError. Who is patient waits as long as it takes."""
         self.guard(path, body)
-        return await self._ask("POST", path, json=body)
+        waits = {"timeout": aiohttp.ClientTimeout(total=None, connect=5)} if is_patient else {}
+        return await self._ask("POST", path, json=body, **waits)
 
     async def call(
         self, name: str, args: dict[str, Any], user: str | None = None,

@@ -26,6 +26,7 @@ from pylon.server.backups.keeper import BackupKeeper
 from pylon.server.backups.restoring import Prepared
 from pylon.server.branching import Branching
 from pylon.server.config import ServerConfig
+from pylon.server.erasing import Eraser
 from pylon.server.functions.data_migrations import DataMigrations
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
@@ -199,14 +200,13 @@ class Runtime:
             definition=lambda: definitions.current,
         )  # fmt: skip
         self._stopper.add("identity", identity.close)
-        sessions = identity.sessions
         mailer = Mailer(MailTemplates(config.project / "mail"), self.ids.uuid7)
         executor = Executor(
             database, definitions, self.clock, self.ids, self.observer, mailer,
             retain_days=config["log.retain_days"], says_why=config.is_dev,
         )  # fmt: skip
         hub = Hub(
-            database, definitions, sessions, self.clock, executor.app_code,
+            database, definitions, identity.sessions, self.clock, executor.app_code,
             queue_bytes_max=config["limits.send_queue_bytes"],
             heartbeat_s=config["limits.heartbeat_seconds"],
             quotas=_quotas(config), calls=self.observer.calls,
@@ -228,10 +228,11 @@ class Runtime:
             config=config, clock=self.clock, ids=self.ids, database=database,
             trimmer=trimmer, definitions=definitions, executor=executor,
             reads=Reads(database, definitions, self.clock), accounts=identity.accounts,
-            sessions=sessions, sign_in=identity.sign_in, passwords=identity.passwords,
+            sessions=identity.sessions, sign_in=identity.sign_in, passwords=identity.passwords,
             second_factor=identity.second_factor, own_data=identity.own_data,
             codes=identity.codes, oauth=identity.oauth, people=identity.people,
-            files=files, mailer=mailer, coverage=coverage, backups=self._backups(database),
+            files=files, eraser=Eraser(database, identity.own_data, files.sweeper),
+            mailer=mailer, coverage=coverage, backups=self._backups(database),
             worker=background.worker, workflows=background.workflows,
             policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub, branches=self._make_branching(database, definitions),
@@ -251,8 +252,8 @@ class Runtime:
             switchboard=Switchboard(self.clock, self._chance) if config.is_dev else None,
         )  # fmt: skip
         for name, one in (
-            ("sessions", sessions), ("hub", hub), ("trimmer", trimmer),
-            ("backups", self.services.backups),
+            ("sessions", identity.sessions), ("hub", hub), ("trimmer", trimmer),
+            ("backups", self.services.backups), ("eraser", self.services.eraser),
         ):  # fmt: skip
             one.start()
             self._stopper.add(name, one.stop)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from pylon.client.erased_text import erased_words
 from pylon.printable import clean
 from pylon.tui.acting import GROUP, Acting, Done
 from pylon.tui.browser import open_page
@@ -33,6 +34,8 @@ USER_VERBS: Final = (
     Verb("e", "user('export')", "Export what it has to a file",
          id="users.export", cli="users export"),
     Verb("D", "user('delete')", "Delete it", id="users.delete", cli="users delete"),
+    Verb("E", "user('erase')", "Erase it: delete it, and all that is left of it anywhere",
+         id="users.erase", cli="users erase"),
     Verb("v", "user('ghost')", "Ghost: watch as it", id="users.ghost", cli="ghost"),
     Verb("s", "sign_in_as", "Sign in as it, in a browser (development)", id="users.sign-in-as",
          cli="login-link"),
@@ -50,15 +53,19 @@ class UserActions(Acting):
         steps: dict[str, Callable[[User, Done], None]] = {
             "grant": self._grant, "revoke_role": self._revoke_role, "disable": self._disable,
             "revoke_all": self._revoke_all, "reset_factor": self._reset_factor,
-            "export": self._export, "delete": self._delete, "ghost": self._ghost,
-            "sign_in_as": self._sign_in_as,
+            "export": self._export, "delete": self._delete, "erase": self._erase,
+            "ghost": self._ghost, "sign_in_as": self._sign_in_as,
         }  # fmt: skip
         steps[name](user, done)
 
     # --- how each of them goes
 
-    async def _post(self, user: User, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _post(
+        self, user: User, verb: str, body: dict[str, Any], *, is_patient: bool = False
+    ) -> dict[str, Any]:
         path = f"admin/users/{self._admin.quoted(id_of(user))}/{verb}"
+        if is_patient:
+            return await self._admin.post(path, body, is_patient=True)
         return await self._admin.post(path, body)
 
     # --- roles
@@ -168,19 +175,35 @@ class UserActions(Acting):
                   " another.", lambda: self.run(f"reset factor: {name}", step, done))  # fmt: skip
 
     def _delete(self, user: User, done: Done) -> None:
-        name = label_of(user)
-
         async def step() -> str:
             await self._post(user, "delete", {})
             return f"it is gone\n$ {command('users delete', user)}"
 
+        self._by_name(user, "Delete", "its sessions, and what its references say", step, done)
+
+    def _erase(self, user: User, done: Done) -> None:
+        async def step() -> str:
+            words = erased_words(await self._post(user, "erase", {}, is_patient=True))
+            return "\n".join([*words, f"$ {command('users erase', user)}"])
+
+        self._by_name(
+            user, "Erase", "its rows, and all that log, answers, jobs, mails and files have of it,"
+            " for good", step, done,
+        )  # fmt: skip
+
+    def _by_name(
+        self, user: User, verb: str, what: str, step: Callable[[], Awaitable[str]], done: Done
+    ) -> None:
+        """Do something that cannot be taken back once its name was typed."""
+        name = label_of(user)
+
         def typed(text: str | None) -> None:
             if text is not None:
-                self.run(f"delete {name}", step, done)
+                self.run(f"{verb.lower()} {name}", step, done)
 
         place = "" if self.is_dev else "PRODUCTION: "
         self._app.push_screen(
-            Prompt(f"{place}Delete {name}, its sessions, and what its references say",
+            Prompt(f"{place}{verb} {name}, {what}",
                    f"type {name}", lambda text: "" if text == name else f"that is not {name}"),
             typed,
         )  # fmt: skip

@@ -54,6 +54,8 @@ SPARED: Final = frozenset({
     ("POST", "/api/admin/shutdown"), ("POST", "/api/admin/reload"),
     ("POST", "/api/admin/branches/{name}/switch"),
     ("POST", "/api/admin/backups/{name}/restore"),
+    # Has every cursor of before start over: tests/integration/test_erasing.py.
+    ("POST", "/api/admin/users/{user}/erase"),
     # Says yes to who came by a provider: tests/integration/test_oauth.py.
     ("DELETE", "/api/auth/identities/{provider}"),
 })  # fmt: skip

@@ -62,21 +62,25 @@ class OwnData:
         def work(transaction: Transaction) -> None:
             if caller is not None:
                 caller_in(transaction, caller)
-            account = accounts.account_by_id(transaction.select, user_id)
-            if account is None:
-                raise NotFound("there is no such account")
-            transaction.actor, transaction.cause = user_id, "auth"
-            entity = self._user_entity()
-            row = None if entity is None else transaction.get(entity, user_id)
-            if entity is not None and row is not None:
-                transaction.delete(entity, row)
-            login_sessions.delete_sessions_of(transaction, user_id, "deleted")
-            credentials.delete_credentials(transaction, user_id)
-            if account.email is not None:
-                codes.delete_codes_of(transaction, account.email)
-            operations.forget_principal(transaction, user_id)
-            clients.forget_principal(transaction, user_id)
-            files.forget_principal(transaction, user_id)
-            accounts.delete_account(transaction, user_id)
+            self.delete_in(transaction, user_id)
 
         await self._database.writer.submit(work)
+
+    def delete_in(self, transaction: Transaction, user_id: str, *, cause: str = "auth") -> None:
+        """Delete an account in a transaction; raises NotFound and Conflict."""
+        account = accounts.account_by_id(transaction.select, user_id)
+        if account is None:
+            raise NotFound("there is no such account")
+        transaction.actor, transaction.cause = user_id, cause
+        entity = self._user_entity()
+        row = None if entity is None else transaction.get(entity, user_id)
+        if entity is not None and row is not None:
+            transaction.delete(entity, row)
+        login_sessions.delete_sessions_of(transaction, user_id, "deleted")
+        credentials.delete_credentials(transaction, user_id)
+        if account.email is not None:
+            codes.delete_codes_of(transaction, account.email)
+        operations.forget_principal(transaction, user_id)
+        clients.forget_principal(transaction, user_id)
+        files.forget_principal(transaction, user_id)
+        accounts.delete_account(transaction, user_id)

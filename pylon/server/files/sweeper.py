@@ -115,6 +115,23 @@ class Sweeper:
             for sha256 in {one.sha256 for one in gone}:
                 swept.blobs += await self.remove_unused(sha256)
 
+    async def remove(self, file_ids: Collection[str]) -> int:
+        """Remove files at once that no row owns, with their bytes; returns how many there were."""
+
+        def work(transaction: Transaction) -> list[StoredFile]:
+            transaction.cause = "erase"
+            found = (files.find(transaction.connection, one) for one in file_ids)
+            gone = [one for one in found if one is not None and one.state != "owned"]
+            for one in gone:
+                files.remove(transaction, one)
+            return gone
+
+        async with self._turn:
+            gone = (await self._database.writer.submit(work)).value
+            for sha256 in {one.sha256 for one in gone}:
+                await self.remove_unused(sha256)
+            return len(gone)
+
     async def remove_unused(self, sha256: str) -> bool:
         """Remove bytes that no file has, in no branch."""
         return await self._store.remove(sha256, lambda: self._is_used(sha256))

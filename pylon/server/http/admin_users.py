@@ -67,6 +67,15 @@ async def delete(exchange: Exchange) -> web.StreamResponse:
     return json_value(await exchange.services.people.delete(exchange.parts[0]))
 
 
+async def erase(exchange: Exchange) -> web.StreamResponse:
+    """POST /api/admin/users/{user}/erase: the account, and all that is left of it anywhere."""
+    services = exchange.services
+    account = services.accounts.find(exchange.parts[0])
+    if account is None:
+        raise NotFound(f"there is no account {exchange.parts[0]}")
+    return json_value(await services.eraser.erase(account.id))
+
+
 async def export(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/users/{user}/export: what the user's own export says."""
     account = exchange.services.accounts.find(exchange.parts[0])

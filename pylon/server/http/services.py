@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pylon.server.backups.restoring import Prepared
     from pylon.server.branching import Branching
     from pylon.server.config import ServerConfig
+    from pylon.server.erasing import Eraser
     from pylon.server.functions.definitions import DefinitionHolder
     from pylon.server.functions.executor import Executor
     from pylon.server.functions.file_service import FileService
@@ -75,6 +76,7 @@ class Services:
     people: People
     files: FileService
     backups: BackupKeeper
+    eraser: Eraser
     mailer: Mailer
     worker: Worker
     workflows: Engine

@@ -171,6 +171,7 @@ _ADMIN: Final[tuple[Line, ...]] = (
     ("POST", "/api/admin/users/{user}/revoke", admin_users.revoke),
     ("POST", "/api/admin/users/{user}/reset-factor", admin_users.reset_factor),
     ("POST", "/api/admin/users/{user}/delete", admin_users.delete),
+    ("POST", "/api/admin/users/{user}/erase", admin_users.erase),
     ("POST", "/api/admin/invite", admin_users.invite),
     ("GET", "/api/admin/stream", stream.stream),
     ("POST", "/api/admin/reload", admin.reload),

@@ -225,6 +225,15 @@ class Database:
         """Run a function with every connection, when it has nothing else to do."""
         return [await self.run_on_writer(function), *await self.readers.run_on_each(function)]
 
+    def note_rewritten(self) -> None:
+        """Read anew from where on cursors are served: a transaction moved it."""
+        self._read_bounds(self._connection.raw)
+
+    async def checkpoint_fully(self) -> None:
+        """Have the write-ahead log be emptied into the file, as far as readers let it."""
+        async with self.writer.pause():
+            await self._connection.run(_checkpoint_fully)
+
     # --- trouble
 
     def new_id(self) -> str:

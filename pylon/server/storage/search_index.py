@@ -24,6 +24,8 @@ PREFIX = "_pylon_search_"
 _MANY: Final = 4
 #: By row id, as it was before and is after a transaction.
 _Changes = dict[str, tuple[Row | None, Row | None]]
+#: A merge that changed fewer rows than this found nothing to do.
+_MERGED: Final = 2
 
 
 def column_of(place: int) -> str:
@@ -131,6 +133,15 @@ class SearchIndex:
             f'INSERT INTO "{self.ids}" (id) SELECT t."id" FROM "{table}" AS t ORDER BY t."id"'
         )
         connection.execute(f"INSERT {self._texts_of_all()} ORDER BY m.number")
+
+    def merge(self, connection: RawConnection) -> bool:
+        """Do a step of forgetting the words of rows that are gone; False once nothing is left."""
+        before = connection.total_changes
+        connection.execute(
+            f'INSERT INTO "{self.text}" ("{self.text}", rank) VALUES (\'merge\', -200)'
+        )
+        # FTS5 says by the count of changes whether there was anything to do.
+        return connection.total_changes - before >= _MERGED
 
     def drop(self, connection: RawConnection) -> None:
         """Remove the index."""

@@ -80,6 +80,7 @@ SERVED = """
 /api/admin/users/{user}/delete POST
 /api/admin/users/{user}/disable POST
 /api/admin/users/{user}/enable POST
+/api/admin/users/{user}/erase POST
 /api/admin/users/{user}/export GET
 /api/admin/users/{user}/reset-factor POST
 /api/admin/users/{user}/revoke POST
