@@ -87,7 +87,7 @@ async def test_a_save_applies_it_once_as_ordinary_changes(serve: Serve) -> None:
     assert (answer["ok"], answer["migrated"]) == (True, ["0001_lengths"]), answer
     assert await _lengths(served) == [1, 2]
     changes = (await owner.get("/api/admin/log")).body["changes"]
-    assert [one["cause"] for one in changes][-2:] == ["migration 0001_lengths"] * 2
+    assert [one["cause"] for one in changes][-2:] == ["migration:0001_lengths"] * 2
     branches = (await owner.get("/api/admin/branches")).body["branches"]
     assert [one["why"] for one in branches[1:]] == ["before 0001_lengths"]
     head = (await owner.get("/api/admin/status")).body["head"]

@@ -41,6 +41,8 @@ from pylon.server.storage.restore import begin_anew
 from pylon.sqlite import RawConnection, open_alone
 
 _log = logging.getLogger("pylon.migrations")
+#: The log says it before the name of the file.
+_CAUSE: Final = "migration"
 _TRIAL: Final = f"{branches.MAKING}trial"
 
 
@@ -213,9 +215,7 @@ class _Run:
     async def to_its_end(self) -> None:
         while not self._is_over:
             try:
-                await self._executor.call_inside(
-                    self._definition, SYSTEM, self._name, {}, f"migration {self._name}"
-                )
+                await self._executor.call_inside(self._definition, SYSTEM, self._name, {}, _CAUSE)
             except AppFailed as error:
                 raise self._failed(error.said) from error
             except PylonError as error:
