@@ -23,7 +23,6 @@ BACKUP_VERBS: Final = (
     Verb("s", "backup('send')", "Send a copy off this machine", id="backups.send",
          cli="backups send"),
     Verb("D", "backup('drop')", "Drop it for good", id="backups.drop", cli="backups drop"),
-    Verb("W", "unlock", "Allow changes in production, or not any more", id="backups.unlock"),
 )  # fmt: skip
 Backup = dict[str, Any]
 _LOOK_SECONDS: Final = 0.3
@@ -37,7 +36,6 @@ class BackupActions(Acting):
 
     def __init__(self, app: Any, admin: Any) -> None:
         super().__init__(app, admin)
-        self._is_unlocked = False
         self._to = ""
 
     def take(self, answer: dict[str, Any]) -> None:
@@ -47,23 +45,7 @@ class BackupActions(Acting):
     @property
     def is_read_only(self) -> bool:
         """Tell whether nothing may be restored or dropped: production, until it is unlocked."""
-        return not (self.is_dev or self._is_unlocked)
-
-    def unlock(self, done: Done) -> None:
-        """Allow changes in production, after a question; or not any more."""
-        if self.is_dev:
-            say(self._app, "this is development: nothing is locked")
-        elif self._is_unlocked:
-            self._is_unlocked = False
-            say(self._app, "read-only again")
-            done()
-        else:
-
-            def unlocked() -> None:
-                self._is_unlocked = True
-                done()
-
-            self.ask("Allow restoring and dropping backups here?", unlocked)
+        return bool(self._app.production.is_locked)
 
     def _may(self) -> bool:
         if self.is_read_only:

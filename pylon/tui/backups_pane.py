@@ -173,10 +173,6 @@ class BackupsPane(Pane):
             ("command", f"pylon backups restore {row['name']}"),
         ]  # fmt: skip
 
-    def action_unlock(self) -> None:
-        """Allow changes in production, or not any more."""
-        self.actions.unlock(lambda: self.refresh_from(force=True))
-
     def action_backup(self, name: str) -> None:
         """Do something about backups, or with the one under the cursor."""
         if name == "create":

@@ -19,7 +19,9 @@ _READING: Final = frozenset(
     {"admin/query", "admin/explain", "admin/sql", "admin/mail/preview", "admin/backups"}
 )
 _CALL: Final = "admin/call"
-_PROVING: Final = ("admin/backups/", "/verify")
+#: Proving a backup, and copying it elsewhere.
+_BACKUPS: Final = "admin/backups/"
+_KEEPING: Final = ("/verify", "/send")
 #: What is asked with it is only looked at.
 _LOOK: Final = "look"
 
@@ -45,7 +47,7 @@ class Production:
         """
         if not self.is_locked or path in _READING or body.get(_LOOK) is True:
             return
-        if path.startswith(_PROVING[0]) and path.endswith(_PROVING[1]):
+        if path.startswith(_BACKUPS) and path.endswith(_KEEPING):
             return
         if path == _CALL and self._is_query(str(body.get("fn"))):
             return
@@ -79,5 +81,5 @@ class Production:
 
     def _set(self, *, is_unlocked: bool) -> None:
         self._app.state.is_unlocked = is_unlocked
-        for part in ("status", "data"):
+        for part in ("status", "data", "backups"):
             self._app.state.touch(part)

@@ -94,7 +94,7 @@ async def test_production_is_read_only_until_it_is_unlocked() -> None:
         await pilot.press("g", "D")
         await _seen(app, "PRODUCTION is read-only here")
         await pilot.press("W")
-        await _seen(app, "Allow restoring and dropping")
+        await _seen(app, "Allow changes to")
         await pilot.press("y")
         await until(app, lambda text: "READ-ONLY" not in text)
         await pilot.press("D")

@@ -17,6 +17,7 @@ from tests.screens.test_dashboard import opened, until
 READING = {
     "/api/admin/query", "/api/admin/explain", "/api/admin/sql", "/api/admin/mail/preview",
     "/api/admin/backups", "/api/admin/backups/{name}/verify",
+    "/api/admin/backups/{name}/send",
 }  # fmt: skip
 
 

@@ -19,7 +19,6 @@ for _place in places():
 ONLY_SEEN: Final = {
     "filter": "commands have --search, --where or grep", "copy": "a shell has its own",
     "pause": "ctrl+s", "quit": "ends the dashboard", "problem": "goes to another screen",
-    "data.unlock": "as unlock", "backups.unlock": "as unlock",
     "health.log": "goes to another screen",
     "unlock": "lifts what the dashboard forbids itself; a shell forbids nothing",
     "restart": "the supervisor of this terminal; in a shell: ctrl+c, then pylon dev",
