@@ -29,7 +29,7 @@ ONLY_SEEN: Final = {
     "data.look-as": "pylon query --as", "data.row": "pylon query shows whole rows",
     "data.referrers": "pylon query with the reference", "data.return": "goes back",
     "other-list": "moves the cursor", "files.order": "pylon files list --largest",
-    "data.mark": "marks live on the screen", "data.range": "as data.mark", "log.mark": "likewise",
+    "data.mark": "marks live on the screen", "data.range": "as data.mark",
     "data.mark-down": "as data.mark", "data.mark-up": "as data.mark", "data.unmark": "as data.mark",
     "files.open": "opens a browser", "functions.order": "pylon functions prints all figures",
 }  # fmt: skip
