@@ -21,8 +21,12 @@ async def test_the_file_of_keys_holds_in_strip_help_and_hands() -> None:
         await pilot.press("question_mark")
         assert not isinstance(app.screen, HelpScreen)
         await pilot.press("f8")
+        await until(app, lambda text: "Screens" in text or "On Log" in text)
+        await pilot.press("slash", "f", "8")  # wherever it stands, the search finds it
         await until(app, lambda text: "f8             Help" in text)
-        await pilot.press("escape", "f6")
+        await pilot.press("escape")
+        await until(app, lambda text: "/ search" not in text)
+        await pilot.press("f6")
         await until(app, lambda text: "Jobs" in text.splitlines()[0])
         app.action_pane("runtime")
         await until(app, lambda text: "nothing has the id paus" in text)
