@@ -126,8 +126,8 @@ class Device:
         self.followed: dict[int, tuple[str, dict[str, Any]]] = {}
         self.calls: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
         self._last_id = 0
-        #: Its app has asked for what it shows.
-        self._is_open = False
+        #: Its app has asked for what it shows; before that, somebody else may have signed in.
+        self._is_open = self._was_swapped = False
         self._last_batch: ev.Received | None = None
         #: Who the server last said is there; UNSET before it did.
         self.caller: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -162,7 +162,7 @@ class Device:
         self._lives += 1
         self.email, self.session_id = email, session_id
         self.caller, self._last_batch = msgspec.UNSET, None
-        self._is_open = False
+        self._is_open = self._was_swapped = False
         self._subscriptions.clear()
         chance = random.Random(f"machine {self._seed} {self.name} {self._lives}")  # noqa: S311
         machine = self._make_machine(chance.random)
@@ -194,6 +194,8 @@ class Device:
     def _reopen(self, stored: list[str]) -> None:
         """Ask for what the app has open; what an earlier life asked for ends."""
         self._is_open = True
+        if self._was_swapped:
+            self._dispatch(ev.IdentityChanged())
         for slot in self.open:
             self._subscribe(slot)
         for slot in self.followed:
@@ -219,9 +221,13 @@ class Device:
         self.caller, self._last_batch = msgspec.UNSET, None
 
         def work() -> None:
-            if self._connection is not None and self._is_open:
-                self._connection.call_as(token, self._network.connector(name))
+            if self._connection is None:
+                return
+            self._connection.call_as(token, self._network.connector(name))
+            if self._is_open:
                 self._dispatch(ev.IdentityChanged())
+            else:  # it is starting, as who was there before
+                self._was_swapped = True
 
         await self._in_context(work)
 
