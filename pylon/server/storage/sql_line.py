@@ -36,7 +36,8 @@ from pylon.sqlite import (
 OPEN_TABLES: Final = frozenset({
     "_pylon_log", "_pylon_accounts", "_pylon_clients", "_pylon_jobs", "_pylon_queues",
     "_pylon_schedules", "_pylon_files", "_pylon_file_owners", "_pylon_workflows",
-    "_pylon_journal", "sqlite_master", "sqlite_schema", "dbstat", "json_each", "json_tree",
+    "_pylon_journal", "_pylon_migrations", "sqlite_master", "sqlite_schema", "dbstat",
+    "json_each", "json_tree",
 })  # fmt: skip
 #: Arguments of jobs hold codes and links that are mailed.
 CLOSED_COLUMNS: Final = frozenset({("_pylon_jobs", "args")})
