@@ -352,13 +352,30 @@ def test_followers_hold_what_their_policy_shows(page: str, monkeypatch: pytest.M
     # Shrinking what takes a database each time would take minutes: the seed is told instead.
     @settings(
         max_examples=30 * SCALE, deadline=None, suppress_health_check=list(HealthCheck),
-        phases=(Phase.explicit, Phase.generate), print_blob=True,
+        phases=(Phase.explicit, Phase.generate), print_blob=True, derandomize=SCALE == 1,
     )  # fmt: skip
     @given(POLICIES, st.lists(STEP, min_size=8, max_size=14), st.sampled_from(WHERES))
     def check(policy: str, steps: list[Any], where: dict[str, Any]) -> None:
         asyncio.run(_follow(policy, steps, where))
 
     check()
+
+
+@pytest.mark.xfail(strict=True, reason="a known fault: both images are judged by the state now")
+async def test_a_row_leaves_though_the_policy_changed_its_mind_after_it_left(
+    tmp_path: Path,
+) -> None:
+    """Seen, then moved out of the filter, then hidden as it was: a puller between keeps it."""
+    policy = "!(exists Member(user == data.owner))"
+    async with hubs_at(tmp_path, APP.format(policy=policy)) as hubs:
+        puller = Puller(hubs, CALLERS[0], {"ch": {"!=": "c2"}})
+        await _write(hubs, [("Item", 2, "c1", "u1", "a", None)])
+        puller.pull(100)
+        assert list(puller.rows) == ["i2"]
+        await _write(hubs, [("Item", 2, "c2", None, "b", 1)])
+        await _write(hubs, [("Member", 1, "c1", "u1", "x", 0)])
+        while puller.pull(1):
+            pass
 
 
 async def test_an_older_delete_is_never_left_out(tmp_path: Path) -> None:

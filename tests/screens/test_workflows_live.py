@@ -38,7 +38,7 @@ async def test_runs_are_seen_signalled_rerun_and_cancelled(tmp_path: Path) -> No
             # The stream of an app whose clock stands still tells each thing once.
             await _seen(app, "◔ parked", "signal never", "sleep,", "✗ failed", "SOLD_OUT: no money")
             await pilot.press("slash", *"signal", "enter")
-            await _seen(app, "1/1", "signal never")
+            await _seen(app, "No run is found")
             await pilot.press("escape")
             # A key pressed before the rows are there is about none of them.
             await _seen(app, "1/3", "sleep,")

@@ -228,8 +228,8 @@ async def test_a_copy_that_can_not_be_written_leaves_nothing(
             await make_copy(filled.path, place, is_live=True)
     real = backup.copy_into
 
-    def lossy(source: Any, path: Path) -> None:
-        real(source, path)
+    def lossy(source: Any, path: Path, *more: Any) -> None:
+        real(source, path, *more)
         with closing(sqlite3.connect(path)) as raw, raw:
             raw.execute("DELETE FROM Item WHERE id = 'i0'")
 
