@@ -6,7 +6,7 @@ PATH="$(sh installers/node.sh):$PATH"
 export PATH
 cd pylon/client/browser
 if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.installed ]; then
-  echo "installing what the browser client is built with …"
+  echo "installing what the browser client is built with (half a minute) …"
   # A home that cannot be written to has no place for npm's cache.
   mkdir -p "${npm_config_cache:-$HOME/.npm}" 2>/dev/null && [ -w "${npm_config_cache:-$HOME/.npm}" ] || {
     npm_config_cache="$(cd ../../.. && pwd)/.venv/npm-cache"

@@ -28,8 +28,19 @@ if [ ! -d /run/systemd/system ]; then
   need nginx-light nginx /usr/sbin/nginx
   need caddy caddy
 fi
+# The launcher entry, clicked on in a terminal window of an X server without a monitor.
+need xvfb Xvfb
+need xterm xterm
+need xdotool xdotool
+need libglib2.0-bin gio
+need desktop-file-utils desktop-file-validate
 need zsh zsh   # its completion
 need fish fish # its completion
+# The Debian package is tried with these; their absence is no fault of a system that has no dpkg.
+if command -v dpkg-deb >/dev/null 2>&1; then
+  need python3 /usr/bin/python3
+  need tzdata /usr/share/zoneinfo/UTC
+fi
 
 [ -n "$missing" ] || exit 0
 advice="their tests will be skipped; to run them: apt-get install$missing"
@@ -39,6 +50,6 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root="sudo -n"
 fi
 echo "installing what tests need:$missing …" >&2
-# shellcheck disable=SC2086 -- a list of packages
+# shellcheck disable=SC2086 # a list of packages
 { $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq $missing; } \
   >&2 || echo "not installed:$missing: $advice" >&2

@@ -1,20 +1,20 @@
-"""The wheel in an environment of its own: no checkout, no Node, and the example is served."""
+"""The wheel as the install script brings it: no checkout, no Node, and the example is served."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-import sys
 import urllib.request
-import venv
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.built import wheel_of
 from tests.conftest import ROOT
+from tests.installers.machines import bare_python, environment, install_script, programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -22,28 +22,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder),
-         str(ROOT)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (found,) = folder.glob("pylon_runtime-*.whl")
-    return found
+    return wheel_of(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of programs of an empty environment with the wheel installed."""
-    home = tmp_path_factory.mktemp("empty")
-    venv.create(home, with_pip=True)
-    done = subprocess.run(
-        [home / "bin" / "python", "-m", "pip", "install", "--quiet", str(wheel)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return home / "bin"
+def user(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user who has a Python without packages, and neither uv nor pipx."""
+    home = tmp_path_factory.mktemp("user")
+    return environment(home, programs(home / "programs", bare_python(home / "python")))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, user: dict[str, str]) -> Path:
+    """The folder of commands after the install script has run."""
+    out, _ = install_script(user, "--from", wheel)
+    assert out.startswith("pylon, version ")
+    return Path(user["HOME"], ".local/bin")
 
 
 @pytest.fixture
@@ -103,3 +97,12 @@ def test_the_wheel_holds_what_users_need_and_nothing_else(wheel: Path) -> None:
         assert not re.search(r"node_modules|\.pylon/|__pycache__|tests/|\.env$", name), name
     text = b"".join(zipfile.ZipFile(wheel).read(name) for name in names if name.endswith(".js"))
     assert os.fsencode(str(ROOT)) not in text
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_what_was_installed_is_taken_away(installed: Path, user: dict[str, str]) -> None:
+    """The command and its environment; the user's other folders stay."""
+    out, _ = install_script(user, "--uninstall")
+    assert "taken away (venv)" in out
+    assert not (installed / "pylon").is_symlink()
+    assert not (installed.parent / "share/pylon-runtime").exists()
