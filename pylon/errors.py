@@ -41,53 +41,39 @@ PylonError
     (LoadFailed: all of them at once)
 
 What travels is `to_wire()`. A class's docstring is its default message.
+
+Each is imported from here. What does not live here: the root (`errors_base`), mistakes of a project
+(`errors_app`), and errors of functions, jobs and workflows (`errors_work`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from pylon.printable import without_controls
+from pylon.errors_app import AppError, ConfigError, LoadFailed, Mistake
+from pylon.errors_base import PylonError
+from pylon.errors_work import (
+    Cancelled,
+    FunctionTimeout,
+    JobLost,
+    RunEnded,
+    StepFailed,
+    WorkflowDiverged,
+    WorkflowMisuse,
+    WorkflowTooLong,
+)
 
-
-class PylonError(Exception):
-    """Something went wrong."""
-
-    code: str = "INTERNAL"
-    http_status: ClassVar[int] = 500
-    ws_close_code: ClassVar[int | None] = None
-    #: True where the same operation id may be sent again and may then succeed (I31, I44).
-    is_transient: ClassVar[bool] = False
-    #: What a policy was asked, for who may be told why (development); it never travels itself.
-    denial: object | None = None
-
-    def __init__(
-        self, message: str | None = None, *, hint: str | None = None, **details: Any
-    ) -> None:
-        self.message = message if message is not None else (type(self).__doc__ or "").strip()
-        self.hint = hint
-        self.details: dict[str, Any] = details
-        super().__init__(self.message)
-
-    @property
-    def is_stop(self) -> bool:
-        """Tell whether it is only because the runtime stops: the next one can do it."""
-        return self.is_transient and self.details.get("reason") == "stopping"
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the documented error object: code, message, and hint and details where present.
-
-        Control characters, which only a request can have brought, become marks.
-        """
-        wire: dict[str, Any] = {"code": self.code, "message": self.message}
-        if self.hint is not None:
-            wire["hint"] = self.hint
-        if self.details:
-            wire["details"] = self.details
-        cleaned: dict[str, Any] = without_controls(wire)
-        return cleaned
+__all__ = [
+    "Aborted", "AddressInUse", "AppError", "BadRequest", "Cancelled", "ConfigError",
+    "Conflict", "ForbiddenOrigin", "FunctionTimeout", "Internal", "InvalidArgument",
+    "InvalidJson", "InvalidSignature", "JobLost", "LoadFailed", "MethodNotAllowed",
+    "Misdirected", "Mistake", "NotFound", "NotRetained", "OperationExpired",
+    "PayloadTooLarge", "PolicyDenied", "ProviderFailed", "PylonError", "QuotaExceeded",
+    "RateLimited", "Refused", "RequestTimeout", "ResyncRequired", "RunEnded", "StepFailed",
+    "TransactionTooLarge", "Unauthenticated", "Unavailable", "UnsupportedMedia",
+    "UpgradeRequired", "WorkflowDiverged", "WorkflowMisuse", "WorkflowTooLong",
+]  # fmt: skip
 
 
 class BadRequest(PylonError):
@@ -292,109 +278,8 @@ class ProviderFailed(PylonError):
         self.reason = reason
 
 
-class ConfigError(PylonError):
-    """A setting is wrong."""
-
-    code = "CONFIG_ERROR"
-
-
-class FunctionTimeout(PylonError):
-    """The function went over its time budget; its transaction was rolled back."""
-
-    code = "FUNCTION_TIMEOUT"
-    http_status = 503
-
-
-class StepFailed(PylonError):
-    """A step of the workflow failed, and was tried as often as it may be."""
-
-    code = "STEP_FAILED"
-
-    def __init__(self, message: str | None = None, *, step: str = "", **details: Any) -> None:
-        super().__init__(message, step=step, **details)
-        self.step = step
-
-
-class WorkflowDiverged(PylonError):
-    """The workflow's code asks for something else than its run recorded."""
-
-    code = "WORKFLOW_DIVERGED"
-    http_status = 409
-
-
-class WorkflowMisuse(PylonError):
-    """The workflow's code did something that could not be replayed."""
-
-    code = "WORKFLOW_MISUSE"
-
-
-class WorkflowTooLong(PylonError):
-    """The run recorded more steps, or bytes of results, than the limit."""
-
-    code = "WORKFLOW_TOO_LONG"
-
-
-class JobLost(PylonError):
-    """The lease of this attempt has ended: the job was cancelled, or is somebody else's now."""
-
-    code = "JOB_LOST"
-    http_status = 409
-
-
-class RunEnded(PylonError):
-    """The run has ended, or is nobody's to go on with: nothing more of it is recorded."""
-
-    code = "WORKFLOW_ENDED"
-    http_status = 409
-
-
-class Cancelled(PylonError):
-    """The call was cancelled: its caller left, or took it back."""
-
-    code = "CANCELLED"
-    http_status = 499
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One mistake in an app's definition: what, where (1-based line and column), and what to do."""
-
-    message: str
-    file: str | None = None
-    line: int | None = None
-    column: int | None = None
-    hint: str | None = None
-    #: The source line with a caret below it, where there is one.
-    excerpt: str | None = None
-    #: Where in the text of an expression it is, from 0.
-    at: int | None = None
-
-    def render(self) -> str:
-        """Return `file:line:column: message`, then excerpt and hint on lines of their own."""
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        text = f"{place}: {self.message}" if place else self.message
-        text += f"\n{self.excerpt}" if self.excerpt else ""
-        if self.hint:
-            text += f"\n  hint: {self.hint}"
-        return text
-
-
 class AddressInUse(PylonError):
     """Another program has the port."""
 
     code = "ADDRESS_IN_USE"
     http_status = 503
-
-
-class AppError(PylonError):
-    """The app's definition has mistakes."""
-
-    code = "APP_ERROR"
-
-
-class LoadFailed(AppError):
-    """The app could not be loaded; the old version, if any, keeps running."""
-
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
-        super().__init__("\n".join(mistake.render() for mistake in mistakes))
-        self.mistakes = mistakes
