@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pylon.server.config import AUTH_METHODS, SETTINGS, Setting
 from pylon.server.provider_settings import KEYS
+from pylon.server.settings_table import AUTH_METHODS, SETTINGS, Setting
 
 _TYPES: Final[dict[type, dict[str, Any]]] = {
     str: {"type": "string"}, bool: {"type": "boolean"}, int: {"type": "integer"},

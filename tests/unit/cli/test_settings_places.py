@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def test_a_mistake_of_the_settings_has_its_place(
     (mistake,) = jsonvalue.parse(said.stdout.encode())["mistakes"]
     assert (mistake["file"], mistake["line"], mistake["column"]) == ("pylon.toml", line, column)
     assert message in mistake["message"]
+    assert (mistake["severity"], mistake["code"]) == ("error", "CONFIG_ERROR")
     plain = CliRunner().invoke(cli, ["check", str(tmp_path)])
-    assert f"pylon.toml:{line}:{column}: {mistake['message']}" in plain.output
+    assert f"pylon.toml:{line}:{column}: error: {mistake['message']} [CONFIG_ERROR]" in plain.output
 
 
 def test_a_mistake_of_the_environment_has_none(
@@ -49,3 +51,18 @@ def test_a_mistake_of_the_environment_has_none(
     (mistake,) = jsonvalue.parse(said.stdout.encode())["mistakes"]
     assert (mistake["file"], mistake["line"]) == (None, None)
     assert "PYLON_SERVER_PORT" in mistake["message"]
+
+
+def test_an_editor_reads_every_first_line(tmp_path: Path) -> None:
+    """Mistakes of the app and of the settings go through the pattern that editors use."""
+    (tmp_path / "app.py").write_text(
+        "from pylon import App, Entity\napp = App('club')\n"
+        "@app.entity(read='nme == 1')\nclass A(Entity):\n    name: str\n"
+    )
+    (tmp_path / "pylon.toml").write_text("[server]\nprot = 1\n")
+    said = CliRunner().invoke(cli, ["check", str(tmp_path)])
+    pattern = re.compile(r"(.+?):(\d+):(\d+): (error|warning): (.*) \[([A-Z_]+)\]")
+    found = [match.groups() for line in said.stderr.splitlines() if (match := pattern.match(line))]
+    assert [(file, line, severity, code) for file, line, _, severity, _, code in found] == [
+        ("app.py", "3", "error", "APP_ERROR"), ("pylon.toml", "2", "error", "CONFIG_ERROR"),
+    ]  # fmt: skip

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pylon.errors import ConfigError
-from pylon.server.config import SETTINGS, load_config
+from pylon.server.config import load_config
 from pylon.server.settings_schema import settings_schema
+from pylon.server.settings_table import SETTINGS
 
 _TYPES = {
     "object": dict, "string": str, "boolean": bool, "integer": int, "number": (int, float),

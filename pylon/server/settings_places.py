@@ -8,17 +8,18 @@ from typing import Final
 
 from pylon.errors import ConfigError, Mistake
 
-_FILE: Final = "pylon.toml"
-_PREFIX: Final = re.compile(rf"{re.escape(_FILE)}:(?:(\d+):)? ", re.ASCII)
+FILE_NAME: Final = "pylon.toml"
+_PREFIX: Final = re.compile(rf"{re.escape(FILE_NAME)}:(?:(\d+):)? ", re.ASCII)
 _TOML_PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)", re.ASCII)
-_KEY: Final = re.compile(r"[a-z_]+(?:\.[a-z0-9_-]+)+", re.ASCII)
+#: It begins where a word does: begun anew at each letter of a long one, it would take for ever.
+_KEY: Final = re.compile(r"(?<![a-z_])[a-z_]+(?:\.[a-z0-9_-]+)+", re.ASCII)
 _SECTION: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]", re.ASCII)
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=", re.ASCII)
 
 
 def settings_mistake(project: Path, error: ConfigError) -> Mistake:
     """Return the mistake with its place; without one where it does not come from pylon.toml."""
-    message, path = error.message, project / _FILE
+    message, path = error.message, project / FILE_NAME
     prefix = _PREFIX.match(message)
     if prefix is None and not _KEY.match(message):
         return Mistake(message, hint=error.hint)  # of the environment, or of another file
@@ -28,7 +29,7 @@ def settings_mistake(project: Path, error: ConfigError) -> Mistake:
     if place is None and prefix is None:
         return Mistake(message, hint=error.hint)
     line, column = place or (int(prefix[1]) if prefix is not None and prefix[1] else 1, 1)
-    return Mistake(bare, file=_FILE, line=line, column=column, hint=error.hint)
+    return Mistake(bare, file=FILE_NAME, line=line, column=column, hint=error.hint)
 
 
 def _of_syntax(message: str) -> tuple[int, int] | None:
@@ -38,14 +39,14 @@ def _of_syntax(message: str) -> tuple[int, int] | None:
 
 def _of_key(message: str, text: str) -> tuple[int, int] | None:
     """Return where the first key that the message names is set."""
-    places = _places(text)
+    places = places_in(text)
     for key in _KEY.findall(message):
         if key in places:
             return places[key]
     return None
 
 
-def _places(text: str) -> dict[str, tuple[int, int]]:
+def places_in(text: str) -> dict[str, tuple[int, int]]:
     """Return the place of each key and section, by its whole name."""
     places: dict[str, tuple[int, int]] = {}
     section = ""
