@@ -21,7 +21,7 @@ from pylon.policy.mistakes import PolicyMistakes, mistake_at
 from pylon.policy.names import Scope
 from pylon.policy.predicate import Predicate, compile_predicate
 from pylon.policy.sentence import sentence
-from pylon.policy.slices import relaxed, rules_of
+from pylon.policy.slices import relaxed, rules_of, timeless
 from pylon.policy.slots import answers, slots_of, walk
 from pylon.policy.sqlclause import (
     NoImageForm,
@@ -33,7 +33,7 @@ from pylon.policy.sqlclause import (
     inverse_sql,
     lookup_sql,
 )  # fmt: skip
-from pylon.policy.timing import timing_of
+from pylon.policy.timing import TimeRule, timing_of
 from pylon.policy.typecheck import check_text
 from pylon.schema.model import Access, Entity, FieldKind, Position, Row, Schema, Value
 
@@ -100,6 +100,11 @@ class CompiledExpression:
     def relaxed(self) -> CompiledExpression:
         """Return what is true wherever this could be, each exists free to be either."""
         return CompiledExpression("", relaxed(self.condition), self.where)
+
+    @cached_property
+    def timeless(self) -> CompiledExpression:
+        """Return what is true wherever this could be at some time, rows being as they are."""
+        return CompiledExpression("", timeless(self.condition), self.where)
 
     @cached_property
     def uses_now(self) -> bool:
@@ -220,11 +225,16 @@ class CompiledPolicy(CompiledExpression):
     """The policy of one entity and access."""
 
     def __init__(
-        self, text: str, condition: ir.Condition, where: str, warnings: tuple[str, ...] = ()
-    ) -> None:
+        self, text: str, condition: ir.Condition, where: str, warnings: tuple[str, ...] = (),
+        times: tuple[tuple[str, int], ...] = (), looked_times: tuple[TimeRule, ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__(text, condition, where)
         #: Advice that does not stop the load.
         self.warnings = warnings
+        #: The row's own times that are compared with now, so many milliseconds after it.
+        self.times = times
+        #: The times of rows that an exists looks at.
+        self.looked_times = looked_times
 
 
 class CompiledFilter(CompiledExpression):
@@ -281,12 +291,17 @@ def compile_policy(
     scope = Scope(schema=schema, entity=entity, access=access, where=where, position=position)
     condition = _compile(text, scope)
     advice: tuple[str, ...] = ()
+    times: tuple[tuple[str, int], ...] = ()
+    looked_times: tuple[TimeRule, ...] = ()
     if access is Access.READ and entity.sync:
+        timing = timing_of(entity, condition)
         advice = (
             *missing_for_slices(entity, rules_of(entity, condition)),
-            *missing_for_time(schema, timing_of(entity, condition)),
+            *missing_for_time(schema, timing),
         )
-    return CompiledPolicy(text, condition, where, advice)
+        times = tuple(dict.fromkeys((r.field, r.ms) for r in timing.rules if r.rule is None))
+        looked_times = tuple(r for r in timing.rules if r.rule is not None)
+    return CompiledPolicy(text, condition, where, advice, times, looked_times)
 
 
 def compile_allow(

@@ -58,6 +58,8 @@ def _place(text: str, at: int, position: Position) -> tuple[int, int]:
     for offset, line, column in reversed(position.breaks):
         if offset <= at:
             return line, column + at - offset
+    if position.is_whole:
+        return position.line, position.column
     line_in_text = text.count("\n", 0, at)
     start = text.rfind("\n", 0, at) + 1
     return position.line + line_in_text, at - start + (1 if line_in_text else position.column)

@@ -249,23 +249,28 @@ def relaxed(condition: ir.Condition) -> ir.Condition:
     are told to everybody only where that allows it: exists that are asked as they are would hide
     each other's slices where several are revoked together.
     """
-    return _could_be(condition, wanted=True)
+    return _could_be(condition, (ir.ExistsNode, ir.Now), wanted=True)
 
 
-def _could_be(node: ir.Condition, *, wanted: bool) -> ir.Condition:
+def timeless(condition: ir.Condition) -> ir.Condition:
+    """Return a condition that is true wherever this one could be at some time, rows as they are."""
+    return _could_be(condition, (ir.Now,), wanted=True)
+
+
+def _could_be(node: ir.Condition, free: tuple[type, ...], *, wanted: bool) -> ir.Condition:
     match node:
         case ir.Negation(item):
-            return _could_be(item, wanted=not wanted)
+            return _could_be(item, free, wanted=not wanted)
         case ir.Conjunction(items) | ir.Disjunction(items):
-            parts = tuple(_could_be(item, wanted=wanted) for item in items)
+            parts = tuple(_could_be(item, free, wanted=wanted) for item in items)
             is_and = isinstance(node, ir.Conjunction) is wanted
             return ir.Conjunction(parts) if is_and else ir.Disjunction(parts)
+        case _ if not any(isinstance(one, free) for one in walk(node)):
+            return node if wanted else ir.Negation(node)
         case ir.ExistsTest(exists):
             return _can_be_asked(exists)
-        case _ if any(isinstance(one, ir.ExistsNode | ir.Now) for one in walk(node)):
-            return ir.Constant(value=True)
         case _:
-            return node if wanted else ir.Negation(node)
+            return ir.Constant(value=True)
 
 
 def _can_be_asked(node: ir.ExistsNode) -> ir.Condition:

@@ -35,7 +35,11 @@ class SqlClause:
 
 
 def both(left: SqlClause, right: SqlClause) -> SqlClause:
-    """Return two clauses joined by AND."""
+    """Return two clauses joined by AND; the more deeply nested one best stands on the left.
+
+    While SQLite's parser reads the right one it still holds what came before, and its stack is
+    of a fixed size.
+    """
     return SqlClause(f"({left.text} AND {right.text})", (*left.params, *right.params))
 
 

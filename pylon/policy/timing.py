@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
+from pylon.clock import iso_ms
 from pylon.policy import ir
 from pylon.policy.ir import TypeKind
 from pylon.policy.slices import Named, SliceRule, Where, is_told, rule_of
 from pylon.policy.slots import walk
 from pylon.policy.sqlclause import moved
 from pylon.schema.model import Entity, Row
+
+#: Turns are in the log, as slices, within this of their time.
+TURN_SLACK_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,31 @@ class Timing:
         """Return the entities in whose rows times stand."""
         return frozenset(one.looks_at for one in self.rules)
 
+    @property
+    def entities(self) -> frozenset[str]:
+        """Return the entities whose rows turn."""
+        named = {one.entity for one in self.rules} | {entity for entity, _ in self.moments}
+        return self.unforeseen | named
+
     def __bool__(self) -> bool:
         """Tell whether anything turns."""
         return bool(self.rules or self.moments or self.unforeseen)
+
+
+def has_gone_by(times: tuple[tuple[str, int], ...], row: Row, at_ms: int, now: str) -> bool:
+    """Tell whether one of a row's times went by between a change of it and now, or shortly before.
+
+    Args:
+        times: fields that are compared with so many milliseconds after now.
+        row: as it was before the change.
+        at_ms: when it changed (Unix ms).
+        now: the time that is asked at.
+    """
+    since = iso_ms(at_ms - TURN_SLACK_MS)
+    return any(
+        isinstance(value := row[name], str) and moved(since, ms) <= value <= moved(now, ms)
+        for name, ms in times
+    )
 
 
 def joined(parts: Iterable[Timing]) -> Timing:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pylon import jsonvalue, limits
+from pylon.errors import InvalidArgument
 from pylon.identity import ANONYMOUS, Identity
 from pylon.policy.sqlclause import both
 from pylon.protocol.messages import SubscriptionSpec
@@ -381,3 +382,56 @@ def test_included_rows_are_those_of_a_list(page: str, monkeypatch: pytest.Monkey
         asyncio.run(_follow(steps, *followed))
 
     check()
+
+
+async def test_the_longest_path_is_followed(tmp_path: Path) -> None:
+    """Six hops, each behind a policy of its own: SQLite's parser has room for all of it."""
+    async with hubs_at(tmp_path, APP) as hubs:
+        path = ".".join(["parent"] * 4 + ["room", "members"])
+        for spec in (
+            {"entity": "Message", "include": [path]},
+            {"entity": "Message", "order": ["-id"], "limit": 2, "include": [path]},
+        ):
+            wanted = SubscriptionSpec(id="s", **spec)  # type: ignore[arg-type]
+            made = make_subscription(
+                wanted, hubs.definitions.current, CALLERS[0], is_resuming=False
+            )
+            assert len(made.reaches) == 6
+            view = make_view(hubs.definitions.current, CALLERS[0], [made])
+            await hubs.put("Room", "r0", isOpen=False)
+            await hubs.put("Member", "m0", roomId="r0", user="p0", level=1)
+            for n in range(5):
+                above = f"g{n - 1}" if n else None
+                await hubs.put("Message", f"g{n}", isOpen=False, roomId="r0", parentId=above)
+            peer = hubs.connect(CALLERS[0], {"id": "s", **spec})
+            await hubs.settle(peer)
+            database = hubs.database
+            await hubs.put("Message", "g0", isOpen=True, roomId="r0", parentId=None)
+            await hubs.put("Member", "m0", roomId="r0", user="p1", level=1)
+            await hubs.settle(peer)
+            page = read_page(
+                database.readers.inline, view, database.cursor(0), database.epoch, 1000, NOW
+            )
+            assert not page.more
+
+
+async def test_a_path_behind_policies_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    """It is said at the subscription, not by a socket that breaks later."""
+    deep = "data.isOpen == true"
+    for n in range(29):
+        deep = f"(data.parentId == 'a{n}' && (data.roomId == 'b{n}' || {deep}))"
+    app = APP.replace(
+        'read="data.isOpen == true || exists Member(roomId == data.roomId, user == auth.userId)")\n'
+        "class Message",
+        f'read="{deep}")\nclass Message',
+    )
+    async with hubs_at(tmp_path, app) as hubs:
+        path = ".".join(["parent"] * 6)
+        wanted = SubscriptionSpec(id="s", entity="Message", include=[path])
+        with pytest.raises(InvalidArgument, match="nested too deep"):
+            make_subscription(wanted, hubs.definitions.current, CALLERS[0], is_resuming=False)
+        alone = SubscriptionSpec(id="s", entity="Message")
+        made = make_subscription(alone, hubs.definitions.current, CALLERS[0], is_resuming=False)
+        view = make_view(hubs.definitions.current, CALLERS[0], [made])
+        database = hubs.database
+        read_page(database.readers.inline, view, database.cursor(0), database.epoch, 1000, NOW)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pylon import jsonvalue, limits
+from pylon import jsonvalue, limits, limits_live
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import Function, FunctionKind
 from pylon.clock import Clock, iso_ms
@@ -201,10 +201,10 @@ class LiveRunner:
         context = QueryContext(facts, connection)
         text = code.answer(function, lambda: function.handler(context, **decoded), seconds)
         size = len(text.encode())
-        if size > limits.LIVE_VALUE_BYTES_MAX:
+        if size > limits_live.LIVE_VALUE_BYTES_MAX:
             raise PayloadTooLarge(
                 f"the value of {name} has {size} bytes; a live one has at most"
-                f" {limits.LIVE_VALUE_BYTES_MAX}",
+                f" {limits_live.LIVE_VALUE_BYTES_MAX}",
                 hint="return less, or subscribe to rows",
             )
         return LiveOutcome(text)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from pylon import limits
+from pylon import limits_live
 from pylon.identity import Identity
 from pylon.policy import ir
 from pylon.policy.compiled import CompiledExpression, CompiledFilter, no_lookup
@@ -271,7 +271,7 @@ class ReadSet:
         """Keep less of it in detail where it has become too much."""
         self._size += 1
         reads = self.entities[entity]
-        if len(reads.rows) + len(reads.tests) > limits.LIVE_READS_MAX:
+        if len(reads.rows) + len(reads.tests) > limits_live.LIVE_READS_MAX:
             self.entities[entity] = EntityReads(is_whole=True)
 
     # --- asking

@@ -14,12 +14,14 @@ from typing import Final
 from pylon import limits
 from pylon.clock import iso_ms
 from pylon.errors import ResyncRequired
+from pylon.policy.sqlclause import SqlClause
 from pylon.protocol.change import Cursor, ResyncReason
 from pylon.schema.model import Schema
 from pylon.server.storage import sync_select
 from pylon.server.storage.change_log import LogRecord, read_after, read_head, read_rewritten
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.sync_select import WasVisible
+from pylon.server.sync.hindsight import Hindsight, read_hindsight
 from pylon.server.sync.including import BOUND, IncludeReader
 from pylon.server.sync.projection import newest_seqs, project
 from pylon.server.sync.refreshing import Paging, Refreshes, RefreshReader, SliceTooLarge
@@ -133,7 +135,7 @@ def _one_entity(
     connection: ReadConnection, seen: EntityView, after: int, through: int, now: str
 ) -> tuple[bytes, int]:
     """Return the text of a page of one entity and where it ends."""
-    image = seen.image_clause(now)
+    image, _ = _was_visible(connection, seen, after, now)
     if image is None:
         return _several(connection, [seen], after, through, now)
     policy, matches = seen.clauses(now)
@@ -180,14 +182,25 @@ def _entity_changes(
 
     `size` is what the page holds already.
     """
-    image = seen.image_clause(now)
+    image, hindsight = _was_visible(connection, seen, after, now)
     if image is None:
-        return _by_predicate(connection, seen, after, through, now)
+        return _by_predicate(connection, seen, hindsight, after, through, now)
     policy, matches = seen.clauses(now)
     rows = sync_select.catch_up(
         connection.raw, seen.entity, after, through, policy, matches, image, seen.wire_clause(now)
     )
     return _collected(connection, _texts(seen.entity.name.encode(), rows), through, size)
+
+
+def _was_visible(
+    connection: ReadConnection, seen: EntityView, after: int, now: str
+) -> tuple[SqlClause | None, Hindsight | None]:
+    """Return what tells whether an earlier image was in view; no SQL where that isn't exact."""
+    hindsight = read_hindsight(connection, seen, after, now)
+    if hindsight is None:
+        return seen.image_clause(now), None
+    held = hindsight.clause()
+    return None if held is None else seen.image_clause(now, held), hindsight
 
 
 def _texts(entity: bytes, rows: sync_select.CaughtUpRows) -> Iterator[list[Found]]:
@@ -237,8 +250,9 @@ def _end_of_page(connection: ReadConnection, found: list[Found], size: int) -> i
 
 
 def _by_predicate(
-    connection: ReadConnection, seen: EntityView, after: int, through: int, now: str
-) -> tuple[list[Found], int]:
+    connection: ReadConnection, seen: EntityView, hindsight: Hindsight | None, after: int,
+    through: int, now: str,
+) -> tuple[list[Found], int]:  # fmt: skip
     """Do the same row by row: where an image holds doubles, only Python reads them exactly."""
     schema = Schema(entities={seen.entity.name: seen.entity})
     records = [
@@ -246,13 +260,18 @@ def _by_predicate(
         for record in read_after(connection.raw, after, through - after, schema)
         if record.entity == seen.entity.name and record.seq <= through
     ]
-    return _collected(connection, _judged(connection, seen, records, now), through)
+    return _collected(connection, _judged(connection, seen, hindsight, records, now), through)
 
 
 def _judged(
-    connection: ReadConnection, seen: EntityView, records: list[LogRecord], now: str
-) -> Iterator[list[Found]]:
+    connection: ReadConnection, seen: EntityView, hindsight: Hindsight | None,
+    records: list[LogRecord], now: str,
+) -> Iterator[list[Found]]:  # fmt: skip
     name = seen.entity.name
+
+    def was_held(record: LogRecord) -> bool:
+        return hindsight is not None and hindsight.held(record, connection)
+
     judge, wire = seen.judge(now, connection), seen.wire(now, connection.exists)
     newest = newest_seqs(records)
     for record in records:
@@ -264,6 +283,6 @@ def _judged(
         if is_newest and current is not None:
             record.after = current
             record.wire = sync_select.wire_text_of(connection.raw, seen.entity, record.row_id)
-        text = project(record, is_newest=is_newest, judge=judge, wire=wire)
+        text = project(record, is_newest=is_newest, judge=judge, wire=wire, was_held=was_held)
         if text is not None:
             yield [(record.seq, text.encode())]

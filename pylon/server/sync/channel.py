@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from pylon import jsonvalue, limits
+from pylon import jsonvalue, limits_live
 from pylon.identity import Identity
 from pylon.protocol.messages import Downstream
 from pylon.server.sync.shaper import Shaper
@@ -85,6 +85,8 @@ class Connection:
     calls: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     #: Subscriptions of it that count against the quotas.
     counted: int = 0
+    #: Bytes of arguments of it that do.
+    counted_args: int = 0
     pushes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     is_closed: bool = False
     #: Somebody who looks as this user: reads only, and is no client to remember.
@@ -144,7 +146,7 @@ class Connection:
 
     def take_live(self, kind: str, members: str) -> bool:
         """Write a `value` or an `error` of a function, unless too much waits already."""
-        if self.queued_bytes > limits.LIVE_QUEUE_BYTES_MAX:
+        if self.queued_bytes > limits_live.LIVE_QUEUE_BYTES_MAX:
             return False
         self.send_text(f'{{"type":"{kind}",{members}}}')
         return True

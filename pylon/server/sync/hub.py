@@ -33,6 +33,7 @@ from pylon.server.functions.live_run import LiveRunner
 from pylon.server.quota import Quotas
 from pylon.server.storage.clients import KnownClient
 from pylon.server.storage.database import Database
+from pylon.server.sync.asked_clock import AskedClock
 from pylon.server.sync.channel import Connection, describe, principal_of
 from pylon.server.sync.known_clients import KnownClients
 from pylon.server.sync.live_functions import LiveFunctions
@@ -77,9 +78,11 @@ class Hub:
         self._refused = 0
         self._known = KnownClients(database, clock)
         self.read_ahead = ReadAhead(database, clock)
-        self._pump = Pump(database, definitions, clock, queue_bytes_max, self.work)
-        self.passing = Passing(database, definitions, clock, self._pump.follows)
-        self._reading = Reading(database, clock, queue_bytes_max, self._pump, self.resync)
+        #: By which all are judged that hold rows, also where they come without a connection.
+        self.asked_clock = asked = AskedClock(clock)
+        self._pump = Pump(database, definitions, asked, queue_bytes_max, self.work)
+        self.passing = Passing(database, definitions, asked, self._pump.follows)
+        self._reading = Reading(database, asked, queue_bytes_max, self._pump, self.resync)
         sessions.on_ended(self._session_ended)
 
     # --- life
@@ -256,7 +259,7 @@ class Hub:
 
     def subscriptions_changed(self, connection: Connection) -> None:
         """Put a connection into the view of its caller and subscriptions."""
-        self._subscribing.count(connection, connection.subscriber.count)
+        self._subscribing.count(connection)
         self._pump.enter(connection)
 
     def work(self, connection: Connection) -> None:

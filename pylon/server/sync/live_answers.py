@@ -14,10 +14,11 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pylon import jsonvalue, limits
+from pylon import jsonvalue, limits, limits_live
 from pylon.identity import Identity
 from pylon.server.functions.asked import Asked
 from pylon.server.functions.live_run import LiveRun
+from pylon.server.functions.readset import ReadSet
 from pylon.server.live_counts import LiveStats
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.sync.due import Due, Turn
@@ -132,6 +133,11 @@ class LiveAnswers:
         for question in self._questions.values():
             yield from question.answers
 
+    def reads(self) -> Iterator[tuple[str, ReadSet]]:
+        """Yield the functions that are followed, each with what a run of it looked at."""
+        for answer, reads in self._index:
+            yield answer.question[0], reads
+
     def _place(self, member: Member, asked: Asked | None = None) -> None:
         """Put a member where its outcome is, or will be.
 
@@ -195,7 +201,7 @@ class LiveAnswers:
     def pass_time(self, now: float) -> None:
         """Have those run again that follow the time and have not run for a while."""
         for answer in self._timed:
-            if now - answer.ran_at >= limits.LIVE_LOOK_SECONDS:
+            if now - answer.ran_at >= limits_live.LIVE_LOOK_SECONDS:
                 self._mark(answer, is_stale=False)
 
     def _mark(self, answer: Answer, *, is_stale: bool = True) -> None:
@@ -244,7 +250,7 @@ class LiveAnswers:
         """Take that a run could not be made at all: it is due again after a rest."""
         answer = run.answer
         answer.is_running = False
-        answer.rests_until = now + limits.LIVE_REST_SECONDS_MAX
+        answer.rests_until = now + limits_live.LIVE_REST_SECONDS_MAX
         if answer.members:
             answer.is_due = False
             self._mark(answer)
@@ -271,7 +277,7 @@ class LiveAnswers:
         answer.outcome, answer.mark, answer.seq = made.outcome, made.outcome.mark, made.seq
         answer.seconds = made.seconds
         answer.ran_at = now
-        answer.rests_until = now + min(made.seconds, limits.LIVE_REST_SECONDS_MAX)
+        answer.rests_until = now + min(made.seconds, limits_live.LIVE_REST_SECONDS_MAX)
         self._index.put(answer, made.reads)
         if made.reads.is_timed:
             self._timed[answer] = None

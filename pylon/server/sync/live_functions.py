@@ -17,6 +17,7 @@ from pylon.clock import Clock
 from pylon.errors import PylonError
 from pylon.identity import Identity
 from pylon.server.functions.live_run import LiveRun, LiveRunner
+from pylon.server.functions.next_code import fields_asked
 from pylon.server.storage.change_log import LogRecord
 from pylon.server.storage.database import Database
 from pylon.server.sync.live_answer import Answer, Member
@@ -139,6 +140,14 @@ class LiveFunctions:
         if stats is None:
             return None
         return {"followers": self._answers.followers[fn], **stats.to_json()}
+
+    def seen(self) -> dict[str, dict[str, set[str]]]:
+        """Return, by function that is followed and entity it read, the fields it asked by."""
+        found: dict[str, dict[str, set[str]]] = {}
+        for fn, reads in self._answers.reads():
+            for entity, fields in fields_asked(reads).items():
+                found.setdefault(fn, {}).setdefault(entity, set()).update(fields)
+        return found
 
     @property
     def followed(self) -> list[str]:

@@ -6,7 +6,7 @@ no pin are asked one by one.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 from pylon.schema.model import Row
@@ -109,6 +109,10 @@ class LiveIndex(Generic[K]):
     def is_empty(self) -> bool:
         """Tell whether nothing is kept at all."""
         return not self._reads and not self._entities
+
+    def __iter__(self) -> Iterator[tuple[K, ReadSet]]:
+        """Yield what is kept."""
+        yield from self._reads.items()
 
     def put(self, key: K, reads: ReadSet) -> None:
         """Keep a read set in the place of the one before."""

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from pylon import limits
+from pylon import limits_live
 
 A = TypeVar("A", bound=Hashable)
 
@@ -41,9 +41,9 @@ class Kept(Generic[A]):
         self._of.setdefault(asker, OrderedDict())[answer] = None
         self._bytes_of[asker] = self._bytes_of.get(asker, 0) + size
         self.bytes += size
-        while self._bytes_of.get(asker, 0) > limits.LIVE_KEPT_USER_BYTES_MAX:
+        while self._bytes_of.get(asker, 0) > limits_live.LIVE_KEPT_USER_BYTES_MAX:
             self._release(next(iter(self._of[asker])))
-        while self.bytes > limits.LIVE_KEPT_BYTES_MAX:
+        while self.bytes > limits_live.LIVE_KEPT_BYTES_MAX:
             self._release(next(iter(self._all)))
 
     def use(self, answer: A) -> None:

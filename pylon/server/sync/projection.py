@@ -37,9 +37,15 @@ def whole_wire(record: LogRecord) -> str | None:
     return record.wire
 
 
+def never(record: LogRecord) -> bool:
+    """Tell of no record that its row was held in spite of what the policy says now."""
+    return False
+
+
 def project(
-    record: LogRecord, *, is_newest: bool, judge: Judge, wire: Wire = whole_wire
-) -> str | None:
+    record: LogRecord, *, is_newest: bool, judge: Judge, wire: Wire = whole_wire,
+    was_held: Callable[[LogRecord], bool] = never,
+) -> str | None:  # fmt: skip
     """Return the change text that a class of callers gets for a record, or None.
 
     Args:
@@ -47,9 +53,12 @@ def project(
         is_newest: no later record of the same row exists at the moment of asking.
         judge: what the class may see, asked of the state now.
         wire: the row's text as the class gets it.
+        was_held: whether the policy, which forbids what the row was, may have shown it.
     """
-    before = record.before
-    was_visible = before is not None and all(judge(before))
+    was_visible = False
+    if record.before is not None:
+        is_allowed, is_matched = judge(record.before)
+        was_visible = is_matched and (is_allowed or was_held(record))
     if is_newest and record.after is not None:
         is_allowed, is_matched = judge(record.after)
         if is_allowed and is_matched:

@@ -22,6 +22,7 @@ from pylon.server.sync.channel import Connection
 from pylon.server.sync.costs import Costs
 from pylon.server.sync.followers import move_more
 from pylon.server.sync.frames import Frame, Frames, Told, large_ones
+from pylon.server.sync.hindsight import told_later
 from pylon.server.sync.projection import newest_seqs
 from pylon.server.sync.subscriber import Phase
 from pylon.server.sync.subscription_index import EntityIndex, SubscriptionIndex
@@ -110,8 +111,8 @@ class Pump:
         windows, connection.windows = connection.windows, {}
         for window in self.windows.release(connection, windows):
             self._index.remove_window(window)
-        self._owed.pop(connection, None)
-        self._held.pop(connection, None)
+        for waiting in (self._owed, self._held):
+            waiting.pop(connection, None)
 
     def _leave_view(self, connection: Connection) -> None:
         view, connection.view = connection.view, None
@@ -149,7 +150,7 @@ class Pump:
             self._handle = asyncio.get_running_loop().call_later(pause, self._pump)
 
     def owe_windows(self, connection: Connection, entities: Set[str]) -> None:
-        """Have the connection get its windows of entities, even if they are as before."""
+        """Have the connection get its windows of entities."""
         if self.windows.doubt(connection, entities):
             self._work(connection)
 
@@ -197,6 +198,8 @@ class Pump:
             self._send_to_the_log(None)
             return head
         through = head if count == len(records) else records[count - 1].seq
+        later = told_later(self._database, through, self._definitions, self._clock)
+        self._index.move(later, refreshed)
         frames = Frames(self._database.epoch, records[:count], through, more=through < head)
         self.costs.note(records[:count], told, self._members)
         refreshed.update(move_more(told, records or []))
@@ -211,13 +214,12 @@ class Pump:
         return through
 
     def _refresh(self, connections: Iterable[Connection], asked: int) -> None:
-        """Have connections that were asked for through `asked` go on from the log."""
+        """Have connections that were asked for through there go on from the log."""
         for connection in connections:
             if self._is_ready(connection):
                 connection.judged = max(connection.judged, asked)
             connection.is_refreshed = True
-            connection.subscriber.fall_behind()
-            self._work(connection)
+            self._fall_behind((connection,))
 
     def _run_again(self, window: SharedWindow) -> None:
         window.wanted += 1
@@ -242,7 +244,7 @@ class Pump:
                 tx = record.tx
                 if tx in large or self._clock.monotonic() > until:
                     return count
-            self._index.followers.concerned(record, now, reader, refreshed)
+            self._index.concerned(record, now, reader, refreshed, moved)
             for index in self._index.of(record.entity):
                 if record.slice is not None:
                     index.move(record.slice, refreshed, moved)
@@ -258,9 +260,7 @@ class Pump:
         """Have all who follow one of these entities, or anything, go on from the log."""
         for view, members in self._members.items():
             if entities is None or not entities.isdisjoint(view.entities):
-                for connection in members:
-                    connection.subscriber.fall_behind()
-                    self._work(connection)
+                self._fall_behind(members)
         for window in self.windows:
             if entities is None or window.seen.entity.name in entities:
                 self._run_again(window)
@@ -268,13 +268,9 @@ class Pump:
     def _send(
         self, connections: Iterable[Connection], changes: list[Told], asked: int, frames: Frames
     ) -> None:
-        """Write changes to those that can take them now.
+        """Write changes to those of a view that can take them now.
 
-        Args:
-            connections: all of one view.
-            changes: what it is told.
-            asked: through here all of them were asked for before.
-            frames: the frames of this pass.
+        Through `asked` all of them were asked for before; the frames are those of this pass.
         """
         groups: dict[tuple[int, int], list[Connection]] = {}
         for connection in connections:
@@ -285,9 +281,8 @@ class Pump:
                 continue
             cursor = connection.subscriber.cursor
             # Who was told more than the others already is told the rest.
-            groups.setdefault((cursor, max(cursor, connection.judged, asked)), []).append(
-                connection
-            )
+            judged = max(cursor, connection.judged, asked)
+            groups.setdefault((cursor, judged), []).append(connection)
         at = self._clock.monotonic()
         for (cursor, judged), group in groups.items():
             rest = changes if judged == asked else [one for one in changes if one[0] > judged]
@@ -340,8 +335,8 @@ class Pump:
 
     def _look_at_held_soon(self) -> None:
         if self._release is None:
-            loop = asyncio.get_running_loop()
-            self._release = loop.call_later(_BUSY_SECONDS, self._look_at_held)
+            later = asyncio.get_running_loop().call_later
+            self._release = later(_BUSY_SECONDS, self._look_at_held)
 
     def _look_at_held(self) -> None:
         self._release = None
@@ -364,24 +359,29 @@ class Pump:
                     groups.setdefault((connection.view, judged), []).append(connection)
         for (view, judged), group in groups.items():
             records = self._database.tail.since(judged)
-            if records is not None and view.is_moved_by(records):
+            if records is None:
+                self._fall_behind(group)
+            elif view.is_moved_by(records):
                 self._refresh(group, judged)
-                continue
-            changes = None if records is None else self._asked(view, records)
-            if records is None or changes is None:
-                for connection in group:
-                    connection.subscriber.fall_behind()
-                    self._work(connection)
+            elif (changes := self._asked(view, records)) is None:
+                self._fall_behind(group)
             else:
                 self._catch_up(group, changes, judged, Frames(self._database.epoch, records, head))
+
+    def _fall_behind(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
+            connection.subscriber.fall_behind()
+            self._work(connection)
 
     def _asked(self, view: View, records: list[LogRecord]) -> list[Told] | None:
         if not records:
             return []
-        now = iso_ms(self._clock.now_ms())
+        now, newest = iso_ms(self._clock.now_ms()), newest_seqs(records)
         try:
-            reader = self._database.readers.inline
-            return view.project(records, newest_seqs(records), now, reader)
+            changes = view.project(records, newest, now, self._database.readers.inline)
+            later = told_later(self._database, records[-1].seq, self._definitions, self._clock)
+            is_doubtful = view.is_turned(records, now) or any(map(view.is_moved_by_slice, later))
+            return None if is_doubtful else changes
         except Exception:  # noqa: BLE001 -- whatever it is, nobody may miss a change
             _log.exception("sync.view_failed; its connections go on from the log")
             return None

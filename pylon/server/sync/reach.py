@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pylon.app.definition import AppDefinition
 from pylon.errors import InvalidArgument
@@ -18,9 +19,11 @@ from pylon.policy.sqlclause import SqlClause, both
 from pylon.schema.model import Access, Entity, Row
 from pylon.server.auth.scopes import demand_entity
 from pylon.server.functions.includes import Node, tree_of
-from pylon.server.storage.reached import first_of, has_parent, is_so
+from pylon.server.storage.reached import Above, first_of, has_parents, is_parsed, is_so
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.select import NO_CLAUSE, OrderTerm
+
+_ANY_TIME: Final = "2026-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +61,7 @@ class Root:
             self.filter.clause(identity, alias="w", now=now),
         )
         first = first_of(self.entity.name, alias, listed, self.order, self.limit)
-        return both(own, first)
+        return both(first, own)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,17 +98,26 @@ class Reach:
             as_set: many rows are asked about: their parents are found first.
         """
         policy = _policy(self.policy, identity, alias, now)
-        return both(policy, self.leads_to(identity, f'{alias}."{self.target}"', now, as_set=as_set))
+        return both(self.leads_to(identity, f'{alias}."{self.target}"', now, as_set=as_set), policy)
 
     def leads_to(
         self, identity: Identity, value: str, now: str, *, as_set: bool = False
     ) -> SqlClause:
         """Return whether a row in view names a value, which is given as SQL."""
-        alias = f"p{self.depth}"
-        parents = self.parent.clause(identity, alias, now, as_set=as_set)
-        return has_parent(
-            self.parent.entity.name, alias, self.source, value, parents, as_set=as_set
-        )  # fmt: skip
+        return has_parents(self._above(identity, now, as_set=as_set), value, as_set=as_set)
+
+    def _above(self, identity: Identity, now: str, *, as_set: bool) -> Iterator[Above]:
+        """Yield what stands above it, nearest first: rows of each parent that may be read."""
+        hop: Root | Reach = self
+        while isinstance(hop, Reach):
+            parent, alias = hop.parent, f"p{hop.depth}"
+            if isinstance(parent, Root):
+                clause = parent.clause(identity, alias, now, as_set=as_set)
+            else:
+                clause = _policy(parent.policy, identity, alias, now)
+            target = parent.target if isinstance(parent, Reach) else None
+            yield Above(parent.entity.name, alias, hop.source, target, clause)
+            hop = parent
 
     def image_clause(self, identity: Identity, column: str, now: str) -> SqlClause:
         """Return the same of the row that a JSON image holds."""
@@ -128,7 +140,15 @@ def reaches_of(
 ) -> tuple[Reach, ...]:
     """Return the hops of a subscription's paths, parents first; raises InvalidArgument."""
     tree = tree_of(definition, identity, root.entity, include)
-    return tuple(_hops(definition, identity, root, tree, 1))
+    found = tuple(_hops(definition, identity, root, tree, 1))
+    for hop in found:
+        if not is_parsed(hop.clause(identity, "t", _ANY_TIME)):
+            raise InvalidArgument(
+                f"{root.entity.name}: the path to {hop.entity.name}, with the policies along it,"
+                " is nested too deep", field="include",
+                hint="follow fewer hops in one subscription, or flatten those policies",
+            )  # fmt: skip
+    return found
 
 
 def _hops(

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Hashable, Mapping
 
 from pylon import limits
-from pylon.clock import Clock, iso_ms
+from pylon.clock import Clock
 from pylon.errors import PylonError, ResyncRequired
 from pylon.identity import Identity
 from pylon.policy.sqlclause import SqlClause, both
@@ -132,12 +132,11 @@ class Reading:
         """Return the next page of the log; those of equal views that begin alike are read once."""
         paging, listed = connection.paging, _listed_by(connection)
         anew = connection.subscriber.anew
-        now = iso_ms(self._clock.now_ms())
 
         def read(reader: ReadConnection) -> Page:
             return read_page(
-                reader, view, cursor, cursor.epoch, limits.PULL_LIMIT_MAX, now, paging=paging,
-                listed=listed, anew=anew,
+                reader, view, cursor, cursor.epoch, limits.PULL_LIMIT_MAX,
+                reader.moment(self._clock), paging=paging, listed=listed, anew=anew,
             )  # fmt: skip
 
         if not connection.is_refreshed:
@@ -167,12 +166,13 @@ class Reading:
         assert view is not None, "who has greeted has a view"
         wanted, starts = machine.subscriptions[subscription_id], machine.starts
         identity, part = connection.identity, wanted.part
-        now = iso_ms(self._clock.now_ms())
-        parts = _parts(view, wanted, identity, now)
-        entity, clause = parts[part]
-        wire = view.entities[entity.name].wire_clause(now)
+        name = [wanted.entity.name, *(hop.entity.name for hop in wanted.reaches)][part]
 
         def read(reader: ReadConnection) -> tuple[bytes, str | None, int, int | None]:
+            now = reader.moment(self._clock)
+            parts = _parts(view, wanted, identity, now)
+            entity, clause = parts[part]
+            wire = view.entities[name].wire_clause(now)
             head, _ = read_head(reader.raw)
             total = wanted.total
             if total is None:
@@ -194,10 +194,7 @@ class Reading:
             return  # it is another's, or nobody's, by now
         counted = f',"total":{total}' if wanted.total is None else ""
         wanted.total = total
-        start = (
-            f'{{"type":"snapshot","subscription":"{subscription_id}","entity":'
-            f'"{entity.name}","rows":['
-        )
+        start = f'{{"type":"snapshot","subscription":"{subscription_id}","entity":"{name}","rows":['
         done = "true" if last is None and part == len(wanted.reaches) else "false"
         end = f'],"at":"{self._database.cursor(head)}","done":{done}{counted}}}'
         connection.write(frame(b"".join((start.encode(), rows, end.encode()))))

@@ -110,7 +110,7 @@ class RefreshReader:
                 continue
             one = slice_from_json(name, jsonvalue.decode_trusted(text))
             if seen.is_moved_by(one):
-                where = _where_of(seen.entity, one)
+                where = where_of(seen.entity, one)
                 entries.append(SliceEntry(seq, tx, where, bool(where) and one.who is None, seen))
         kept: list[SliceEntry] = []
         latest: dict[tuple[str, Where], int] = {}
@@ -132,7 +132,7 @@ class RefreshReader:
         row that has it, each exists free: nobody learns of a slice that was never theirs.
         """
         raw, name, identity = self.connection.raw, entry.seen.entity.name, entry.seen.identity
-        policy, where = entry.seen.policy.relaxed, _filter_of(entry.seen.entity, entry.where)
+        policy, where = entry.seen.policy.relaxed, filter_of(entry.seen.entity, entry.where)
         now = self.now
         stands = both(
             where.clause(identity, alias="t", now=now), policy.clause(identity, alias="t", now=now)
@@ -159,8 +159,8 @@ class RefreshReader:
             ids = jsonvalue.encode_text(list(listed))
             is_listed = SqlClause('t."id" IN (SELECT value FROM json_each(?))', (ids,))
             matches = any_clause([matches, is_listed])
-        where = _filter_of(seen.entity, entry.where).clause(seen.identity, alias="t", now=self.now)
-        return both(both(where, policy), matches)
+        where = filter_of(seen.entity, entry.where).clause(seen.identity, alias="t", now=self.now)
+        return both(matches, both(where, policy))
 
     def page(
         self, entry: SliceEntry, visible: SqlClause, after: int
@@ -198,7 +198,7 @@ def _one_page(
     return Refreshes(after, [(entry.seq, text)], paging)
 
 
-def _where_of(entity: Entity, one: Slice) -> Where:
+def where_of(entity: Entity, one: Slice) -> Where:
     """Return the values of a slice that clients can compare; fewer of them are a larger slice."""
     return tuple((name, value) for name, value in one.where if is_told(entity, name))
 
@@ -207,7 +207,8 @@ def _field(entity: Entity, name: str) -> Field:
     return _ID if name == "id" else entity.by_name[name]
 
 
-def _filter_of(entity: Entity, where: Where) -> CompiledFilter:
+def filter_of(entity: Entity, where: Where) -> CompiledFilter:
+    """Return what selects the rows of a slice."""
     terms = []
     for name, value in where:
         found = _field(entity, name)

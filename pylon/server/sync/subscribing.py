@@ -9,6 +9,7 @@ from pylon.server.quota import Quotas
 from pylon.server.sync.channel import Connection, principal_of
 from pylon.server.sync.live_functions import LiveFunctions
 from pylon.server.sync.subscription import (
+    FunctionSubscription,
     make_function_subscription,
     make_subscription,
     recompiled,
@@ -33,6 +34,7 @@ class Subscribing:
             if spec.fn is not None:
                 function = make_function_subscription(spec, definition, connection.identity)
                 self._demand(connection, spec.id)
+                self._demand_args(connection, function)
                 machine.add_function(function)
                 self._live.follow(connection, function, connection.identity)
                 return
@@ -49,11 +51,17 @@ class Subscribing:
             user = principal_of(connection.identity)
             self._quotas.subscriptions.demand(user, connection.address, more)
 
+    def _demand_args(self, connection: Connection, one: FunctionSubscription) -> None:
+        others = connection.subscriber.functions.items()
+        more = one.args_bytes + sum(kept.args_bytes for name, kept in others if name != one.id)
+        user = principal_of(connection.identity)
+        self._quotas.live_args.demand(user, connection.address, more - connection.counted_args)
+
     def remove(self, connection: Connection, subscription_id: str) -> bool:
         """End a subscription; tells whether rows were subscribed to."""
         if connection.subscriber.remove_function(subscription_id):
             self._live.leave(connection, subscription_id)
-            self.count(connection, connection.subscriber.count)
+            self.count(connection)
             return False
         return connection.subscriber.remove(subscription_id)
 
@@ -61,14 +69,22 @@ class Subscribing:
         """Forget all of a connection's."""
         for name in connection.subscriber.functions:
             self._live.leave(connection, name)
-        self.count(connection, 0)
+        self._count(connection, 0, 0)
 
-    def count(self, connection: Connection, subscriptions: int) -> None:
-        """Count so many for a connection from now on."""
+    def count(self, connection: Connection) -> None:
+        """Count what a connection has by now against the quotas."""
+        machine = connection.subscriber
+        args = sum(one.args_bytes for one in machine.functions.values())
+        self._count(connection, machine.count, args)
+
+    def _count(self, connection: Connection, subscriptions: int, args: int) -> None:
+        user, address = principal_of(connection.identity), connection.address
         more, connection.counted = subscriptions - connection.counted, subscriptions
         if more:
-            user = principal_of(connection.identity)
-            self._quotas.subscriptions.add(user, connection.address, more)
+            self._quotas.subscriptions.add(user, address, more)
+        more, connection.counted_args = args - connection.counted_args, args
+        if more:
+            self._quotas.live_args.add(user, address, more)
 
     def drop_unaskable(self, connection: Connection) -> None:
         """End the subscriptions that name a field which their caller can't name any more."""

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pylon import jsonvalue, limits
+from pylon import jsonvalue, limits, limits_live
 from pylon.app.definition import AppDefinition
 from pylon.errors import InvalidArgument, PylonError
 from pylon.identity import Identity
@@ -82,6 +82,8 @@ class FunctionSubscription:
     fn: str
     args: Mapping[str, Any]
     version: int
+    #: What its arguments take.
+    args_bytes: int = 0
 
 
 def make_function_subscription(
@@ -94,13 +96,14 @@ def make_function_subscription(
     for name in ("entity", "where", "order", "limit", "include", "have"):
         if getattr(spec, name) is not None:
             raise InvalidArgument(f"a function has args, and no {name}", field=name)
-    if len(jsonvalue.encode(args)) > limits.LIVE_ARGS_BYTES_MAX:
+    args_bytes = len(jsonvalue.encode(args))
+    if args_bytes > limits_live.LIVE_ARGS_BYTES_MAX:
+        most = limits_live.LIVE_ARGS_BYTES_MAX
         raise InvalidArgument(
-            f"the arguments of a live function have at most {limits.LIVE_ARGS_BYTES_MAX} bytes",
-            field="args",
+            f"the arguments of a live function have at most {most} bytes", field="args"
         )
     followed_function(definition, identity, fn, args)
-    return FunctionSubscription(spec.id, fn, args, spec.version or 0)
+    return FunctionSubscription(spec.id, fn, args, spec.version or 0, args_bytes)
 
 
 def _check_id(subscription_id: str) -> None:

@@ -8,7 +8,7 @@ and not all there are; who may see the row is asked once for all classes of call
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,12 @@ from pylon.policy.audience import ALL, NONE, Classes, Facts, Moment, Some
 from pylon.policy.compiled import CompiledFilter, CompiledPolicy
 from pylon.policy.fields import NOTHING, FieldFacts, FieldPolicies
 from pylon.policy.slices import Slice
+from pylon.policy.timing import has_gone_by
 from pylon.schema.model import Row
 from pylon.schema.wire import masked_text
 from pylon.server.storage.change_log import LogRecord
+from pylon.server.storage.readers import ReadConnection
+from pylon.server.sync.equality import equality_term
 from pylon.server.sync.followers import Followers
 from pylon.server.sync.frames import Told
 from pylon.server.sync.projection import text_of
@@ -254,6 +257,12 @@ class EntityIndex:
                     if window.seen.is_moved_by(one):
                         moved[window] = None
 
+    def doubt(self, refreshed: dict[View, None], moved: dict[SharedWindow, None]) -> None:
+        """Note everybody."""
+        for wanted in self._wanted.values():
+            refreshed.update(dict.fromkeys(v for those in wanted.views.values() for v in those))
+            moved.update(dict.fromkeys(w for those in wanted.windows.values() for w in those))
+
     def _named(self, one: Slice) -> Set[Facts] | None:
         """Return the classes that a slice can concern; None for any."""
         slots = self.policy.slots
@@ -313,6 +322,23 @@ class SubscriptionIndex:
         """Tell whether anybody follows an entity."""
         return entity in self._of or entity in self.followers
 
+    def concerned(
+        self, record: LogRecord, now: str, reader: ReadConnection, refreshed: dict[View, None],
+        moved: dict[SharedWindow, None],
+    ) -> None:  # fmt: skip
+        """Note the views that have to read the log for what a record moves, and the windows."""
+        self.followers.concerned(record, now, reader, refreshed)
+        for index in self.of(record.entity):
+            times, before = index.policy.times, record.before
+            if times and before is not None and has_gone_by(times, before, record.at_ms, now):
+                index.doubt(refreshed, moved)
+
+    def move(self, slices: Iterable[Slice], refreshed: dict[View, None]) -> None:
+        """Note the views that slices concern."""
+        for one in slices:
+            for index in self.of(one.entity):
+                index.move(one, refreshed, {})
+
     @property
     def sizes(self) -> Mapping[str, int]:
         """Return how much is kept by entity."""
@@ -355,34 +381,3 @@ class SubscriptionIndex:
             del self._of[name][seen.policy]
             if not self._of[name]:
                 del self._of[name]
-
-
-def equality_term(one: CompiledFilter) -> tuple[str, tuple[Any, ...]] | None:
-    """Return (field, values) such that a row can match only where the field has one of them.
-
-    Of several terms the one with the fewest values; of those, one over a field that is not true
-    or false, which would tell too little apart. None where no equality has to hold.
-    """
-    condition = one.condition
-    items = condition.items if isinstance(condition, ir.Conjunction) else (condition,)
-    terms = [term for term in map(_term, items) if term is not None]
-    return min(terms, key=lambda term: (isinstance(term[1][0], bool), len(term[1])), default=None)
-
-
-def _term(condition: ir.Condition) -> tuple[str, tuple[Any, ...]] | None:
-    match condition:
-        case ir.Conjunction(items):
-            return next((term for term in map(_term, items) if term is not None), None)
-        case ir.Cmp("==", ir.Column("data", name), ir.Const(value)) if value is not None:
-            return name, (value,)
-        case ir.Member(ir.Column("data", name), items):
-            values = tuple(item.value for item in items if isinstance(item, ir.Const))
-            return (name, values) if values and len(values) == len(items) else None
-        case ir.Disjunction(items):
-            terms = [_term(item) for item in items]
-            present = [term for term in terms if term is not None]
-            if len(present) < len(terms) or len({name for name, _ in present}) != 1:
-                return None
-            return present[0][0], tuple(value for _, values in present for value in values)
-        case _:
-            return None

@@ -14,6 +14,7 @@ from pylon.identity import Identity
 from pylon.policy.compiled import CompiledFilter, ExistsLookup, PolicySet
 from pylon.policy.slices import Slice
 from pylon.policy.sqlclause import SqlClause, both
+from pylon.policy.timing import has_gone_by
 from pylon.schema.model import Access, Entity, Row
 from pylon.schema.wire import masked_text
 from pylon.server.auth.scopes import may_entity
@@ -129,8 +130,11 @@ class EntityView:
             ],
         ])  # fmt: skip
 
-    def image_clause(self, now: str) -> SqlClause | None:
-        """Return policy and filters over the image `l.before`; None where SQL is not exact."""
+    def image_clause(self, now: str, held: SqlClause | None = None) -> SqlClause | None:
+        """Return policy and filters over the image `l.before`; None where SQL is not exact.
+
+        `held` selects entries whose row the policy, which forbids it now, may have shown.
+        """
         column = "l.before"
         parts = [
             one.image_clause(self.identity, column=column, now=now) for one in self.filters.values()
@@ -142,7 +146,8 @@ class EntityView:
         parts += [one.image_clause(self.identity, column, now) for one in self.reaches]
         if policy is None or any(part is None for part in parts):
             return None
-        return both(policy, any_clause([part for part in parts if part is not None]))
+        shown = policy if held is None else any_clause([policy, held])
+        return both(any_clause([part for part in parts if part is not None]), shown)
 
 
 def any_clause(clauses: list[SqlClause]) -> SqlClause:
@@ -191,11 +196,26 @@ class View:
             if record.slice is None:
                 if record.entity in self.follows:
                     return True
-            elif (seen.is_followed or record.entity in self.parents) and (
-                seen.is_moved_by(record.slice)
-            ):
+            elif self.is_moved_by_slice(record.slice):
                 return True
         return False
+
+    def is_moved_by_slice(self, one: Slice) -> bool:
+        """Tell whether a slice concerns rows that this view follows, or that lead to others."""
+        seen = self.entities.get(one.entity)
+        if seen is None or not (seen.is_followed or one.entity in self.parents):
+            return False
+        return seen.is_moved_by(one)
+
+    def is_turned(self, records: Iterable[LogRecord], now: str) -> bool:
+        """Tell whether a time went by since a row left that a policy compares with it."""
+        times = {name: seen.policy.times for name, seen in self.entities.items()}
+        return any(
+            one.before is not None
+            and bool(times.get(one.entity))
+            and has_gone_by(times[one.entity], one.before, one.at_ms, now)
+            for one in (records if any(times.values()) else ())
+        )
 
     def project(
         self, records: list[LogRecord], newest: dict[tuple[str, str], int], now: str,

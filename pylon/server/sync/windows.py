@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from pylon.clock import Clock, iso_ms
+from pylon.clock import Clock
 from pylon.policy.compiled import CompiledFilter
 from pylon.policy.sqlclause import both
 from pylon.schema.model import Row
@@ -146,7 +146,7 @@ class Windows:
     def _read(
         self, reader: ReadConnection, window: SharedWindow
     ) -> tuple[list[tuple[str, str, int]], Row | None, int]:
-        now = iso_ms(self._clock.now_ms())
+        now = reader.moment(self._clock)
         seen = window.seen
         policy, _ = seen.clauses(now)
         clause = both(policy, window.filter.clause(seen.identity, alias="t", now=now))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pylon import limits
+from pylon import limits_live
 from pylon.identity import ANONYMOUS, SYSTEM, Identity, IdentityKind
 from pylon.policy.compiled import CompiledPolicy, compile_policy
 from pylon.policy.filters import compile_filter, compile_filter_text
@@ -164,7 +164,7 @@ def test_a_filter_that_looks_elsewhere_is_asked_by_its_pins_alone() -> None:
 def test_too_much_of_one_entity_is_all_of_it() -> None:
     """Beyond the limit any change counts, and nothing more is kept of that entity."""
     reads = ReadSet()
-    for number in range(limits.LIVE_READS_MAX):
+    for number in range(limits_live.LIVE_READS_MAX):
         reads.note_row("Message", f"m{number}")
     assert not _concerns(reads, "Message", None, _message("other"))
     for number in range(5):

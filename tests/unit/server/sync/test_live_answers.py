@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pylon import limits
+from pylon import limits_live
 from pylon.identity import ANONYMOUS, Identity, IdentityKind
 from pylon.server.functions.live_run import LiveOutcome, LiveRun
 from pylon.server.functions.readset import ReadSet
@@ -181,7 +181,7 @@ def test_a_run_that_could_not_be_made_is_made_later() -> None:
     run = _must(world.next())
     world.answers.failed(run, world.now)
     assert world.next() is None
-    world.now = limits.LIVE_REST_SECONDS_MAX + 1
+    world.now = limits_live.LIVE_REST_SECONDS_MAX + 1
     run = _must(world.next())
     world.answers.leave((None, "a"))
     world.answers.failed(run, world.now)
@@ -271,7 +271,7 @@ def test_nobody_is_left_with_an_old_value_whatever_the_order(
     Also where next to no value can be kept for who comes next.
     """
     if seed % 3 == 0:
-        monkeypatch.setattr(limits, "LIVE_KEPT_USER_BYTES_MAX", 70 * (seed % 2))
+        monkeypatch.setattr(limits_live, "LIVE_KEPT_USER_BYTES_MAX", 70 * (seed % 2))
     storm = _Storm(seed)
     steps = [storm.come, storm.go, storm.become, storm.write, storm.start, storm.finish]
     for _ in range(150):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pylon import limits
+from pylon import limits, limits_live
 from pylon.client.clients_text import subscription_words
 from pylon.identity import ANONYMOUS
 from tests.unit.server.sync.hubs import Hubs, Peer, hubs_at, user
@@ -234,7 +234,10 @@ async def test_what_cannot_be_followed_is_refused(hubs: Hubs) -> None:
         ({"fn": "notes", "entity": "Note"}, "INVALID_ARGUMENT"),
         ({"fn": "notes", "have": True}, "INVALID_ARGUMENT"),
         ({"entity": "Note", "args": {}}, "INVALID_ARGUMENT"),
-        ({"fn": "one_note", "args": {"id": "x" * limits.LIVE_ARGS_BYTES_MAX}}, "INVALID_ARGUMENT"),
+        (
+            {"fn": "one_note", "args": {"id": "x" * limits_live.LIVE_ARGS_BYTES_MAX}},
+            "INVALID_ARGUMENT",
+        ),
     ):
         peer.subscribe(id="f", **spec)
         assert peer.of("error")[-1]["error"]["code"] == code, spec
@@ -248,6 +251,29 @@ async def test_what_cannot_be_followed_is_refused(hubs: Hubs) -> None:
     peer.subscribe(id="f", fn="notes", version=1)
     await quiet(hubs)
     assert value_of(peer, "f") == []
+
+
+async def test_arguments_have_a_bound_in_bytes(hubs: Hubs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one user over all his sockets: beyond it `error`; what ends or is replaced makes room."""
+    monkeypatch.setattr(hubs.hub.quotas.live_args, "_per_user", 400)
+    first, second, other = hubs.connect(ANN), hubs.connect(ANN), hubs.connect(user("bob"))
+    long = {"id": "x" * 150}
+    first.subscribe(id="f", fn="one_note", args=long)
+    second.subscribe(id="f", fn="one_note", args=long)
+    first.subscribe(id="g", fn="one_note", args=long)
+    assert first.of("error")[-1]["error"]["code"] == "RATE_LIMITED"
+    assert first.of("error")[-1]["subscription"] == "g"
+    assert first.of("error")[-1]["error"]["details"]["limit"] == "bytes of arguments"
+    first.subscribe(id="f", fn="one_note", args={"id": "y" * 100}, version=1)  # in its place
+    assert len(first.of("error")) == 1
+    other.subscribe(id="f", fn="one_note", args=long)
+    assert other.of("error") == [], "his own bound is his"
+    hubs.hub.unsubscribe(second.connection, "f")
+    first.subscribe(id="g", fn="one_note", args=long)
+    assert len(first.of("error")) == 1
+    for peer in (first, second, other):
+        hubs.hub.detach(peer.connection)
+    assert hubs.hub.quotas.live_args.count == 0
 
 
 async def test_both_kinds_count_against_one_bound(hubs: Hubs) -> None:
@@ -336,7 +362,7 @@ async def test_a_slow_reader_gets_the_newest_value_only(hubs: Hubs) -> None:
     slow, quick = hubs.connect(ANN, _sub("total")), hubs.connect(ANN, _sub("total"))
     await quiet(hubs)
     slow.transport.stuck = True
-    slow.transport.queued = limits.LIVE_QUEUE_BYTES_MAX + 1
+    slow.transport.queued = limits_live.LIVE_QUEUE_BYTES_MAX + 1
     for number in range(5):
         await hubs.put("Message", f"m{number}", room="a")
         await quiet(hubs)
@@ -363,10 +389,10 @@ async def test_what_asks_for_the_time_runs_by_the_clock(hubs: Hubs) -> None:
     peer = hubs.connect(ANN, _sub("clock"), {**_sub("notes"), "id": "g"})
     await quiet(hubs)
     now, runs = hubs.hub._clock.monotonic(), hubs.hub.live.runs
-    hubs.hub.live.tick(now + limits.LIVE_LOOK_SECONDS / 2)
+    hubs.hub.live.tick(now + limits_live.LIVE_LOOK_SECONDS / 2)
     await quiet(hubs)
     assert hubs.hub.live.runs == runs
-    hubs.hub.live.tick(now + limits.LIVE_LOOK_SECONDS + 1)
+    hubs.hub.live.tick(now + limits_live.LIVE_LOOK_SECONDS + 1)
     await quiet(hubs)
     assert hubs.hub.live.runs == runs + 1
     assert len(_values(peer)) == 3
@@ -376,7 +402,7 @@ async def test_trouble_of_the_storage_is_tried_again(
     hubs: Hubs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that can't be made is made later; nobody is left with an old value."""
-    monkeypatch.setattr("pylon.limits.LIVE_REST_SECONDS_MAX", 0.01)
+    monkeypatch.setattr("pylon.limits_live.LIVE_REST_SECONDS_MAX", 0.01)
     # On a busy machine a run may take long, and the next one would be another reader's.
     monkeypatch.setattr("pylon.server.sync.live_answer._SLOW_SECONDS", 60.0)
     peer = hubs.connect(ANN, _sub("total"))
@@ -420,7 +446,7 @@ async def test_a_hot_writer_does_not_keep_a_slow_function_from_its_value(
     hubs: Hubs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is overtaken again and again is run where nothing can come between."""
-    monkeypatch.setattr("pylon.limits.LIVE_REST_SECONDS_MAX", 0.0)
+    monkeypatch.setattr("pylon.limits_live.LIVE_REST_SECONDS_MAX", 0.0)
     peer = hubs.connect(ANN, _sub("slow"))
     await quiet(hubs)
     told: set[int] = set()

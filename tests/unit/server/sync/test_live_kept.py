@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pylon import limits
+from pylon import limits_live
 from pylon.server.functions.live_run import LiveOutcome
 from pylon.server.sync.live_kept import Kept
 from tests.unit.server.sync.test_live_answers import _must, _user, _World
@@ -23,7 +23,7 @@ def test_of_one_caller_so_many_bytes_are_kept(
     monkeypatch: pytest.MonkeyPatch, bytes_more: int, gone: list[str]
 ) -> None:
     """One less, exactly so many, and one more: the value that was used least lately goes."""
-    monkeypatch.setattr(limits, "LIVE_KEPT_USER_BYTES_MAX", 100)
+    monkeypatch.setattr(limits_live, "LIVE_KEPT_USER_BYTES_MAX", 100)
     let_go: list[str] = []
     kept = _kept(let_go.append)
     kept.keep("of another", "ben", 60)
@@ -38,7 +38,7 @@ def test_of_all_callers_so_many_bytes_are_kept(
     monkeypatch: pytest.MonkeyPatch, bytes_more: int, gone: list[str]
 ) -> None:
     """Whoever's it is that was used least lately."""
-    monkeypatch.setattr(limits, "LIVE_KEPT_BYTES_MAX", 100)
+    monkeypatch.setattr(limits_live, "LIVE_KEPT_BYTES_MAX", 100)
     let_go: list[str] = []
     kept = _kept(let_go.append)
     kept.keep("b", "ben", 10)
@@ -51,8 +51,8 @@ def test_of_all_callers_so_many_bytes_are_kept(
 
 def test_the_figures_stand_for_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """However values come, change and go, at the real bounds made small."""
-    monkeypatch.setattr(limits, "LIVE_KEPT_BYTES_MAX", 300)
-    monkeypatch.setattr(limits, "LIVE_KEPT_USER_BYTES_MAX", 100)
+    monkeypatch.setattr(limits_live, "LIVE_KEPT_BYTES_MAX", 300)
+    monkeypatch.setattr(limits_live, "LIVE_KEPT_USER_BYTES_MAX", 100)
     chance, there = random.Random(5), dict[str, tuple[str, int]]()
     kept = _kept(lambda name: there.pop(name) and None)
     for _ in range(3_000):
@@ -75,7 +75,7 @@ def test_who_comes_to_a_value_that_was_let_go_waits_for_one_run(
 ) -> None:
     """And the others, whose value is as it was, are told nothing; a change is told to all."""
     size = LiveOutcome('"x"').size
-    monkeypatch.setattr(limits, "LIVE_KEPT_USER_BYTES_MAX", 2 * size - more)
+    monkeypatch.setattr(limits_live, "LIVE_KEPT_USER_BYTES_MAX", 2 * size - more)
     world = _World()
     for name in "ab":
         world.join(name, _user("ann"), fn=f"f{name}")
@@ -102,7 +102,7 @@ def test_a_value_that_a_busy_follower_waits_for_is_made_again(
     world.join("a")
     member = world.answers.member((None, "a"))
     assert member is not None
-    monkeypatch.setattr(limits, "LIVE_KEPT_USER_BYTES_MAX", 1)
+    monkeypatch.setattr(limits_live, "LIVE_KEPT_USER_BYTES_MAX", 1)
     monkeypatch.setattr(world.answers, "_tell", lambda _: None)
     world.end(_must(world.next()), "1")
     assert world.next() is None
@@ -128,5 +128,5 @@ def test_many_large_values_of_one_caller_take_little_memory() -> None:
     finally:
         tracemalloc.stop()
     assert world.answers.runs == 2_000
-    assert used > limits.LIVE_KEPT_USER_BYTES_MAX * 0.9
-    assert peak < limits.LIVE_KEPT_USER_BYTES_MAX + 2_000 * 4_096
+    assert used > limits_live.LIVE_KEPT_USER_BYTES_MAX * 0.9
+    assert peak < limits_live.LIVE_KEPT_USER_BYTES_MAX + 2_000 * 4_096

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 
 from pylon import jsonvalue, limits
 from pylon.clock import iso_ms
+from pylon.errors import Unavailable
+from pylon.protocol.change import parse_cursor
+from pylon.protocol.messages import SubscriptionSpec
+from pylon.server.http.pull import read_batch
 from pylon.server.sync.catch_up import read_page
 from pylon.server.sync.hub import Hub
 from pylon.server.sync.passing import Passing
-from pylon.server.sync.view import whole_view
+from pylon.server.sync.subscription import make_subscription
+from pylon.server.sync.view import make_view, whole_view
 from pylon.testing.manual_clock import ManualClock
 from tests.unit.server.sync.hubs import Hubs, Peer, hubs_at, user
 
@@ -38,6 +45,17 @@ class Offer(Entity):
             insert="true")
 class Good(Entity):
     shop: str = field(index=True)
+
+
+@app.entity(read="exists Pass(shop == data.shop, ends > now)", insert="true")
+class Ware(Entity):
+    shop: str = field(index=True)
+
+
+@app.entity(read="data.since <= now", insert="true")
+class Due(Entity):
+    shop: str
+    since: datetime = field(index=True)
 
 
 @app.entity(read="true", insert="true")
@@ -65,8 +83,7 @@ class Timed:
         self.clock = ManualClock()
         hubs.hub = Hub(hubs.database, hubs.definitions, hubs.sessions, self.clock, hubs.code)
         hubs.hub._loop = asyncio.get_running_loop()
-        for part in (hubs.hub._pump, hubs.hub._pump.windows, hubs.hub._reading):
-            part._clock = self.clock  # type: ignore[attr-defined]
+        hubs.database.writer._clock = self.clock
 
     @property
     def passing(self) -> Passing:
@@ -78,9 +95,14 @@ class Timed:
         return iso_ms(ManualClock().now_ms() + round(seconds * 1000))
 
     async def go(self, seconds: float, *peers: Peer) -> list[Any]:
-        """Move on to so far from the start, and follow."""
-        await self.clock.advance(seconds - self.clock.monotonic())
-        slices = await self.passing.step()
+        """Move on to so far from the start, and follow now and then on the way."""
+        slices: list[Any] = []
+        while True:
+            left = seconds - self.clock.monotonic()
+            await self.clock.advance(min(left, 8))
+            slices += await self.passing.step()
+            if left <= 8:
+                break
         await self.hubs.settle(*peers)
         return slices
 
@@ -108,6 +130,91 @@ async def test_a_row_goes_at_its_time_and_not_before(timed: Timed) -> None:
     assert bob.refreshes()[-1] == ({"until": timed.at(5)}, [])
     await timed.go(60, bob, ann)
     assert bob.ids == set()
+
+
+class Puller:
+    """Who comes for pages, by default of Ann's offers, and the ids that he has then."""
+
+    def __init__(self, timed: Timed, entity: str = "Offer", **where: str) -> None:
+        where = where or {"owner": "ann"}
+        spec = SubscriptionSpec(id="s", entity=entity, where=where)
+        definition = timed.hubs.definitions.current
+        made = make_subscription(spec, definition, BOB, is_resuming=True)
+        self.view = make_view(definition, BOB, [made])
+        self.timed = timed
+        self.seq = 0
+        self.rows: dict[str, dict[str, Any]] = {}
+
+    @property
+    def ids(self) -> set[str]:
+        """Return whose rows he has."""
+        return set(self.rows)
+
+    def pull(self, limit: int = 10) -> None:
+        """Take a page."""
+        database = self.timed.hubs.database
+        page = read_page(
+            database.readers.inline, self.view, database.cursor(self.seq), database.epoch, limit,
+            iso_ms(self.timed.clock.now_ms()),
+        )  # fmt: skip
+        for one in jsonvalue.decode_trusted(b"[" + page.tail + b"]"):
+            if one["kind"] == "refresh":
+                where = one["where"].items()
+                self.rows = {
+                    key: row for key, row in self.rows.items() if not where <= row.items()
+                } | {row["id"]: row for row in one["rows"]}
+            elif one["kind"] == "delete":
+                self.rows.pop(one["row_id"], None)
+            else:
+                self.rows[one["row_id"]] = one["row"]
+        self.seq = page.through
+
+
+async def test_a_row_that_left_just_before_its_time_goes(timed: Timed) -> None:
+    """Its time is another by then, so that no turn names it: who had it is told, however late."""
+    hubs = timed.hubs
+    ann = {"id": "ann", "entity": "Offer", "where": {"owner": "ann"}}
+    window = {**ann, "id": "window", "order": ["id"], "limit": 5}
+    for row_id, ends in (("o1", 5), ("o2", 900), ("o3", 4)):
+        await hubs.put("Offer", row_id, owner="ann", until=timed.at(ends))
+    bob, puller = await hubs.live(BOB, ann, window), Puller(timed)
+    puller.pull()
+    assert bob.ids == puller.ids == {"o1", "o2", "o3"}
+    await timed.go(4.9, bob)
+    puller.pull()
+    assert bob.ids == puller.ids == {"o1", "o2"}
+    # It goes by between the commit and the look at it.
+    hubs.database.writer.on_commit(lambda *_: setattr(timed.clock, "_elapsed", 5.1))
+    await hubs.put("Offer", "o1", owner="cy", until=timed.at(1_000))
+    await hubs.put("Offer", "o3", owner="cy", until=timed.at(1_000))
+    await hubs.settle(bob)
+    puller.pull(1)
+    assert (bob.ids, puller.ids) == ({"o2"}, {"o2"})
+    assert bob.of("window")[-1]["ids"] == ["o2"]
+    await timed.go(9, bob)
+    puller.pull()
+    assert (bob.ids, puller.ids) == ({"o2"}, {"o2"})
+
+
+async def test_a_row_that_left_just_after_a_looked_at_time_goes(timed: Timed) -> None:
+    """The slice of the time comes a moment later, when nothing says any more whom it concerns."""
+    hubs = timed.hubs
+    await hubs.put("Ware", "w1", shop="s")
+    await hubs.put("Ware", "w2", shop="t")
+    await hubs.put("Pass", "p", shop="s", userId="ann", ends=timed.at(5))
+    await hubs.put("Pass", "q", shop="t", userId="ann", ends=timed.at(900))
+    bob = await hubs.live(BOB, {"id": "Ware", "entity": "Ware"})
+    puller = Puller(timed, "Ware", shop="s")
+    puller.pull()
+    assert (bob.ids, puller.ids) == ({"w1", "w2"}, {"w1"})
+    await timed.clock.advance(5.1)
+    await hubs.put("Ware", "w1", shop="u")
+    await hubs.settle(bob)
+    puller.pull(1)
+    assert (bob.ids, puller.ids) == ({"w2"}, set())
+    await timed.go(6, bob)
+    puller.pull()
+    assert (bob.ids, puller.ids) == ({"w2"}, set())
 
 
 async def test_what_a_looked_at_row_ends_for_whom(timed: Timed) -> None:
@@ -195,3 +302,95 @@ async def test_a_clock_that_goes_back_turns_again(timed: Timed) -> None:
     await timed.passing.step()
     await hubs.settle(bob)
     assert bob.ids == {"o1"}
+
+
+async def test_what_turns_while_a_page_waits_for_its_reader_is_in_it(timed: Timed) -> None:
+    """The page passes the turn: asked at the time of before, it would keep the row for good."""
+    hubs, database = timed.hubs, timed.hubs.database
+    await hubs.put("Offer", "o1", owner="ann", until=timed.at(5))
+    bob = await hubs.live(BOB, {"id": "Offer", "entity": "Offer"})
+    assert bob.ids == {"o1"}
+    bob.leave()
+    await hubs.put("Offer", "o2", owner="ann", until=timed.at(900))
+    reads = hubs.reads
+    hubs.shut_gate()
+    again = hubs.connect(
+        BOB, {"id": "Offer", "entity": "Offer", "have": True}, cursor=bob.cursor
+    )  # fmt: skip
+    again.rows = bob.rows
+    exchange: Any = SimpleNamespace(services=SimpleNamespace(database=database, hub=hubs.hub))
+    view, cursor = whole_view(hubs.definitions.current, BOB), parse_cursor(bob.cursor)
+    assert cursor is not None
+    pulled = asyncio.ensure_future(read_batch(exchange, view, cursor, 10))
+    await hubs.until(lambda: hubs.reads == reads + 2)
+    await timed.clock.advance(6)
+    await timed.passing._append(
+        hubs.definitions.current.timing, timed.at(0), timed.at(6), [], timed.clock.now_ms(),
+        is_late=False,
+    )  # fmt: skip
+    hubs.open_gate()
+    await hubs.settle(again)
+    assert again.ids == {"o2"}
+    told = jsonvalue.decode_trusted(b"[" + (await pulled).tail + b"]")
+    assert [one["rows"] for one in told if one["kind"] == "refresh" and one["where"]] == [[]]
+
+
+async def test_a_row_that_left_just_before_the_clock_went_back_goes(timed: Timed) -> None:
+    """It was not to be seen at the time that it is again: who had it is told all the same."""
+    hubs = timed.hubs
+    await timed.go(60)
+    await hubs.put("Due", "d", shop="s", since=timed.at(50))
+    bob = await hubs.live(BOB, {"id": "Due", "entity": "Due", "where": {"shop": "s"}})
+    puller = Puller(timed, "Due", shop="s")
+    puller.pull()
+    assert bob.ids == puller.ids == {"d"}
+
+    def set_back(*_: object) -> None:
+        cast("Any", timed.clock)._start_ms -= 40_000
+
+    hubs.database.writer.on_commit(set_back)
+    await hubs.put("Due", "d", shop="t", since=timed.at(900))
+    await hubs.settle(bob)
+    puller.pull()
+    await timed.passing.step()
+    await hubs.settle(bob)
+    puller.pull()
+    assert bob.ids == puller.ids == set()
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("the disk is full"), asyncio.CancelledError()])
+async def test_a_turn_that_could_not_be_appended_is_appended_later(
+    timed: Timed, monkeypatch: pytest.MonkeyPatch, trouble: BaseException
+) -> None:
+    """Who is connected keeps no row that his policy hides by then."""
+    hubs = timed.hubs
+    await hubs.put("Offer", "o1", owner="ann", until=timed.at(5))
+    bob = await hubs.live(BOB, *FOLLOWED)
+    await timed.go(4, bob)
+    await timed.clock.advance(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(hubs.database.writer, "submit", AsyncMock(side_effect=trouble))
+        with pytest.raises(type(trouble)):
+            await timed.passing.step()
+    await timed.clock.advance(2)
+    assert [one.where for one in await timed.passing.step()] == [(("until", timed.at(5)),)]
+    await hubs.settle(bob)
+    assert bob.ids == set()
+
+
+async def test_a_clock_found_set_back_at_the_start_is_told_of_once_there_is_room(
+    timed: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers came of later than now: that is not forgotten with the first try."""
+    hubs = timed.hubs
+    await timed.go(100)
+    await timed.passing.store()
+    started = Timed(hubs)
+    full = AsyncMock(side_effect=Unavailable("the disk is full"))
+    with monkeypatch.context() as patched:
+        patched.setattr(hubs.database.writer, "submit", full)
+        with pytest.raises(Unavailable):
+            await started.passing.step()
+    told = {one.entity for one in await started.passing.step()}
+    assert told == hubs.definitions.current.timing.entities
+    assert await started.go(1) == []

@@ -122,6 +122,7 @@ async def test_a_thousand_owners_are_one_question(
     class Counting:
         def __init__(self, reader: Any) -> None:
             self._reader = reader
+            self.raw = reader.raw
 
         def inverse(self, *asked: Any) -> Any:
             nonlocal lookups
