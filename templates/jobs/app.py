@@ -75,7 +75,10 @@ def board(ctx) -> dict[str, int]:
 async def quote(ctx, copies: int) -> AsyncIterator[str]:
     """Tell a price line by line, as a slow calculation would."""
     total = 0.0
-    for amount, words in [(copies * 0.4, f"{copies} prints"), (2.5, "postage")]:
+    for amount, words in [
+        (copies * 0.4, f"{copies} print{'' if copies == 1 else 's'}"),
+        (2.5, "postage"),
+    ]:
         total += amount
         yield f"{words}: {amount:.2f}"
     yield f"together: {total:.2f}"

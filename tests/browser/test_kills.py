@@ -179,7 +179,8 @@ async def test_replicas_survive_kills_of_the_browser(
     shown = await _shown(page, of=tiny)
     bodies = Counter(row["body"] for row in shown.values())
     assert promised
-    assert [one for one in promised if bodies[one] != 1] == []
+    seen = {one: bodies[one] for one in promised if bodies[one] != 1}
+    assert seen == {}, f"not once; replicas found {dict(states)}"
     print(f"{KILLS} kills, replicas found {dict(states)}, {len(promised)} stored writes kept")
 
 
@@ -189,6 +190,7 @@ async def test_an_interrupted_wipe_shows_nothing(
     """Killed while another signs in, and started again without a server: nothing of the first."""
     alice = await tiny.login("alice@example.com")
     await alice.insert("Note", body="secret")
+    bob = await tiny.login("bob@example.com")
     for delay_ms in (0, 8):
         context = await mortal.start()
         # A sign-in ends the session that was used before: each round begins with another.
@@ -215,9 +217,13 @@ async def test_an_interrupted_wipe_shows_nothing(
         context = await mortal.start()
         page = await visit(context, tiny)
         await page.wait_for_function("db.status.state === 'offline'")
-        assert await page.evaluate("notes.rows") == []
+        shown = await page.evaluate("notes.rows")
         await page.close()
-        assert (await stored(context, tiny))["rows"] == []
+        found = await stored(context, tiny)
+        # Over before the kill, they are Bob's, who may see them; the answer did not come to us.
+        if (found["head"] or {}).get("principal") != bob.user_id:
+            assert shown == []
+            assert found["rows"] == []
         await mortal.kill()
         await broken.cleanup()
         await tiny.start()

@@ -188,3 +188,35 @@ async def _until_up(page: Page) -> None:
 async def _busy_seconds(session: Any) -> float:
     metrics = (await session.send("Performance.getMetrics"))["metrics"]
     return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
+
+
+async def test_pages_older_than_the_app_asks_for_are_told(
+    browser: Browser, tiny: ServedProject
+) -> None:
+    """After a deploy: each tab by its own build, whoever leads; what it wrote meanwhile is kept."""
+    context, (old, new), _ = await _tabs(browser, tiny, "", 2)
+    for page, build in ((old, 1), (new, 2)):
+        await page.evaluate("""async (build) => {
+          const { connect } = await import("/_pylon/client.js");
+          db.close();
+          window.db = await connect({ build });
+          window.told = [];
+          db.onStatus(({ error }) => { if (error !== null) window.told.push(error.code); });
+        }""", build)  # fmt: skip
+        await page.wait_for_function("db.status.state === 'live' && db.status.error === null")
+    app = tiny.project / "app.py"
+    app.write_text(app.read_text().replace('App("tiny")', 'App("tiny", min_client=2)'))
+    await tiny.stop()
+    await tiny.start()
+    await old.wait_for_function("db.status.error?.code === 'UPGRADE_REQUIRED'")
+    await old.evaluate("db.insert('Note', { body: 'from the old page' })")
+    await new.wait_for_function("db.status.state === 'live' && db.status.pending === 0")
+    assert "UPGRADE_REQUIRED" in await old.evaluate("told")
+    assert await new.evaluate("[db.status.error, told.includes('UPGRADE_REQUIRED')]") == [
+        None,
+        False,
+    ]
+    alice = await tiny.login("alice@example.com")
+    (row,) = (await alice.get("/api/entities/Note")).body["rows"]
+    assert row["body"] == "from the old page"
+    await context.close()

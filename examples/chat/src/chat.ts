@@ -1,33 +1,13 @@
 // The chat page: plain DOM over Pylon's client. No framework, no state of its own beside what is
 // on the screen: rows come from live queries, and what is typed goes to the database.
 
-import {
-  connect, type Database, type EntityName, type LiveQuery, type QueryOptions, type RowOf, type Status,
-} from "/_pylon/client.js";
+import { connect, type Database, type LiveQuery, type Status } from "/_pylon/client.js";
+import { Attachment } from "./attachment.ts";
+import { h, words, type Child } from "./dom.ts";
 import type { App, Channel, Membership, Message } from "./pylon.gen.ts";
-
-type Child = Node | string;
-type Attributes = Record<string, string | boolean | ((event: Event) => void)>;
-
-/** Makes an element: attributes by name, `onclick` and the like as listeners, then its children. */
-function h<K extends keyof HTMLElementTagNameMap>(
-  tag: K, attributes: Attributes = {}, ...children: Child[]
-): HTMLElementTagNameMap[K] {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else if (typeof value === "boolean") element.toggleAttribute(name, value);
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
+import { Watched } from "./watched.ts";
 
 const root = document.querySelector<HTMLElement>("#app")!;
-
-function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 // --- signing in --------------------------------------------------------------------------------
 
@@ -44,38 +24,6 @@ async function showSignIn(db: Database<App>): Promise<void> {
 }
 
 // --- the chat ----------------------------------------------------------------------------------
-
-/** A live query whose subscription can be replaced, so that what it asks for can follow the data. */
-class Watched<E extends EntityName<App>> {
-  private query: LiveQuery<RowOf<App, E>> | undefined;
-  private asked = "";
-  rows: readonly RowOf<App, E>[] = [];
-  ready = false;
-
-  constructor(
-    private readonly db: Database<App>,
-    private readonly entity: E,
-    private readonly changed: () => void,
-  ) {}
-
-  watch(options: QueryOptions<RowOf<App, E>>): void {
-    const asked = JSON.stringify(options);
-    if (asked === this.asked) return;
-    this.asked = asked;
-    const before = this.query;
-    const query = this.db.query(this.entity, options);
-    this.query = query;
-    query.subscribe((rows) => {
-      if (this.query !== query) return;
-      // The rows of the question before stay on the screen until the new answer is complete.
-      if (!query.ready && before !== undefined && rows.length < this.rows.length) return;
-      this.rows = rows;
-      this.ready = query.ready;
-      if (query.ready) before?.close();
-      this.changed();
-    });
-  }
-}
 
 /** A channel's name as it is shown; a private one says so in words that every font has. */
 function label(channel: Channel): Child[] {
@@ -111,16 +59,14 @@ class Chat {
   });
   private readonly sendButton = h("button", { class: "primary", disabled: true }, "Send");
   private readonly picture = h("input", { type: "file", accept: "image/*", "aria-label": "Attach an image", hidden: true });
-  private readonly attached = h("p", { class: "attached", hidden: true, "aria-live": "polite" });
-  /** The image that goes with the next message, or its upload. */
-  private attachment: NonNullable<Message["attachment"]> | undefined;
-  private uploading: AbortController | undefined;
+  private readonly attachment: Attachment;
 
   constructor(private readonly db: Database<App>, private readonly me: string, private readonly email: string) {
     this.channels = new Watched(db, "Channel", () => this.drawChannels());
     this.memberships = new Watched(db, "Membership", () => this.drawRoom());
     this.members = new Watched(db, "Membership", () => this.drawRoom());
     this.users = new Watched(db, "User", () => { this.drawMessages(); this.drawRoom(); });
+    this.attachment = new Attachment(db, () => this.allowSending(), (problem) => this.fail(problem));
   }
 
   start(): void {
@@ -153,7 +99,8 @@ class Chat {
     this.picture.addEventListener("change", () => {
       const file = this.picture.files?.[0];
       this.picture.value = "";
-      if (file !== undefined) void this.attach(file);
+      this.error.textContent = "";
+      if (file !== undefined) void this.attachment.choose(file);
     });
     this.body.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -167,7 +114,7 @@ class Chat {
       h("nav", { class: "channels", "aria-label": "Channels" }, this.channelList, this.newChannel()),
       h("main", { class: "room" },
         h("div", {}, h("header", {}, this.title, this.tools), this.membersPanel),
-        this.list, h("div", {}, this.error, this.attached, compose)),
+        this.list, h("div", {}, this.error, this.attachment.line, compose)),
     );
     root.replaceChildren(this.shell);
   }
@@ -277,7 +224,8 @@ class Chat {
   private drawRoom(): void {
     const channel = this.channels.rows.find((row) => row.id === this.current);
     this.title.replaceChildren(...(channel === undefined ? ["No channel"] : label(channel)));
-    this.body.disabled = this.sendButton.disabled = channel === undefined;
+    this.body.disabled = channel === undefined;
+    this.allowSending();
     const isMine = channel !== undefined && channel.isPrivate && channel.ownerId === this.me;
     if (!isMine) this.toggleMembers(false);
     else this.members.watch({ where: { channelId: channel.id }, order: ["joinedAt"] });
@@ -415,44 +363,14 @@ class Chat {
       .catch((e: unknown) => this.fail(e));
   }
 
-  // --- an image for the next message
-
-  private async attach(file: File): Promise<void> {
-    this.detach();
-    this.error.textContent = "";
-    const own = this.uploading = new AbortController();
-    const bar = h("progress", { value: "0", max: "1", "aria-label": `Uploading ${file.name}` });
-    this.attached.hidden = false;
-    this.sendButton.disabled = true;
-    this.attached.replaceChildren(h("span", { class: "name" }, file.name), bar,
-      h("button", { type: "button", class: "plain", onclick: () => this.detach() }, "remove"));
-    try {
-      const made = await this.db.upload(file, {
-        signal: own.signal, onProgress: ({ loaded, total }) => { bar.value = total === 0 ? 1 : loaded / total; },
-      });
-      this.attachment = made;
-      bar.remove();
-    } catch (problem) {
-      if (own.signal.aborted) return;
-      this.detach();
-      this.fail(problem);
-    }
-    this.sendButton.disabled = this.current === undefined;
-  }
-
-  private detach(): void {
-    this.uploading?.abort();
-    this.uploading = this.attachment = undefined;
-    this.attached.hidden = true;
-    this.sendButton.disabled = this.current === undefined;
+  private allowSending(): void {
+    this.sendButton.disabled = this.body.disabled || this.attachment.isUploading;
   }
 
   private send(): void {
     const body = this.body.value.trim();
     if (body === "" || this.current === undefined || this.sendButton.disabled) return;
-    const attachment = this.attachment;
-    this.uploading = undefined;
-    this.detach();
+    const attachment = this.attachment.take();
     this.body.value = "";
     this.error.textContent = "";
     this.list.scrollTop = this.list.scrollHeight;

@@ -15,7 +15,15 @@ function said(error: unknown): string {
 export function List() {
   const { user, loading, signIn, signOut } = useAuth();
   if (loading) return <p>…</p>;
-  if (!user) return <button onClick={() => signIn()}>Sign in</button>;
+  if (!user) {
+    return (
+      <>
+        <h1>List</h1>
+        <p>A list that everybody who is signed in has, as it is now.</p>
+        <button onClick={() => signIn()}>Sign in</button>
+      </>
+    );
+  }
   return (
     <>
       <header>

@@ -42,6 +42,9 @@ export interface ConnectOptions {
   readonly token?: string;
   /** `indexeddb` where there is one, `memory`, or a store of your own. */
   readonly store?: "indexeddb" | "memory" | Store;
+  /** Which version of its page this is: where the app asks for a newer one (`min_client`), `status`
+   * says so by an error UPGRADE_REQUIRED. */
+  readonly build?: number;
   /** Whose rows these are: apps that share an origin, such as localhost, one day after the other,
    * must not share a store. By default the app whose runtime served this script. */
   readonly app?: string;
@@ -68,6 +71,7 @@ export async function connect<A extends AppTypes = AnyApp>(options: ConnectOptio
     surroundings: options.surroundings ?? browserSurroundings(),
     // Tabs share a store, and through it a connection; a store of one's own is shared with nobody.
     group: store === "indexeddb" && typeof indexedDB !== "undefined" ? name : null,
+    build: options.build ?? 0,
     key: token === undefined ? "" : digest(token),
     openStore: () => openStore(store, name, ids),
     random: Math.random,

@@ -17,7 +17,7 @@ import type { Manifest, WireRow } from "./protocol.gen.ts";
 import type { Surroundings } from "./requests.ts";
 import { WriteQueue, type Store, type StoreContents } from "./store.ts";
 import { MemoryStore } from "./store-memory.ts";
-import { isCall, keyOf, type Wanted } from "./subscription.ts";
+import { isCall, keyOf, type FunctionCall, type Wanted } from "./subscription.ts";
 import { SubscriptionPool } from "./subscriptions.ts";
 import type { FollowedFunction } from "./values.ts";
 import { View } from "./view.ts";
@@ -47,15 +47,14 @@ export interface EngineStep {
   readonly manifest?: Manifest;
 }
 
-/** What a tab that led before knows better than the store: rows and mutations that it showed. */
+/** What a tab that followed knows better than the store: rows, mutations and values that it showed. */
 export interface Inheritance {
-  readonly principal: string | null | undefined;
-  readonly pending: readonly PendingMutation[];
+  readonly caller: Caller | null;
+  readonly pending: { all(): readonly PendingMutation[] };
+  readonly queries: Iterable<readonly [key: string, state: QueryProgress]>;
   /** Returns the object that is shown for a stored row, so that readers see no other. */
-  readonly same: (entity: string, row: WireRow) => WireRow;
+  known(entity: string, row: WireRow): WireRow;
 }
-
-const NOTHING: Inheritance = { principal: undefined, pending: [], same: (_, row) => row };
 
 export class Engine {
   readonly machine: Machine;
@@ -133,11 +132,12 @@ export class Engine {
   }
 
   /** Reads the store and starts connecting. */
-  async start(inherited: Inheritance = NOTHING): Promise<void> {
+  async start(inherited?: Inheritance): Promise<void> {
     const stored = await this.read();
     const clientId = stored.clientId ?? this.options.newId();
     if (stored.clientId === null) this.attempt(this.store.saveClientId(clientId));
-    const principal = stored.principal === undefined ? inherited.principal : stored.principal;
+    const shownTo = inherited?.caller?.user_id;
+    const principal = stored.principal === undefined ? shownTo : stored.principal;
     const kept = principal === undefined ? [] : await this.store.pendingOf(principal).catch(() => []);
     if (this.isClosed) return;
     if (stored.manifest !== undefined) this.manifest = stored.manifest;
@@ -148,16 +148,24 @@ export class Engine {
     if (stored.replica === undefined && principal !== undefined) this.writes.wipe(principal);
     this.pool.load(stored.replica?.subscriptions ?? []);
     const { replica } = stored;
-    const inheritedPending = inherited.pending.filter((one) => one.principal === undefined || one.principal === principal);
-    const pending = [...waiting, ...inheritedPending];
+    // Values are in no store: what was shown stays until the server tells what it is now. Not where
+    // the store says whose it is, and yet has nothing: he may have become another.
+    if (replica !== undefined ? principal === shownTo : stored.principal === undefined) {
+      for (const [key, { value }] of inherited?.queries ?? []) {
+        if (value === undefined) continue;  // of rows, or an error
+        const subscription = this.pool.acquire(JSON.parse(key) as FunctionCall);
+        this.machine.values.take({ subscription, value });
+        this.pool.release(subscription);
+      }
+    }
+    const shown = inherited?.pending.all() ?? [];
+    const pending = [...waiting, ...shown.filter((one) => one.principal === undefined || one.principal === principal)];
     for (const one of pending) this.made.set(one.op_id, one);
     this.dispatch({
-      type: "started", client_id: clientId, pending,
-      ...(replica === undefined ? {} : {
-        stored: { ...replica, rows: replica.rows.map(([entity, row]) => [entity, inherited.same(entity, row)] as const) },
-      }),
-      ...(principal === undefined ? {} : { principal }),
-      ...(stored.manifest === undefined ? {} : { manifest: stored.manifest }),
+      type: "started", client_id: clientId, pending, principal, manifest: stored.manifest,
+      stored: replica && {
+        ...replica, rows: replica.rows.map(([entity, row]) => [entity, inherited?.known(entity, row) ?? row] as const),
+      },
     });
   }
 

@@ -11,8 +11,9 @@ export type Timer = "welcome" | "reconnect" | "heartbeat" | "healthy" | "push" |
 
 export type Event =
   /** What the stores held; `principal` is whose it is, absent where nothing was stored. */
-  | { readonly type: "started"; readonly client_id: string; readonly stored?: StoredReplica;
-      readonly principal?: string | null; readonly pending?: readonly PendingMutation[]; readonly manifest?: Manifest }
+  | { readonly type: "started"; readonly client_id: string; readonly stored?: StoredReplica | undefined;
+      readonly principal?: string | null | undefined; readonly pending?: readonly PendingMutation[];
+      readonly manifest?: Manifest | undefined }
   | { readonly type: "opened" }
   | { readonly type: "received"; readonly message: Downstream }
   | { readonly type: "lost"; readonly code?: number }

@@ -25,7 +25,7 @@ export interface ValueHost {
 }
 
 /** A call that stays current until it is closed. */
-export class LiveFunction<T = Json> extends Observed<ValueSnapshot<T>, T> {
+export class LiveFunction<T = Json> extends Observed<ValueSnapshot<T>, T | undefined> {
   private key: string | null = null;
 
   /** @internal */
@@ -49,7 +49,12 @@ export class LiveFunction<T = Json> extends Observed<ValueSnapshot<T>, T> {
 
   /** @internal */
   protected get shown(): T | undefined {
-    return this.snapshot.value;
+    return this.value;
+  }
+
+  /** @internal */
+  protected get isShown(): boolean {
+    return this.value !== undefined;
   }
 
   /** @internal Looks at what is known now. */

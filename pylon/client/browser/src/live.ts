@@ -179,9 +179,14 @@ export class LiveQuery<R = WireRow> extends Observed<QuerySnapshot<R>, readonly 
   }
 
   /** @internal */
-  protected get shown(): readonly R[] | undefined {
+  protected get shown(): readonly R[] {
+    return this.rows;
+  }
+
+  /** @internal */
+  protected get isShown(): boolean {
     const { rows, ready, error } = this.snapshot;
-    return ready || rows.length > 0 || error !== null ? rows : undefined;
+    return ready || rows.length > 0 || error !== null;
   }
 
   /** @internal Takes in what changed: ids of its entity, or undefined for anything. */

@@ -27,7 +27,7 @@ export class Mirror implements BaseRows {
   /** Nothing older than this is shown: the caller left here before the leader knew. */
   private generationMin = 0;
   private readonly base = new Map<string, Map<string, WireRow>>();
-  private readonly queries = new Map<string, QueryProgress>();
+  readonly queries = new Map<string, QueryProgress>();
   /** Made here, and not yet among what the leader has. */
   private readonly own = new Map<string, PendingMutation>();
   private touched = new Map<string, Set<string>>();

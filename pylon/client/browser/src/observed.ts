@@ -6,7 +6,8 @@ interface Listener<S, T> {
   seen: S | null;
 }
 
-/** `S` is all of what is shown, as one value; `T` the part of it that listeners are called with. */
+/** `S` is all of what is shown, as one value; `T` the part of it that listeners are called with. Who
+ * was told something is told as well that it is there no more (I33). */
 export abstract class Observed<S, T> {
   private readonly listeners = new Set<Listener<S, T>>();
   private readonly watchers = new Set<() => void>();
@@ -19,8 +20,10 @@ export abstract class Observed<S, T> {
   protected abstract open(): void;
   /** @internal Ends that. */
   protected abstract shut(): void;
-  /** @internal What listeners are called with; undefined where there is nothing to tell yet. */
-  protected abstract get shown(): T | undefined;
+  /** @internal What listeners are called with. */
+  protected abstract get shown(): T;
+  /** @internal False where there is nothing to tell yet. */
+  protected abstract get isShown(): boolean;
 
   /** Calls with what there is: soon where there is any, then whenever it changes. */
   subscribe(call: (shown: T) => void): () => void {
@@ -75,10 +78,10 @@ export abstract class Observed<S, T> {
   }
 
   private tell(listener: Listener<S, T>): void {
-    const { shown } = this;
-    if (shown === undefined || listener.seen === this.snapshot || !this.listeners.has(listener)) return;
-    listener.seen = this.snapshot;
-    guarded(() => listener.call(shown));
+    const { snapshot } = this;
+    if ((!this.isShown && listener.seen === null) || listener.seen === snapshot || !this.listeners.has(listener)) return;
+    listener.seen = snapshot;
+    guarded(() => listener.call(this.shown));
   }
 
   private rest(): void {

@@ -335,6 +335,7 @@ export interface Manifest {
   readonly hash: string;
   readonly entities: readonly EntityManifest[];
   readonly functions: readonly FunctionManifest[];
+  readonly min_client?: number;
 }
 
 export type Upstream =

@@ -5,7 +5,7 @@
 // at least as far: nobody sees rows go and come back.
 
 import { hasReached } from "./cursor.ts";
-import { Engine, type EngineOptions, type EngineStep, type Inheritance } from "./engine.ts";
+import { Engine, type EngineOptions, type EngineStep } from "./engine.ts";
 import { failure, PylonError, wireError } from "./errors.ts";
 import type { Caller } from "./events.ts";
 import { answerQuestion, Followers } from "./followers.ts";
@@ -29,6 +29,7 @@ import { Wants } from "./wants.ts";
 
 /** So long a follower waits for the leader to have done something. */
 const ANSWER_MS_MAX = 3_000;
+const OUTDATED = wireError("UPGRADE_REQUIRED", "the app asks for a newer page: load it again");
 
 export interface TabOptions {
   readonly id: string;
@@ -39,6 +40,8 @@ export interface TabOptions {
   readonly group: string | null;
   /** Names whose connection it is, without saying the token. */
   readonly key: string;
+  /** Which version of its page this is. */
+  readonly build: number;
   readonly openStore: () => Promise<Store>;
   readonly random: () => number;
   readonly newId: () => string;
@@ -166,7 +169,8 @@ export class Tab implements QueryHost, ValueHost {
     const before = this.source;
     const engineOptions: EngineOptions = { ...options, store, isAwaited: (id) => this.waiters.has(id) };
     const engine = new Engine(engineOptions, (step) => this.followEngine(engine, step));
-    await engine.start(this.inheritance(before));
+    // What this tab showed as a follower goes over to its engine, with the very same objects.
+    await engine.start(before instanceof Mirror && before.isComplete ? before : undefined);
     if (turn !== this.turn) return engine.close();
     this.engine = engine;
     this.followers = new Followers(engine, (saying, to) => this.say(saying, to));
@@ -174,16 +178,6 @@ export class Tab implements QueryHost, ValueHost {
     this.wants.renew();
     for (const [tab, request] of this.backlog.splice(0)) this.serve(tab, request);
     if (!this.mayWait(before, engine)) this.show(engine);
-  }
-
-  /** What this tab showed as a follower goes over to its engine, with the very same objects. */
-  private inheritance(before: Engine | Mirror | null): Inheritance | undefined {
-    if (!(before instanceof Mirror) || !before.isComplete) return undefined;
-    return {
-      principal: before.caller?.user_id,
-      pending: before.pending.all(),
-      same: (entity, row) => before.known(entity, row),
-    };
   }
 
   /** Tells whether the mirror should stay in sight: the engine is not as far, and may still get there. */
@@ -422,7 +416,12 @@ export class Tab implements QueryHost, ValueHost {
   get status(): TabStatus {
     const { source } = this;
     const status = source?.status ?? { state: "connecting", pending: 0, error: null, persistent: false };
-    return source instanceof Mirror ? { ...status, pending: source.pending.count } : status;
+    return {
+      ...status,
+      pending: source instanceof Mirror ? source.pending.count : status.pending,
+      // Each tab says it of its own page, whoever leads.
+      error: (this.schema.manifest?.min_client ?? 0) > this.options.build ? OUTDATED : status.error,
+    };
   }
 
   onStatus(listener: (status: TabStatus) => void): () => void {

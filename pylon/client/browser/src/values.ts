@@ -12,8 +12,6 @@ export interface FollowedFunction {
   /** Absent before the first value, and where an error stands in its place. */
   readonly value?: Json;
   readonly error: WireError | null;
-  /** The cursor that the value was read at. */
-  readonly at: string | null;
 }
 
 export class Values {
@@ -34,7 +32,7 @@ export class Values {
 
   /** Takes one more; returns how it is said to the server. */
   follow(id: string, call: FunctionCall): SubscriptionSpec {
-    const made: FollowedFunction = { id, call, error: null, at: null };
+    const made: FollowedFunction = { id, call, error: null };
     this.put(made);
     return specOfCall(made);
   }
@@ -49,25 +47,25 @@ export class Values {
   }
 
   /** Takes a value; one that is equal to what is held stays the same object, and is no change. */
-  take(message: LiveValue): void {
+  take(message: Pick<LiveValue, "subscription" | "value">): void {
     const known = this.followed.get(message.subscription);
     if (known === undefined) return;
     const isKnown = known.value !== undefined && isSame(known.value, message.value);
     const value = isKnown && known.value !== undefined ? known.value : message.value;
-    this.followed.set(known.id, { ...known, value, error: null, at: message.at });
+    this.followed.set(known.id, { ...known, value, error: null });
     this.isChanged ||= !isKnown;
   }
 
   /** Takes an error in the place of a value: what was shown may be hidden now. */
   fail(id: string, error: WireError): void {
     const known = this.followed.get(id);
-    if (known !== undefined) this.put({ id, call: known.call, error, at: null });
+    if (known !== undefined) this.put({ id, call: known.call, error });
   }
 
   /** Forgets what was told: it was told to somebody else. */
   reset(): void {
     for (const { id, call, value, error } of this.all()) {
-      if (value !== undefined || error !== null) this.put({ id, call, error: null, at: null });
+      if (value !== undefined || error !== null) this.put({ id, call, error: null });
     }
   }
 

@@ -309,6 +309,24 @@ describe("signing in and out", () => {
     expect(texts(query.rows)).toEqual(["1"]);
   });
 
+  test("out: the page's own lists are told at once, also where no server ever answers", async () => {
+    server.write("Note", "a", { text: "1" });
+    server.functions = { me: (_, userId) => userId };
+    const db = await database();
+    const [list, row, value] = [db.query("Note"), db.row("Note", "a"), db.live("me")];
+    const page: Record<string, unknown> = {};
+    list.subscribe((rows) => { page["list"] = texts(rows); });
+    row.subscribe((one) => { page["row"] = one?.["text"] ?? null; });
+    value.subscribe((one) => { page["value"] = one ?? null; });
+    await network.settle();
+    expect(page).toEqual({ list: ["1"], row: "1", value: "u1" });
+    network.isUp = false;
+    const leaving = db.auth.signOut();
+    expect(page).toEqual({ list: [], row: null, value: null });
+    await expect(leaving).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(page).toEqual({ list: [], row: null, value: null });
+  });
+
   test("a session that the server does not know is forgotten, with all that it saw", async () => {
     server.write("Note", "a", { text: "1" });
     const db = await database();

@@ -104,7 +104,7 @@ test("an error takes the value's place, and heals", async () => {
   server.write("Note", "bomb", null);
   await until(() => live.error === null);
   expect(live.value).toBe("calm");
-  expect(seen).toEqual(["calm", "calm"]);
+  expect(seen).toEqual(["calm", undefined, "calm"]);
 });
 
 test("tabs share one subscription, and the next leader takes it over", async () => {
@@ -124,6 +124,39 @@ test("tabs share one subscription, and the next leader takes it over", async () 
   expect(seen).toHaveBeenLastCalledWith({ top: 0, ids: ["a", "b"] });
 });
 
+test.each([true, false])("a takeover tells no listener that its value is gone (locks: %s)", async (hasLocks) => {
+  browser = new FakeBrowser(network, hasLocks);
+  const tabs = [await visit(), await visit(), await visit()];
+  const [first, second, third] = tabs as [typeof tabs[0], typeof tabs[0], typeof tabs[0]];
+  // Of the one that leads, of both that stay, and of the one that goes on following.
+  const lives = [first.db.live("board"), second.db.live("board"), third.db.live("board"), third.db.live("board", { top: 3 })];
+  await until(() => lives.every((one) => one.ready));
+  const seen = lives.slice(1).map((one) => {
+    const told: unknown[] = [];
+    one.subscribe((value) => told.push(value));
+    return told;
+  });
+  await network.settle();
+  first.db.close();
+  await until(() => second.db.status.state === "live" && third.db.status.state === "live" && network.sockets.size === 1, 20_000);
+  server.write("Note", "b", { text: "2" });
+  await until(() => seen.every((told) => (told.at(-1) as { ids: string[] } | undefined)?.ids.length === 1));
+  expect(seen).toEqual([0, 0, 3].map((top) => [{ top, ids: [] }, { top, ids: ["b"] }]));
+}, 30_000);
+
+test("a takeover hands no value over to another caller", async () => {
+  const [first, second] = [await visit(), await visit()];
+  const lives = [first, second].map(({ db }) => db.live("me"));
+  await until(() => lives.every((one) => one.value === "u1"));
+  const seen: unknown[] = [];
+  lives[1]?.subscribe((value) => seen.push(value));
+  await network.settle();
+  network.userId = "u2";
+  first.db.close();
+  await until(() => lives[1]?.value === "u2");
+  expect(seen).toEqual(["u1", undefined, "u2"]);
+});
+
 test("another caller never sees the value of the one before", async () => {
   const { db } = await visit();
   const live = db.live("me");
@@ -133,5 +166,5 @@ test("another caller never sees the value of the one before", async () => {
   void db.auth.signOut();
   await until(() => live.value === undefined || live.value === null);
   await until(() => live.value === null);
-  expect(seen).toEqual(["u1", null]);
+  expect(seen).toEqual(["u1", undefined, null]);
 });

@@ -162,6 +162,7 @@ describe.each([["with locks", true], ["without locks", false]])("tabs %s", (_, h
     await network.settle();
     const leaving = other.db.auth.signOut();
     expect(queries[1]?.rows).toEqual([]);
+    expect(seen).toEqual([1, 1, 0]);
     seen.length = 0;
     await ever(leaving);
     await until(() => one.db.auth.user === null && one.db.status.state === "live");
