@@ -62,9 +62,17 @@ def _caller(depth: int = 2) -> tuple[str, int]:
 class App:
     """One app: entities, functions and hooks, in order of declaration."""
 
-    def __init__(self, name: str, version: str = "0") -> None:
+    def __init__(self, name: str, version: str = "0", *, min_client: int = 0) -> None:
+        """Make it.
+
+        Args:
+            name: 1 to 64 printable characters.
+            version: what the app calls itself.
+            min_client: pages that connect as an older `build` are told to be loaded again.
+        """
         self.name = name
         self.version = version
+        self.min_client = min_client
         self.entities: list[DeclaredEntity] = []
         self.functions: list[DeclaredFunction] = []
         self.webhooks: list[DeclaredFunction] = []

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pylon import jsonvalue
+from pylon import jsonvalue, limits
 from pylon.app.app import App, DeclaredEntity, DeclaredFunction
 from pylon.app.builder import EntityBuilder
 from pylon.app.entities import entity_classes
@@ -148,6 +148,10 @@ class _Freezer:
         if not isinstance(version, str) or not version.isprintable():
             message = "the version of App is a printable text"
             self.mistakes.note_at_line(message, *self.app.made_at, 'write version="1"')
+        least: Any = self.app.min_client
+        if type(least) is not int or not 0 <= least <= limits.SAFE_INTEGER_MAX:
+            message = "min_client of App is the least build of a page that may go on, an integer"
+            self.mistakes.note_at_line(message, *self.app.made_at, "write min_client=2")
         for one in self.app.misused:
             self.mistakes.note_at_line(one.message, one.path, one.line, one.hint)
 
@@ -359,7 +363,7 @@ def freeze(
         schema=schema,
         policies=policies,
         functions=functions,
-        manifest=build_manifest(app.name, app.version, schema, functions, jsonvalue.stable_hash),
+        manifest=build_manifest(app, schema, functions, jsonvalue.stable_hash),
         root=root,
         webhooks=webhooks,
         on_start=tuple(app.start_hooks),

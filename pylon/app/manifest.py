@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pylon.app.app import App
 from pylon.app.functions import Function
 from pylon.protocol.manifest import EntityManifest, FieldManifest, Manifest, RelationManifest
 from pylon.schema.describe import ts_type
@@ -16,8 +17,7 @@ from pylon.schema.relations import relations_of
 
 
 def build_manifest(
-    name: str,
-    version: str,
+    app: App,
     schema: Schema,
     functions: Mapping[str, Function],
     hash_of: Callable[[Any], str],
@@ -34,10 +34,12 @@ def build_manifest(
         for entity in schema.entities.values()
     ]
     callable_ones = [one.manifest() for one in functions.values() if not one.is_internal]
-    content = msgspec.to_builtins([name, entities, callable_ones])
+    least = [app.min_client] if app.min_client else []
+    content = msgspec.to_builtins([app.name, entities, callable_ones, *least])
     return Manifest(
-        app=name, version=version, hash=hash_of(content), entities=entities, functions=callable_ones
-    )
+        app=app.name, version=app.version, hash=hash_of(content), entities=entities,
+        functions=callable_ones, min_client=app.min_client,
+    )  # fmt: skip
 
 
 def _relations(schema: Schema, entity: Entity) -> list[RelationManifest]:

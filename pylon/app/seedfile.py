@@ -25,7 +25,7 @@ def load_seed(root: Path) -> Callable[[Any], Any]:
     if not path.is_file():
         raise NotFound(
             f"there is no {SEED_FILE} in {root.name}",
-            hint=f'write def seed(ctx): ctx.db.insert("Note", text="hi") into {SEED_FILE}',
+            hint=f'write def seed(ctx): ctx.db.insert("Note", body="hi") into {SEED_FILE}',
         )
     seed: Any = run_file(path, root, _MODULE).get("seed")
     if not callable(seed) or len(inspect.signature(seed).parameters) != 1:

@@ -6,8 +6,9 @@ Positions come from the syntax tree, because an annotation or a default has none
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -126,6 +127,8 @@ class ModuleSource:
     lines: list[str]
     classes: dict[str, list[ClassSource]] = field(default_factory=dict)
     functions: dict[str, list[FunctionSource]] = field(default_factory=dict)
+    #: What the module gives a name once, at its top: `RULE = "…"`.
+    values: dict[str, ast.expr] = field(default_factory=dict)
 
     def at(self, node: ast.AST) -> Position:
         """Return the position of a node; columns count characters, as editors do."""
@@ -165,7 +168,13 @@ def read_module(path: Path, root: Path) -> ModuleSource:
 def _read(path: str, stamp: tuple[int, int], name: str) -> ModuleSource:
     data = Path(path).read_bytes()
     source = ModuleSource(name, data.decode(errors="replace").splitlines())
-    for node in ast.walk(ast.parse(data)):
+    tree = ast.parse(data)
+    given = [(name, value) for one in tree.body for name, value in _given(one)]
+    names = Counter(name for name, _ in given)
+    source.values.update(
+        (name, value) for name, value in given if value is not None and names[name] == 1
+    )
+    for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             source.classes.setdefault(node.name, []).append(_read_class(source, node))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -218,15 +227,19 @@ def _inside(annotation: ast.expr | None) -> Iterator[ast.AST]:
 
 
 def _at_call_text(module: ModuleSource, calls: list[ast.expr], keyword: str) -> Position | None:
-    """Return where the value of a call's keyword begins, behind the quotes of a text."""
+    """Return where the value of a call's keyword begins, behind the quotes of a text.
+
+    A name leads to the text that the module gives it.
+    """
     for call in calls:
         for one in _keywords(call):
             if one.arg != keyword:
                 continue
             at = module.at(one.value)
-            breaks = breaks_of(module.lines, one.value)
+            name = one.value.id if isinstance(one.value, ast.Name) else ""
+            breaks = breaks_of(module.lines, module.values.get(name, one.value))
             if not breaks:
-                return at
+                return replace(at, is_whole=True)
             _, line, column = breaks[0]
             return Position(at.file, line, column, breaks)
     return None

@@ -26,7 +26,7 @@ class CheckProcess:
     async def start(self) -> None:
         """Start the child and wait until it has Pylon imported."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pylon.devtools.checker", str(self._root),
+            sys.executable, "-P", "-m", "pylon.devtools.checker", str(self._root),
             cwd=self._root,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

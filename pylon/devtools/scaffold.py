@@ -21,7 +21,9 @@ _LEFT_OUT = shutil.ignore_patterns(
     "package-lock.json",
     ".pytest_cache",
 )
-_GITIGNORE = ".pylon/\n.env\n__pycache__/\nnode_modules/\n"
+#: The name of a template's app; a project's name has nothing that a string would have to escape.
+_APP = re.compile(r'^app = App\("[^"]*"', re.MULTILINE)
+_GITIGNORE = ".pylon/\n.env\n__pycache__/\nnode_modules/\n*-bug-*.zip\n"
 
 
 class ScaffoldError(PylonError):
@@ -66,10 +68,17 @@ def create_project(parent: Path, name: str, template_name: str) -> Path:
         raise ScaffoldError(f"there is no template {template_name!r}", hint=f"there are: {names}")
     target = parent.resolve() / name
     shutil.copytree(chosen.folder, target, symlinks=False, ignore=_LEFT_OUT, dirs_exist_ok=True)
+    _call_it(target / "app.py", name)
     ignored = target / ".gitignore"
     own = ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
     ignored.write_text(_GITIGNORE + own, encoding="utf-8")
     return target
+
+
+def _call_it(app: Path, name: str) -> None:
+    """Give an app the project's name: it stands on the sign-in page, in mails, in the header."""
+    text = app.read_text(encoding="utf-8")
+    app.write_text(_APP.sub(f'app = App("{name}"', text, count=1), encoding="utf-8")
 
 
 def objection(parent: Path, name: str) -> str:

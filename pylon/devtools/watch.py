@@ -6,6 +6,7 @@ here: what a batch calls for (`reload`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,4 +50,18 @@ async def watch(root: Path, *, stop: asyncio.Event) -> AsyncIterator[frozenset[P
         root, watch_filter=keep, step=_STEP_MS, debounce=_DEBOUNCE_MS, stop_event=stop,
         recursive=True, ignore_permission_denied=True,
     ):  # fmt: skip
-        yield frozenset(Path(path).relative_to(root) for _, path in changes)
+        files = {Path(path).relative_to(root) for _, path in changes}
+        for change, path in changes:
+            if change is Change.added:
+                files |= _below(root, Path(path))
+        yield frozenset(files)
+
+
+def _below(root: Path, folder: Path) -> set[Path]:
+    """Return the files of a new folder: those that came before it was watched make no event."""
+    found: set[Path] = set()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in IGNORED_FOLDERS]
+        files = (Path(place, name).relative_to(root) for name in names)
+        found |= {file for file in files if is_watched(file)}
+    return found

@@ -12,20 +12,25 @@ from pylon import limits
 from pylon.app.definition import AppDefinition
 from pylon.app.loader import load_app
 from pylon.clock import Clock
-from pylon.errors import Conflict, LoadFailed, PylonError
+from pylon.errors import LoadFailed, PylonError
+from pylon.schema.diff import diff
+from pylon.schema.model import Schema
 from pylon.server.functions.data_migrations import DataMigrations
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.failures import contained
+from pylon.server.functions.next_code import code_under
 from pylon.server.functions.policy_effect import PolicyEffects
 from pylon.server.storage.database import Database
 from pylon.server.storage.known_policies import use_policies
 from pylon.server.storage.migrate import MigrationRefused, migrate
-from pylon.server.storage.migration_plan import make_plan
+from pylon.server.storage.migration_plan import demand_same_plan, make_plan
 from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.sync.hub import Hub
 
 _log = logging.getLogger("pylon.reload")
+#: Lines of the log at most on code that names what goes.
+_NOTED_MAX = 20
 Hook = Callable[..., Awaitable[Any]]
 
 
@@ -85,6 +90,7 @@ class Reloader:
             new = self._load(old)
         except LoadFailed as failure:
             return self._failed(old, [one.render() for one in failure.mistakes], started)
+        breaks = await self._breaks(new)
         try:
             if self._policies is not None:
                 await self._policies.demand(new)
@@ -98,7 +104,7 @@ class Reloader:
         except MigrationRefused as refused:
             self._definitions.waiting = new
             answer = self._failed(old, [refused.message], started)
-            return {**answer, "plan": refused.details["plan"]}
+            return {**answer, "plan": "\n".join([refused.details["plan"], *breaks])}
         except PylonError as error:
             return self._failed(old, [error.message], started)
         self._definitions.current, self._definitions.waiting = new, None
@@ -117,13 +123,25 @@ class Reloader:
         return {
             "ok": not mistakes, "generation": new.generation, "ms": round(ms, 1),
             "mistakes": mistakes,
-            "plan": plan.render(), "migrated": applied,
+            "plan": "\n".join([plan.render(), *breaks]), "migrated": applied,
         }  # fmt: skip
+
+    async def _breaks(self, new: AppDefinition) -> list[str]:
+        """Return lines on the code of an app that names what its own schema takes away."""
+        try:
+            code = await contained(asyncio.to_thread(_code_left, self._database.schema, new))
+        except Exception:  # noqa: BLE001 -- advice, of code of the app's: worth no good reload
+            _log.exception("app.code_not_read what generation %d breaks is not known",
+                           new.generation)  # fmt: skip
+            return ["  what it breaks of the code is not known: the log says why"]
+        for one in code["code"][:_NOTED_MAX]:
+            _log.warning("app.code_left_behind %s: %s", one["words"], one["step"])
+        unread = [f"  the source of {name} can't be read" for name in code["unread"][:_NOTED_MAX]]
+        return [*(f"  {one['words']}" for one in code["code"]), *unread]
 
     async def _demand_plan(self, new: AppDefinition, agreed: str) -> None:
         plan = await self._database.readers.run(lambda reader: make_plan(reader.raw, new.schema))
-        if plan.hash != agreed:
-            raise Conflict("the app or the rows have changed since that plan: look at it again")
+        demand_same_plan(plan, agreed)
 
     async def _follow_policies(self, new: AppDefinition) -> None:
         try:
@@ -151,6 +169,10 @@ class Reloader:
             "ok": False, "generation": old.generation, "ms": round(ms, 1), "mistakes": mistakes,
             "plan": "",
         }  # fmt: skip
+
+
+def _code_left(old: Schema, new: AppDefinition) -> dict[str, Any]:
+    return code_under(new, old, diff(old, new.schema))
 
 
 async def _applied(data: DataMigrations) -> tuple[list[str], list[str]]:

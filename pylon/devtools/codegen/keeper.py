@@ -51,7 +51,7 @@ class TypesKeeper:
 
     async def _write(self, option: str, path: Path) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pylon", "codegen", str(self._root), option, str(path),
+            sys.executable, "-P", "-m", "pylon", "codegen", str(self._root), option, str(path),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

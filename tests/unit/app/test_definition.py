@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from pylon.errors import LoadFailed
@@ -168,6 +169,21 @@ class Message(Entity):
     assert places == [
         f"app.py:{FIRST + line}:{column}:"
         for line, column in ((2, 14), (3, 16), (4, 40), (6, 12), (7, 12))
+    ]
+
+
+def test_a_policy_by_name_is_told_of_where_its_text_stands(mistaken: Mistaken) -> None:
+    """A name leads to its text; what is put together stands where it is given."""
+    text = """WHO = "auth.userId == data.nope"
+TWICE = "true"
+TWICE = "data.nope == 1"
+@app.entity(read=WHO, insert=f"{WHO}", update=TWICE)
+class Message(Entity):
+    count: int
+"""
+    places = [one.split(" ")[0] for one in mistaken(text)]
+    assert places == [
+        f"app.py:{FIRST + line}:{column}:" for line, column in ((0, 23), (3, 30), (3, 47))
     ]
 
 
@@ -390,3 +406,25 @@ def test_a_text_is_searched_unless_it_says_otherwise(load: Load) -> None:
     )
     searched = load(ENTITY + body).schema.entities["Message"].searched_fields
     assert [one.name for one in searched] == ["a", "d", "f"]
+
+
+@pytest.mark.parametrize("least", ["-1", '"2"', "True", "1.5", "2 ** 60"])
+def test_the_least_build_is_an_integer(load: Load, least: str) -> None:
+    """What pages compare it with is one."""
+    text = f'from pylon import App\n\napp = App("a", min_client={least})\n'
+    with pytest.raises(LoadFailed) as failed:
+        load(text, is_whole=True)
+    (mistake,) = failed.value.mistakes
+    assert (mistake.line, "min_client" in mistake.message) == (3, True)
+
+
+def test_pages_hear_of_another_least_build(load: Load) -> None:
+    """It stands in the manifest, and moves its hash; where none is asked for, nothing is there."""
+    found = [
+        load(f'from pylon import App\n\napp = App("a"{text})\n', is_whole=True).manifest
+        for text in ("", ", min_client=0", ", min_client=2")
+    ]
+    assert found[0] == found[1]
+    assert found[2].min_client == 2
+    assert found[2].hash != found[0].hash
+    assert b"min_client" not in msgspec.json.encode(found[0])

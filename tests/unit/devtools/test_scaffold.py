@@ -41,6 +41,13 @@ def test_a_project_starts_without_local_state(tmp_path: Path) -> None:
     assert not (target / ".pylon").exists()
 
 
+@pytest.mark.parametrize("template", [one.name for one in templates()])
+def test_the_app_has_the_name_of_its_project(tmp_path: Path, template: str) -> None:
+    """People who sign in read the name that was chosen, not the template's."""
+    app = create_project(tmp_path, "my-shop.2", template) / "app.py"
+    assert 'app = App("my-shop.2", version=' in app.read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     "name",
     [

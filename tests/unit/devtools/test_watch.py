@@ -46,3 +46,31 @@ async def test_a_save_by_rename_is_one_batch(tmp_path: Path) -> None:
     assert await coming == {Path("app.py")}
     stop.set()
     await batches.aclose()
+
+
+async def test_files_that_come_with_their_folder_are_seen(tmp_path: Path) -> None:
+    """What is written into a new folder before anything can watch that one is not missed."""
+    stop = asyncio.Event()
+    seen: set[Path] = set()
+
+    async def look() -> None:
+        async for batch in watch(tmp_path, stop=stop):
+            seen.update(batch)
+
+    looking = asyncio.create_task(look())
+    async with asyncio.timeout(60):
+        while not seen:  # the watcher needs a moment before it sees anything
+            (tmp_path / "app.py").write_text("a = 1\n")
+            await asyncio.sleep(0.05)
+        wanted = {Path(f"m{n}", "deeper", "0001_first.py") for n in range(100)}
+        for file in wanted:
+            (tmp_path / file).parent.mkdir(parents=True)
+            (tmp_path / file).write_text("a = 1\n")
+        (tmp_path / "node_modules" / "a").mkdir(parents=True)
+        (tmp_path / "node_modules" / "a" / "b.js").touch()
+        (tmp_path / "last.py").touch()
+        while Path("last.py") not in seen or not wanted <= seen:
+            await asyncio.sleep(0.05)
+    stop.set()
+    await looking
+    assert not [one for one in seen if "node_modules" in one.parts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 from pylon import limits
 from pylon.clock import SystemClock
 from pylon.errors import Unavailable
+from pylon.schema.model import Schema
 from pylon.server import reloading
 from pylon.server.reloading import Reloader, run_hooks
 
 #: A project without data migrations.
 NOWHERE = Path("no-such-folder")
+NOTHING = Schema(entities={})
 
 GENERATION: Any = SimpleNamespace(generation=1)
 EXECUTOR: Any = None
@@ -89,8 +92,8 @@ async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.Monke
             told.append(f"stop {number}")
 
         return SimpleNamespace(
-            generation=number, root=NOWHERE, schema=None, on_start=(on_start,), on_stop=(on_stop,),
-            slice_rules={}, read_meanings={},
+            generation=number, root=NOWHERE, schema=NOTHING, on_start=(on_start,),
+            on_stop=(on_stop,), slice_rules={}, read_meanings={},
         )  # fmt: skip
 
     async def migrated(*_: object, **__: object) -> Any:
@@ -106,7 +109,7 @@ async def test_reloads_at_once_run_one_after_the_other(monkeypatch: pytest.Monke
     made = generation
     holder: Any = SimpleNamespace(current=generation(1))
     hub: Any = SimpleNamespace(app_reloaded=lambda: None)
-    database: Any = SimpleNamespace()
+    database: Any = SimpleNamespace(schema=NOTHING)
     reloader = Reloader(database, holder, hub, EXECUTOR, lambda: None, SystemClock())
     answers = await asyncio.gather(reloader.reload(), reloader.reload())
     assert [one["generation"] for one in answers] == [2, 3]
@@ -137,7 +140,7 @@ async def test_a_version_that_could_not_be_remembered_is_served_all_the_same(
     new: Any = SimpleNamespace(
         generation=2,
         root=NOWHERE,
-        schema=None,
+        schema=NOTHING,
         on_start=(),
         on_stop=(),
         slice_rules={},
@@ -146,7 +149,7 @@ async def test_a_version_that_could_not_be_remembered_is_served_all_the_same(
     holder: Any = SimpleNamespace(current=SimpleNamespace(generation=1, on_stop=()))
     hub: Any = SimpleNamespace(app_reloaded=lambda: told.append("hub"))
     policies: Any = Policies()
-    database: Any = SimpleNamespace()
+    database: Any = SimpleNamespace(schema=NOTHING)
     reloader = Reloader(
         database, holder, hub, EXECUTOR, lambda: told.append("worker"), SystemClock(), policies,
         load=lambda _: new,
@@ -156,3 +159,45 @@ async def test_a_version_that_could_not_be_remembered_is_served_all_the_same(
     assert holder.current is new
     assert told == ["demanded", "hub", "worker"]
     assert "app.policies_not_remembered the disk is full" in caplog.text
+
+
+@pytest.mark.parametrize("trouble", [RecursionError("too deep"), SystemExit(1)])
+async def test_a_good_save_is_served_though_nobody_can_say_what_it_breaks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: BaseException
+) -> None:
+    """Advice is worth no reload, and its making does not hold the loop."""
+    threads: set[int] = set()
+
+    def fails(*_: object, **__: object) -> dict[str, Any]:
+        threads.add(threading.get_ident())
+        raise trouble
+
+    async def migrated(*_: object, **__: object) -> Any:
+        return SimpleNamespace(render=lambda: "  rename Note.title")
+
+    async def unchanged(*_: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(reloading, "code_under", fails)
+    monkeypatch.setattr(reloading, "migrate", migrated)
+    monkeypatch.setattr(reloading, "use_policies", unchanged)
+    new: Any = SimpleNamespace(
+        generation=2, root=NOWHERE, schema=NOTHING, on_start=(), on_stop=(), slice_rules={},
+        read_meanings={},
+    )  # fmt: skip
+    holder: Any = SimpleNamespace(current=SimpleNamespace(generation=1, on_stop=()))
+    hub: Any = SimpleNamespace(app_reloaded=lambda: None)
+    database: Any = SimpleNamespace(schema=NOTHING)
+    reloader = Reloader(
+        database, holder, hub, EXECUTOR, lambda: None, SystemClock(), load=lambda _: new
+    )
+    answer = await reloader.reload()
+    assert answer["ok"]
+    assert holder.current is new
+    assert answer["plan"].splitlines() == [
+        "  rename Note.title", "  what it breaks of the code is not known: the log says why",
+    ]  # fmt: skip
+    assert "app.code_not_read" in caplog.text
+    assert type(trouble).__name__ in caplog.text
+    assert threads
+    assert threading.get_ident() not in threads
