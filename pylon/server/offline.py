@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pylon import paths
 from pylon.app.definition import AppDefinition
@@ -22,7 +22,13 @@ from pylon.schema.diff import diff
 from pylon.server.auth.house import build_identity
 from pylon.server.auth.people import People
 from pylon.server.config import load_config
-from pylon.server.functions.data_migrations import DataMigrations, MigrationState, states_of
+from pylon.server.functions.data_migrations import (
+    DataMigrations,
+    MigrationState,
+    states_of,
+    waiting_files,
+)
+from pylon.server.functions.next_code import code_under
 from pylon.server.functions.why import asked_of, explain_row
 from pylon.server.storage import accounts, backup
 from pylon.server.storage.backup import DatabaseUnusable
@@ -33,6 +39,7 @@ from pylon.server.storage.log_stats import log_stats
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import (
     MigrationPlan,
+    demand_same_plan,
     make_plan,
     plan_from_nothing,
     stored_schema,
@@ -43,6 +50,7 @@ from pylon.server.storage.tables import tables_of
 from pylon.server.storage.trimming import Trimmer
 from pylon.sqlite import RawConnection, open_reader
 
+_NO_CODE: Final[dict[str, Any]] = {"code": [], "unread": []}
 _FREE_SECONDS = 0.1
 #: A runtime that still says where it listens after so long is not about to end.
 _STAYS_SECONDS = 0.3
@@ -75,34 +83,43 @@ async def open_people(project: Path) -> AsyncIterator[People]:
 
 
 async def pending_migration(
-    project: Path, definition: AppDefinition, *, apply_it: bool
-) -> tuple[MigrationPlan, list[MigrationState], list[str] | None]:
+    project: Path, definition: AppDefinition, *, apply_it: bool, agreed: str | None = None
+) -> tuple[MigrationPlan, list[MigrationState], list[str] | None, dict[str, Any]]:
     """Return the plan from a project's database to an app, and its data migrations.
 
     The third is what was applied: the names of data migrations, an empty list too; None where
-    nothing was to do, or only looked at. Where a runtime has the folder, the plan is made over a
-    read-only connection.
+    nothing was to do, or only looked at. The last is what the plan breaks of the app's code.
+    Where a runtime has the folder, the plan is made over a read-only connection. Consent to the
+    plan of the hash `agreed` is none to another: Conflict is raised. The hash is that of the
+    schema's steps and counts of rows: data migrations run as their files are by then.
     """
     files = find_migrations(definition.root)
     schema = definition.schema
     path = place_in_use(project / ".pylon").path
     if not apply_it:
         if not path.is_file():
-            return plan_from_nothing(schema), states_of(None, files), None
+            return plan_from_nothing(schema), states_of(None, files), None, _NO_CODE
         connection = await open_reader(path)
         try:
             raw = connection.raw
-            return make_plan(raw, schema), states_of(raw, files), None
+            plan = make_plan(raw, schema)
+            code = code_under(
+                definition, stored_schema(raw), plan.steps, files=waiting_files(raw, files)
+            )
+            return plan, states_of(raw, files), None, code
         finally:
             await connection.close()
     async with open_database(project) as database:
+        if agreed is not None:
+            now = await database.run_on_writer(lambda raw: make_plan(raw, schema))
+            demand_same_plan(now, agreed)
         data = DataMigrations(database, definition)
         await data.try_first(consent=True)
         plan = await migrate(database, schema, consent=True)
         await use_policies(database, definition.slice_rules, definition.read_meanings)
         names = await data.apply()
         states = states_of(database.readers.inline.raw, files)
-        return plan, states, None if plan.is_empty and not names else names
+        return plan, states, None if plan.is_empty and not names else names, _NO_CODE
 
 
 async def explain_offline(

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pylon.clock import SystemClock, iso_ms
-from pylon.errors import InvalidArgument, NotFound
+from pylon.errors import NotFound
 from pylon.identity import SYSTEM
 from pylon.policy.filters import compile_filter_text
 from pylon.policy.mistakes import nearest
 from pylon.schema.model import Entity, Schema
-from pylon.server.functions.importing import ImportPart, part_of
+from pylon.server.functions.import_parts import take_parts
 from pylon.server.offline import database_path, open_database
 from pylon.server.storage import backup
 from pylon.server.storage.exporting import Export, in_order_of_references, read_rows
@@ -60,6 +60,15 @@ async def export_rows(
         return await reader.run(read)
 
 
+async def entity_names(project: Path) -> list[str]:
+    """Return the entities of a project's database; it may run meanwhile.
+
+    Raises DatabaseUnusable.
+    """
+    async with backup.opened(database_path(project), is_live=True) as reader:
+        return await reader.run(lambda raw: list(stored_schema(raw).entities))
+
+
 def _known(schema: Schema, names: Sequence[str]) -> Sequence[str]:
     for name in names:
         if name not in schema.entities:
@@ -76,15 +85,13 @@ async def open_import(
     async with open_database(project) as database:
 
         async def take(body: dict[str, Any]) -> dict[str, Any]:
-            part = ImportPart(*part_of(body), database.ids.uuid7, has_policies=False)
-            try:
-                committed = await database.writer.submit_work(part)
-            except InvalidArgument as error:
-                if any(
-                    "is required" in one["message"] for one in error.details.get("problems", ())
-                ):
-                    error.hint = "defaults are the app's: start it, and import while it runs"
-                raise
-            return dict(committed.value.to_json())
+            answer = await take_parts(
+                database.writer, database.clock, body, database.ids.uuid7, has_policies=False
+            )
+            error = answer["error"] or {}
+            problems = error.get("details", {}).get("problems", ())
+            if any("is required" in one["message"] for one in problems):
+                error["hint"] = "defaults are the app's: start it, and import while it runs"
+            return answer
 
         yield take

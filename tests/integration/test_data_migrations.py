@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 import pytest
 
 from pylon import jsonvalue
+from pylon.errors import InvalidArgument
+from pylon.server.functions.data_migrations import _TRIAL
+from pylon.server.storage.branches import MAKING
+from pylon.server.storage.place import demand_name
 from pylon.testing.served import Caller, DidNotStart, ServedProject
 from tests.conftest import Serve
 from tests.shell import Shell
@@ -90,6 +95,7 @@ async def test_a_save_applies_it_once_as_ordinary_changes(serve: Serve) -> None:
     assert [one["cause"] for one in changes][-2:] == ["migration:0001_lengths"] * 2
     branches = (await owner.get("/api/admin/branches")).body["branches"]
     assert [one["why"] for one in branches[1:]] == ["before 0001_lengths"]
+    assert re.fullmatch(r"before-0001_lengths-\d{8}-\d{6}", branches[1]["name"])  # as the docs say
     head = (await owner.get("/api/admin/status")).body["head"]
     assert (await _reload(owner))["migrated"] == []
     await served.stop()
@@ -214,3 +220,9 @@ async def test_the_schema_goes_first(serve: Serve) -> None:
     await Shell(served)("reset", str(served.project), "--yes", is_for_project=False)
     await served.start()
     assert await _status(served) == [("0001_loud", "applied", 0)]
+
+
+def test_a_branch_in_the_making_is_never_taken_for_the_trial() -> None:
+    """The trial removes its folder first, and lies where branches are made."""
+    with pytest.raises(InvalidArgument):
+        demand_name(_TRIAL.removeprefix(MAKING))

@@ -11,6 +11,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from pylon import limits_branches
@@ -29,6 +30,7 @@ from pylon.server.mail.templates import MailTemplates
 from pylon.server.observe import Observer
 from pylon.server.storage import backup, branches
 from pylon.server.storage.database import Database
+from pylon.server.storage.making import MAKING
 from pylon.server.storage.migrate import migrate
 from pylon.server.storage.migration_plan import make_plan, stored_schema
 from pylon.server.storage.migration_records import (
@@ -43,7 +45,8 @@ from pylon.sqlite import RawConnection, open_alone
 _log = logging.getLogger("pylon.migrations")
 #: The log says it before the name of the file.
 _CAUSE: Final = "migration"
-_TRIAL: Final = f"{branches.MAKING}trial"
+#: No branch has a name with a dot: one that is being made meanwhile is never taken for the trial.
+_TRIAL: Final = f"{MAKING}a.trial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,12 @@ def states_of(raw: RawConnection | None, files: Sequence[MigrationFile]) -> list
             None if applied is None else iso_ms(applied), row.parts, row.changes,
         ))  # fmt: skip
     return found
+
+
+def waiting_files(raw: RawConnection | None, files: Sequence[MigrationFile]) -> list[Path]:
+    """Return the files that a database has not had to their end yet."""
+    wanted = {one.number for one in states_of(raw, files) if one.state in ("pending", "begun")}
+    return [one.path for one in files if one.number in wanted]
 
 
 class DataMigrations:

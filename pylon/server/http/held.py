@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pylon import limits, limits_files, limits_keeping
+from pylon import limits, limits_files, limits_keeping, limits_live
 from pylon.server.http.services import Services
 
 
@@ -60,7 +60,7 @@ def _of_connections(services: Services) -> list[Held]:
         Held("unsent to the slowest socket", unsent, config["limits.send_queue_bytes"],
              "SEND_QUEUE_BYTES_MAX", "bytes"),
         Held("values of followed functions", sizes["live_kept_bytes"],
-             limits.LIVE_KEPT_BYTES_MAX, "LIVE_KEPT_BYTES_MAX", "bytes"),
+             limits_live.LIVE_KEPT_BYTES_MAX, "LIVE_KEPT_BYTES_MAX", "bytes"),
         Held("clients that reported", sizes["reported"], limits.CLIENTS_MAX, "CLIENTS_MAX"),
         Held("subscriptions of clients that left", sizes["wants"], limits.WANTS_KEPT_MAX,
              "WANTS_KEPT_MAX"),

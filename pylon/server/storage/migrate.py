@@ -22,7 +22,7 @@ from pylon.schema.wire import image_text, row_from_image, wire_text
 from pylon.server.storage.branches import keep_before
 from pylon.server.storage.change_log import note_rewritten, read_head
 from pylon.server.storage.files import rebuild_owners
-from pylon.server.storage.lineage import set_meta
+from pylon.server.storage.lineage import forget_field_added, note_field_added, set_meta
 from pylon.server.storage.migration_plan import (
     MigrationPlan,
     changes_copies,
@@ -72,7 +72,7 @@ async def migrate(
         raw = database.new_transaction().connection
         plan = make_plan(raw, schema)
         if plan.blockers or (plan.needs_consent and not consent):
-            raise _refused(plan, "the migration needs a decision")
+            raise _refused(plan, f"the migration needs a decision: {plan.reason}")
         if not plan.is_empty:
             if plan.needs_consent and keeps:
                 await keep_before(database.place, "migration", database.clock)
@@ -95,7 +95,7 @@ async def migrate(
 
 def _refused(plan: MigrationPlan, message: str) -> MigrationRefused:
     return MigrationRefused(
-        f"{message}:\n{plan.render()}",
+        f"{message}\n{plan.render()}",
         hint="`pylon migrate` shows the plan, `pylon migrate --apply` consents"
         if plan.needs_consent and not plan.blockers
         else "mend the rows that stand against it, or change the schema",
@@ -132,8 +132,24 @@ def _apply(raw: RawConnection, plan: MigrationPlan, old: Schema, new: Schema, no
             _change_indexes(raw, plan, entity)
             if any(s.entity == name and s.kind is StepKind.CHANGE_SEARCH for s in plan.steps):
                 _change_search(raw, old.entities[name], entity)
+    _note_fields(raw, plan, head)
     rebuild_owners(raw, new, now_ms)
     set_meta(raw, "schema", jsonvalue.encode_text(schema_to_json(new)))
+
+
+def _note_fields(raw: RawConnection, plan: MigrationPlan, head: int) -> None:
+    """Note since when there is each field that came later: blame asks for it."""
+    noted: dict[tuple[str, str], int | None] = {}
+    for step in plan.steps:
+        if step.kind in (StepKind.DROP_FIELD, StepKind.RENAME_FIELD) and step.old is not None:
+            since = forget_field_added(raw, step.entity, step.old.name)
+            if step.kind is StepKind.RENAME_FIELD and step.new is not None:
+                noted[step.entity, step.new.name] = since
+        elif step.kind is StepKind.ADD_FIELD and step.new is not None:
+            noted[step.entity, step.new.name] = head
+    for (entity, field), since in noted.items():
+        if since is not None:
+            note_field_added(raw, entity, field, since)
 
 
 def _create_indexes(raw: RawConnection, entity: Entity) -> None:

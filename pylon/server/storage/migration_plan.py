@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pylon import jsonvalue
-from pylon.errors import PylonError
+from pylon.errors import Conflict, PylonError
 from pylon.schema.diff import Safety, SchemaStep, StepKind, diff, is_same_wire
 from pylon.schema.fieldtypes import from_stored
 from pylon.schema.fingerprint import schema_from_json
@@ -22,6 +24,12 @@ from pylon.sqlite import RawConnection
 
 #: Defaults that give every live row the same value.
 _SAME_FOR_ALL = (DefaultKind.LITERAL, DefaultKind.NOW)
+
+
+class SchemaUnreadable(PylonError):
+    """The schema that a database has of itself is none that Pylon wrote."""
+
+    code = "DATABASE_UNUSABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,13 @@ class MigrationPlan:
         return bool(self.losses or self.breaches)
 
     @property
+    def reason(self) -> str:
+        """Return in one line what keeps it from being applied unasked; empty where nothing does."""
+        reasons = self.blockers or (*self.losses, *self.breaches)
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        return f"{reasons[0]}{more}" if reasons else ""
+
+    @property
     def hash(self) -> str:
         """Return what tells this plan, with its counts of rows, from any other."""
         return jsonvalue.stable_hash(self.render())
@@ -64,10 +79,38 @@ class MigrationPlan:
         return "\n".join(lines)
 
 
+def demand_same_plan(plan: MigrationPlan, agreed: str) -> None:
+    """Raise Conflict where a plan is not the one, by its hash, that somebody agreed to."""
+    if plan.hash != agreed:
+        raise Conflict("the app or the rows have changed since that plan: look at it again")
+
+
 def stored_schema(connection: RawConnection) -> Schema:
-    """Return the schema that the database was last migrated to; an empty one at first."""
+    """Return the schema that the database was last migrated to; an empty one at first.
+
+    Raises SchemaUnreadable for what Pylon never wrote: the file may be anybody's backup, and names
+    go into statements.
+    """
     text = meta(connection, "schema")
-    return Schema(entities={}) if text is None else schema_from_json(jsonvalue.decode_trusted(text))
+    if text is None:
+        return Schema(entities={})
+    try:
+        schema = schema_from_json(jsonvalue.decode_trusted(text))
+        _demand_names(schema)
+    except (ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as error:
+        raise SchemaUnreadable(
+            f"the schema in the database is none that Pylon wrote: {error}",
+            hint="restore a backup that passes: pylon verify FILE",
+        ) from error
+    return schema
+
+
+def _demand_names(schema: Schema) -> None:
+    for entity in schema.entities.values():
+        names = [entity.name, *(one.name for one in entity.fields)]
+        for name in (*names, *(one.name for one in entity.indexes)):
+            if not name.isidentifier():
+                raise ValueError(f"{name!r:.80} is no name")
 
 
 def make_plan(connection: RawConnection, new: Schema) -> MigrationPlan:

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ from pylon.server.storage.change_log import read_after
 from pylon.server.storage.database import Database
 from pylon.server.storage.lineage import meta, set_meta
 from pylon.server.storage.migrate import MigrationRefused, migrate
+from pylon.server.storage.row_history import read_blame
 from pylon.server.storage.search import SearchSpec, search_page
 from pylon.server.storage.tables import EntityTable
+from pylon.server.storage.transaction import Transaction
 from pylon.server.storage.verify import verify
 from pylon.server.sync.catch_up import check_cursor
 
@@ -327,6 +330,34 @@ async def test_the_log_is_brought_to_the_new_fields(database: Database) -> None:
     ]  # fmt: skip
     assert await database.readers.run(lambda one: verify(one.raw, database.schema)) == []
     assert database.tail.since(0) is None
+
+
+async def test_what_came_with_a_field_is_blamed_on_no_change(database: Database) -> None:
+    """Rows of before have it by the migration, also under a new name; later ones by a change."""
+
+    async def blamed(row_id: str) -> dict[str, tuple[int | None, int | None]]:
+        schema = database.schema
+        found = await database.readers.run(
+            lambda one: read_blame(one.raw, schema, schema.entities["E"], row_id)
+        )
+        return {one.field: (one.record and one.record.seq, one.added_after) for one in found}
+
+    await _filled(database, _schema(_field()), {"a": "x"}, {"a": "y"})
+    await migrate(database, _schema(_field(), NEW))
+    entity = database.schema.entities["E"]
+    await database.writer.submit(lambda tx: tx.insert(entity, {"id": "r2", "a": "z", "b": "new"}))
+
+    def set_b(tx: Transaction) -> None:
+        before = tx.get(entity, "r1")
+        tx.update(entity, before, {**before, "b": "set"})
+
+    await database.writer.submit(set_b)
+    assert await blamed("r0") == {"a": (1, None), "b": (None, 2)}
+    assert await blamed("r1") == {"a": (2, None), "b": (4, None)}
+    assert await blamed("r2") == {"a": (3, None), "b": (3, None)}
+    await migrate(database, _schema(_field(), replace(NEW, name="c", renamed_from="b")))
+    assert await blamed("r0") == {"a": (1, None), "c": (None, 2)}
+    assert await _meta(database, "added:E.b") is None
 
 
 async def test_fields_may_change_their_places(database: Database) -> None:
