@@ -1,10 +1,8 @@
-"""`pylon export`: all rows, or some, as JSON lines or CSV, while the app runs or not."""
+"""`pylon export`: all rows, or some, as JSON or CSV, while the app runs or not."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import os
 import sys
 import tempfile
@@ -18,20 +16,19 @@ from pylon import paths
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.progress import Progress
 from pylon.cli.project import find_project, json_option, project_option
-from pylon.cli.rowfiles import CSV, JSONL, csv_cells, csv_heads, format_of, json_line
+from pylon.cli.rowfiles import CSV, FORMATS, JSON, csv_cells, csv_heads, format_of, json_line
 from pylon.printable import clean_block
+from pylon.schema.cells import csv_lines
 from pylon.schema.model import Entity, FieldKind
 
 _STDOUT: Final = "-"
 
 
-@click.command(short_help="Write rows as JSON lines or CSV.")
+@click.command(short_help="Write rows as JSON or CSV.")
 @click.argument("file", default=_STDOUT)
 @click.option("--entity", "entities", multiple=True, help="Only rows of this one; repeatable.")
 @click.option("--where", metavar="EXPR", help="Only rows that match, in the policy language.")
-@click.option(
-    "--format", "given", type=click.Choice([JSONL, CSV]), help="Default: by the name of FILE."
-)
+@click.option("--format", "given", type=click.Choice(FORMATS), help="Default: by the name of FILE.")
 @project_option
 @json_option
 def export(
@@ -39,6 +36,8 @@ def export(
     project_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Write the rows of the project into FILE, or to stdout, as they are at one moment.
+
+    As JSON lines, as one JSON array (.json) or as CSV (.csv).
 
     Every field, private ones too, and the ids. Not the change log, accounts, or the bytes of
     files: `pylon backup` takes everything. The app may run meanwhile.
@@ -105,17 +104,21 @@ def _write(
 ) -> dict[str, Any]:
     counts = {one.name: 0 for one in entities}
     held = 0
-    to_line = _csv_line if form == CSV else _json_line
+    to_line = {CSV: _csv_line, JSON: json_line}.get(form, _json_line)
     files = {one.name: [field.name for field in one.fields if field.kind is FieldKind.FILE]
              for one in entities}  # fmt: skip
     if form == CSV:
-        write(_joined(csv_heads(entities[0])))
+        write(csv_lines([csv_heads(entities[0])]))
+    before, between = ("[\n", ",\n") if form == JSON else ("", "")
     with Progress("rows") as progress:
         for entity, values in rows:
-            write(to_line(entity, values))
+            write(before + to_line(entity, values))
+            before = between
             counts[entity.name] += 1
             held += sum(values[name] is not None for name in files[entity.name])
             progress.step()
+    if form == JSON:
+        write("\n]\n" if before == between else "[]\n")
     return {"rows": {name: count for name, count in counts.items() if count}, "files": held}
 
 
@@ -124,10 +127,4 @@ def _json_line(entity: Entity, values: dict[str, Any]) -> str:
 
 
 def _csv_line(entity: Entity, values: dict[str, Any]) -> str:
-    return _joined(csv_cells(entity, values))
-
-
-def _joined(cells: list[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    return csv_lines([csv_cells(entity, values)])

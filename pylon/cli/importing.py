@@ -21,23 +21,43 @@ from pylon import jsonvalue, limits
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.progress import Progress
 from pylon.cli.project import find_project, json_option, project_option
-from pylon.cli.rowfiles import CSV, JSONL, FileRow, format_of, read_csv, read_jsonl
-from pylon.client.admin import AdminClient
+from pylon.cli.rowarray import array_says_entity, is_array, read_array
+from pylon.cli.rowfiles import (
+    CSV,
+    FORMATS,
+    JSON,
+    JSONL,
+    FileRow,
+    format_of,
+    read_csv,
+    read_jsonl,
+    says_entity,
+)
+from pylon.client.admin import AdminClient, AdminError
+from pylon.client.import_pace import ImportPace, Load, Turn
 from pylon.errors import PylonError
+from pylon.printable import counted
 from pylon.supervisor.registry import running_runtime
 
-#: What one part holds of a file, about: the body has a limit, and the writer is held by each.
-_PART_BYTES: Final = 131_072
+#: What one part holds of a file, about: it is done once, or not at all. How many of them are sent
+#: at once is a matter of pace: others wait for them. Several at once are far from what a request
+#: may have; a row that is larger than a part is a part, and goes alone.
+_PART_ROWS: Final = 50
+_PART_BYTES: Final = 65_536
+_REQUEST_BYTES: Final = limits.BODY_BYTES_MAX // 4
+_REQUEST_KEYS: Final = limits.JSON_KEYS_MAX // 2
+#: Of a row beside its values.
+_RECORD_KEYS: Final = 4
 _COPY_BYTES: Final = 1_048_576
 Take = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-@click.command(name="import", short_help="Bring in rows from JSON lines or CSV.")
+@click.command(name="import", short_help="Bring in rows from JSON or CSV.")
 @click.argument("file")
-@click.option("--entity", help="What the rows are of; lines of JSON may say it themselves.")
 @click.option(
-    "--format", "given", type=click.Choice([JSONL, CSV]), help="Default: by the name of FILE."
+    "--entity", help="What the rows are of (default: they say it, or the name of FILE does)."
 )
+@click.option("--format", "given", type=click.Choice(FORMATS), help="Default: by the name of FILE.")
 @click.option("--update", "updates", is_flag=True, help="Rows that are there take the new values.")
 @click.option("--without-files", is_flag=True, help="Leave fields for files empty.")
 @click.option("--again", is_flag=True, help="Also what was imported from this very file before.")
@@ -50,28 +70,38 @@ def import_(
     """Bring in the rows of FILE (- is stdin), as `pylon export` writes them. Ids are kept.
 
     Each row is a change in the log, past the policies: it is your own data. The app may run. An
-    import that was cut off goes on where it was when it is run again.
+    import that was cut off goes on where it was when it is run again. Rows that do not say what
+    they are of are of the entity that FILE has its name of: note.jsonl, Note.csv.
     """
     form = format_of(file, given)
-    if form == CSV and entity is None:
-        raise click.UsageError("a CSV file does not say what its rows are of: give --entity")
     project = find_project(project_path)
+    done = _Done()
     with _opened(file) as stream:
-        key = hashlib.sha256(repr((entity, form, updates, without_files)).encode())
+        if given is None and form == JSON and not is_array(stream):
+            form = JSONL  # so were files of this name written once
+        stream.seek(0)
+        if entity is None and not _says_entity(stream, form):
+            entity = _entity_of(project, file)
+        stream.seek(0)
+        key = hashlib.sha256(repr((entity, form, updates, without_files, _PART_ROWS)).encode())
         while chunk := stream.read(_COPY_BYTES):
             key.update(chunk)
+        size = stream.tell()
         stream.seek(0)
         if again:
             key.update(secrets.token_bytes(16))
         options = {"updates": updates, "without_files": without_files}
-        source = _Source(stream, file, form, entity)
-        done = asyncio.run(_import(project, source, key.hexdigest()[:32], options))
+        source = _Source(stream, file, form, entity, size)
+        try:
+            asyncio.run(_import(project, source, key.hexdigest()[:32], options, done))
+        except KeyboardInterrupt:
+            say(f"stopped: {_in(done.stored)}; the same command goes on from there")
+            raise
     if as_json:
         print_json(done.to_json())
         return
-    print_line(
-        f"{done.inserted} rows inserted, {done.updated} updated, {done.unchanged} as they were"
-    )
+    stored = f"{counted(done.inserted, 'row')} inserted, {done.updated:,} updated"
+    print_line(f"{stored}, {done.unchanged:,} as they were")
     if done.before:
         say(f"{done.before} of them came from this file before and were left: --again takes them")
 
@@ -84,14 +114,23 @@ class _Source:
     name: str
     form: str
     entity: str | None
+    #: In bytes.
+    size: int
+
+    def share(self) -> float:
+        """Return how much of it was read."""
+        return self.stream.tell() / self.size if self.size else 1.0
 
     def rows(self) -> Iterator[FileRow]:
         """Yield the rows; the file stays open."""
-        if self.form == JSONL:
-            yield from read_jsonl(self.stream, self.name, self.entity)
+        if self.form != CSV:
+            read = read_array if self.form == JSON else read_jsonl
+            yield from read(self.stream, self.name, self.entity)
             return
         assert self.entity is not None
-        text = io.TextIOWrapper(self.stream, encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(
+            self.stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
+        )
         try:
             yield from read_csv(text, self.name, self.entity)
         finally:
@@ -106,11 +145,43 @@ class _Done:
     #: Rows of parts that were done by an earlier run.
     before: int = 0
 
+    @property
+    def stored(self) -> int:
+        """Return how many rows this run stored."""
+        return self.inserted + self.updated
+
     def to_json(self) -> dict[str, int]:
         return {
             "inserted": self.inserted, "updated": self.updated, "unchanged": self.unchanged,
             "before": self.before,
         }  # fmt: skip
+
+
+def _says_entity(stream: IO[bytes], form: str) -> bool:
+    if form == JSON:
+        return array_says_entity(stream)
+    return form == JSONL and says_entity(stream)
+
+
+def _in(count: int) -> str:
+    return f"{counted(count, 'row')} {'is' if count == 1 else 'are'} in"
+
+
+def _entity_of(project: Path, file: str) -> str:
+    """Return the entity that a file has its name of; raises CommandFailed where it has of none."""
+    from pylon.server.offline_rows import entity_names
+
+    known = asyncio.run(entity_names(project))
+    stem = Path(file).stem
+    found = [one for one in known if one.casefold() == stem.casefold()]
+    if stem in found:
+        return stem
+    if len(found) == 1:
+        return found[0]
+    raise CommandFailed(
+        f"neither the rows of {file} nor its name say what they are of",
+        f"give --entity, one of: {', '.join(known)}",
+    )
 
 
 def _opened(file: str) -> IO[bytes]:
@@ -126,10 +197,11 @@ def _opened(file: str) -> IO[bytes]:
         raise CommandFailed(f"{file} cannot be read: {error.strerror}") from error
 
 
-async def _import(project: Path, source: _Source, key: str, options: dict[str, Any]) -> _Done:
-    done = _Done()
+async def _import(
+    project: Path, source: _Source, key: str, options: dict[str, Any], done: _Done
+) -> None:
     async with _taking(project) as take:
-        with Progress("rows") as progress, ExitStack() as before:
+        with Progress("rows", share=source.share) as progress, ExitStack() as before:
             sender = _Sender(take, source.name, key, options, done, progress)
             rows: Iterable[FileRow] = source.rows()
             is_last = False
@@ -138,7 +210,7 @@ async def _import(project: Path, source: _Source, key: str, options: dict[str, A
                     spool = opened.enter_context(tempfile.TemporaryFile())
                     sent, put_off = await sender.send(rows, spool, is_last=is_last)
                     if not put_off:
-                        return done
+                        return
                     # No row of a whole round found what it refers to: the rest is to be refused.
                     is_last = sender.round > 1 and put_off == sent
                     spool.seek(0)
@@ -173,6 +245,8 @@ class _Sender:
     progress: Progress
     round: int = 0
     _number: int = field(default=0)
+    pace: ImportPace = field(default_factory=ImportPace)
+    turn: Turn = ImportPace.FIRST
 
     async def send(
         self, rows: Iterable[FileRow], spool: IO[bytes], *, is_last: bool
@@ -180,27 +254,41 @@ class _Sender:
         """Send rows in parts; returns how many were sent and how many of them are put off."""
         sent = put_off = 0
         self.round, self._number = self.round + 1, 0
-        for part in _parts(rows):
-            put_off += await self._send_part(part, spool, is_last=is_last)
-            sent += len(part)
+        parts = _Parts(rows)
+        while some := parts.take(self.turn.pieces):
+            put_off += await self._send_parts(some, spool, is_last=is_last)
+            sent += sum(len(one) for one in some)
+            await asyncio.sleep(self.turn.rest_s)
         return sent, put_off
 
-    async def _send_part(self, part: list[FileRow], spool: IO[bytes], *, is_last: bool) -> int:
-        self._number += 1
-        body = {
-            "op_id": f"import.{self.key}.{self.round}.{self._number}", **self.options,
-            "is_last": is_last, "records": [one.to_record() for one in part],
-        }  # fmt: skip
+    async def _send_parts(
+        self, parts: list[list[FileRow]], spool: IO[bytes], *, is_last: bool
+    ) -> int:
+        """Send some parts at once; returns how many of their rows are put off."""
+        asked = []
+        for part in parts:
+            self._number += 1
+            asked.append({
+                "op_id": f"import.{self.key}.{self.round}.{self._number}",
+                "records": [one.to_record() for one in part],
+            })  # fmt: skip
         try:
-            answer = await self.take(body)
+            answer = await self.take({"parts": asked, **self.options, "is_last": is_last})
         except PylonError as error:
-            raise self._failure(error, part) from error
-        for at, names in answer["put_off"]:
-            spool.write(_put_off(part[at], names))
-        if not part[0].sets:  # those were counted when their rows came
-            self._count(answer)
-            self.progress.step(len(part))
-        return len(answer["put_off"])
+            raise self._failure(error, parts[0]) from error
+        put_off = 0
+        for part, stored in zip(parts, answer["parts"], strict=False):
+            for at, names in stored["put_off"]:
+                spool.write(_put_off(part[at], names))
+            put_off += len(stored["put_off"])
+            if not part[0].sets:  # those were counted when their rows came
+                self._count(stored)
+                self.progress.step(len(part))
+        if answer["error"] is not None:
+            refused = AdminError(answer["error"]["message"], answer=answer["error"])
+            raise self._failure(refused, parts[len(answer["parts"])])
+        self.turn = self.pace.step(Load(**answer["load"]), len(parts))
+        return put_off
 
     def _count(self, answer: dict[str, Any]) -> None:
         if answer["was_done"]:
@@ -213,25 +301,60 @@ class _Sender:
     def _failure(self, error: PylonError, part: list[FileRow]) -> CommandFailed:
         at = error.details.get("record")
         line = part[at].line if isinstance(at, int) and at < len(part) else part[0].line
-        stored = self.done.inserted + self.done.updated
-        kept = f"{stored} rows are in; the part with this one is not. " if stored else ""
+        stored = self.done.stored
+        kept = f"{_in(stored)}; the part with this one is not. " if stored else ""
         hint = error.hint or "mend the line and import the file with --update"
         return CommandFailed(f"{self.name}:{line}: {error.message} [{error.code}]", kept + hint)
 
 
-def _parts(rows: Iterable[FileRow]) -> Iterator[list[FileRow]]:
+@dataclass(slots=True)
+class _Part:
+    """Rows that are stored together, and how much of a request they take."""
+
+    rows: list[FileRow] = field(default_factory=list)
+    size: int = 0
+    #: At least as many as its rows have: a colon in a text counts, too.
+    keys: int = 0
+
+
+class _Parts:
+    """The parts of some rows, as many at a time as one request takes."""
+
+    def __init__(self, rows: Iterable[FileRow]) -> None:
+        self._parts = _parts(rows)
+        #: It did not fit into the request before.
+        self._held: _Part | None = None
+
+    def take(self, pieces: int) -> list[list[FileRow]]:
+        """Return the next so many or fewer, each with its rows; one always goes."""
+        taken: list[list[FileRow]] = []
+        size = keys = 0
+        while len(taken) < pieces:
+            part, self._held = self._held or next(self._parts, None), None
+            if part is None:
+                break
+            size, keys = size + part.size, keys + part.keys
+            if taken and (size > _REQUEST_BYTES or keys > _REQUEST_KEYS):
+                self._held = part
+                break
+            taken.append(part.rows)
+        return taken
+
+
+def _parts(rows: Iterable[FileRow]) -> Iterator[_Part]:
     """Yield rows in parts of a bounded size, those that set fields apart from whole ones."""
-    part: list[FileRow] = []
-    size = 0
+    part = _Part()
     for one in rows:
-        weight = len(jsonvalue.encode(dict(one.values)))
-        is_full = len(part) == limits.IMPORT_ROWS_MAX or size + weight > _PART_BYTES
-        if part and (is_full or part[0].sets != one.sets):
+        # What is counted decides where a file is cut, and so what its parts were called before.
+        text = jsonvalue.encode(dict(one.values))
+        is_full = len(part.rows) == _PART_ROWS or part.size + len(text) > _PART_BYTES
+        if part.rows and (is_full or part.rows[0].sets != one.sets):
             yield part
-            part, size = [], 0
-        part.append(one)
-        size += weight
-    if part:
+            part = _Part()
+        part.rows.append(one)
+        part.size += len(text)
+        part.keys += text.count(b":") + _RECORD_KEYS
+    if part.rows:
         yield part
 
 

@@ -1,5 +1,7 @@
 """Files of rows: JSON lines, where each line says its entity as `_entity`, and CSV of one entity.
 
+One JSON array of such rows is read in `rowarray`.
+
 Both are read and written a row at a time. Every row keeps the line that it stands on, so that what
 is wrong with it can be told as file:line.
 """
@@ -7,6 +9,7 @@ is wrong with it can be told as file:line.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final
@@ -18,10 +21,16 @@ from pylon.schema.cells import to_cell
 from pylon.schema.model import Entity
 
 JSONL: Final = "jsonl"
+#: One array.
+JSON: Final = "json"
 CSV: Final = "csv"
+FORMATS: Final = (JSONL, JSON, CSV)
 ENTITY: Final = "_entity"
 #: A row's text at most, escapes included; a longer line is no row.
-_LINE_BYTES_MAX: Final = limits.ROW_BYTES_MAX * 6
+LINE_BYTES_MAX: Final = limits.ROW_BYTES_MAX * 6
+MEND: Final = "mend the line and import the file again"
+_UTF8: Final = "save the file as UTF-8 and import it again"
+_QUOTES: Final = 'a cell with a quote stands in quotes, and its own are written twice: ""'
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +55,69 @@ def format_of(name: str, given: str | None) -> str:
     """Return the format of a file, by what was said or by its name."""
     if given is not None:
         return given
-    return CSV if name.lower().endswith(".csv") else JSONL
+    end = name.lower().rpartition(".")[2]
+    return end if end in (CSV, JSON) else JSONL
+
+
+def says_entity(stream: IO[bytes]) -> bool:
+    """Tell whether the first of JSON lines says its entity.
+
+    What is no row does, too: what is wrong with it is told when the rows are read.
+    """
+    while text := stream.readline(LINE_BYTES_MAX):
+        if not text.strip():
+            continue
+        try:
+            values = jsonvalue.parse(text.rstrip())
+        except InvalidJson:
+            return True
+        return not isinstance(values, dict) or ENTITY in values
+    return True
 
 
 def read_jsonl(stream: IO[bytes], name: str, entity: str | None) -> Iterator[FileRow]:
     """Yield the rows of JSON lines; `entity` is that of lines which do not say theirs."""
     line = 0
-    while text := stream.readline(_LINE_BYTES_MAX):
+    while text := stream.readline(LINE_BYTES_MAX):
         line += 1
-        if len(text) == _LINE_BYTES_MAX:
-            raise CommandFailed(f"{name}:{line}: the line is longer than any row")
+        if len(text) == LINE_BYTES_MAX:
+            raise CommandFailed(f"{name}:{line}: the line is longer than any row", MEND)
         if not text.strip():
             continue
         try:
-            values = jsonvalue.parse(text.strip())
+            values = jsonvalue.parse(text.rstrip())
         except InvalidJson as error:
-            raise CommandFailed(f"{name}:{line}: no JSON: {error.message}") from error
-        if not isinstance(values, dict):
-            raise CommandFailed(f"{name}:{line}: a row is an object")
-        own = values.pop(ENTITY, entity)
-        if not isinstance(own, str):
-            raise CommandFailed(
-                f"{name}:{line}: the line does not say its entity",
-                f'write "{ENTITY}" into it, or give --entity',
-            )
-        yield FileRow(line, own, values)
+            raise _no_json(f"{name}:{line}", error) from error
+        yield row_of(values, f"{name}:{line}", line, entity, "the line")
+
+
+def row_of(values: Any, place: str, line: int, entity: str | None, what: str) -> FileRow:
+    """Return a row of JSON, of the entity that it says or of this one; raises CommandFailed."""
+    if not isinstance(values, dict):
+        raise CommandFailed(f"{place}: a row is an object", 'one to a line, such as {"id": "1", …}')
+    own = values.pop(ENTITY, entity)
+    if not isinstance(own, str):
+        raise CommandFailed(
+            f"{place}: {what} does not say its entity",
+            f'write "{ENTITY}" into it, or give --entity',
+        )
+    return FileRow(line, own, values)
 
 
 def read_csv(stream: IO[str], name: str, entity: str) -> Iterator[FileRow]:
-    """Yield the rows of a CSV file whose first line names the fields."""
-    csv.field_size_limit(_LINE_BYTES_MAX)
+    """Yield the rows of a CSV file whose first line names the fields.
+
+    The stream is decoded with `surrogateescape`, so that bytes that are no UTF-8 are found in their
+    own row, and not where a block of the file began.
+    """
+    csv.field_size_limit(LINE_BYTES_MAX)
     reader = csv.reader(stream, strict=True)
+    line = 1
     try:
         heads = next(reader, None)
         if heads is None:
             return
+        _demand_utf8(heads, f"{name}:1")
         _demand_heads(heads, name)
         while True:
             line = reader.line_num + 1
@@ -89,22 +126,44 @@ def read_csv(stream: IO[str], name: str, entity: str) -> Iterator[FileRow]:
                 return
             if not cells:
                 continue
+            _demand_utf8(cells, f"{name}:{line}")
             if len(cells) != len(heads):
                 raise CommandFailed(
-                    f"{name}:{line}: {len(cells)} cells, and the first line names {len(heads)}"
+                    f"{name}:{line}: {len(cells)} cells, and the first line names {len(heads)}",
+                    "an empty cell has its comma, too; a cell with a comma in it stands in quotes",
                 )
             yield FileRow(line, entity, dict(zip(heads, cells, strict=True)), are_cells=True)
     except csv.Error as error:
-        raise CommandFailed(f"{name}:{reader.line_num}: no CSV: {error}") from error
-    except UnicodeDecodeError as error:
-        raise CommandFailed(f"{name}:{reader.line_num + 1}: no UTF-8") from error
+        if str(error) == "unexpected end of data":
+            raise CommandFailed(
+                f"{name}:{line}: no CSV: a quote is opened in this row and never closed", _QUOTES
+            ) from error
+        raise CommandFailed(f"{name}:{reader.line_num}: no CSV: {error}", _QUOTES) from error
+
+
+def _demand_utf8(cells: Sequence[str], place: str) -> None:
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError as error:
+        raise CommandFailed(f"{place}: not UTF-8", _UTF8) from error
+
+
+def _no_json(place: str, error: InvalidJson) -> CommandFailed:
+    """Return what to say of a line that is no JSON, with its column where that is known."""
+    cause = error.__cause__
+    if isinstance(cause, json.JSONDecodeError):
+        return CommandFailed(f"{place}:{cause.colno}: no JSON: {cause.msg}", MEND)
+    if isinstance(cause, UnicodeDecodeError):
+        return CommandFailed(f"{place}:{cause.start + 1}: not UTF-8", _UTF8)
+    return CommandFailed(f"{place}: no JSON: {error.message}", MEND)
 
 
 def _demand_heads(heads: Sequence[str], name: str) -> None:
     for place, head in enumerate(heads):
         if not head or head in heads[:place]:
             raise CommandFailed(
-                f"{name}:1: the first line names each field once, and {head!r} is not such a name"
+                f"{name}:1: the first line names each field once, and {head!r} is not such a name",
+                "mend the first line and import the file again",
             )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from pylon.cli.output import CommandFailed, print_json, print_line, say
+from pylon.cli.asking import is_confirmed
+from pylon.cli.files import size_text
+from pylon.cli.output import CommandFailed, DataOut, print_done, print_json, print_line, say
+from pylon.cli.past import point_of
 from pylon.cli.progress import Progress
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_path, ask_runtime
-from pylon.cli.rowfiles import CSV, JSONL, format_of
+from pylon.cli.rowfiles import FORMATS, format_of
 from pylon.cli.rows import as_option, object_of, rows, where_option
 from pylon.client import bulk
 from pylon.client.admin import AdminClient
@@ -23,6 +25,7 @@ from pylon.clock import SystemClock
 from pylon.ids import IdSource
 from pylon.policy.completing import known_of
 from pylon.policy.completion import complete as offers_of
+from pylon.printable import changes_in, counted
 from pylon.tui.export import OwnFile
 
 _ids_argument = click.argument("ids", nargs=-1, metavar="[ID]...")
@@ -101,7 +104,7 @@ def _change(
     if look:
         return
     is_one = len(found) == 1 and "values" in what
-    if not yes and not is_one and not click.confirm("do it?", err=True):
+    if not yes and not is_one and not is_confirmed("do it?"):
         raise CommandFailed("nothing was changed")
     with Progress("rows") as progress:
         done = ask_runtime(
@@ -116,24 +119,28 @@ def _steps(progress: Progress) -> Callable[[int], None]:
     return lambda count: progress.step(count - progress.count)
 
 
-def _report(done: bulk.Done, wanted: int, *, as_json: bool) -> None:
+def _report(
+    done: bulk.Done, wanted: int, *, as_json: bool, none: str = "nothing was changed"
+) -> None:  # fmt: skip
+    """Say what was done, or `none`; raises CommandFailed where it ended early."""
     if as_json:
         print_json(done.to_json())
     else:
-        rows_text = f"{done.rows} row{'' if done.rows == 1 else 's'}"
-        print_line(f"{rows_text}: {_changes(done)}" if done.rows else "nothing was changed")
+        print_line(f"{counted(done.rows, 'row')}: {_changes(done)}" if done.seqs else none)
         if done.seqs:
             say(f"take it back: pylon rows undo {done.seqs[-1]}")
     if done.error is None:
         return
     for one in done.failed:
         say(f"{one['id']}: {one['message']} [{one['code']}]")
-    rest = f"{wanted - done.rows} of {wanted} rows are as they were" if done.rows else None
+    rest = f"{wanted - done.rows:,} of {wanted:,} rows are as they were" if done.rows else None
     raise CommandFailed(f"{done.error.message} [{done.error.code}]", rest)
 
 
 def _changes(done: bulk.Done) -> str:
-    return f"{len(done.seqs)} transactions" if len(done.seqs) > 1 else f"change {done.seqs[-1]}"
+    return (
+        counted(len(done.seqs), "transaction") if len(done.seqs) > 1 else f"change {done.seqs[-1]}"
+    )
 
 
 @rows.command("undo", short_help="Take a change of yours back, with its group.")
@@ -153,7 +160,7 @@ def undo(seq: int, anyway: str, look: bool, project_path: str | None, as_json: b
         print_json(found)
         return
     if look or (found["depends"] and anyway == _ANYWAY[0]):
-        print_line(f"{found['changes']} changes in {len(found['parts'])} transactions")
+        print_line(changes_in(found["changes"], len(found["parts"])))
         for line in dependent_lines(found):
             print_line(line)
         if look:
@@ -167,7 +174,9 @@ def undo(seq: int, anyway: str, look: bool, project_path: str | None, as_json: b
             project,
             lambda admin: bulk.undo(admin, found["parts"], anyway, _group(), _steps(progress)),
         )
-    _report(done, found["changes"], as_json=as_json)
+    # Of what is skipped each row may be one that something depends on.
+    none = "nothing was left to undo" if done.error is None else "nothing was undone"
+    _report(done, found["changes"], as_json=as_json, none=none)
     if done.left and not as_json:
         say(f"left as they are: {len(done.left)}")
 
@@ -178,46 +187,53 @@ def undo(seq: int, anyway: str, look: bool, project_path: str | None, as_json: b
 @where_option
 @click.option("--order", multiple=True, help="A field, or -field; may be given again.")
 @click.option("--fields", help="Only these columns, with commas between.")
-@click.option("--format", "given", type=click.Choice([JSONL, CSV]), help="Default: by FILE.")
+@click.option("--format", "given", type=click.Choice(FORMATS), help="Default: by FILE.")
+@click.option("--at", "place", metavar="SEQ|TIME", help="The rows as they were after a change.")
 @as_option
 @project_option
 @json_option
 def export(
     entity: str, file: str, where: str | None, order: tuple[str, ...], fields: str | None,
-    given: str | None, viewer: str | None, project_path: str | None, as_json: bool,
+    given: str | None, place: str | None, viewer: str | None, project_path: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Write all rows of ENTITY that match, in their order, into FILE (- is stdout).
 
-    As they are at one moment. JSON lines, or CSV.
+    As they are at one moment, or with --at as they were. JSON lines, one JSON array (.json) or CSV.
     """
     form = format_of(file, given)
     question = {"filter": where, "order": ",".join(order), "fields": fields, "as": viewer}
-    path = bulk.export_path(entity, question, form)
+
+    async def download(admin: AdminClient, target: Any) -> None:
+        as_of = (await point_of(admin, place))["seq"] if place else None
+        path = bulk.export_path(entity, {**question, "as_of": as_of}, form)
+        await admin.download(path, target)
+
     if file == "-":
         if as_json:
             raise click.UsageError("--json reports about a FILE; stdout has the rows here")
-        ask_runtime(find_project(project_path),
-                    lambda admin: admin.download(path, sys.stdout.buffer))  # fmt: skip
+        out: Any = DataOut()
+        ask_runtime(find_project(project_path), lambda admin: download(admin, out))
         return
     if complaint := OwnFile.objection(file):
         raise CommandFailed(complaint, "choose another name, or move it away")
-    counted = 0
+    told_rows = 0
     with Progress("rows") as progress:
 
         async def write(admin: AdminClient) -> int:
-            nonlocal counted
+            nonlocal told_rows
 
             async def fill(target: Any) -> None:
-                nonlocal counted
+                nonlocal told_rows
                 rows_of = bulk.CountedRows(target, form, _steps(progress))
-                await admin.download(path, rows_of)  # type: ignore[arg-type]
-                counted = rows_of.rows
+                await download(admin, rows_of)
+                told_rows = rows_of.rows
 
             return await OwnFile(Path(file)).write(fill)
 
         size = ask_runtime(find_project(project_path), write)
-    told = {"file": file, "rows": counted, "bytes": size}
-    print_json(told) if as_json else print_line(f"{file}: {counted} {entity}, {size} bytes")
+    told = {"file": file, "rows": told_rows, "bytes": size}
+    print_done(told, f"{file}: {told_rows:,} {entity}, {size_text(size)}", as_json=as_json)
 
 
 @rows.command("complete", short_help="Say what may come next in an expression.")

@@ -96,7 +96,8 @@ async def change_rows(
             done.error = error
             return done
         done.rows += int(made["rows"])
-        done.seqs.append(int(made["seq"]))
+        if made["seq"] is not None:  # None: all of the part went with rows of an earlier one
+            done.seqs.append(int(made["seq"]))
         told(done.rows)
     return done
 
@@ -187,21 +188,22 @@ async def ids_of(
 
 
 def export_path(entity: str, question: Mapping[str, Any], form: str) -> str:
-    """Return the path of an export: `question` has filter, order, fields and as, where given."""
+    """Return the path of an export: `question` has filter, order, fields, as and as_of."""
     given = {name: value for name, value in question.items() if value not in (None, "")}
     return f"admin/data-export/{AdminClient.quoted(entity)}?{urlencode({**given, 'format': form})}"
 
 
 class CountedRows:
-    """A file that counts the rows of CSV or JSON lines as they are written into it."""
+    """A file that counts the rows of CSV or JSON as they are written into it."""
 
     def __init__(self, target: BinaryIO, form: str, told: Told) -> None:
         self._target = target
         self._told = told
         self._is_quoted = False
         self._lines = 0
-        #: The first line of CSV names the columns.
-        self._heads = 1 if form == "csv" else 0
+        self._is_csv = form == "csv"
+        #: Lines that are no rows: the first one of CSV names the columns, an array has its marks.
+        self._heads = {"csv": 1, "json": 2}.get(form, 0)
 
     @property
     def rows(self) -> int:
@@ -210,7 +212,7 @@ class CountedRows:
 
     def write(self, data: bytes) -> int:
         """Write, and count: an end of a line inside of quotation marks ends no row of CSV."""
-        for place, piece in enumerate(data.split(b'"') if self._heads else (data,)):
+        for place, piece in enumerate(data.split(b'"') if self._is_csv else (data,)):
             if place:
                 self._is_quoted = not self._is_quoted
             if not self._is_quoted:

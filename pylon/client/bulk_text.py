@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pylon import jsonvalue
-from pylon.printable import clean
+from pylon.printable import clean, counted
 
 _TEXT_MAX = 60
 
@@ -15,9 +15,10 @@ def look_lines(entity: str, found: dict[str, Any]) -> list[str]:
     lines = [f"{found['rows']:,} {entity}"]
     if found["missing"]:
         names = ", ".join(found["missing_ids"][:3])
-        lines.append(f"{found['missing']:,} are not there any more: {names}")
+        be = "is" if found["missing"] == 1 else "are"
+        lines.append(f"{found['missing']:,} {be} not there any more: {names}")
     for one in found["fields"]:
-        lines.append(f"{one['name']} = {_short(one['to'])}: {one['changes']:,} rows change")
+        lines.append(f"{one['name']} = {_short(one['to'])}: {_change(one['changes'])}")
         now = [f"{count:,} × {_cut(text)}" for text, count in one["from"]]
         if one["others"]:
             now.append(f"{one['others']:,} others")
@@ -51,6 +52,10 @@ def dependent_lines(found: dict[str, Any]) -> list[str]:
     if found["more"]:
         lines.append(f"and {found['more']:,} more")
     return [clean(one) for one in lines]
+
+
+def _change(count: int) -> str:
+    return f"{counted(count, 'row')} {'changes' if count == 1 else 'change'}"
 
 
 def _short(value: Any) -> str:

@@ -200,10 +200,21 @@ async def test_an_export_has_what_is_shown_and_no_more(world: World) -> None:
                                  "t5,task 5,2"]  # fmt: skip
     rows = [json.loads(one) for one in (await exported(world)).splitlines()]
     assert [one["id"] for one in rows] == [f"t{n}" for n in range(10)]
+    assert json.loads(await exported(world, format="json")) == rows
+    assert json.loads(await exported(world, format="json", filter="rank > 99")) == []
     assert set(rows[0]) == {"_entity", "id", "title", "rank", "isOpen", "ownerId", "code", "wage",
                             "origin"}  # fmt: skip
+    before = (await world.admin.get("admin/at"))["seq"]
+    await world.admin.post("admin/data/Task/t8/update", {"values": {"rank": 99, "isOpen": False}})
+    await world.admin.post("admin/data/Task/t7/delete", {})
+    past: dict[str, Any] = {"as_of": before}
+    then = await exported(world, **past, format="csv", filter="rank >= 2", order="-rank,title",
+                          fields="title,rank")  # fmt: skip
+    assert then == text, "as it was, in its order"
     await world.harness.user("bob@example.com")
-    text = await exported(world, **{"as": "bob@example.com"})
+    rows = [json.loads(one) for one in (await exported(world)).splitlines()]
+    assert "t7" not in [one["id"] for one in rows]
+    text = await exported(world, **past, **{"as": "bob@example.com"})
     rows = [json.loads(one) for one in text.splitlines()]
     assert [one["id"] for one in rows] == ["t1", "t3", "t5", "t7", "t9"]
     assert "hush-canary" not in str(rows)
@@ -211,7 +222,7 @@ async def test_an_export_has_what_is_shown_and_no_more(world: World) -> None:
     text = await exported(world, **{"as": "anonymous"}, format="csv", fields="code,wage,title")
     assert text.splitlines()[:2] == ["id,wage,title", "t1,,task 1"]
     for asked, why in (
-        ({"format": "xml"}, "csv or jsonl"), ({"fields": "titel"}, "no field titel"),
+        ({"format": "xml"}, "csv, json or jsonl"), ({"fields": "titel"}, "no field titel"),
         ({"filter": "titel == 1"}, "no field titel"), ({"order": "titel"}, "titel"),
         ({"as": "nobody@example.com"}, "no account"), ({"limit": "1"}, "no parameter"),
     ):  # fmt: skip
@@ -238,4 +249,9 @@ async def test_an_export_is_of_one_moment_however_many_rows_there_are(
     text += "".join([one async for one in parts])
     assert "later" not in text
     assert len(text.splitlines()) == 11
+    form = owner_export.Format.of(entity, "json", ["title"])
+    parts = owner_export.export_text(reads, SYSTEM, Asked(), form)
+    pieces = [one async for one in parts]
+    assert len(pieces) > 4, "not all at once"
+    assert len(json.loads("".join(pieces))) == 11
     assert services.database.readers._own == 0

@@ -122,6 +122,27 @@ def test_what_was_exported_comes_back_the_same(project: Path, tmp_path: Path, or
     assert {cause for *_, cause in _log(other)} == {"import"}
 
 
+def test_an_array_comes_back_the_same(project: Path, tmp_path: Path) -> None:
+    """By its name or by `--format`; one of rows that do not say their entity takes the name's."""
+    _said(project, "import", str(_lines(tmp_path / "in.jsonl")))
+    out, other = tmp_path / "out.json", _project(tmp_path / "other")
+    assert "2 Leaf, 2 Twig" in _said(project, "export", str(out))
+    rows = json.loads(out.read_text())
+    assert rows == [json.loads(one) for one in _said(project, "export").splitlines()]
+    assert "4 rows inserted" in _said(other, "import", str(out))
+    assert _said(other, "export", "--format", "json") == out.read_text()
+    _said(other, "export", str(tmp_path / "none.json"), "--entity", "Leaf", "--where", "size > 99")
+    assert json.loads((tmp_path / "none.json").read_text()) == []
+    assert "0 rows inserted" in _said(other, "import", str(tmp_path / "none.json"))
+    twigs, lines = tmp_path / "twig.json", tmp_path / "lines.json"
+    bare = [{"id": "n", "name": "née"}, {"id": "m", "name": "m"}]
+    twigs.write_text(json.dumps(bare, indent=2, ensure_ascii=False))
+    assert "2 rows inserted" in _said(other, "import", str(twigs))
+    # Files of this name had JSON lines once.
+    lines.write_text('{"_entity":"Twig","id":"o","name":"o"}\n')
+    assert "1 row inserted" in _said(other, "import", str(lines))
+
+
 def test_a_table_comes_back_the_same(project: Path, tmp_path: Path) -> None:
     """CSV keeps nulls, empty texts, JSON, numbers and lines in cells apart."""
     _said(project, "import", str(_lines(tmp_path / "in.jsonl")))
@@ -173,8 +194,7 @@ def test_a_mistake_is_told_by_its_line_and_nothing_of_its_part_is_kept(
     assert f"{path}:6: name must be" in said
     assert _log(project) == []
     for wrong, message in (
-        ("{]", "no JSON"), ("[]", "a row is an object"), ('{"name":"x"}', "not say its entity"),
-        ('{"_entity":"Twg"}', "no entity Twg"),
+        ("[]", "a row is an object"), ('{"_entity":"Twg"}', "no entity Twg"),
         ('{"_entity":"Leaf","name":"x","twig":"a"}', "defaults are the app's"),
         ('{"_entity":"Twig","name":"x","parent":"nobody"}', "there is no Twig with this id"),
         (json.dumps({**LEAVES[1], "_entity": "Leaf", "twig": "nobody"}), "there is no Twig"),
@@ -186,6 +206,75 @@ def test_a_mistake_is_told_by_its_line_and_nothing_of_its_part_is_kept(
     assert f"{path}:3: 1 cells" in _said(
         project, "import", str(path), "--format", "csv", "--entity", "Twig", code=1
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (b'\n{"name": }\n', ":2:10: no JSON: Expecting value", "import the file again"),
+        (b'  {"name": }\n', ":1:12: no JSON", "import the file again"),
+        (b'{"name":"caf\xe9"}\n', ":1:13: not UTF-8", "save the file as UTF-8"),
+        (b"[1]\n", ":1: a row is an object", "one to a line"),
+        (b'id,name\nq,"hi\nr,x\n', ":2: no CSV: a quote is opened in this row", "stands in quotes"),
+        (b'id,name\nq,hi\nr,"h"i\n', ":3: no CSV: ", "written twice"),
+        (b"id,name\nq\n", ":2: 1 cells", "an empty cell has its comma"),
+        (b"id,caf\xe9\n", ":1: not UTF-8", "save the file as UTF-8"),
+        (b"id,name\nq,x\nr,caf\xe9\n", ":3: not UTF-8", "save the file as UTF-8"),
+        (b"id,name,name\n", ":1: the first line", "mend the first line"),
+    ],
+    ids=["JSON", "indented", "latin", "list", "open", "quote", "cells", "head", "cell", "heads"],
+)
+def test_a_file_that_is_broken_is_told_by_place_and_what_to_do(
+    project: Path, tmp_path: Path, text: bytes, message: str, hint: str
+) -> None:
+    """The line, the column where there is one, and how to mend it."""
+    path = tmp_path / ("in.jsonl" if text.lstrip().startswith((b"{", b"[")) else "in.csv")
+    path.write_bytes(text)
+    asked = CliRunner().invoke(
+        cli, ["import", str(path), "--entity", "Twig", "--project", str(project)]
+    )
+    assert asked.exit_code == 1
+    assert f"{path}{message}" in asked.output
+    assert hint in asked.output
+
+
+def test_a_file_may_have_the_name_of_what_its_rows_are_of(project: Path, tmp_path: Path) -> None:
+    """In any case, in both formats; --entity goes first, and what a line says itself."""
+    leaf = json.dumps({"_entity": "Leaf", **LEAVES[1], "twig": "a"})
+    for name, text in (
+        ("twig.jsonl", f'\n{{"id":"a","name":"a"}}\n{leaf}\n'),
+        ("TWIG.csv", "id,name\nb,b\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        _said(project, "import", str(tmp_path / name))
+    other = tmp_path / "leaf.jsonl"
+    other.write_text('{"id":"c","name":"c"}\n')
+    assert "twig is required" in _said(project, "import", str(other), code=1)
+    assert "1 row inserted" in _said(project, "import", str(other), "--entity", "Twig")
+    assert {(entity, row) for entity, row, *_ in _log(project)} == {
+        ("Twig", "a"), ("Leaf", "l2"), ("Twig", "b"), ("Twig", "c"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "-"])
+def test_rows_of_nobody_knows_what_are_refused_with_what_there_is(
+    project: Path, tmp_path: Path, name: str
+) -> None:
+    """A file that says it in its first line says it in all of them."""
+    path = name if name == "-" else str(tmp_path / name)
+    text = "id,name\na,a\n" if name.endswith("csv") else '{"id":"a","name":"a"}\n'
+    if name != "-":
+        Path(path).write_text(text)
+    asked = CliRunner().invoke(cli, ["import", path, "--project", str(project)], input=text)
+    assert asked.exit_code == 1
+    assert f"neither the rows of {path} nor its name say what they are of" in asked.output
+    assert "give --entity, one of: Leaf, Twig" in asked.output
+    twig = tmp_path / "twig.jsonl"
+    twig.write_text('{"_entity":"Twig","id":"a","name":"a"}\n{"id":"b","name":"b"}\n')
+    assert "twig.jsonl:2: the line does not say its entity" in _said(
+        project, "import", str(twig), code=1
+    )
+    assert _log(project) == []
 
 
 def test_the_same_file_is_imported_once(project: Path, tmp_path: Path) -> None:
@@ -208,7 +297,7 @@ def test_an_import_that_was_cut_off_goes_on(
     path = tmp_path / "many.jsonl"
     rows = [{"_entity": "Twig", "name": f"t{n}"} for n in range(700)]  # no ids: these are minted
     path.write_text("".join(json.dumps(one) + "\n" for one in rows))
-    send, count = importing._Sender._send_part, 0
+    send, count = importing._Sender._send_parts, 0
 
     async def cut(self: Any, *args: Any, **keywords: Any) -> int:
         nonlocal count
@@ -218,10 +307,12 @@ def test_an_import_that_was_cut_off_goes_on(
             raise Unavailable("gone")
         return done
 
-    monkeypatch.setattr(importing._Sender, "_send_part", cut)
+    monkeypatch.setattr(importing._Sender, "_send_parts", cut)
     _said(project, "import", str(path), code=1)
-    assert len(_log(project)) == 400
-    assert "300 rows inserted" in _said(project, "import", str(path))
+    stored = len(_log(project))
+    assert 0 < stored < 700
+    # However many are sent at once the next time: a part is the same part.
+    assert f"{700 - stored} rows inserted" in _said(project, "import", str(path))
     assert len(_log(project)) == 700
 
 

@@ -14,6 +14,7 @@ from pylon.policy.mistakes import nearest
 from pylon.schema.model import Entity
 from pylon.schema.wire import whole_row
 from pylon.server.functions.undoing import Step
+from pylon.server.storage.change_log import read_of_row
 from pylon.server.storage.data_pages import Referrers, referrers_of_many
 from pylon.server.storage.readers import ReadConnection
 
@@ -81,6 +82,23 @@ def op_ids_of(body: Mapping[str, Any], count: int) -> list[str] | None:
     if type(part) is not int or not 0 <= part < _PARTS_MAX:
         raise InvalidArgument(f"a part is 0 to {_PARTS_MAX - 1}", field="part")
     return [f"{group}.{part:05}.{place:04}" for place in range(count)]
+
+
+def gone_before(connection: ReadConnection, bulk: Bulk, body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the rows to delete that an earlier part of the same group took along, by a cascade."""
+    group, part = body.get("group"), body.get("part", 0)
+    if bulk.values is not None or not part:
+        return frozenset()
+    own = re.compile(rf"{re.escape(group or '')}\.(\d{{5}})\.\d{{4}}")
+
+    def is_gone(row_id: str) -> bool:
+        if connection.get(bulk.entity, row_id) is not None:
+            return False
+        last = read_of_row(connection.raw, bulk.entity.name, row_id, 0, 1, connection.schema)
+        found = own.fullmatch(last[0].operation_id or "") if last else None
+        return found is not None and last[0].kind == "delete" and int(found[1]) < part
+
+    return frozenset(filter(is_gone, bulk.ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,15 +13,21 @@ from pylon.clock import iso_ms
 from pylon.errors import Conflict, InvalidArgument, PylonError
 from pylon.identity import SYSTEM
 from pylon.protocol.messages import Operation
-from pylon.server.functions.bulk import Bulk, missing_json, op_ids_of, preview_of
+from pylon.server.functions.bulk import (
+    Bulk,
+    gone_before,
+    missing_json,
+    op_ids_of,
+    preview_of,
+)
 from pylon.server.functions.outcome import Outcome
-from pylon.server.functions.owner_export import CSV, JSONL, Format, export_text
+from pylon.server.functions.owner_export import CSV, JSON, JSONL, Format, export_text
 from pylon.server.functions.owner_reads import Asked, OwnerReads
 from pylon.server.functions.queries import entity_of
 from pylon.server.functions.undoing import STUDIO, Anyway, Dependent, Step, parts_of, undo_of
 from pylon.server.http.acting import acting
 from pylon.server.http.admin_data import demand_not_account, referrers_json
-from pylon.server.http.exchange import Exchange, json_value, listed
+from pylon.server.http.exchange import Exchange, integer, json_value, listed
 from pylon.server.http.services import Services
 from pylon.server.storage.readers import ReadConnection
 
@@ -46,10 +52,19 @@ async def bulk(exchange: Exchange) -> web.StreamResponse:
             "referrers": referrers_json(found.referrers),
         })  # fmt: skip
     steps = asked.steps()
-    outcomes = await _run(services, steps, op_ids_of(body, len(steps)))
+    op_ids = op_ids_of(body, len(steps))
+    gone = await services.database.readers.run(lambda reader: gone_before(reader, asked, body))
+    if op_ids is not None and gone:
+        left = [
+            pair for pair in zip(op_ids, steps, strict=True) if pair[1][1]["id"] not in gone
+        ]  # fmt: skip
+        op_ids, steps = [one for one, _ in left], [one for _, one in left]
+    outcomes = await _run(services, steps, op_ids) if steps else []
     if (failed := _failed(outcomes, steps)) is not None:
         return failed
-    return json_value({"seq": outcomes[-1].seq, "rows": len(steps)})
+    # A row that went with another one before it has no change of its own.
+    seq = max((one.seq for one in outcomes if one.seq is not None), default=None)
+    return json_value({"seq": seq, "rows": len(asked.ids)})
 
 
 async def _run(
@@ -162,19 +177,26 @@ def _name(services: Services, actor: str | None) -> str | None:
     return actor if found is None else found.label
 
 
-_EXPORT_NAMES: Final = ("filter", "order", "fields", "format", "as")
-_TYPES: Final = {CSV: "text/csv; charset=utf-8", JSONL: "application/x-ndjson"}
+_EXPORT_NAMES: Final = ("filter", "order", "fields", "format", "as", "as_of")
+_TYPES: Final = {
+    CSV: "text/csv; charset=utf-8",
+    JSONL: "application/x-ndjson",
+    JSON: "application/json",
+}
 
 
 async def export(exchange: Exchange) -> web.StreamResponse:
-    """GET /api/admin/data-export/{E}?filter=&order=&fields=&format=csv|jsonl&as=: all of it.
+    """GET /api/admin/data-export/{E}?filter=&order=&fields=&format=&as=&as_of=: all of it.
 
     An answer that was cut off ends without its last chunk, so that nobody takes it as whole.
     """
     services, query = exchange.services, exchange.query(_EXPORT_NAMES)
     entity = entity_of(services.definitions.current, exchange.parts[0])
     form = Format.of(entity, query.get("format"), listed(query.get("fields")))
-    asked = Asked(expression=query.get("filter") or None, order=listed(query.get("order")) or None)
+    asked = Asked(
+        expression=query.get("filter") or None, order=listed(query.get("order")) or None,
+        as_of=integer(query.get("as_of"), "as_of"),
+    )  # fmt: skip
     reads = OwnerReads(services.database, services.definitions, services.clock)
     viewer = acting(exchange, query.get("as") or None)
     parts = export_text(reads, viewer, asked, form)
