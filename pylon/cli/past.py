@@ -11,6 +11,7 @@ from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_path, ask_runtime
 from pylon.client.admin import AdminClient
 from pylon.client.past_text import (
+    came_with_field,
     chain_words,
     differing,
     held_words,
@@ -19,13 +20,28 @@ from pylon.client.past_text import (
     value_words,
     who_words,
 )  # fmt: skip
+from pylon.printable import counted
+
+
+def _joined(context: click.Context, parameter: click.Parameter, words: tuple[str, ...]) -> str:
+    """Return a row as Entity/id; it may be written in two words, as `pylon explain` has it."""
+    row = "/".join(words)
+    if len(words) > 2 or (len(words) == 2 and "/" in words[0]) or not all(_parts(row)):
+        raise click.UsageError(f"a row is written Entity/id, not {' '.join(words)!r}", context)
+    return row
+
+
+def _parts(row: str) -> tuple[str, str]:
+    entity, _, row_id = row.partition("/")
+    return entity, row_id
+
+
+row_argument = click.argument("row", metavar="ENTITY/ID", nargs=-1, required=True, callback=_joined)
 
 
 def row_path(row: str) -> str:
-    """Return the path of a row that is written Entity/id; raises click.UsageError."""
-    entity, slash, row_id = row.partition("/")
-    if not slash or not entity or not row_id:
-        raise click.UsageError(f"a row is written Entity/id, not {row!r}")
+    """Return the path of a row that is written Entity/id."""
+    entity, row_id = _parts(row)
     return f"{AdminClient.quoted(entity)}/{AdminClient.quoted(row_id)}"
 
 
@@ -37,7 +53,7 @@ async def point_of(admin: AdminClient, text: str | None) -> dict[str, Any]:
 
 
 @click.command(short_help="Show a row's changes, and who set each field.")
-@click.argument("row", metavar="ENTITY/ID")
+@row_argument
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500))
 @click.option("--before", type=click.IntRange(1), metavar="SEQ", help="Only older changes.")
 @click.option("--blame", is_flag=True, help="Only who gave each field the value it has.")
@@ -62,6 +78,7 @@ def history(
             ["FIELD", "CHANGE", "WHEN", "WHO", "BY"],
             [
                 [name, "-", "-", "-", "not told by the log"] if one is None
+                else [name, "-", "-", "-", came_with_field(one)] if came_with_field(one)
                 else [name, one["seq"], one["at"], who_words(one), chain_words(one["chain"])]
                 for name, one in found["blame"].items()
             ],
@@ -122,7 +139,7 @@ def diff(
         say(f"changes {found['from'] + 1} to {found['to']}; same: changed and changed back")
     else:
         for one in found["rows"]:
-            print_line(f"{one['what']:<9} {one['id']}  {one['changes']} changes")
+            print_line(f"{one['what']:<9} {one['id']}  {counted(one['changes'], 'change')}")
             for line in moved_words(one):
                 print_line(f"          {line}")
         if not found["rows"]:
@@ -132,7 +149,7 @@ def diff(
 
 
 @click.command("restore-row", short_help="Bring a row back to what it was.")
-@click.argument("row", metavar="ENTITY/ID")
+@row_argument
 @click.option("--to", required=True, metavar="SEQ|TIME", help="As it was after this change.")
 @project_option
 @json_option
@@ -155,7 +172,7 @@ def restore_row(row: str, to: str, project_path: str | None, as_json: bool) -> N
 
 
 @click.command(short_help="Show a row as the server, a user and a client have it.")
-@click.argument("row", metavar="ENTITY/ID")
+@row_argument
 @click.option("--as", "as_user", metavar="USER", help="As this user reads it.")
 @click.option("--client", metavar="ID", help="As this client holds it, by its cursor.")
 @project_option

@@ -52,27 +52,39 @@ def who_words(change: dict[str, Any]) -> str:
     return str(change["user"] or "system")
 
 
+def came_with_field(blame: dict[str, Any]) -> str:
+    """Return that a value came with its field, which a migration added; empty where not so."""
+    after = blame.get("added_after")
+    return "" if after is None else f"came with the field: a migration, after change {after:,}"
+
+
 #: What a client holds of a row, by `held` of the lens.
 HELD_WORDS = {
-    "row": "holds it, by the cursor that it stored",
-    "no_row": "does not hold it: at its cursor it was not there",
-    "not_visible": "does not hold it: its user may not read it",
-    "not_wanted": "does not hold it: no subscription of it matches",
-    "not_subscribed": "does not hold it: it subscribes to nothing of this entity",
-    "windows": "has windows of this entity alone, which follow no cursor",
-    "starts_over": "has to load everything anew",
-    "unknown": "unknown",
+    "row": "it holds version {version} of this row",
+    "no_row": "it does not hold the row, which was not there then",
+    "not_visible": "it does not hold the row: its user may not read it",
+    "not_wanted": "it does not hold the row: no subscription of it matches",
+    "not_subscribed": "it does not hold the row: it subscribes to nothing of this entity",
+    "windows": "it has windows of this entity alone, which follow no cursor: unknown",
+    "starts_over": "it has to load everything anew",
+    "unknown": "what it holds of this row is unknown",
 }
 
 
 def held_words(client: dict[str, Any]) -> str:
-    """Return what a client holds, and what it has not seen yet."""
-    words = HELD_WORDS.get(client["held"], str(client["held"]))
+    """Return what is known of what a client holds, and what it has not acknowledged yet.
+
+    No client tells its rows: it acknowledges how far it has stored the changes, and up to there it
+    has what it may see.
+    """
+    version = (client.get("row") or {}).get("_seq", "?")
+    held = HELD_WORDS.get(client["held"], str(client["held"])).replace("{version}", str(version))
+    words = f"has acknowledged change {client['seq']}: {held}"
     if client.get("reason"):
         words += f" ({client['reason']})"
     unseen = client.get("unseen") or []
     if unseen:
-        words += f"; not stored yet: {', '.join(str(one) for one in unseen)}"
+        words += f"; not acknowledged yet: {', '.join(str(one) for one in unseen)}"
     return words
 
 

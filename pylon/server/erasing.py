@@ -2,8 +2,9 @@
 
 The account and its rows go first, as ordinary changes that reach every client. Then no cursor of
 before is served any more (who has one starts over), and what the tables of our own still have of
-him is removed, in pieces that hold nobody up. Killed in between, the next start goes on: who is
-being erased is written down until nothing is left.
+him is removed, in pieces that hold nobody up. Who is being erased is written down until nothing is
+left: killed in between, the next start goes on, and where the storage fails (a full disk), this
+process does as soon as it takes writes again. What is refused is not tried again unasked.
 """
 
 from __future__ import annotations
@@ -12,26 +13,34 @@ import asyncio
 import email
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from email.utils import getaddresses
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pylon.errors import Conflict, NotFound, PylonError
+from pylon.errors import NotFound, PylonError, Unavailable
 from pylon.schema.model import OnDelete
 from pylon.server.auth.own_data import OwnData
 from pylon.server.files.sweeper import Sweeper
-from pylon.server.storage import accounts, change_log, erasing
+from pylon.server.storage import accounts, change_log, erasing, letting_go
+from pylon.server.storage.apart import Apart
 from pylon.server.storage.database import Database
 from pylon.server.storage.erasing import Found, Person
 from pylon.server.storage.search_index import SearchIndex, index_of
 from pylon.server.storage.transaction import Transaction
+from pylon.sqlite import Error
 
 _log = logging.getLogger("pylon.erasing")
 _READ_AT_ONCE: Final = 5_000
 _WRITTEN_AT_ONCE: Final = 200
 _SECONDS_OF_A_READ: Final = 60.0
+#: Between two tries to go on; so often doubled at most, while they fail.
+_AGAIN_SECONDS: Final = 2.0
+_DOUBLINGS_MAX: Final = 7
+#: Whether something holds on to him is tried out apart: he may have very many rows.
+_REHEARSAL: Final = Apart("erasing", 600.0)
 _MERGE_STEPS_MAX: Final = 10_000
 _T = TypeVar("_T")
 
@@ -62,11 +71,14 @@ class Eraser:
         self._sweeper = sweeper
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        #: Somebody may have been begun with, and not brought to an end.
+        self._unfinished = asyncio.Event()
 
-    # --- what a start goes on with
+    # --- what was begun and did not end
 
     def start(self) -> None:
-        """Go on with what the process before this one did not end."""
+        """Go on with what the process before this one did not end, and later with what fails."""
+        self._unfinished.set()
         self._task = asyncio.get_running_loop().create_task(self._go_on(), name="pylon-eraser")
 
     async def stop(self) -> None:
@@ -76,65 +88,122 @@ class Eraser:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _go_on(self) -> None:
-        try:
-            person = await self._read(erasing.read_person)
-            if person is not None:
+        failures = 0
+        while True:
+            await self._unfinished.wait()
+            if self._database.writer.health == "ok":
+                try:
+                    await self._resume()
+                except PylonError as error:
+                    _log.warning("erasing.failed %s; it goes on later", error.message)
+                    self._unfinished.set()
+                except Exception:  # noqa: BLE001 -- without this task nobody goes on with anybody
+                    _log.exception("erasing.failed trying again")
+                    self._unfinished.set()
+                failures = failures + 1 if self._unfinished.is_set() else 0
+            else:
+                failures = 0  # the storage tells by itself when it takes writes again
+            wait_s = _AGAIN_SECONDS * 2 ** min(failures, _DOUBLINGS_MAX)
+            await self._database.clock.sleep(wait_s)
+
+    async def _resume(self) -> None:
+        async with self._turn:
+            self._unfinished.clear()
+            for person in await self._read(erasing.read_people):
                 _log.info("erasing.resumed %s", person.user_id)
-                await self._erase(person)
+                await self._try_to_end(person)
+
+    async def _try_to_end(self, person: Person) -> None:
+        """Go on with somebody; what is in the way of it is not in the way of others."""
+        try:
+            await self._end(person)
+        except Unavailable as error:
+            _log.warning("erasing.failed %s %s; it goes on later", person.user_id, error.message)
         except PylonError as error:
-            _log.error("erasing.failed %s; it goes on at the next start", error.message)
+            _log.warning("erasing.stuck %s %s; erase him again", person.user_id, error.message)
 
     # --- erasing
 
     async def erase(self, user_id: str) -> dict[str, Any]:
         """Erase an account and everything that is its own; answers what went and what is left.
 
-        Raises NotFound, and Conflict where a row refers to it with on_delete="restrict": nothing
-        has changed then.
+        Raises NotFound, and Conflict where a row refers to it, or to what goes with it, with
+        on_delete="restrict": nothing has changed then. Where the storage fails, who was begun with
+        is gone on with later.
         """
+        async with self._turn:
+            begun = None
+            for one in await self._read(erasing.read_people):
+                if one.user_id == user_id:
+                    begun = one
+                else:  # whoever was begun with before is brought to an end, where that can be
+                    await self._try_to_end(one)
+            return asdict(await self._end(begun or await self._begin(user_id)))
+
+    async def _begin(self, user_id: str) -> Person:
         account = accounts.account_by_id(self._database.readers.inline.rows, user_id)
         if account is None:
             raise NotFound(f"there is no account {user_id}")
-        self._demand_unrestricted(user_id)
-        return asdict(await self._erase(Person(user_id, account.email, self._database.head)))
+        await self._demand_unrestricted(user_id)
+        return Person(user_id, account.email, self._database.head)
 
-    def _demand_unrestricted(self, user_id: str) -> None:
+    async def _demand_unrestricted(self, user_id: str) -> None:
         for entity, field in self._database.schema.referrers.get("User", ()):
-            count = erasing.count_referring(
+            count = letting_go.count_referring(
                 self._database.readers.inline.rows, entity, field, user_id
             )
             if count and field.on_delete is OnDelete.RESTRICT:
-                raise Conflict(
-                    f"{count} rows of {entity.name} refer to the account by {field.name}, and say"
-                    ' on_delete="restrict"',
-                    hint="delete them or give them to somebody else first",
-                    entity=entity.name, field=field.name,
-                )  # fmt: skip
+                raise letting_go.restricted(entity, field, count)
+        if letting_go.holds_on(self._database.schema):
+            with suppress(letting_go.Rehearsed):
+                await self._database.writer.submit(
+                    partial(letting_go.rehearse, user_id=user_id), apart=_REHEARSAL
+                )
+
+    async def _end(self, person: Person) -> Erased:
+        """Erase all that is left of him; the caller has the turn.
+
+        What fails goes on by itself. What is refused would be again: it waits for somebody.
+        """
+        try:
+            return await self._erase(person)
+        except Unavailable:
+            self._unfinished.set()
+            raise
+        except (Error, OSError) as error:
+            self._unfinished.set()
+            raise Unavailable(
+                f"something of him could not be removed: {error}", reason="erasing",
+                hint="see to that; it goes on by itself",
+            ) from error  # fmt: skip
 
     async def _erase(self, person: Person) -> Erased:
-        async with self._turn:
-            erased = Erased(person.user_id, person.email)
-            before = await self._overwrite(1)
-            try:
-                if not person.is_gone:
-                    await self._write(partial(erasing.note_person, person=person))
-                    await self._delete_rows(person)
-                    person = await self._delete_account(person)
-                await self._remove_traces(person, erased)
-                await self._write(erasing.forget_person)
-            finally:
+        erased = Erased(person.user_id, person.email)
+        before = await self._overwrite(1)
+        try:
+            if not person.is_gone:
+                await self._write(partial(erasing.note_person, person=person))
+                await self._delete_rows(person)
+                person = await self._delete_account(person)
+            await self._remove_traces(person, erased)
+            await self._empty_journal()  # while it is written down: it may have to be done again
+            await self._write(partial(erasing.forget_person, user_id=person.user_id))
+        finally:
+            # A connection that is closed takes it with it: the next one begins as all do.
+            with suppress(Error):
                 await self._overwrite(before)
-            await self._database.checkpoint_fully()
-            _log.info("erasing.done %s records=%d", person.user_id, erased.records)
-            return erased
+        await self._empty_journal()
+        _log.info("erasing.done %s records=%d", person.user_id, erased.records)
+        return erased
 
     async def _delete_rows(self, person: Person) -> None:
         """Delete what refers to him, some rows at a time: a person may have more than one lot."""
         for entity, field in self._database.schema.referrers.get("User", ()):
 
             def work(transaction: Transaction, entity: Any = entity, field: Any = field) -> int:
-                transaction.cause = erasing.CAUSE
-                return erasing.let_go(transaction, entity, field, person.user_id, _WRITTEN_AT_ONCE)
+                return letting_go.let_go(
+                    transaction, entity, field, person.user_id, _WRITTEN_AT_ONCE
+                )
 
             while await self._write(work):
                 pass
@@ -238,9 +307,23 @@ class Eraser:
         )
 
     async def _write(self, work: Callable[[Transaction], _T]) -> _T:
-        done = await self._database.writer.submit(work)
+        def piece(transaction: Transaction) -> _T:
+            # The connection is another one where the storage was opened again in between.
+            erasing.overwrite(transaction.connection, 1)
+            return work(transaction)
+
+        done = await self._database.writer.submit(piece)
         value: _T = done.value
         return value
+
+    async def _empty_journal(self) -> None:
+        """Have nothing of him be in the write-ahead log."""
+        try:
+            await self._database.checkpoint_fully()
+        except Error as error:
+            raise Unavailable(
+                f"the write-ahead log could not be emptied: {error}", reason="disk_full"
+            ) from error
 
     async def _overwrite(self, mode: int) -> int:
         """Have what is deleted be overwritten in the file, or as before; returns how it was."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pylon import jsonvalue
-from pylon.client.past_text import chain_words, moved_words, who_words
+from pylon.client.past_text import came_with_field, chain_words, moved_words, who_words
+from pylon.printable import counted
 from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.tables import KINDS, Line
 
 HISTORY: Final = (
     Column("SEQ", 8, right=True), Column("WHEN", 19, 60), Column("KIND", 8),
-    Column("WHO", 18, 70), Column("WHAT", 30),
+    Column("WHO", 18, 70, most=32), Column("WHAT", 60),
 )  # fmt: skip
 DIFFS: Final = (
-    Column("ENTITY", 24), Column("+ INSERTED", 10, right=True),
+    Column("ENTITY", 18), Column("+ INSERTED", 10, right=True),
     Column("~ UPDATED", 10, right=True), Column("- DELETED", 10, right=True),
-    Column("= SAME", 8, 70, right=True), Column("CHANGES", 9, right=True),
+    Column("= SAME", 8, 78, right=True), Column("CHANGES", 9),
 )  # fmt: skip
 DIFF_ROWS: Final = (
     Column("WHAT", 10), Column("ROW", 16, keeps_end=True), Column("CHANGES", 7, 70, right=True),
@@ -105,10 +106,11 @@ class LensColumns:
 
     def line(self, row: dict[str, Any], width: int) -> Line:
         """Return the line of a field."""
-        sign = ("≠", "warn") if row["differs"] else ("", "plain")
-        cells = [sign, (row["field"], "strong")]
+        # Beside who set a field stands the server's form alone: there is nothing to differ from.
+        differs = row["differs"] and self._count > 1
+        cells = [("≠", "warn") if differs else ("", "plain"), (row["field"], "strong")]
         for place, value in enumerate(row["values"][: self._count]):
-            style = "plain" if place == 0 else "warn" if row["differs"] else "plain"
+            style = "warn" if differs and place else "plain"
             cells.append((value, "quiet" if value in (NO_ROW, NOT_GIVEN) else style))
         if self._shows_blame:
             cells.append((blame_words(row), "plain"))
@@ -122,6 +124,8 @@ def blame_words(row: dict[str, Any]) -> str:
         return ""
     if blame is None:
         return "the log does not reach back to it"
+    if with_field := came_with_field(blame):
+        return with_field
     chain = chain_words(blame["chain"])
     return f"{blame['seq']} {who_words(blame)} {blame['at'][:16].replace('T', ' ')} · {chain}"
 
@@ -196,8 +200,9 @@ def diff_row_words(row: dict[str, Any]) -> str:
     """Return all about a row that differs."""
     before, after = row["before"] or {}, row["after"] or {}
     width = max((len(name) for name in row["fields"]), default=0)
+    changes = counted(row["changes"], "change")
     lines = [
-        f"{row['what']}, in {row['changes']} changes ({row['first_seq']}–{row['last_seq']})",
+        f"{row['what']}, in {changes} ({row['first_seq']}–{row['last_seq']})",
         "",
     ]
     for name in row["fields"]:

@@ -60,12 +60,15 @@ class Pylon:
         self._served = served
 
     async def __call__(self, *arguments: str, code: int = 0) -> str:
+        """Return what a command about the project printed, or why it failed."""
+        return await self.plain(*arguments, "--project", str(self._served.project), code=code)
+
+    async def plain(self, *arguments: str, code: int = 0) -> str:
         """Return what a command printed, or why it failed."""
         state = str(self._served.state)
         done = await asyncio.to_thread(
-            CliRunner(env={"PYLON_STATE_DIR": state}).invoke, cli,
-            [*arguments, "--project", str(self._served.project)],
-        )  # fmt: skip
+            CliRunner(env={"PYLON_STATE_DIR": state}).invoke, cli, [*arguments]
+        )
         error = done.exception
         text = error.message if isinstance(error, PylonError) else done.output
         assert done.exit_code == code, (arguments, done.output, error)
@@ -95,6 +98,9 @@ async def test_what_a_row_was_and_what_differs(serve: Serve) -> None:
 
     past = await _ask(pylon, "query", "Card", "--at", str(born))
     assert [one["text"] for one in past["rows"]] == ["walk"]
+    file = served.state / "then.csv"
+    await pylon("rows", "export", "Card", str(file), "--fields=text", "--at", str(born))
+    assert file.read_text().splitlines() == ["id,text", f"{made['card']['id']},walk"]
     point = await _ask(pylon, "log", "--at", str(born - 1))
     assert (point["rows"]["Board"], point["rows"]["Card"]) == (2, 0)
     assert "ROWS" in await pylon("log", "--at", str(born))
@@ -111,6 +117,10 @@ async def test_what_a_row_was_and_what_differs(serve: Serve) -> None:
     board = await pylon("lens", f"Board/{made['board']['id']}", "--as", "ada@example.com")
     assert "not given" in board  # private
 
+    newest = await _ask(pylon, "log")
+    assert [one["seq"] for one in newest] == list(range(1, newest[-1]["seq"] + 1))
+    assert (newest[-1]["kind"], newest[-1]["cause"]) == ("update", "studio")
+    assert "Card" in (await pylon("log")).splitlines()[-2]
     assert "there is no change 9999" in await pylon("log", "--at", "9999", code=1)
     assert "Entity/id" in await pylon("history", "Card", code=2)
     assert "no entity Crad" in await pylon("history", "Crad/x", code=1)
@@ -164,6 +174,24 @@ async def test_a_stretch_is_made_once_more_on_a_branch(serve: Serve) -> None:
     again = await pylon("log", "replay", str(first), str(last), "--into", "lab", code=1)
     assert f"change {first} was refused there: this id is taken" in again
     assert "no branch" in await pylon("log", "replay", "1", "2", "--into", "nowhere", code=1)
+
+
+async def test_a_branch_that_was_in_use_takes_a_stretch_too(serve: Serve) -> None:
+    """Switched to and left again it is one like any other, and whoever comes back is signed in."""
+    served = await serve(APP)
+    ada, made = await _ada_works(served)
+    pylon = Pylon(served)
+    await pylon("branch", "create", "lab")
+    await pylon("branch", "switch", "lab")
+    await pylon("branch", "switch", "main")
+    one = (await ada.insert("Card", boardId=made["board"]["id"], text="run"))["_seq"]
+    two = (await ada.insert("Card", boardId=made["board"]["id"], text="on"))["_seq"]
+    for seq in (one, two):
+        done = await _ask(pylon, "log", "replay", str(seq), str(seq), "--into", "lab")
+        assert (done["changes"], done["refused"]) == (1, None)
+    await pylon("branch", "switch", "lab")
+    found = await ada.ask("GET", "/api/entities/Card")
+    assert {"run", "on"} <= {card["text"] for card in found.body["rows"]}
 
 
 async def _pytest(project: Path, file: Path) -> str:

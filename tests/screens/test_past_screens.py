@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from pylon.client import bulk
 from pylon.client.admin import AdminError
 from pylon.testing.grid import grid, shown
 from pylon.tui.dashboard import Dashboard
@@ -89,7 +90,8 @@ def _lens(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("client"):
         held = {
             "client_id": given["client"], "cursor": "e:7", "seq": 7, "state": "offline",
-            "pending": 2, "held": "row", "row": {"id": row["id"], "title": "an older title"},
+            "pending": 2, "held": "row",
+            "row": {"id": row["id"], "title": "an older title", "_seq": 9},
             "hidden": [], "unseen": [12],
         }  # fmt: skip
     return {"entity": "Task", "id": row["id"], "head": 100, "server": row, "user": user,
@@ -111,6 +113,42 @@ async def _open_log(app: Dashboard, admin: ScriptedAdmin, pilot: Pilot[int]) -> 
     return table
 
 
+async def test_rows_of_the_past_are_exported_as_they_were(tmp_path: Path) -> None:
+    """By the same question as they are shown by; the command says the change."""
+    async with opened() as (app, admin, pilot):
+        await _open_log(app, admin, pilot)
+        await pilot.press("t")
+        await _seen(app, "as of change 100")
+        await pilot.press("t", *"50", "enter")
+        await _seen(app, "as of change 50,", "Task")
+        await pilot.press("enter")
+        await _seen(app, "AS OF seq 50", "t0000000", "1/3")
+        question = app.state.data.question()
+        assert question["as_of"] == 50
+        path = bulk.export_path("Task", question, "csv")
+        admin.answers[path] = {"data": b"id,title\r\nt1,then\r\n"}
+        target = tmp_path / "then.csv"
+        await pilot.press("x")
+        await _seen(app, "Export Task as shown")
+        await pilot.press("ctrl+u", *str(target), "enter")
+        await _seen(app, "✓ export then.csv", "1 row")
+        assert "then" in target.read_text()
+        (done,) = app.command_log.done
+        assert done.line.startswith(f"pylon rows export Task {target} ")
+        assert done.line.endswith(" --at=50")
+
+
+async def test_the_sign_of_the_past_is_a_letter_where_charts_are() -> None:
+    """Whoever has charts drawn in letters gets no other sign either."""
+    async with opened() as (app, admin, pilot):
+        await _open_log(app, admin, pilot)
+        app.charts = "ascii"
+        await pilot.press("t")
+        await _seen(app, "as of change 100")
+        await pilot.press("left")
+        assert "◀" not in await _seen(app, "< AS OF seq 97")
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_slider_moves_and_data_shows_rows_as_of_there(size: tuple[int, int]) -> None:
     """Left, pages, ends, a number, a time; loud on every screen; nothing is written; esc is now."""
@@ -120,7 +158,7 @@ async def test_the_slider_moves_and_data_shows_rows_as_of_there(size: tuple[int,
         await _seen(app, "as of change 100", "what 100 did", "[===")
         assert "AS OF" not in shown(app), "the newest change is now"
         await pilot.press("left")
-        await _seen(app, "⏪ AS OF seq 97", "as of change 97", "~ UPDATED")
+        await _seen(app, "◀ AS OF seq 97", "as of change 97", "~ UPDATED")
         await pilot.press("pageup")
         await _seen(app, "as of change 93")
         await pilot.press("home")
@@ -190,13 +228,14 @@ async def test_the_lens_puts_a_row_side_by_side(size: tuple[int, int]) -> None:
         await pilot.press("c")
         await _seen(app, "As this client holds it", "phone@example.com")
         await pilot.press("enter")
-        await _seen(app, "CLIENT", "older t", "not stored yet: 12")
+        await _seen(app, "CLIENT", "older t", "it holds version 9 of this")
         lines = grid(app)
         assert len(lines) == size[1]
         assert all(len(line) <= size[0] for line in lines)
         await pilot.press("b")
         text = await _seen(app, "SET BY", "12 ada@example.com")
         assert "ADA@EXAM" not in text
+        assert "≠" not in text
         await pilot.press("tab", "enter")
         await _seen(
             app, "came of job polish (j1) ← function rename ← request by ws", '"v11" → "v12"'
@@ -259,10 +298,12 @@ async def test_a_marked_range_is_saved_as_a_test(tmp_path: Path) -> None:
         await pilot.press("up", "space", "up", "space", "S")
         await _seen(app, "Save changes 40 to 41 as a test in")
         await pilot.press("enter")
-        await _seen(app, "1 changes with 1 rows")
+        await _seen(app, "1 change with 1 row")
         file = tmp_path / "tests" / "test_changes_40_to_41.py"
         compile(file.read_text(), str(file), "exec")
         assert "('delete', 'Task', 't1', None)" in file.read_text()
+        (done,) = app.command_log.done
+        assert done.line == f"pylon log save 40 41 --as-pytest {file}"
 
 
 async def test_a_marked_range_is_replayed_into_a_branch() -> None:
@@ -277,8 +318,9 @@ async def test_a_marked_range_is_replayed_into_a_branch() -> None:
         await pilot.press("up", "space", "up", "space", "P")
         await _seen(app, "Replay changes 40 to 41 into", "lab")
         await pilot.press("enter")
-        await _seen(app, "2 changes in 1 transactions on lab")
+        await _seen(app, "2 changes in 1 transaction on lab")
         assert ("admin/log-replay", {"from": 40, "to": 41, "into": "lab"}) in admin.asked
+        assert [one.line for one in app.command_log.done] == ["pylon log replay 40 41 --into lab"]
         admin.answers["admin/log-replay"] = {
             **done,
             "refused": {"seq": 41, "error": {"message": "this id is taken"}},
@@ -287,6 +329,36 @@ async def test_a_marked_range_is_replayed_into_a_branch() -> None:
         await _seen(app, "Replay changes 40 to 40 into", "lab")
         await pilot.press("enter")
         await _seen(app, "change 41 was refused: this id is taken")
+
+
+async def test_a_branch_to_replay_into_is_made_where_there_is_none() -> None:
+    """Its name is asked for; the copy is waited for, and what is refused there is explained."""
+    async with opened() as (app, admin, pilot):
+        await _open_log(app, admin, pilot)
+        alone = {"current": "main", "branches": [{"name": "main"}], "making": None, "failure": None}
+        admin.answers["admin/branches"] = lambda given: (
+            {"making": {"name": given["name"]}} if "name" in given else alone
+        )
+        done = {"into": "lab", "from": 40, "to": 41, "transactions": 1, "changes": 2}
+        admin.answers["admin/log-replay"] = {**done, "refused": None}
+        await pilot.press("up", "space", "up", "space", "P")
+        await _seen(app, "Into a new branch, a copy of main", "enter: try")
+        await pilot.press("escape")
+        assert not [path for path, _ in admin.asked if path == "admin/log-replay"]
+        await pilot.press("P")
+        await _seen(app, "Into a new branch")
+        await pilot.press(*"lab", "enter")
+        await _seen(app, "✓ replay 40 to 41", "2 changes in 1 transaction on lab")
+        assert ("admin/branches", {"name": "lab"}) in admin.asked
+        assert ("admin/log-replay", {"from": 40, "to": 41, "into": "lab"}) in admin.asked
+        lines = [one.line for one in app.command_log.done]
+        assert lines == ["pylon branch create lab", "pylon log replay 40 41 --into lab"]
+        refused = {"seq": 40, "error": {"message": "this id is taken"}}
+        admin.answers["admin/log-replay"] = {**done, "changes": 0, "refused": refused}
+        await pilot.press("space", "P")
+        await _seen(app, "Into a new branch")
+        await pilot.press("enter")
+        await _seen(app, "change 40 was refused: this id is taken", "try is a copy of now")
 
 
 async def test_hostile_values_do_not_steer_the_terminal() -> None:

@@ -22,6 +22,9 @@ from pylon.server.storage import operations
 from pylon.server.storage.change_log import (
     SLICE,
     LogRecord,
+    read_change,
+    read_floor,
+    read_head,
     read_of_row,
     read_one,
     read_together,
@@ -92,21 +95,40 @@ class Undo:
 def parts_of(connection: ReadConnection, seq: int) -> list[int]:
     """Return the transactions that were made together with a change, the newest first.
 
-    Each by its last change. A change that was made by itself is its only part. Raises NotFound
-    where the log has no such change.
+    Each by its last change. A change that was made by itself is its only part. What a change moves
+    for others (a slice) names it, too. Raises NotFound where the log has no such change.
     """
     record = read_one(connection.raw, seq, connection.schema)
-    if record is None or record.kind == SLICE:
-        raise NotFound(f"the log has no change {seq} any more")
+    if record is None:
+        raise _absent(connection, seq)
     found = _OF_GROUP.fullmatch(record.operation_id or "")
     if found is None or record.cause != STUDIO:
-        return [seq]
+        return [change_of(connection, seq)]
     parts: dict[str, int] = {}
     for op_id, outcome in operations.of_group(connection.raw, "system", found["group"]):
         part, made = op_id.split(".")[1], jsonvalue.decode_trusted(outcome)
         if "seq" in made:
             parts[part] = max(parts.get(part, 0), int(made["seq"]))
     return [parts[part] for part in sorted(parts, reverse=True)] or [seq]
+
+
+def _absent(connection: ReadConnection, seq: int) -> NotFound:
+    """Return what to say of a number that names no change: not yet, not any more, or never."""
+    (head, _), floor = read_head(connection.raw), read_floor(connection.raw)
+    if seq > head:
+        return NotFound(f"the log has no change {seq}: its last one is {head}")
+    if 0 < seq <= floor:
+        return NotFound(f"the log has no change {seq} any more: it begins behind {floor}")
+    return NotFound(f"the log has no change {seq}")
+
+
+def change_of(connection: ReadConnection, seq: int) -> int:
+    """Return the last change of a row in the transaction that wrote `seq`: the number to tell.
+
+    Behind its changes a transaction may have slices, and ends in the last one of those. `seq`
+    itself where there is no such change (any more).
+    """
+    return read_change(connection.raw, seq) or seq
 
 
 def undo_of(connection: ReadConnection, seq: int, anyway: Anyway = Anyway.REFUSE) -> Undo:
@@ -119,7 +141,7 @@ def undo_of(connection: ReadConnection, seq: int, anyway: Anyway = Anyway.REFUSE
     found = read_together(connection.raw, seq, 2 * most, connection.schema)
     records = [one for one in found if one.kind != SLICE]
     if not records:
-        raise NotFound(f"the log has no change {seq} any more")
+        raise _absent(connection, seq)
     if any(one.cause != STUDIO for one in records):
         raise Conflict(
             f"change {seq} was not made here: it came by {records[0].cause}",

@@ -5,6 +5,7 @@ Nothing here looks at what was trimmed: 410 NOT_RETAINED says how far the log re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import groupby
 from typing import Any, Final
@@ -195,7 +196,7 @@ async def history(exchange: Exchange) -> web.StreamResponse:
     return json_value({
         "entity": entity.name, "id": row_id, "retained": retained_json(held),
         "dropped_at": dropped or None,
-        "blame": {one.field: one.record and shown(one.record) for one in blame},
+        "blame": {one.field: _blamed(one, shown) for one in blame},
         "changes": [
             {**shown(one), "fields": changed_fields(entity, one), "erased": _is_erased(one),
              "before": shown_image(entity, one.before), "after": shown_image(entity, one.after)}
@@ -203,6 +204,14 @@ async def history(exchange: Exchange) -> web.StreamResponse:
         ],
         "more": more,
     })  # fmt: skip
+
+
+def _blamed(
+    one: Blame, shown: Callable[[LogRecord], dict[str, Any]]
+) -> dict[str, Any] | None:  # fmt: skip
+    if one.added_after is not None:
+        return {"added_after": one.added_after}
+    return None if one.record is None else shown(one.record)
 
 
 def _is_erased(record: LogRecord) -> bool:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pylon import jsonvalue
-from pylon.schema.model import Entity, Field, OnDelete, Schema
+from pylon.schema.model import Schema
 from pylon.server.storage import jobs, workflows
-from pylon.server.storage.accounts import Rows
 from pylon.server.storage.lineage import meta
 from pylon.server.storage.transaction import Transaction
 from pylon.sqlite import RawConnection
@@ -67,32 +66,48 @@ class Found:
     naming: set[RowKey] = field(default_factory=set)
 
 
-# --- the note that he is being erased
+# --- the note of who is being erased
 
 
-def read_person(connection: RawConnection) -> Person | None:
-    """Return who is being erased; None for nobody."""
+def read_people(connection: RawConnection) -> list[Person]:
+    """Return who is being erased, who was begun with first in front."""
     text = meta(connection, _KEY)
     if text is None:
-        return None
+        return []
     stored: Any = jsonvalue.decode_trusted(text)
-    lists = {name: tuple(stored[name]) for name in ("files", "hashes")}
-    return Person(**{**stored, **lists})
+    # Before there was room for more than one, he stood there alone.
+    return [_person_of(one) for one in (stored if isinstance(stored, list) else [stored])]
+
+
+def _person_of(stored: dict[str, Any]) -> Person:
+    return Person(**{**stored, **{name: tuple(stored[name]) for name in ("files", "hashes")}})
 
 
 def note_person(transaction: Transaction, person: Person) -> None:
     """Write down who is being erased, so that a start goes on with it."""
-    stored = {name: getattr(person, name) for name in Person.__slots__}
+    people = read_people(transaction.connection)
+    places = {one.user_id: place for place, one in enumerate(people)}
+    place = places.get(person.user_id, len(people))
+    _note(transaction, [*people[:place], person, *people[place + 1 :]])
+
+
+def forget_person(transaction: Transaction, user_id: str) -> None:
+    """Note that nothing is left of him."""
+    _note(
+        transaction, [one for one in read_people(transaction.connection) if one.user_id != user_id]
+    )
+
+
+def _note(transaction: Transaction, people: list[Person]) -> None:
+    if not people:
+        transaction.execute("DELETE FROM _pylon_meta WHERE key = ?", (_KEY,))
+        return
+    stored = [{name: getattr(one, name) for name in Person.__slots__} for one in people]
     transaction.execute(
         "INSERT INTO _pylon_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
         " excluded.value",
         (_KEY, jsonvalue.encode_text(stored)),
     )
-
-
-def forget_person(transaction: Transaction) -> None:
-    """Note that nothing is left of him."""
-    transaction.execute("DELETE FROM _pylon_meta WHERE key = ?", (_KEY,))
 
 
 def overwrite(connection: RawConnection, mode: int) -> int:
@@ -112,35 +127,6 @@ def with_files(transaction: Transaction, person: Person) -> Person:
     )
     hashes = sorted({sha256 for _, sha256 in found})
     return replace(person, files=tuple(one for one, _ in found), hashes=tuple(hashes))
-
-
-# --- rows that refer to him
-
-
-def count_referring(rows: Rows, entity: Entity, field: Field, user_id: str) -> int:
-    """Return how many rows refer to somebody by a field."""
-    sql = f'SELECT count(*) FROM "{entity.name}" WHERE "{field.name}" = ?'
-    ((count,),) = rows(sql, (user_id,))
-    return int(count)
-
-
-def let_go(
-    transaction: Transaction, entity: Entity, field: Field, user_id: str, at_most: int
-) -> int:
-    """Delete rows that refer to somebody, or empty the field; returns how many it looked at."""
-    transaction.cause = CAUSE
-    found = transaction.select(
-        f'SELECT "id" FROM "{entity.name}" WHERE "{field.name}" = ? LIMIT ?', (user_id, at_most)
-    )
-    for (row_id,) in found:
-        row = transaction.get(entity, row_id)
-        if row is None:
-            continue  # it went with another of them
-        if field.on_delete is OnDelete.CASCADE:
-            transaction.delete(entity, row)
-        else:
-            transaction.update(entity, row, {**row, field.name: None})
-    return len(found)
 
 
 # --- the log

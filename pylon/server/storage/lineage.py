@@ -52,6 +52,28 @@ def set_meta(connection: RawConnection, key: str, value: str | int) -> None:
     )
 
 
+def _added_key(entity: str, field: str) -> str:
+    return f"added:{entity}.{field}"
+
+
+def field_added_after(connection: RawConnection, entity: str, field: str) -> int | None:
+    """Return the head when a migration added a field; None where it came with its table."""
+    value = meta(connection, _added_key(entity, field))
+    return None if value is None else int(value)
+
+
+def note_field_added(connection: RawConnection, entity: str, field: str, head: int) -> None:
+    """Note that a migration added a field: what rows have in it since then no change wrote."""
+    set_meta(connection, _added_key(entity, field), head)
+
+
+def forget_field_added(connection: RawConnection, entity: str, field: str) -> int | None:
+    """Drop what was noted of a field, and return it."""
+    noted = field_added_after(connection, entity, field)
+    connection.execute("DELETE FROM _pylon_meta WHERE key = ?", (_added_key(entity, field),))
+    return noted
+
+
 class Witness:
     """What the user's state folder remembers of a database: its token and its head."""
 
@@ -92,8 +114,9 @@ class Witness:
 
 
 def settle_lineage(
-    connection: RawConnection, ids: IdSource, folder: Path | None, head: int, place: Place
-) -> tuple[Lineage, Witness]:
+    connection: RawConnection, ids: IdSource, folder: Path | None, head: int, place: Place, *,
+    is_in_use: bool = True,
+) -> tuple[Lineage, Witness]:  # fmt: skip
     """Decide the epoch at start, and leave a new token on both sides.
 
     Args:
@@ -102,23 +125,29 @@ def settle_lineage(
         folder: of the witnesses; None keeps none.
         head: the database's.
         place: which of the project's databases it is, and the switch that led to it.
+        is_in_use: it is the one that the project goes by. One that is opened beside it stays what
+            it is: its epoch, tokens and sessions are those of its last start.
 
     The caller commits nothing in between: the database's own token is committed here, before the
     witness is written, so that a crash between the two leaves one that still fits.
     """
     database_id = meta(connection, "database_id")
     is_new = database_id is None
+    epoch = meta(connection, "epoch")
+    if not is_in_use and database_id is not None and epoch is not None:
+        return Lineage(database_id, epoch, is_new_epoch=False), Witness(None, database_id)
     if database_id is None:
         database_id = ids.token_hex(16)
     witness = Witness(folder, database_id)
     seen = witness.read()
-    epoch = meta(connection, "epoch")
     known = {meta(connection, "token"), meta(connection, "token_before")}
     is_rolled_back = seen is not None and (seen[0] not in known or head < seen[1])
     is_switched = place.switch != (meta(connection, "switch") or "")
     is_new_epoch = is_new or epoch is None or is_rolled_back or is_switched
     token = ids.token_hex(16)
-    sessions = sessions_of(place_of(place.data, place.before)) if is_switched else []
+    # Without a branch before it (the pointer was removed by hand) nobody's session goes along.
+    is_followed = is_switched and place.before != ""
+    sessions = sessions_of(place_of(place.data, place.before)) if is_followed else []
     connection.execute("BEGIN IMMEDIATE")
     if is_new:
         set_meta(connection, "database_id", database_id)

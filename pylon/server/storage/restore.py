@@ -18,6 +18,7 @@ from pylon.clock import Clock, iso_ms
 from pylon.server.storage import backup
 from pylon.server.storage.backup import Contents, DatabaseUnusable
 from pylon.server.storage.folder import FolderLock, prepare_folder
+from pylon.server.storage.migration_plan import stored_schema
 from pylon.server.storage.place import place_in_use
 from pylon.sqlite import RawConnection, open_alone, open_writer
 
@@ -121,6 +122,7 @@ async def reset(folder: Path, clock: Clock) -> Path | None:
 def begin_anew(raw: RawConnection) -> None:
     """Have a copy begin a lineage of its own, without what was revoked or used up since."""
     backup.demand_no_code(raw)
+    stored_schema(raw)  # what no start could read does not take the place of what it can
     raw.execute("BEGIN IMMEDIATE")
     for key in _LINEAGE:
         raw.execute("DELETE FROM _pylon_meta WHERE key = ?", (key,))

@@ -8,6 +8,7 @@ from typing import Final
 from pylon import limits, limits_data
 from pylon.schema.model import Entity, Schema
 from pylon.server.storage.change_log import RECORD_COLUMNS, LogRecord, record_of
+from pylon.server.storage.lineage import field_added_after
 from pylon.server.storage.time_travel import dropped_at
 from pylon.sqlite import RawConnection
 
@@ -20,6 +21,8 @@ class Blame:
 
     field: str
     record: LogRecord | None
+    #: A migration added the field after this change and gave the row its value; no record did.
+    added_after: int | None = None
 
 
 def read_history(
@@ -79,7 +82,8 @@ def read_blame(
 
     Looks at no more than `limits_data.BLAME_CHANGES_MAX` changes. With `upto`: as of that change.
     """
-    found: dict[str, LogRecord] = {}
+    found: dict[str, Blame] = {}
+    added = {one.name: field_added_after(raw, entity.name, one.name) for one in entity.fields}
     before = None if upto is None else upto + 1
     for _ in range(0, limits_data.BLAME_CHANGES_MAX, _READ_AT_ONCE):
         page, more = read_history(raw, schema, entity, row_id, limit=_READ_AT_ONCE, before=before)
@@ -87,11 +91,18 @@ def read_blame(
             if record.kind == "insert":
                 # The row began here: what is not told yet has its value since then.
                 for one in entity.fields:
-                    found.setdefault(one.name, record)
+                    found.setdefault(one.name, _given_by_insert(one.name, record, added[one.name]))
             elif record.kind == "update":
                 for name in changed_fields(entity, record):
-                    found.setdefault(name, record)
+                    found.setdefault(name, Blame(name, record))
         if not more or len(found) == len(entity.fields):
             break
         before = page[-1].seq
-    return [Blame(one.name, found.get(one.name)) for one in entity.fields]
+    return [found.get(one.name, Blame(one.name, None)) for one in entity.fields]
+
+
+def _given_by_insert(name: str, record: LogRecord, added_after: int | None) -> Blame:
+    """Blame an insert, unless the field came later: its image was brought to the new fields."""
+    if added_after is not None and record.seq <= added_after:
+        return Blame(name, None, added_after)
+    return Blame(name, record)

@@ -34,8 +34,9 @@ def start(tmp_path: Path, ids: IdSource, monkeypatch: pytest.MonkeyPatch) -> Sta
     """Start over a database file; `dies` kills it between the database and the witness."""
 
     def started(
-        name: str = "app.db", *, head: int = 0, dies: bool = False, witness: bool = True
-    ) -> Lineage:
+        name: str = "app.db", *, head: int = 0, dies: bool = False, witness: bool = True,
+        switch: str = "", before: str = "", is_in_use: bool = True,
+    ) -> Lineage:  # fmt: skip
         connection = sqlite3.connect(tmp_path / name, isolation_level=None)
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             for statement in system_tables.STATEMENTS:
@@ -49,8 +50,10 @@ def start(tmp_path: Path, ids: IdSource, monkeypatch: pytest.MonkeyPatch) -> Sta
                 if dies:
                     patch.setattr(Witness, "write", die)
                 folder = tmp_path / "witness" if witness else None
-                place = Place(tmp_path, MAIN)
-                return settle_lineage(connection, ids, folder, head, place)[0]
+                place = Place(tmp_path, MAIN, switch, before)
+                return settle_lineage(
+                    connection, ids, folder, head, place, is_in_use=is_in_use
+                )[0]  # fmt: skip
         finally:
             connection.close()
 
@@ -106,3 +109,27 @@ def test_a_new_database_has_an_epoch_of_its_own(start: Start) -> None:
     second = start("other.db")
     assert first.epoch != second.epoch
     assert not second.is_new_epoch, "nobody was rolled back"
+
+
+def test_a_database_that_is_opened_beside_stays_what_it_is(start: Start) -> None:
+    """Written to beside another, once it was in use: no new epoch, and the next start fits."""
+    first = start(switch="one", before=MAIN, head=3)
+    for head in (4, 5):
+        beside = start(is_in_use=False, witness=False, head=head)
+        assert (beside.epoch, beside.is_new_epoch) == (first.epoch, False)
+    after = start(switch="one", before=MAIN, head=5)
+    assert (after.epoch, after.is_new_epoch) == (first.epoch, False)
+
+
+def test_a_copy_that_is_opened_beside_gets_a_lineage(start: Start) -> None:
+    """Nobody had it in use yet."""
+    beside = start("copy.db", is_in_use=False, witness=False)
+    assert start("copy.db").epoch == beside.epoch
+
+
+def test_main_starts_where_nothing_says_any_more_which_branch_is_in_use(start: Start) -> None:
+    """The pointer was removed by hand, as we say: a new epoch, since what was before is gone."""
+    first = start(switch="one", before="try")
+    after = start()
+    assert after.is_new_epoch
+    assert after.epoch != first.epoch

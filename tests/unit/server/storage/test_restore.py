@@ -27,6 +27,7 @@ from pylon.server.storage.backup import (
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import FolderInUse
 from pylon.server.storage.migrate import migrate
+from pylon.server.storage.migration_plan import SchemaUnreadable
 from pylon.server.storage.restore import restore
 from pylon.server.sync.catch_up import check_cursor
 from tests.unit.server.storage.conftest import SCHEMA, fill, open_database
@@ -284,6 +285,23 @@ async def test_a_file_that_was_edited_is_unusable_and_not_a_fault_of_ours(
     copy = await _foreign(tmp_path, statement)
     with pytest.raises(DatabaseUnusable):
         await verify_file(copy, is_live=False)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    ["[]", '{"Box": {}}', "no JSON", '{"a\\" (x); --": {"fields": [], "indexes": []}}',
+     '{"Box": {"fields": [], "indexes": [{"name": "a b", "fields": [], "unique": true}]}}'],
+)  # fmt: skip
+async def test_a_schema_that_nobody_wrote_takes_no_place(tmp_path: Path, schema: str) -> None:
+    """Its names would go into statements at the next start, which could only fail."""
+    copy = await _foreign(
+        tmp_path, f"UPDATE _pylon_meta SET value = '{schema}' WHERE key = 'schema'"
+    )
+    with pytest.raises(DatabaseUnusable, match="none that Pylon wrote"):
+        await verify_file(copy, is_live=False)
+    with pytest.raises(SchemaUnreadable, match="none that Pylon wrote"):
+        await restore(copy, tmp_path / "place", SystemClock())
+    assert sorted(one.name for one in (tmp_path / "place").iterdir()) == ["lock"]
 
 
 async def test_names_of_foreign_tables_are_no_statements(tmp_path: Path) -> None:
