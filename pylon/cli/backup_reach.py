@@ -43,7 +43,8 @@ async def _kept(project: Path, what: Callable[[Any], Awaitable[Any]]) -> Any:
 
 def keeper_of(project: Path) -> Any:
     """Return what keeps the backups of a project, by its settings."""
-    from pylon.server.backups.keeper import BackupKeeper, settings_of
+    from pylon.server.backups.keeper import BackupKeeper
+    from pylon.server.backups.settings import settings_of
     from pylon.server.config import load_config, load_dotenv
 
     environment = {**os.environ, **load_dotenv(project, os.environ)}

@@ -114,7 +114,14 @@ def create(to: str | None, project_path: str | None, as_json: bool) -> None:
 
     Exits 1 where it could not be made, proven, or sent.
     """
-    project = find_project(project_path)
+    make_backup(find_project(project_path), to, as_json=as_json)
+
+
+def make_backup(project: Path, to: str | None, *, as_json: bool) -> None:
+    """Make a backup, prove it, copy it elsewhere as well, and print what became of it.
+
+    Raises click.UsageError for an address that says no place, CommandFailed unless all is well.
+    """
     _demand_place("--to", to)
     made = work_on(
         project, "admin/backups", {"to": to}, lambda keeper: keeper.make("hand", to or "")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pylon import limits
 from pylon.cli.address import web_setting
+from pylon.cli.kept_saves import KeptSaves
 from pylon.cli.output import EXIT_FAILED
 from pylon.cli.plain import Lines
 from pylon.clock import SystemClock
@@ -91,10 +92,11 @@ async def _keep(given: argparse.Namespace) -> int:
     supervisor = Supervisor(
         given.project, clock, mode="dev", host=given.host, port=given.port,
         may_move=given.may_move, extra=tuple(given.extra), sleep_after_s=given.sleep_after,
-        is_keeper=True, web_command=lambda: web_setting(given.project, "web.dev"),
+        is_keeper=True, watches=True, web_command=lambda: web_setting(given.project, "web.dev"),
     )  # fmt: skip
     lines = Lines(supervisor, stopped, waits=False)
     supervisor.listen(lines.take)
+    saves = KeptSaves(supervisor)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
@@ -112,8 +114,10 @@ async def _keep(given: argparse.Namespace) -> int:
         # From here on it fails for nobody's eyes: it stays, says why in the list, and can be woken.
         lines.stays_when_failed = True
         _let_go()
+        saves.begin()
         await stopped.wait()
     finally:
+        await saves.end()
         await supervisor.stop()
     return 0
 

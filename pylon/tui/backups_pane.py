@@ -15,8 +15,9 @@ from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.copying import Copies
 from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry
+from pylon.tui.filtering import listed
 from pylon.tui.header import age_text
-from pylon.tui.panes import Pane, passes
+from pylon.tui.panes import Pane
 from pylon.tui.polling import Polling
 from pylon.tui.saying import say
 from pylon.tui.tables import size_text
@@ -34,10 +35,15 @@ _SIGNS: Final = {
 _COLUMNS: Final = (
     Column("STATE", 10), Column("AGE", 8, right=True), Column("KIND", 14, 90),
     Column("SIZE", 9, right=True), Column("ROWS", 9, 80, right=True),
-    Column("SEQ", 9, 100, right=True), Column("ELSEWHERE", 12, 130),
-    Column("NAME", 12, keeps_end=True),
+    Column("SEQ", 9, 100, right=True), Column("ELSEWHERE", 12, 130, most=24),
+    Column("NAME", 40, keeps_end=True),
 )  # fmt: skip
 _HINT: Final = "c create · v verify · R restore · s send · D drop · enter opens"
+
+
+def is_bad_backup(one: dict[str, Any]) -> bool:
+    """Tell whether a backup failed its proof, here or where it was copied to."""
+    return "failed" in (one["state"], *(each["state"] for each in one["away"]))
 
 
 def backup_line(one: dict[str, Any], width: int) -> Line:
@@ -84,7 +90,7 @@ class BackupsPane(Pane):
     lead = "Backup"
     verbs = BACKUP_VERBS
     parts = ("backups",)
-    filter_hint = "filter: words in name, kind, state; a ! before them turns it round"
+    filters = (listed(_COLUMNS, backup_line),)
     DEFAULT_CSS = """
     BackupsPane #backups-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -111,7 +117,7 @@ class BackupsPane(Pane):
         yield Static(id="backups-note", markup=False)
         yield Static(id="backups-state", markup=False)
         yield LineList(
-            backup_line, head=lambda width: head_line(_COLUMNS, width),
+            backup_line, is_bad=is_bad_backup, head=lambda width: head_line(_COLUMNS, width),
             empty="There is no backup yet. c makes one, and proves it by restoring it.",
         )  # fmt: skip
 
@@ -128,6 +134,12 @@ class BackupsPane(Pane):
         self._polling.ask_again()
 
     @property
+    def is_troubled(self) -> bool:
+        """Tell whether the last backup failed, or one of those that were read."""
+        last = (self.state.status.get("backup") or {}).get("last_state")
+        return last == "failed" or super().is_troubled
+
+    @property
     def _doing(self) -> str:
         doing = self._found.get("doing")
         return f"◔ {doing['name']}: {doing['what']} …" if doing else ""
@@ -136,9 +148,11 @@ class BackupsPane(Pane):
         """Show the backups as they are held."""
         found = self._found
         every = found.get("backups", [])
-        rows = [one for one in every if passes(one, self.terms)]
+        rows = self.passing(every)
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["name"], total=len(every))
+        self.list.show(
+            rows, key=lambda row: row["name"], total=len(every), is_read=bool(found)
+        )  # fmt: skip
         note = self.query_one("#backups-note", Static)
         note.set_class(self._said.startswith(("STALE", "✗")), "bad")
         lock = "READ-ONLY (W) · " if self.state.status and self.actions.is_read_only else ""

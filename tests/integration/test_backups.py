@@ -20,9 +20,10 @@ import pytest
 from pylon import jsonvalue
 from pylon.client.admin import AdminClient
 from pylon.clock import WarpedClock
-from pylon.server.backups.keeper import BackupKeeper, settings_of
+from pylon.server.backups.keeper import BackupKeeper
 from pylon.server.backups.plan import Plan
 from pylon.server.backups.prover import prove
+from pylon.server.backups.settings import settings_of
 from pylon.server.config import load_config
 from pylon.server.storage.backup import BackupFailed, check
 from pylon.testing.manual_clock import ManualClock
@@ -279,7 +280,7 @@ async def test_a_backup_that_cannot_be_made_says_why(
 
 async def _sent_and_back(served: ServedProject, url: str) -> None:
     pylon = Shell(served)
-    made = await _json(pylon, "backups", "create", "--to", url)
+    made = await _json(pylon, "backup", "--to", url)  # as `backups create --to`
     assert [one["state"] for one in made["away"]] == ["proven"]
     there = await _json(pylon, "backups", "list", "--from", url)
     assert [one["name"] for one in there["backups"]] == [made["name"]]
@@ -307,6 +308,8 @@ async def test_a_backup_goes_to_another_folder_and_comes_back(serve: Serve, tmp_
     for wrong in ("ftp://x/y", "file://host/x", "s3://key:hunter2@bucket"):
         said = await pylon("backups", "create", "--to", wrong, code=2)
         assert "hunter2" not in said
+        other = await pylon("backup", "--to", wrong, code=2)
+        assert other.splitlines()[0] == said.splitlines()[0], "one command by two names"
         assert len((await _json(pylon, "backups"))["backups"]) == 1, "nothing was made for it"
 
 

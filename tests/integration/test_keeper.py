@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -54,6 +57,40 @@ async def test_a_detached_runtime_that_dies_or_hangs_is_started_again(project: P
     assert "did not answer" in record_of(project).error
     async with aiohttp.ClientSession() as http, http.get(f"{url}/api/health") as answer:
         assert answer.status == 200
+
+
+async def test_a_detached_project_is_loaded_anew_at_a_save(project: Path) -> None:
+    """As under `pylon dev`; a mistake stands in the list of projects, the old version serves."""
+    url = _detach(project)
+
+    def answers(name: str) -> Callable[[], bool]:
+        def asked() -> bool:
+            try:
+                with urllib.request.urlopen(f"{url}/api/health") as answer:
+                    return json.load(answer)["app"] == name
+            except urllib.error.HTTPError as refused:
+                if refused.code != 503:
+                    raise
+                return False  # it is being started anew
+            except (urllib.error.URLError, http.client.HTTPException):
+                return False  # between the one and the next
+
+        return asked
+
+    source = project / "app.py"
+    text = source.read_text()
+    name = json.loads(urllib.request.urlopen(f"{url}/api/health").read())["app"]
+    source.write_text(text.replace(f'"{name}"', '"anew"'))
+    until(answers("anew"))
+    (before,) = runtimes_of(project)
+    source.write_text("this is no python\n")
+    until(lambda: "reload.failed app.py" in record_of(project).error)
+    assert answers("anew")()
+    assert runtimes_of(project) == [before]
+    (project / "pylon.toml").write_text("[log]\nretain_days = 5\n")
+    source.write_text(text)
+    until(answers(name))
+    until(lambda: runtimes_of(project) not in ([], [before]))
 
 
 async def test_a_start_that_fails_says_why_and_leaves_nothing(project: Path) -> None:

@@ -64,7 +64,7 @@ async def test_nothing_is_ever_proven_by_silence() -> None:
     async with opened((120, 30)) as (app, admin, pilot):
         admin.answers["admin/backups"] = _backups(proven_at=None, proven_age_s=None)
         admin.say(status(backup=_backups(proven_at=None, proven_age_s=None, last_state="failed")))
-        await until(app, lambda text: "? never proven" in text and "✗ backup failed" in text)
+        await until(app, lambda text: "? no proven backup" in text and "✗ backup failed" in text)
         await pilot.press("B")
         await _seen(app, "There is no backup yet", "? never proven")
 

@@ -13,19 +13,18 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from pylon import jsonvalue, limits_keeping
 from pylon.clock import Clock, iso_ms
-from pylon.errors import ConfigError, Conflict, PylonError
+from pylon.errors import Conflict, PylonError
 from pylon.server.backups import places
-from pylon.server.backups.places import Keys
-from pylon.server.backups.plan import Plan, droppable, due_ms, parse_at, parse_every
+from pylon.server.backups.plan import droppable, due_ms
 from pylon.server.backups.prover import prove_apart, sha256_of
-from pylon.server.backups.records import Away, BackupFolder, Record, new_name
-from pylon.server.config import ServerConfig
+from pylon.server.backups.records import AUTOMATIC, Away, BackupFolder, Record, new_name
+from pylon.server.backups.settings import BackupSettings
 from pylon.server.files import copying
 from pylon.server.storage import backup
 from pylon.server.storage.backup import BackupFailed
@@ -37,42 +36,6 @@ _LOOK_SECONDS: Final = 20.0
 _FRESH_SECONDS: Final = 5.0
 
 Prove = Callable[[Path, Path, Mapping[str, Any] | None], Awaitable[dict[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupSettings:
-    """What `[backup]` says."""
-
-    plan: Plan
-    keep_daily: int
-    keep_weekly: int
-    folder: Path
-    to: str
-    keys: Keys
-    #: The bytes of files lie in the project, not in a bucket.
-    has_own_files: bool
-
-
-def settings_of(config: ServerConfig) -> BackupSettings:
-    """Return what `[backup]` says; raises ConfigError naming the key."""
-    found: dict[str, Any] = {}
-    for name, parse in (
-        ("every", parse_every), ("at", parse_at), ("to", places.parse_place)
-    ):  # fmt: skip
-        try:
-            found[name] = parse(config[f"backup.{name}"])
-        except ValueError as error:
-            raise ConfigError(f"backup.{name}: {error}") from None
-    # Development makes none by a time of the day that nobody asked for.
-    at_ms = None if found["every"] is not None or config.is_dev else found["at"]
-    folder = config["backup.folder"]
-    return BackupSettings(
-        plan=Plan(found["every"], at_ms), keep_daily=config["backup.keep_daily"],
-        keep_weekly=config["backup.keep_weekly"],
-        folder=config.project / (folder or ".pylon/backups"), to=config["backup.to"],
-        keys=Keys(config["backup.access_key"], config["backup.secret_key"]),
-        has_own_files=config["files.backend"] == "disk",
-    )  # fmt: skip
 
 
 class BackupKeeper:
@@ -101,6 +64,9 @@ class BackupKeeper:
         self.doing: dict[str, Any] | None = None
         #: Why the last restore came to nothing: `name`, `why`.
         self.restore_failed: dict[str, str] | None = None
+        #: Copies that were to be proven since the start: what can't begin is not begun for ever,
+        #: and those behind it have their turn.
+        self._tried: set[str] = set()
         self._seen: list[Record] = []
         self._seen_at = -_FRESH_SECONDS
 
@@ -130,44 +96,78 @@ class BackupKeeper:
                     self.folder.drop(one.stem)
 
     async def _run(self) -> None:
-        has_schedule = True
-        while has_schedule:  # without one, only what was cut off is seen to
-            has_schedule = bool(self.settings.plan.text)
+        has_more = True
+        while has_more:  # without a schedule, only what is left to be proven is seen to
             await self._clock.sleep(_LOOK_SECONDS)
-            if self.doing is None:
-                with suppress(PylonError):  # it is in the records, and in the log
-                    await self.step()
+            is_idle = self.doing is None
+            if is_idle:
+                await self._try_step()
+            has_more = bool(self.settings.plan.text) or not is_idle or self._is_any_left()
+
+    async def _try_step(self) -> None:
+        try:
+            with suppress(PylonError):  # it is in the records, and in the log
+                await self.step()
+        except OSError as error:
+            _log.error("backup.schedule_failed %s; trying again", error)
+        except Exception:  # noqa: BLE001 -- without this task there is no schedule any more
+            _log.exception("backup.schedule_failed trying again")
+
+    def _is_any_left(self) -> bool:
+        with suppress(OSError):  # the folder can't be read: there is nothing to be proven in it
+            self.records()
+            return self._left_to_prove() is not None
+        return False
 
     async def step(self) -> None:
-        """Make the scheduled backup that is due, or prove a copy whose proof was cut off."""
+        """Make the scheduled backup that is due, or prove a copy that is left to be proven."""
         due = self.next_due()
         if due is not None and due <= self._clock.machine_ms():
             await self.make("scheduled", self.settings.to)
             return
-        # Copies of before something final are proven when somebody asks for it.
-        cut_off = (one for one in self._seen if one.state == "unproven" and one.sha256)
-        left = next(cut_off, None)
+        left = self._left_to_prove()
         if left is not None:
+            self._tried.add(left.name)
             await self.verify(left.name)
+
+    def _left_to_prove(self) -> Record | None:
+        """Return a copy whose proof was cut off, or one of before something final; None: no more.
+
+        Each is begun once, where there is room. What a person put there is proven when he asks.
+        """
+        for one in self._seen:
+            is_own = bool(one.sha256) or one.kind in AUTOMATIC
+            is_left = one.state == "unproven" and is_own and one.name not in self._tried
+            # A second copy of it lies on the disk meanwhile: nobody asked for a full one.
+            if is_left and not self.folder.room_for(one.bytes):
+                return one
+        return None
 
     # --- what there is
 
     def records(self) -> list[Record]:
         """Return every backup and failed try, the newest first."""
+        with suppress(OSError):  # it was said when it was held, and is listed as it is
+            self.folder.write_held()
         self._seen = self.folder.all()
         self._seen_at = self._clock.monotonic()
         return self._seen
 
     def next_due(self) -> int | None:
         """Return when the next scheduled one is due, Unix ms of the machine, or None."""
-        return due_ms(self.settings.plan, self.records(), self._since_ms, self._clock.machine_ms())
+        now_ms = self._clock.machine_ms()
+        # The clock may have been set back since the start: that one counts from here on.
+        self._since_ms = min(self._since_ms, now_ms)
+        return due_ms(self.settings.plan, self.records(), self._since_ms, now_ms)
 
     def status(self) -> dict[str, Any]:
         """Return what the header shows: the last proven one, and whether the last try failed."""
         if self._clock.monotonic() - self._seen_at > _FRESH_SECONDS:
             self.records()
         now_ms = self._clock.machine_ms()
-        proven = max((one.proven_ms or 0 for one in self._seen if one.state == "proven"), default=0)
+        # A copy of before something final is none of what came of that.
+        good = (one for one in self._seen if one.state == "proven" and one.kind not in AUTOMATIC)
+        proven = max((one.proven_ms or 0 for one in good), default=0)
         last = next((one for one in self._seen if one.kind in ("scheduled", "hand")), None)
         away = None if last is None or not last.away else last.away[-1]
         is_failed = last is not None and (last.state == "failed" or _is_bad(away))
@@ -227,18 +227,19 @@ class BackupKeeper:
         started = self._clock.monotonic()
         self.now("copying", name)
         try:
-            record = await self._copied(record)
-            self.folder.write(record)
-            record = await self._proven(record, started)
+            try:
+                record = await self._copied(record)
+            except (PylonError, OSError) as error:
+                raise self._failed(record, error) from error
+            # From here on there is a copy: whatever fails, it stays.
+            self._keep(record)
+            try:
+                record = await self._proven(record, started)
+            except (PylonError, OSError) as error:
+                record = replace(record, why=f"not proven: {getattr(error, 'message', error)}")
+                self._keep(record)
             if to and record.state == "proven":
                 record = await self._sent(record, to)
-        except (PylonError, OSError) as error:
-            why = str(getattr(error, "message", error))
-            record = replace(record, state="failed", why=why, bytes=0, contents=None)
-            self.folder.drop(name)
-            self._write_failure(record)
-            _log.error("backup.failed %s: %s", name, why)
-            raise BackupFailed(why, hint=getattr(error, "hint", None)) from error
         finally:
             self.doing = None
         if record.state == "proven":
@@ -248,9 +249,21 @@ class BackupKeeper:
         self._drop_old()
         return record
 
-    def _write_failure(self, record: Record) -> None:
-        with suppress(OSError):  # a full disk, perhaps: the log has it
-            self.folder.write(record)
+    def _failed(self, record: Record, error: PylonError | OSError) -> BackupFailed:
+        """Note that there is no copy; returns why."""
+        why = str(getattr(error, "message", error))
+        with suppress(OSError):  # a full disk, perhaps, or a folder that is none
+            self.folder.drop(record.name)
+        self._keep(replace(record, state="failed", why=why, bytes=0, contents=None))
+        _log.error("backup.failed %s: %s", record.name, why)
+        return BackupFailed(why, hint=getattr(error, "hint", None))
+
+    def _keep(self, record: Record) -> None:
+        """Write a record down; where the disk takes nothing it is known here, and written later."""
+        try:
+            self.folder.keep(record)
+        except OSError as error:
+            _log.error("backup.not_written %s: %s", record.name, error)
         self.records()
 
     async def _copied(self, record: Record) -> Record:
@@ -298,8 +311,7 @@ class BackupKeeper:
             contents=record.contents or report["contents"],
             files=record.files or report["files"], sha256=record.sha256 or report["sha256"],
         )  # fmt: skip
-        self.folder.write(record)
-        self.records()
+        self._keep(record)
         return record
 
     async def verify(self, name: str) -> Record:
@@ -340,8 +352,7 @@ class BackupKeeper:
             _log.error("backup.not_sent %s to %s: %s", record.name, to, why)
         others = tuple(one for one in record.away if one.to != to)
         record = replace(record, away=(*others, away))
-        self.folder.write(record)
-        self.records()
+        self._keep(record)
         return record
 
     def drop(self, name: str) -> Record:
@@ -355,8 +366,12 @@ class BackupKeeper:
     def _drop_old(self) -> None:
         settings = self.settings
         for one in droppable(self.records(), settings.keep_daily, settings.keep_weekly):
-            self.folder.drop(one.name)
-            _log.info("backup.dropped %s", one.name)
+            try:
+                self.folder.drop(one.name)
+            except OSError as error:
+                _log.error("backup.not_dropped %s: %s", one.name, error)
+            else:
+                _log.info("backup.dropped %s", one.name)
         self.records()
 
     def now(self, what: str, name: str) -> None:
@@ -370,5 +385,8 @@ def _is_bad(away: Away | None) -> bool:
 
 
 async def _quietly(what: Awaitable[Any]) -> None:
-    with suppress(PylonError):  # it is in a record, and in the log
-        await what
+    try:
+        with suppress(PylonError):  # it is in a record, and in the log
+            await what
+    except OSError as error:
+        _log.error("backup.cut_off %s", error)

@@ -9,38 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib
 import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
-from pylon import jsonvalue, limits, limits_files, paths
-from pylon.errors import InvalidJson, NotFound, PylonError, Unavailable
+from pylon import jsonvalue, limits_files, paths
+from pylon.errors import InvalidJson, NotFound
+from pylon.server.buckets import (
+    PUT_BYTES,
+    PUTS_AT_ONCE,
+    Bucket,
+    Keys,
+    open_bucket,
+    parse_bucket,
+)
 from pylon.server.files.copying import beside, hashes_in
 from pylon.server.files.disk import DiskBlobs
-from pylon.server.files.s3 import Bucket, parse_bucket
 from pylon.server.storage.backup import BackupFailed, sync_file
 
 _PARTIAL: Final = ".partial"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.json\Z", re.ASCII)
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
-_PUT_BYTES: Final = 8 * limits.MIB
-_PUTS_AT_ONCE: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What opens a bucket; empty: the environment says it (`AWS_ACCESS_KEY_ID` and so on)."""
-
-    access: str = field(default="", repr=False)
-    secret: str = field(default="", repr=False)
 
 
 class Place(Protocol):
@@ -124,9 +119,11 @@ class FolderPlace:
             )
         target = self._folder / name
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(target, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        # Anew: a file or a link that others laid there would give them all that is written to it.
+        target.unlink(missing_ok=True)
+        descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as into, source.open("rb") as out:
-            shutil.copyfileobj(out, into, _PUT_BYTES)
+            shutil.copyfileobj(out, into, PUT_BYTES)
         sync_file(target)
 
     async def rename(self, name: str, final: str) -> None:
@@ -148,7 +145,7 @@ class FolderPlace:
         """Yield the bytes of a file; raises BackupFailed."""
         try:
             with (self._folder / name).open("rb") as stream:
-                while chunk := await asyncio.to_thread(stream.read, _PUT_BYTES):
+                while chunk := await asyncio.to_thread(stream.read, PUT_BYTES):
                     yield chunk
         except OSError as error:
             raise BackupFailed(f"{self.url} cannot be read: {error.strerror}") from error
@@ -168,34 +165,17 @@ class BucketPlace:
     """A bucket that speaks S3."""
 
     def __init__(self, url: str, bucket: Bucket, keys: Keys) -> None:
-        try:
-            self._obstore: Any = importlib.import_module("obstore")
-            store = importlib.import_module("obstore.store")
-            self._exceptions: Any = importlib.import_module("obstore.exceptions")
-        except ImportError as error:
-            raise Unavailable(
-                "backups in a bucket need obstore", reason="no_s3",
-                hint="pip install 'pylon-runtime[s3]'",
-            ) from error  # fmt: skip
+        opened = open_bucket(bucket, "backups", keys)
+        self._obstore, self._store = opened.obstore, opened.store
+        self._exceptions = opened.exceptions
         self.url = url
-        config = {
-            "endpoint": bucket.endpoint, "region": bucket.region,
-            "access_key_id": keys.access or None, "secret_access_key": keys.secret or None,
-        }  # fmt: skip
-        is_plain = (bucket.endpoint or "").startswith("http://")
-        self._store = store.S3Store(
-            bucket.name, prefix=bucket.prefix or None,
-            config={name: value for name, value in config.items() if value is not None},
-            client_options={"allow_http": is_plain, "timeout": "600s"},
-            retry_config={"max_retries": 3},
-        )  # fmt: skip
 
     async def put(self, source: Path, name: str) -> None:
         """Put a file there under a name; raises BackupFailed."""
         await self._ask(
             partial(
-                self._obstore.put, self._store, name, source, chunk_size=_PUT_BYTES,
-                max_concurrency=_PUTS_AT_ONCE,
+                self._obstore.put, self._store, name, source, chunk_size=PUT_BYTES,
+                max_concurrency=PUTS_AT_ONCE,
             )
         )  # fmt: skip
 
@@ -259,18 +239,20 @@ async def send(place: Place, file: Path, sha256: str, record: bytes) -> None:
         if _HASH.match(blob.name):
             name = f"files/{blob.name}"
             if await place.size(name) != blob.stat().st_size:
-                await _put_same(place, blob, name, blob.name)
-    await _put_same(place, file, file.name, sha256)
+                await _put_same(place, blob, name, blob.name, by=file.stem)
+    await _put_same(place, file, file.name, sha256, by=file.stem)
     beside_it = file.with_name(f".{file.name}.json")
     try:
         beside_it.write_bytes(record)
-        await _put_same(place, beside_it, f"{file.stem}.json", hashlib.sha256(record).hexdigest())
+        found = hashlib.sha256(record).hexdigest()
+        await _put_same(place, beside_it, f"{file.stem}.json", found, by=file.stem)
     finally:
         beside_it.unlink(missing_ok=True)
 
 
-async def _put_same(place: Place, source: Path, name: str, sha256: str) -> None:
-    temporary = f"{name}{_PARTIAL}"
+async def _put_same(place: Place, source: Path, name: str, sha256: str, *, by: str) -> None:
+    """Put a file there, whole or not at all; another backup may be sending the same meanwhile."""
+    temporary = f"{name}.{by}{_PARTIAL}"
     await place.put(source, temporary)
     found = hashlib.sha256()
     async for chunk in place.read(temporary):
@@ -315,8 +297,10 @@ async def fetch(place: Place, name: str, folder: Path) -> Path:
             await _bring(place, f"files/{sha256}", path, sha256)
         partial.replace(target)
         paths.sync_folder(folder)
-    except PylonError:
+    except BaseException as error:
         shutil.rmtree(beside(target), ignore_errors=True)
+        if isinstance(error, OSError):
+            raise BackupFailed(f"{folder} cannot be written: {error.strerror}") from error
         raise
     finally:
         partial.unlink(missing_ok=True)

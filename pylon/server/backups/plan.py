@@ -74,11 +74,12 @@ def due_ms(plan: Plan, records: Sequence[Record], since_ms: int, now_ms: int) ->
         now_ms: the machine's time.
 
     A machine that was off at the time makes one as soon as it is on. After a failure it is tried
-    again in minutes, then in an hour. A clock that was set back does not starve it.
+    again in minutes, then in an hour. A clock that was set back neither starves nor hurries it:
+    what is of the future counts for nothing.
     """
-    tries = [one for one in records if one.kind == "scheduled"]
+    tries = [one for one in records if one.kind == "scheduled" and one.at_ms <= now_ms]
     good = next((one.at_ms for one in tries if one.state != "failed"), None)
-    base = since_ms if good is None or good > now_ms else good
+    base = since_ms if good is None else good
     due = _slot_after(plan, base)
     if due is None:
         return None
@@ -87,7 +88,7 @@ def due_ms(plan: Plan, records: Sequence[Record], since_ms: int, now_ms: int) ->
         if one.state != "failed":
             break
         failures += 1
-    if failures and tries[0].at_ms <= now_ms:
+    if failures:
         wait = min(_RETRY_MS * 2 ** (failures - 1), _RETRY_MS_MAX)
         due = max(due, tries[0].at_ms + wait)
     return due

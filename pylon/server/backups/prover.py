@@ -141,7 +141,7 @@ async def prove_apart(file: Path, folder: Path, wanted: Mapping[str, Any] | None
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(jsonvalue.encode(None if wanted is None else dict(wanted)))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pylon.server.backups.prover", str(file), str(folder), name,
+        sys.executable, "-P", "-m", "pylon.server.backups.prover", str(file), str(folder), name,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

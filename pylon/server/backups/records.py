@@ -82,6 +82,8 @@ class BackupFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        #: What could not be written down, by name: it is true all the same.
+        self._held: dict[str, Record] = {}
 
     def prepare(self) -> None:
         """Have the folder be there, and its owner's alone."""
@@ -94,9 +96,8 @@ class BackupFolder:
 
     def all(self) -> list[Record]:
         """Return every backup and every failed try, the newest first."""
-        if not self.path.is_dir():
-            return []
-        names = {one.stem for one in self.path.glob("*.db") if _NAME.match(one.stem)}
+        names = set(self._held)
+        names |= {one.stem for one in self.path.glob("*.db") if _NAME.match(one.stem)}
         names |= {one.stem for one in self.path.glob("*.json") if _NAME.match(one.stem)}
         found = (self._read(name) for name in names)
         return sorted(
@@ -111,26 +112,39 @@ class BackupFolder:
         raise NotFound(f"there is no backup {name[:100]!r}", hint="`pylon backups` lists them")
 
     def _read(self, name: str) -> Record | None:
-        file, path = self.file(name), self.path / f"{name}.json"
-        record = None
-        if path.is_file():
+        record, why = self._held.get(name), ""
+        if record is None:
             try:
-                record = _record_of(name, jsonvalue.parse(path.read_bytes()))
-            except (InvalidJson, KeyError, TypeError, ValueError, AttributeError):
-                record = None  # damaged, or none of ours: the copy itself counts
+                record = self._written(name)
+            except OSError as error:
+                why = f"its record can't be read: {error.strerror}"
         try:
-            found = file.stat()
-        except FileNotFoundError:
+            found = self.file(name).stat()
+        except (FileNotFoundError, NotADirectoryError):
             return record if record is not None and record.bytes == 0 else None
+        except OSError as error:
+            why = f"it can't be looked at: {error.strerror}"
+            known = record or Record(name=name, kind=_kind_of(name), at_ms=0, state="failed")
+            return replace(known, state="failed", why=why)
         if record is None:
             return Record(
                 name=name, kind=_kind_of(name), at_ms=int(found.st_mtime * 1000),
-                state="unproven", bytes=found.st_size,
+                state="unproven", why=why, bytes=found.st_size,
             )  # fmt: skip
         if record.bytes != found.st_size:
             why = f"the file has {found.st_size} bytes, and had {record.bytes}"
             return replace(record, state="failed", why=why)
         return record
+
+    def _written(self, name: str) -> Record | None:
+        path = self.path / f"{name}.json"
+        if not path.is_file():
+            return None
+        content = path.read_bytes()
+        try:
+            return _record_of(name, jsonvalue.parse(content))
+        except (InvalidJson, KeyError, TypeError, ValueError, AttributeError):
+            return None  # damaged, or none of ours: the copy itself counts
 
     def write(self, record: Record) -> None:
         """Keep what is known of a backup; the file is replaced whole."""
@@ -138,8 +152,24 @@ class BackupFolder:
         paths.write_private(self.path / f"{record.name}.json", jsonvalue.encode(values))
         paths.sync_folder(self.path)
 
+    def keep(self, record: Record) -> None:
+        """Keep what is known of a backup, here where it can't be written; raises OSError then."""
+        if not record.bytes:  # of what failed and can't be written, the last one says why
+            self._held = {name: one for name, one in self._held.items() if one.bytes}
+        self._held[record.name] = record
+        self.write(record)
+        del self._held[record.name]
+
+    def write_held(self) -> None:
+        """Write down what could not be before; raises OSError where it still can't."""
+        for one in list(self._held.values()):
+            if self._read(one.name) is not None:  # else its copy went by another hand
+                self.write(one)
+            del self._held[one.name]
+
     def drop(self, name: str) -> None:
         """Remove a backup whole; its database goes first, so that no half one is listed."""
+        self._held.pop(name, None)
         file = self.file(name)
         for one in (file, file.with_name(f"{file.name}-wal"), self.path / f"{name}.json"):
             one.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from pylon.errors import PylonError
 from pylon.server.storage import search_index, system_tables
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.lineage import meta
-from pylon.server.storage.migration_plan import stored_schema
+from pylon.server.storage.migration_plan import SchemaUnreadable, stored_schema
 from pylon.server.storage.verify import FOREIGN_CODE, verify
 from pylon.sqlite import (
     SQLITE_ERROR,
@@ -133,6 +133,8 @@ async def opened(path: Path, *, is_live: bool) -> AsyncIterator[Connection]:
         if isinstance(error, OperationalError) and not _is_of_a_statement(error):
             raise  # the system's fault, not the file's
         raise DatabaseUnusable(f"{path} is damaged, or no database: {error}") from error
+    except SchemaUnreadable as error:
+        raise DatabaseUnusable(f"{path}: {error.message}", hint=error.hint) from error
     except _NOT_OURS as error:
         raise DatabaseUnusable(f"{path} holds what Pylon never wrote: {error}") from error
     finally:

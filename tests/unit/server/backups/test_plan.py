@@ -64,6 +64,18 @@ def test_a_clock_that_was_set_back_does_not_starve_the_schedule() -> None:
     assert due_ms(plan, [_record(NOW + 300 * DAY)], NOW, NOW) == NOW + HOUR
 
 
+def test_a_clock_that_was_set_back_does_not_hurry_the_schedule() -> None:
+    """What was made since counts, and a failure still waits, behind one of the future."""
+    plan = Plan(every_ms=HOUR)
+    future, made = _record(NOW + 300 * DAY), _record(NOW - 60_000)
+    assert due_ms(plan, [future, made], NOW - DAY, NOW) == made.at_ms + HOUR
+    failed = _record(NOW - 1_000, "failed", size=0)
+    for one in (future, _record(NOW + 300 * DAY, "failed", size=0)):
+        due = due_ms(plan, [one, failed], NOW - DAY, NOW)
+        assert due is not None
+        assert due > NOW + 4 * 60_000
+
+
 def test_a_failure_is_tried_again_soon_and_then_seldom() -> None:
     """Five minutes, twice that, and an hour at most; what was good before is still the base."""
     plan = Plan(every_ms=HOUR)
