@@ -23,18 +23,44 @@ def _is_harmless(character: str) -> bool:
 
 def clean(text: object) -> str:
     """Return one line: line breaks and tabs become marks too."""
+    words = str(text)
+    # Nearly all text: nothing that steers is printable, and every cell of every frame comes here.
+    if words.isprintable():
+        return words
     return "".join(
         character
         if _is_harmless(character)
         else {"\n": "⏎", "\t": " ", "\r": ""}.get(character, _MARK)
-        for character in str(text)
+        for character in words
         if not 0xD800 <= ord(character) <= 0xDFFF
     )
+
+
+def counted(count: int, one: str, more: str | None = None) -> str:
+    """Return a number with its noun: `1 row`, `1,234 rows`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def changes_in(changes: int, transactions: int) -> str:
+    """Return how many changes there are in how many transactions."""
+    return f"{counted(changes, 'change')} in {counted(transactions, 'transaction')}"
 
 
 def clean_block(text: object) -> str:
     """Return text of several lines."""
     return "\n".join(clean(line.expandtabs(4)) for line in str(text).split("\n"))
+
+
+#: What is laid out of a text at once: a million characters would take the keys for seconds.
+LAID_OUT_CHARACTERS_MAX: Final = 65_536
+
+
+def beginning(text: str, then: str = "") -> str:
+    """Return as much of a text as is laid out at once, with how much more there is, and a hint."""
+    left = len(text) - LAID_OUT_CHARACTERS_MAX
+    if left <= 0:
+        return text
+    return f"{text[:LAID_OUT_CHARACTERS_MAX]} …\n… {left:,} characters more{then}"
 
 
 #: What strict JSON refuses in a text or nobody can see: newline and tab are neither.

@@ -25,11 +25,14 @@ pytestmark = pytest.mark.timeout(600)
 class Terminal:
     """A program in a pseudo-terminal, and the screen that it draws."""
 
-    def __init__(self, *arguments: str, columns: int = 80, lines: int = 24) -> None:
+    def __init__(
+        self, *arguments: str, columns: int = 80, lines: int = 24,
+        program: tuple[str, ...] = (sys.executable, "-m", "pylon"),
+    ) -> None:  # fmt: skip
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(
-            sys.executable, ["-m", "pylon", *arguments], dimensions=(lines, columns),
+            program[0], [*program[1:], *arguments], dimensions=(lines, columns),
             env={**os.environ, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"},
         )  # fmt: skip
 
@@ -65,6 +68,18 @@ def project(tmp_path: Path) -> Iterator[Path]:
     end(folder)
 
 
+def test_the_size_is_that_of_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a shell exported long ago as COLUMNS and LINES does not keep it small."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "10")
+    monkeypatch.chdir(tmp_path)
+    terminal = Terminal(columns=100, lines=30)
+    text = terminal.until(lambda text: "UNTOUCHED" in text and "q Quit" in text)
+    assert "q Quit" in text.splitlines()[29]
+    terminal.press("q")
+    terminal.child.expect(pexpect.EOF, timeout=60)
+
+
 def _pid(project: Path) -> int:
     return int(jsonvalue.parse(paths.runtime_file(project).read_bytes())["pid"])
 
@@ -77,6 +92,12 @@ def _until_none_runs(project: Path, seconds: float) -> float:
     return time.monotonic() - started
 
 
+def _until_restart_is_logged(terminal: Terminal) -> None:
+    """Return when the command log has the line; it has no room for the folder."""
+    terminal.press(":command log\r")
+    terminal.until(lambda text: "COMMAND" in text and "pylon projects restart /" in text)
+
+
 def test_it_supervises_shows_and_stops(project: Path) -> None:
     """Starts, shows a killed runtime and its restart, reloads a save, and leaves nothing behind."""
     terminal = Terminal(str(project))
@@ -85,7 +106,17 @@ def test_it_supervises_shows_and_stops(project: Path) -> None:
     os.kill(first, signal.SIGKILL)
     terminal.until(lambda text: "backing off" in text or "starting" in text)
     terminal.until(lambda text: "● chat dev" in text)
-    assert _pid(project) != first
+    second = _pid(project)
+    assert second != first
+    pylon("projects", "restart", str(project))  # whoever asks, the dashboard does it
+    third = _pid(project)
+    assert third != second
+    terminal.until(lambda text: "● chat dev" in text)
+    terminal.press("\x12")  # ctrl+r
+    until(lambda: runtimes_of(project) not in ([], [third]))
+    terminal.until(lambda text: "● chat dev" in text)
+    _until_restart_is_logged(terminal)
+    terminal.press("2")
     app = project / "app.py"
     good = app.read_text()
     app.write_text(good + "\nthis is no Python\n")
@@ -99,6 +130,19 @@ def test_it_supervises_shows_and_stops(project: Path) -> None:
     terminal.child.wait()
     assert terminal.child.exitstatus == 0
     _until_none_runs(project, 1.0)
+
+
+def test_no_wait_before_or_after_the_screens_is_silent(project: Path) -> None:
+    """What is opened is said until the screens are there, what is stopped until it is."""
+    terminal = Terminal(str(project))
+    terminal.child.expect_exact("opening chat …".encode(), timeout=60)
+    terminal.child.expect_exact(b"\x1b[?1049h", timeout=60)
+    terminal.until(lambda text: "● chat" in text)
+    terminal.press("q")
+    terminal.child.expect_exact(b"\x1b[?1049l", timeout=60)
+    terminal.child.expect_exact("stopping chat …\r\x1b[K".encode(), timeout=60)
+    terminal.child.expect(pexpect.EOF, timeout=60)
+    assert terminal.child.before.strip() == b""
 
 
 def test_a_killed_dashboard_leaves_no_orphan(project: Path) -> None:
@@ -169,6 +213,7 @@ def test_a_dashboard_that_comes_while_the_runtime_restarts_attaches_to_it(projec
     terminal.press("\x12")  # ctrl+r: the supervisor elsewhere is asked
     until(lambda: runtimes_of(project) not in ([], [first]))
     terminal.until(lambda text: "● chat" in text)
+    _until_restart_is_logged(terminal)
     terminal.press("q")
     terminal.child.expect(pexpect.EOF, timeout=60)
     assert len(runtimes_of(project)) == 1
@@ -226,3 +271,36 @@ def test_no_terminal_is_said_in_one_line(project: Path) -> None:
     assert done.returncode == 1
     assert "needs a terminal" in done.stderr
     assert "--no-tui" in done.stderr
+
+
+def test_texts_are_shown_in_the_pager(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P hands a text over whole, what can be copied too; the dashboard is there again behind it."""
+    shown, pager = tmp_path / "shown", tmp_path / "pager"
+    pager.write_text(f"cat > {shown}\nprintf 'in the %s' pager\nread -r key < /dev/tty\n")
+    monkeypatch.setenv("PAGER", f"sh {pager}")
+    terminal = Terminal(str(project))
+    terminal.until(lambda text: "● chat" in text)
+    terminal.press("9")
+    terminal.until(lambda text: "Membership" in text)
+    terminal.press("y")
+    terminal.until(lambda text: "P pager" in text and "in words:" in text)
+    terminal.press("P")
+    terminal.until(lambda text: "in the pager" in text)
+    assert "signed in" in shown.read_text()
+    terminal.press("\r")
+    terminal.until(lambda text: "P pager" in text and "in words:" in text)
+    terminal.press("\x1b")
+    terminal.until(lambda text: "P pager" not in text)
+    terminal.press("\r")
+    terminal.until(lambda text: "y copy · P pager" in text)
+    terminal.press("P")
+    terminal.until(lambda text: "in the pager" in text)
+    assert "auth.userId != null && (" in shown.read_text()
+    terminal.press("\r")
+    terminal.until(lambda text: "y copy · P pager" in text)
+    terminal.press("\x1b")
+    terminal.until(lambda text: "P pager" not in text)
+    terminal.press("q")
+    terminal.child.expect(pexpect.EOF, timeout=60)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pylon.printable import clean, clean_block
+from pylon.printable import clean, clean_block, counted
 from pylon.tui.columns import Column, data_line, fitted
 
 
@@ -42,3 +42,9 @@ def test_columns_fit_every_width(width: int) -> None:
     cells = (("x" * 50, "plain"), (1, "plain"), (None, "plain"), ("end", "plain"))
     line = "".join(text for text, _ in data_line(columns, cells, width))
     assert len(line) <= max(width, sum(size + 2 for _, size in fitted(columns, width)))
+
+
+def test_one_is_one() -> None:
+    """Numbers agree with their nouns, and are grouped."""
+    assert [counted(count, "row") for count in (0, 1, 1234)] == ["0 rows", "1 row", "1,234 rows"]
+    assert counted(2, "entity", "entities") == "2 entities"
