@@ -19,6 +19,18 @@ _KEY_NAMES: Final = {
 }  # fmt: skip
 
 
+#: Commands that change nothing of a running app: their keys need no lock. Backups are made and
+#: proven in production, too; of `call` the request says whether it only reads.
+READING: Final = frozenset(
+    {"explain", "open", "branch diff", "rows export", "sql", "lens", "history", "log", "log save",
+     "diff", "files verify", "jobs list", "mail preview", "ghost", "doctor", "users export",
+     "backups create", "backups verify", "backups send", "call"}
+)  # fmt: skip
+
+#: Powers of development only: elsewhere there is nothing to unlock, and their keys say so.
+_OF_DEVELOPMENT: Final = frozenset({"clock", "clients network", "workflows rerun", "login-link"})
+
+
 @dataclass(frozen=True)
 class Verb(Binding):
     """A binding that the palette offers and the help lists; `description` has its whole words."""
@@ -28,6 +40,29 @@ class Verb(Binding):
     brief: str = ""
     #: The command that does the same in a shell, such as "jobs retry"; empty: it acts on nothing.
     cli: str = ""
+    #: What else it is looked for by, beside its words, its id, its action and its command.
+    also: str = ""
+    #: It changes something though no command says so.
+    acts: bool = False
+
+    @property
+    def words(self) -> str:
+        """Return all that it is found by in the palette."""
+        return f"{self.description} {self.id} {self.action} {self.cli} {self.also}"
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether it changes something, and so waits for the lock of production."""
+        return self.acts or (bool(self.cli) and self.cli not in READING | _OF_DEVELOPMENT)
+
+
+def verb_of(place: type, action: str) -> Verb | None:
+    """Return the verb of a class, or of what it is made of, that does an action."""
+    for one in place.__mro__:
+        for binding in vars(one).get("BINDINGS", ()):
+            if isinstance(binding, Verb) and binding.action == action:
+                return binding
+    return None
 
 
 def in_footer(verbs: Iterable[Verb]) -> list[Binding]:

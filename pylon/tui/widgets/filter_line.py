@@ -64,6 +64,7 @@ class FilterLine(Input):
         Binding("tab", "complete", "Complete", show=False, id="complete"),
         Binding("down", "offer(1)", "Next offer", show=False, id="offer.next"),
         Binding("up", "offer(-1)", "Offer before", show=False, id="offer.before"),
+        Binding("f1", "app.help", "Help", key_display="f1", id="help"),  # ? is a letter here
     ]
 
     def __init__(self, help_of: Callable[[str, int], Help], *, id: str) -> None:
@@ -78,6 +79,26 @@ class FilterLine(Input):
         self.watch(self, "has_focus", self._typed, init=False)
         self.watch(self, "value", self._typed, init=False)
         self.watch(self, "selection", self._typed, init=False)
+
+    def open(self, line: str, hint: str) -> None:
+        """Have it typed in: it is seen, and takes keys, at once."""
+        self.placeholder = hint
+        self.add_class("shown")
+        self.display = True  # at once: what is not displayed yet takes no key
+        self.value = line
+        # At once, not with the next message: a key may wait behind this one.
+        self.screen.set_focus(self)
+
+    def hold(self, line: str) -> None:
+        """Show the filter of what is in sight now, which nobody types; an empty one is hidden."""
+        with self.prevent(Input.Changed):
+            self.value = line
+        self.close(is_kept=bool(line))
+
+    def close(self, *, is_kept: bool) -> None:
+        """Take it that nothing more is typed; it is seen on where it is kept."""
+        self.set_class(is_kept, "shown")
+        self.styles.clear_rule("display")  # panes show it by its class alone
 
     def _typed(self) -> None:
         self._chosen = 0

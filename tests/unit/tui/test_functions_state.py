@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pylon.tui.functions_state import FunctionsState, matches_function, why_not_tried
+from pylon.tui.functions_state import FunctionsState, why_not_tried
 from tests.screens.fakes import AT, function, functions
 
 FAULT = {"at": AT, "code": "INTERNAL", "message": "it broke"}
@@ -60,7 +60,6 @@ def test_the_list_is_ordered_by_each_figure(order: str, names: list[str]) -> Non
 def test_a_line_finds_functions(terms: str, names: list[str]) -> None:
     """Words in any column, in any case; a column by its name; a ! turns it round."""
     assert [one["name"] for one in _state().rows(terms, "name")] == names
-    assert matches_function(FIND, terms) is ("find" in names)
 
 
 def test_what_nobody_may_call_says_why() -> None:

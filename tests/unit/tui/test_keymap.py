@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,13 @@ def test_two_may_change_places_and_the_later_of_two_on_one_key_gives_way(tmp_pat
 def test_no_file_is_no_mistake(tmp_path: Path) -> None:
     """Most people have none."""
     assert read_keymap(tmp_path / "keys.toml").complaints == []
+
+
+def test_screens_that_nobody_opened_can_be_bound(tmp_path: Path) -> None:
+    """What is there to be bound does not depend on what was imported so far."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pylon", "keys"], capture_output=True, text=True, check=True
+    )
+    printed = {line.split()[0] for line in done.stdout.splitlines() if line}
+    assert {one.id for one in catalogue()} <= printed
+    assert "scrub.rows" in printed

@@ -19,9 +19,9 @@ for _place in places():
 ONLY_SEEN: Final = {
     "filter": "commands have --search, --where or grep", "copy": "a shell has its own",
     "pause": "ctrl+s", "quit": "ends the dashboard", "problem": "goes to another screen",
+    "problem-back": "as problem",
     "health.log": "goes to another screen",
     "unlock": "lifts what the dashboard forbids itself; a shell forbids nothing",
-    "restart": "the supervisor of this terminal; in a shell: ctrl+c, then pylon dev",
     "log.mark": "begins a range: pylon log and diff take two numbers",
     "zoom": "a screen has parts", "unzoom": "as zoom", "jump": "moves the cursor",
     "turn": "moves the cursor", "projects.about": "pylon projects prints all of it",

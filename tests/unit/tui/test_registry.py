@@ -10,7 +10,7 @@ from pylon.client.admin import AdminClient
 from pylon.clock import SystemClock
 from pylon.tui.dashboard import Dashboard
 from pylon.tui.entry import Entry
-from pylon.tui.helping import help_text
+from pylon.tui.helping import folded, help_text
 from pylon.tui.keys import BINDINGS
 from pylon.tui.registry import SCREENS
 
@@ -44,3 +44,13 @@ def test_the_help_has_a_screens_keys_first(screen: Entry, app: Dashboard) -> Non
     assert lines[: len(own)] == own
     for verb in app.panes[screen.name].verbs:
         assert any(line.endswith(verb.description) for line in own)
+
+
+def test_the_help_goes_on_below_its_words() -> None:
+    """On a narrow terminal no word of the help stands below the keys, and none is lost."""
+    whole = help_text("data", {})
+    narrow = folded(whole, 66)
+    assert max(map(len, narrow.split("\n"))) <= 66
+    assert narrow.split() == whole.split()
+    starts = [len(line) - len(line.lstrip()) for line in narrow.split("\n") if line]
+    assert set(starts) <= {0, 2, 13, 17}, starts

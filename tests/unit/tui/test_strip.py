@@ -26,3 +26,11 @@ def test_all_names_are_whole_where_there_is_room() -> None:
     assert "".join(strip_pieces(SCREENS, 0, 200)).split() == [
         word for pair in SCREENS for word in pair
     ]
+
+
+def test_every_name_is_told_on_an_ordinary_terminal() -> None:
+    """Eighty cells have two letters of each name, whichever screen is seen."""
+    for here in range(len(SCREENS)):
+        pieces = strip_pieces(SCREENS, here, 80)
+        assert all(len(piece.split(" ", 2)[2].strip()) >= min(2, len(SCREENS[place][1]))
+                   for place, piece in enumerate(pieces)), pieces  # fmt: skip

@@ -109,13 +109,16 @@ def test_problems_stand_at_their_fields() -> None:
 def test_a_call_can_be_made_again_elsewhere() -> None:
     """As JSON, curl and command: quoted for the shell, as the same caller."""
     args = {"text": "it's; rm"}
-    made = dict(call_copies("post", args, "ada@example.com", "http://h", "[1]"))
+
+    def curl(path: str, body: object) -> str:
+        return f"{path} {body}"
+
+    made = dict(call_copies("post", args, "ada@example.com", curl, "[1]"))
     assert made["JSON"] == "[1]"
     assert made["command"].endswith("--as ada@example.com")
     assert """'{"text":"it'"'"'s; rm"}'""" in made["command"]
-    assert "/api/fn/post" in made["curl"]
-    assert "Bearer" in made["curl"]
-    system = dict(call_copies("post", args, "system", "http://h", None))
+    body = {"fn": "post", "args": args}
+    assert made["curl"] == f"admin/call {body | {'as': 'ada@example.com'}}"
+    system = dict(call_copies("post", args, "system", curl, None))
     assert "--as" not in system["command"]
-    assert "PYLON_ADMIN_TOKEN" in system["curl"]
-    assert "Bearer" not in dict(call_copies("post", args, "anonymous", "http://h", None))["curl"]
+    assert system["curl"] == f"admin/call {body}"
