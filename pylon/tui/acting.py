@@ -34,13 +34,16 @@ class Acting:
         """Tell whether this runtime is one of development."""
         return self._app.state.status.get("environment") == "dev"
 
-    def run(self, what: str, step: Callable[[], Awaitable[str]], done: Done) -> None:
+    def run(
+        self, what: str, step: Callable[[], Awaitable[str]], done: Done, *, opens: bool = False
+    ) -> None:  # fmt: skip
         """Run a step; says what came of it, or why nothing did and what to do.
 
         Args:
             what: what is done, for the title.
             step: does it, and returns what came of it; its line for the shell begins with `$`.
             done: is called at the end, either way.
+            opens: it reads, and then opens a screen: what is typed meanwhile is for that one.
         """
 
         async def work() -> None:
@@ -63,7 +66,10 @@ class Acting:
                 self._tell("")
                 done()
 
-        self._app.run_worker(work(), name=what, group=GROUP)
+        if opens:
+            self._app.ahead.open(what, work, group="opening")
+        else:
+            self._app.run_worker(work(), name=what, group=GROUP)
 
     def _tell(self, text: str) -> None:
         self.doing = text

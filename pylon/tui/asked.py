@@ -37,6 +37,8 @@ class Asked:
     def note(self) -> str:
         """Return what is to be said of its age: empty while it is at most two seconds old."""
         age = self._app.clock.monotonic() - self._answered_at
+        if self.answer is None and self._app.state.at_rest:
+            return ""  # nobody is there to answer, which is said in its place
         if self.answer is None:
             return f"✗ {self._failure}" if self._failure else ""
         if age <= _OLD_SECONDS:
@@ -74,13 +76,13 @@ class Asked:
 
 
 class AskedPane(Pane):
-    """A pane that shows one route's answer; its `parts` is the one part that is touched."""
+    """A pane that shows one route's answer; the first of its `parts` is touched by it."""
 
     path: ClassVar[str] = ""
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app.state)
-        (part,) = self.parts
+        part = self.parts[0]
         self._asked = Asked(app, admin, self.path, lambda: app.state.touch(part))
 
     def keep_current(self) -> None:

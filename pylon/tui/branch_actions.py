@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Iterator
+from itertools import count
 from typing import Any, Final
 
-from pylon.client.admin import AdminError
+from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.tui.acting import Acting, Done
 from pylon.tui.dialogs import Details, Menu, Prompt
@@ -27,33 +29,52 @@ _POLL_SECONDS: Final = 0.3
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 
 
+def _free_names() -> Iterator[str]:
+    """Yield names for a branch that needs none in particular."""
+    yield "try"
+    yield from (f"try-{number}" for number in count(2))
+
+
+def free_name(names: Collection[str]) -> str:
+    """Return a name for a branch that none of these is."""
+    return next(one for one in _free_names() if one not in names)
+
+
+async def make_branch(admin: AdminClient, name: str) -> None:
+    """Copy the branch in use into a new one, and wait until it is whole; raises AdminError."""
+    answer = await admin.post("admin/branches", {"name": name})
+    while "making" in answer:
+        await asyncio.sleep(_POLL_SECONDS)
+        found = await admin.get("admin/branches")
+        if found["failure"] is not None:
+            failure = found["failure"]
+            raise AdminError(failure["message"], answer=failure)
+        if found["making"] is None:
+            answer = {}
+
+
 class BranchActions(Acting):
     """The owner's hand on the branches of one dashboard's app."""
 
     part = "branches"
 
-    def create(self, done: Done) -> None:
-        """Copy the branch in use into one whose name is asked for."""
+    def create(self, names: Collection[str], done: Done) -> None:
+        """Copy the branch in use into one whose name is asked for; `names` are taken."""
+        free = free_name(names)
 
-        def named(name: str | None) -> None:
-            if not name:
+        def named(text: str | None) -> None:
+            if text is None:
                 return
+            name = text or free
 
             async def step() -> str:
-                answer = await self._admin.post("admin/branches", {"name": name})
-                while "making" in answer:
-                    await asyncio.sleep(_POLL_SECONDS)
-                    found = await self._admin.get("admin/branches")
-                    if found["failure"] is not None:
-                        failure = found["failure"]
-                        raise AdminError(failure["message"], answer=failure)
-                    if found["making"] is None:
-                        answer = {}
+                await make_branch(self._admin, name)
                 return f"x goes on with it\n$ pylon branch create {name}"
 
             self.run(f"create {clean(name)}", step, done)
 
-        self._app.push_screen(Prompt("Create a branch: its name", "try"), named)
+        title = f"Create a branch: its name (enter: {free})"
+        self._app.push_screen(Prompt(title, free, takes_nothing=True), named)
 
     def switch(self, one: Branch, done: Done) -> None:
         """Go on with a branch, after a question; in production its name is to be typed."""
@@ -81,6 +102,9 @@ class BranchActions(Acting):
     def drop(self, one: Branch, done: Done) -> None:
         """Remove a branch whose name is typed."""
         name = str(one["name"])
+        if one["is_current"]:
+            say(self._app, f"{name} is in use: x switches to another first")
+            return
 
         async def step() -> str:
             path = f"admin/branches/{self._admin.quoted(name)}/drop"
@@ -128,7 +152,7 @@ class BranchActions(Acting):
             self._app.push_screen(Menu(f"{name} → {current}: rows of", options), chosen)
             return ""
 
-        self.run(f"compare with {clean(name)}", step, lambda: None)
+        self.run(f"compare with {clean(name)}", step, lambda: None, opens=True)
 
     def _rows(self, old: str, new: str, entity: str) -> None:
         async def step() -> str:
@@ -148,4 +172,4 @@ class BranchActions(Acting):
             self._app.push_screen(Details(f"{entity}: {old} → {new}", "\n".join(lines)))
             return ""
 
-        self.run(f"rows of {clean(entity)}", step, lambda: None)
+        self.run(f"rows of {clean(entity)}", step, lambda: None, opens=True)

@@ -15,7 +15,7 @@ from pylon.tui.branch_actions import BRANCH_VERBS, BranchActions
 from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.copying import Copies
 from pylon.tui.entry import Entry
-from pylon.tui.panes import passes
+from pylon.tui.filtering import listed
 from pylon.tui.saying import say
 from pylon.tui.tables import size_text
 from pylon.tui.widgets.line_list import LineList
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _HINT: Final = "c create · x switch · d or enter diff · D drop"
 _COLUMNS: Final = (
-    Column("", 8), Column("BRANCH", 26), Column("SIZE", 10, right=True), Column("OF", 12, 70),
-    Column("MADE", 20, 100), Column("AT SEQ", 8, 120, right=True), Column("WHY", 10),
+    Column("", 8), Column("BRANCH", 26, most=40), Column("SIZE", 10, right=True),
+    Column("OF", 12, 70, most=40),
+    Column("MADE", 20, 100), Column("AT SEQ", 8, 120, right=True), Column("WHY", 48),
 )  # fmt: skip
 
 
@@ -50,6 +51,7 @@ class BranchesPane(AskedPane):
     lead = "Branches"
     verbs = BRANCH_VERBS
     parts = ("branches",)
+    filters = (listed(_COLUMNS, branch_line),)
     path = "admin/branches"
     DEFAULT_CSS = """
     BranchesPane #branches-note { height: 1; color: $text-muted; text-wrap: nowrap;
@@ -67,15 +69,18 @@ class BranchesPane(AskedPane):
         yield Static(id="branches-note", markup=False)
         yield LineList(
             branch_line, head=lambda width: head_line(_COLUMNS, width), id="branchlist",
-            empty="The branches are being listed …",
+            empty="There is no branch.",
         )  # fmt: skip
 
     def show(self) -> None:
         """Show the branches that pass the filter."""
         answer = self._asked.answer or {"branches": [], "making": None}
-        rows = [one for one in answer["branches"] if passes(one, self.terms)]
+        rows = self.passing(answer["branches"])
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["name"], total=len(answer["branches"]))
+        self.list.show(
+            rows, key=lambda row: row["name"], total=len(answer["branches"]),
+            is_read=self._asked.answer is not None,
+        )  # fmt: skip
         note = self._asked.note or _making_words(answer["making"]) or self._actions.doing or _HINT
         line = self.query_one("#branches-note", Static)
         line.set_class(note.startswith(("STALE", "✗")), "bad")
@@ -93,7 +98,8 @@ class BranchesPane(AskedPane):
         """Do something with the branch under the cursor, or make one."""
         one = None if self.list is None else self.list.current
         if name == "create":
-            self._actions.create(self.ask_again)
+            names = {str(one["name"]) for one in (self._asked.answer or {}).get("branches", ())}
+            self._actions.create(names, self.ask_again)
         elif one is None:
             say(self.app, "there is no branch under the cursor")
         elif name == "switch":

@@ -10,7 +10,8 @@ from pylon.client.admin import AdminClient
 from pylon.tui import tables
 from pylon.tui.client_actions import CLIENT_VERBS, ClientActions
 from pylon.tui.entry import Entry
-from pylon.tui.panes import Pane, passes
+from pylon.tui.filtering import listed
+from pylon.tui.panes import Pane
 from pylon.tui.screens.client import ClientScreen
 from pylon.tui.widgets.line_list import LineList
 
@@ -22,6 +23,7 @@ class ClientsPane(Pane):
     """Every connection and every known client."""
 
     parts = ("clients",)
+    filters = (listed(tables.CLIENTS, tables.client_line),)
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app.state)
@@ -32,19 +34,25 @@ class ClientsPane(Pane):
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         yield LineList(
-            tables.client_line, head=tables.HEADS["clients"],
+            tables.client_line, is_bad=tables.is_bad_client, head=tables.HEADS["clients"],
             empty="Nobody is connected. Press o to open the app in a browser.",
         )  # fmt: skip
 
     def show(self) -> None:
         """Show the clients."""
-        rows = [one for one in self.state.clients if passes(one, self.terms)]
+        rows = self.passing(self.state.clients)
         assert self.list is not None
         self.list.show(
             rows,
             key=lambda row: (row["connection_id"], row["client_id"]),
             total=len(self.state.clients),
+            is_read="clients" in self.state.told,
         )
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell whether somebody who is connected is behind."""
+        return any(tables.is_bad_client(one) for one in self.state.clients)
 
     async def open_row(self, row: Any) -> None:
         """Show a client on a screen of its own."""

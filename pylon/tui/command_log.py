@@ -5,12 +5,16 @@ from __future__ import annotations
 import shlex
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 _KEPT: Final = 500
 _MARK: Final = "$ "
+_ARROW: Final = " > "
+#: Commands that name the project that they are about themselves.
+_NAMED: Final = frozenset({"projects"})
 #: Commands that take the project's folder as their last word, and not by `--project`.
 _BY_WORD: Final = frozenset({"migrate", "reset", "verify", "check", "policies", "open"})
 
@@ -51,8 +55,22 @@ class CommandLog:
         """Return a command as it is right in any folder."""
         if self.project is None:
             return command
-        line, arrow, rest = command.partition(" > ")
+        line, arrow, rest = redirected(command)
         folder = shlex.quote(str(self.project))
         words = shlex.split(line)
-        by_word = len(words) > 1 and words[1] in _BY_WORD
+        verb = words[1] if len(words) > 1 else ""
+        if verb in _NAMED:
+            return command
+        by_word = verb in _BY_WORD
         return f"{line} {folder if by_word else f'--project {folder}'}{arrow}{rest}"
+
+
+def redirected(command: str) -> tuple[str, str, str]:
+    """Return a command, the arrow behind it, and the file that it writes to; or the whole alone."""
+    at = command.find(_ARROW)
+    while at >= 0:
+        with suppress(ValueError):  # inside of quotation marks it is part of a word
+            shlex.split(command[:at])
+            return command[:at], _ARROW, command[at + len(_ARROW) :]
+        at = command.find(_ARROW, at + 1)
+    return command, "", ""

@@ -12,13 +12,14 @@ from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.copying import Copies
 from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry
-from pylon.tui.panes import Pane, passes
+from pylon.tui.filtering import listed
+from pylon.tui.panes import Pane
 from pylon.tui.widgets.line_list import Line, LineList
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
 
-_COLUMNS: Final = (Column("TIME", 8, 72), Column("DONE", 26), Column("COMMAND", 40))
+_COLUMNS: Final = (Column("TIME", 8, 72), Column("DONE", 26, most=40), Column("COMMAND", 40))
 
 
 def command_line(row: dict[str, Any], width: int) -> Line:
@@ -31,6 +32,7 @@ class CommandsPane(Pane):
     """What was done in this session."""
 
     parts = ("commands",)
+    filters = (listed(_COLUMNS, command_line),)
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app.state)
@@ -50,7 +52,7 @@ class CommandsPane(Pane):
             for one in self._log.done
         ]
         assert self.list is not None
-        self.list.show([one for one in rows if passes(one, self.terms)], total=len(rows))
+        self.list.show(self.passing(rows), total=len(rows))
 
     async def open_row(self, row: Any) -> None:
         """Show a command whole."""

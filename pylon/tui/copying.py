@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from pylon import jsonvalue
+from pylon.client.admin import AdminClient
 from pylon.tui.policies_text import details_of
 
 #: (name, text) of what can be copied.
@@ -60,15 +62,25 @@ def copies(pane: str, row: Any, url: str) -> Copies:
     if pane == "policies":
         return _policy_copies(row)
     whole = jsonvalue.encode_text(row)
-    if pane == "log" and row["row_id"]:  # a slice is of many rows
-        path = f"{url}/api/entities/{row['entity']}/{row['row_id']}"
-        return [
-            ("id", str(row["row_id"])), ("change as JSON", whole),
-            ("as curl", f"curl -H 'Authorization: Bearer …' {path}"),
-        ]  # fmt: skip
     name = {"clients": "client_id", "functions": "name"}.get(pane)
     first = [(name, str(row[name]))] if name else []
     return [*first, ("JSON", whole)]
+
+
+def change_copies(change: dict[str, Any], curl: Callable[[str], str]) -> Copies:
+    """Return what can be copied of a change; `curl` makes the line that asks the admin API."""
+    whole = ("change as JSON", jsonvalue.encode_text(change))
+    if not change["row_id"]:  # a slice is of many rows
+        return [whole]
+    return [
+        ("id", str(change["row_id"])), whole,
+        ("row as curl", curl(row_path(str(change["entity"]), str(change["row_id"])))),
+    ]  # fmt: skip
+
+
+def row_path(entity: str, row_id: str) -> str:
+    """Return where the admin API has a row, below `/api/`."""
+    return "/".join(["admin/data", AdminClient.quoted(entity), AdminClient.quoted(row_id)])
 
 
 def link_of(mail: dict[str, Any], url: str) -> str | None:

@@ -14,18 +14,21 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input, TextArea
+from textual.widgets import ContentSwitcher, Input, TextArea
 
 from pylon import paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.ghost import Frame, Ghost
 from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
+from pylon.tui.ahead import TypedAhead
 from pylon.tui.command_log import CommandLog
 from pylon.tui.copying import Copies
+from pylon.tui.crumbs import ARROW, ARROW_ASCII
 from pylon.tui.elsewhere import Whereabouts
 from pylon.tui.getting_about import GettingAbout
-from pylon.tui.header import HeaderLine
+from pylon.tui.header import PAST, PAST_ASCII, HeaderLine
+from pylon.tui.held import Held
 from pylon.tui.helping import help_text
 from pylon.tui.keymap import read_keymap
 from pylon.tui.keys import BINDINGS
@@ -35,16 +38,19 @@ from pylon.tui.palette import commands
 from pylon.tui.panes import Pane
 from pylon.tui.past import Past
 from pylon.tui.preferences import charts_kind, keep_theme
+from pylon.tui.problems import Problems
 from pylon.tui.production import Production
 from pylon.tui.registry import SCREENS
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
 from pylon.tui.saying import say
 from pylon.tui.screens.help import HelpScreen
+from pylon.tui.screens.try_call import TryScreen
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
 from pylon.tui.warping import Warping
 from pylon.tui.widgets.filter_line import NOTHING, FilterLine, Help, OfferLines
+from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
 from pylon.tui.zooming import unzoom
 
@@ -76,16 +82,21 @@ class Dashboard(GettingAbout):
         self.url = ""
         #: What is said when it opens.
         self.greeting = ""
+        #: Reads the project's settings while no runtime answers; None where they lie elsewhere.
+        self.closed_settings: Callable[[], dict[str, Any]] | None = None
         #: The project that was chosen instead of this one.
         self.next_project: Path | None = None
         self.command_log = CommandLog(
             lambda: iso_ms(clock.now_ms()), lambda: self.state.touch("commands")
         )
         self.reloading = Reloading(self, admin)
+        self.held = Held(self)
         self.asking_why = AskingWhy(self, admin)
         self.warping = Warping(self, admin)
         self.past = Past(self, admin)
         self.rows = RowKeys(self)
+        self.ahead = TypedAhead(self)
+        self.problems = Problems(self)
         self._admin = admin
         self.production = Production(self)
         admin.guard = self.production.demand
@@ -112,7 +123,7 @@ class Dashboard(GettingAbout):
             yield from self.panes.values()
         yield OfferLines()
         yield FilterLine(self._help_of, id="filter")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
 
     def on_mount(self) -> None:
         """Start to read the stream and to draw."""
@@ -124,8 +135,11 @@ class Dashboard(GettingAbout):
             say(self, complaint, title="set otherwise", seconds=8, is_bad=True)
         if self.greeting:
             say(self, self.greeting, seconds=5)
+        self.held.look()
         self.run_worker(self._read_stream(), name="stream", exclusive=False)
         self.set_interval(_FRAME_SECONDS, self.draw)
+        # At once: what opens may have gone again by the next frame.
+        self.screen_change_signal.subscribe(self, lambda _: self.ahead.look(), immediate=True)
         self._focus_list()
 
     async def _read_stream(self) -> None:
@@ -133,12 +147,16 @@ class Dashboard(GettingAbout):
             try:
                 async for message in self._admin.stream():
                     self._fold(message)
+                    await asyncio.sleep(0)  # where more is there already, keys have their turn
                 why = "it ended the stream"
             except AdminError as error:
                 why = error.message  # the header says that there is no news, and why
+            now = self.clock.monotonic()
+            self.state.note_no_stream(why, now)
             if self._elsewhere is not None:
                 why = await self._elsewhere.look(is_first=not self.state.status)
-            self.state.note_no_stream(why)
+                self.state.note_no_stream(why, now)
+                self.held.take_from_elsewhere(is_held=self._elsewhere.is_held)
             await asyncio.sleep(0.3)
 
     def _fold(self, message: dict[str, Any]) -> None:
@@ -155,22 +173,24 @@ class Dashboard(GettingAbout):
         """Take what the supervisor tells."""
         at = iso_ms(self.clock.now_ms())
         if event.kind == "line":
-            level = "error" if event.text.startswith(("error", "Traceback", "pylon:")) else "info"
-            level = "warning" if event.text.startswith("warning") else level
-            self.state.add_line(level, event.text, at)
+            for text in event.text.split("\n"):
+                level = "error" if text.startswith(("error", "Traceback", "pylon:")) else "info"
+                level = "warning" if text.startswith("warning") else level
+                self.state.add_line(level, text, at)
         elif event.kind == "stack":
             self.state.note_stack(event.text, at)
         elif event.kind == "note":
             self.state.add_line("note", event.text, at)
         else:
             why = event.text.partition(": ")[2]
-            self.state.note_process(event.state.value, why)
+            self.held.take(event.state.value, why, is_held=event.is_held)
             self.state.add_line("note", f"runtime {event.text}", at)
 
     def draw(self) -> None:
         """Show what changed since the last frame, on the pane that is seen."""
         if not self.is_running or len(self.screen_stack) == 0:
             return
+        self.ahead.look()
         pane = self.pane
         self.state.note_silence(self.clock.monotonic())
         if not self._is_paused:
@@ -182,8 +202,13 @@ class Dashboard(GettingAbout):
             pane.refresh_from()
 
     def show_header(self, header: HeaderLine, *, place: str) -> None:
-        """Show the first line of a screen."""
-        header.show(self.state, self.clock.monotonic(), is_paused=self._is_paused, place=place)
+        """Show the first line of a screen, with what one came through to it."""
+        is_ascii, waits = self.charts == "ascii", self.ahead.words
+        header.show(
+            self.state, self.clock.monotonic(), is_paused=self._is_paused, place=waits or place,
+            trail=() if waits else self.trail_to(header.screen),
+            signs=(PAST_ASCII, ARROW_ASCII) if is_ascii else (PAST, ARROW),
+        )  # fmt: skip
 
     def make_ghost(self, user: str, on_frame: Callable[[Frame], None]) -> Ghost:
         """Return a ghost of this runtime."""
@@ -203,8 +228,11 @@ class Dashboard(GettingAbout):
     def action_pane(self, name: str) -> None:
         """Show a pane, from wherever one is."""
         while len(self.screen_stack) > 1:
+            if isinstance(self.screen, TryScreen):
+                self.screen.keep_draft()
             self.pop_screen()
         self.screen_stack[0].query_one(ContentSwitcher).current = name
+        self.query_one(FilterLine).hold(self.pane.terms)
         self.pane.ask_again()
         self.pane.refresh_from(force=True)
         self._focus_list()
@@ -218,20 +246,7 @@ class Dashboard(GettingAbout):
 
     def action_filter(self) -> None:
         """Open the filter line."""
-        line = self.query_one("#filter", Input)
-        line.placeholder = self.pane.filter_hint
-        self._show_filter(line, is_shown=True)
-        line.value = self.pane.terms
-        # At once, not with the next message: a key may wait behind this one.
-        self.screen.set_focus(line)
-
-    @staticmethod
-    def _show_filter(line: Input, *, is_shown: bool) -> None:
-        line.set_class(is_shown, "shown")
-        if is_shown:
-            line.display = True  # at once: what is not displayed yet takes no key
-        else:
-            line.styles.clear_rule("display")  # panes show it by its class alone
+        self.query_one(FilterLine).open(self.pane.terms, self.pane.hint)
 
     def _help_of(self, line: str, cursor: int) -> Help:
         """Return what the pane that is seen knows about the filter line."""
@@ -244,26 +259,31 @@ class Dashboard(GettingAbout):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while the line is typed."""
-        if event.input.id == "filter":
+        # It may be told when all has ended, or when another screen has put its own line there.
+        is_now = event.value == event.input.value
+        if event.input.id == "filter" and self.screen_stack and is_now:
             self.pane.filter(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter and go back to the list."""
         if event.input.id == "filter":
-            self._show_filter(event.input, is_shown=bool(event.value))
+            self.pane.filter(event.value)
+            self.pane.filter_entered()
+            self.query_one(FilterLine).close(is_kept=bool(event.value))
             self._focus_list()
 
     async def action_back(self) -> None:
-        """Leave a zoomed pane, clear the filter, or return from the past to now."""
-        line = self.query_one("#filter", Input)
+        """Go out one level: of a zoomed pane, the filter that was typed, the past, a place."""
+        line, given = self.query_one(FilterLine), self.pane.given_terms
         if unzoom(self.pane):
             pass
-        elif line.has_class("shown"):
-            self._show_filter(line, is_shown=False)
-            line.value = ""
-            self.pane.filter("")
+        elif line.has_class("shown") and (line.has_focus or line.value != given):
+            line.hold(given)
+            self.pane.filter(given)
         elif self.state.data.as_of is not None:
             self.past.leave()
+        else:
+            self.pane.step_out()
         self._focus_list()
 
     def action_pause(self) -> None:
@@ -271,31 +291,29 @@ class Dashboard(GettingAbout):
         self._is_paused = not self._is_paused
         self.draw()
 
-    def action_problem(self) -> None:
-        """Go to what is wrong; once there, into its text, so that it can be scrolled."""
-        if self.state.has_trouble:
-            is_there = self.pane.id == "health"
-            self.action_pane("health")
-            if is_there:
-                self.pane.query_one("#trouble").focus()
-            return
-        bad = [one for one in self.state.calls if one["outcome"] != "done"]
-        if bad:
-            self.action_pane("functions")
-        else:
-            say(self, "no problem in sight")
+    def action_problem(self, by: int) -> None:
+        """Go to the next problem (1) or the one before (-1)."""
+        self.problems.go(by)
 
     async def action_open(self) -> None:
         """Open the app in a browser; on Mail the link of the mail under the cursor."""
         url = self.pane.page()
+        page = self.page_url() if url is None else url
         if url == "":
-            say(self, "there is no link in this mail", seconds=4)
+            say(self, self.pane.no_page, seconds=4)
+        elif not page:
+            say(self, "it has no address yet: it is starting", seconds=4)
         else:
-            self.run_worker(self._open_page(url or self.page_url()), name="open", group="open")
+            self.run_worker(self._open_page(page), name="open", group="open")
 
     def page_url(self) -> str:
-        """Return where a browser finds the app."""
-        return self.url or f"http://127.0.0.1:{self.state.status.get('port', 4321)}"
+        """Return where a browser finds the app; empty while it listens nowhere yet."""
+        if self.url and not self.url.endswith(":0"):
+            return self.url
+        # What was asked for was any port: the runtime tells which one it got.
+        port = self.state.status.get("port")
+        host = self.url.removesuffix(":0") or "http://127.0.0.1"
+        return f"{host}:{port}" if port else ""
 
     def action_reload(self) -> None:
         """Load the app anew."""
@@ -329,9 +347,9 @@ class Dashboard(GettingAbout):
 
     # --- the row under the cursor
 
-    async def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Show everything about a row."""
-        await self.pane.open_row(event.row)
+        self.ahead.open("it", lambda: self.pane.open_row(event.row), group="row")
 
     def action_ghost(self) -> None:
         """Ask whose client to watch, and do it."""

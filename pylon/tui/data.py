@@ -59,7 +59,9 @@ class Data:
         #: (generation, head) that the rows, and their number, are of.
         self._read: tuple[int, int] | None = None
         self._counted: tuple[int, int] | None = None
-        self._read_at = 0.0
+        #: When rows, entities and their number were read; since when they are not of the head.
+        self._read_at = self._listed_at = self._counted_at = 0.0
+        self._behind: dict[str, float] = {}
         self._typed: tuple[str, float] | None = None
         self._trouble = ""
         self._cursor = 0
@@ -68,6 +70,11 @@ class Data:
     def state(self) -> DataState:
         """Return what is held."""
         return self._app.state.data
+
+    @property
+    def is_listed(self) -> bool:
+        """Tell whether the runtime ever told its entities."""
+        return self._listed_at > 0
 
     @property
     def _head(self) -> int:
@@ -105,6 +112,13 @@ class Data:
         """Have everything in sight read again at once."""
         self._read = self._counted = self._listed = None
         self._rows.next_at = self._counts.next_at = self._lists.next_at = 0.0
+
+    def ask_typed(self, terms: str) -> None:
+        """Ask a filter that is typed to its end, without waiting for more letters."""
+        self._typed = None
+        if self.state.place is not None and terms.strip() != self.state.place.filter:
+            self.state.ask(filter=terms.strip())
+            self.keep_current(terms, 0)
 
     def _run(self, name: str, work: Any) -> None:
         self._app.run_worker(work, name=name, group=_GROUP)
@@ -171,6 +185,7 @@ class Data:
             self._trouble = ""
             # Where sizes are yet to come they are asked for at once.
             self._listed = (head, generation) if with_sizes or not is_time else None
+            self._listed_at = clock.monotonic()
             self._tell()
         finally:
             self._lists.done(started, clock.monotonic())
@@ -179,8 +194,11 @@ class Data:
 
     async def _ask_rows(self, which: str, head: int) -> None:
         clock, state = self._app.clock, self.state
-        assert state.place is not None
         started, generation = clock.monotonic(), state.generation
+        if state.place is None:  # one went back before this began
+            self._rows.done(started, started)
+            self._rows.next_at = 0.0
+            return
         path = f"admin/data/{self._admin.quoted(state.place.entity)}"
         try:
             answer = await self._admin.get(path, **state.params(which))
@@ -205,8 +223,11 @@ class Data:
 
     async def _ask_count(self, head: int) -> None:
         clock, state = self._app.clock, self.state
-        assert state.place is not None
         started, generation, place = clock.monotonic(), state.generation, state.place
+        if place is None:  # one went back before this began
+            self._counts.done(started, started)
+            self._counts.next_at = 0.0
+            return
         path = f"admin/data/{self._admin.quoted(place.entity)}"
         asked = {
             "count": 1, "filter": place.filter or None, "as": state.viewer or None,
@@ -218,7 +239,7 @@ class Data:
             self._trouble = _words(error)
         else:
             state.count(generation, found["count"])
-            self._counted = (generation, head)
+            self._counted, self._counted_at = (generation, head), clock.monotonic()
             self._tell()
         finally:
             self._counts.done(started, clock.monotonic())
@@ -232,18 +253,36 @@ class Data:
     def _note(self, now: float) -> None:
         """Say how far what is shown can be trusted."""
         state, note = self.state, ""
-        old = now - self._read_at
-        if self._trouble:
+        listed = (self._head, self._app.state.status.get("generation"))
+        counts_old = self._old("counts", now, self._listed_at, is_current=self._listed == listed)
+        is_read = state.place is None or self._read == (state.generation, self._head)
+        rows_old = self._old("rows", now, self._read_at, is_current=is_read)
+        is_starting = self._app.state.process_state == "starting" and not state.entities
+        if is_starting:
+            note = "◔ the runtime starts …"
+        elif self._trouble:
             note = f"✗ {self._trouble}"
-        elif state.place is None:
-            note = "" if state.entities else "◔ reading …"
-        elif state.is_answered is None:
+        elif state.place is None and not state.entities and not self._listed_at:
+            note = "◔ reading …"
+        elif state.place is not None and state.is_answered is None:
             note = "◔ searching …" if state.place.filter else "◔ reading …"
-        elif self._read != (state.generation, self._head) and old > _STALE_SECONDS:
-            note = f"STALE: rows were read {old:.0f} s ago"
-        if note != self._app.state.data_note:
-            self._app.state.data_note = note
+        elif rows_old > _STALE_SECONDS:
+            note = f"STALE: rows were read {now - self._read_at:.0f} s ago"
+        elif state.place is None and counts_old > _STALE_SECONDS:
+            note = f"STALE: counts were read {now - self._listed_at:.0f} s ago"
+        is_counted = state.total is None or self._counted == (state.generation, self._head)
+        total_old = self._old("total", now, self._counted_at, is_current=is_counted)
+        is_total_old = total_old > _STALE_SECONDS
+        if note != self._app.state.data_note or is_total_old != state.is_total_old:
+            self._app.state.data_note, state.is_total_old = note, is_total_old
             self._app.state.touch("data")
+
+    def _old(self, what: str, now: float, read_at: float, *, is_current: bool) -> float:
+        """Return for how long something is not of the head and was not read, either."""
+        if is_current:
+            self._behind.pop(what, None)
+            return 0.0
+        return now - max(read_at, self._behind.setdefault(what, now))
 
 
 def _words(error: AdminError) -> str:

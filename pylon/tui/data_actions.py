@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from pylon import jsonvalue
 from pylon.client.admin import AdminError
 from pylon.client.bulk_text import referrer_line
 from pylon.printable import clean
@@ -26,26 +28,29 @@ ROW_VERBS: Final = (
     Verb("a", "write('create')", "A new row, in a form", id="data.create", cli="rows create"),
     Verb("A", "write('duplicate')", "A new row like this one", id="data.duplicate",
          cli="rows duplicate"),
-    Verb("e", "write('edit')", "Edit the row, or all marked rows", id="data.edit", cli="rows edit"),
+    Verb("e", "write('edit')", "Edit the row, or all marked rows", id="data.edit", cli="rows edit",
+         also="bulk edit"),
     Verb("D", "write('delete')", "Delete the row, or all marked rows", id="data.delete",
          cli="rows delete"),
     Verb("u", "undo", "Undo the last change that was made here, or show what depends on it",
          id="data.undo", cli="rows undo"),
+    Verb("Z", "redo", "Redo: have what was undone last once more", id="data.redo",
+         cli="rows undo"),
     Verb("space", "mark", "Mark the row, or not any more", id="data.mark"),
     Verb("V", "range", "Mark what the cursor passes, until V again", id="data.range"),
     Verb("shift+down", "mark_on(1)", "Mark the row and go on", id="data.mark-down"),
     Verb("shift+up", "mark_on(-1)", "Mark the row and go back", id="data.mark-up"),
     Verb("C", "unmark", "Mark nothing any more", id="data.unmark"),
-    Verb("x", "export", "Export what is shown: CSV or JSON lines", id="data.export",
+    Verb("x", "export", "Export what is shown: CSV or JSON", id="data.export",
          cli="rows export"),
     Verb("Q", "sql", "SQL: one statement that reads, with plan and time", id="data.sql",
          cli="sql"),
     Verb("L", "lens", "Row lens: for a user, at a client, its history and back", id="data.lens",
-         cli="lens"),
+         cli="lens", also="restore version"),
     Verb("b", "lens(True)", "Blame: who set each field of the row", id="data.blame", cli="history"),
     Verb("t", "travel", "Time travel: rows as of any change", id="data.travel", cli="log"),
-    Verb("v", "look_as", "Look as a user, by his policies", id="data.look-as"),
-    Verb("backspace", "return", "Back to where you came from", id="data.return"),
+    Verb("v", "look_as", "Look as a user, by his policies", id="data.look-as", also="view as"),
+    Verb("backspace", "return", "Back to where you came from (also esc)", id="data.return"),
     Verb("tab,shift+tab", "other_list", "Entities, or rows", id="other-list"),
 )  # fmt: skip
 #: Takes the mistakes of a refused form, by field; under "" what is of none.
@@ -72,10 +77,7 @@ class DataActions(ManyActions):
             viewer = self._app.state.data.viewer
             say(self._app, f"you look as {viewer}: v and an empty line, to change rows")
             return False
-        if self.is_read_only:
-            say(self._app, "PRODUCTION is read-only here: W unlocks it", is_bad=True)
-            return False
-        return True
+        return not self._app.production.objects()
 
     def _path(self, entity: str, *rest: str) -> str:
         return "/".join(["admin/data", *(self._admin.quoted(one) for one in (entity, *rest))])
@@ -126,10 +128,13 @@ class DataActions(ManyActions):
             except AdminError as error:
                 refuse(mistakes_of(error))
                 return
-            self._made.append(int(made["seq"]))
+            self._take_made(int(made["seq"]))
             what = "insert" if row is None else "update"
-            say(self._app, f"change {made['seq']} · u undoes it",
-                title=f"✓ {what} {clean(entity)} {made['row']['id']}")  # fmt: skip
+            name = f"{what} {clean(entity)} {made['row']['id']}"
+            line = _written(entity, made["row"]["id"], values, is_new=row is None)
+            said = f"change {made['seq']} · u undoes it\n$ {line}"
+            self._app.command_log.note_said(name, said)
+            say(self._app, said, title=f"✓ {name}")
             done()
 
         self._app.run_worker(work(), name="save", group="acting")
@@ -143,8 +148,9 @@ class DataActions(ManyActions):
             made = await self._admin.post(
                 self._path(entity, row["id"], "delete"), {"if_seq": row["_seq"]}
             )
-            self._made.append(int(made["seq"]))
-            return f"change {made['seq']} · u undoes it"
+            self._take_made(int(made["seq"]))
+            line = shlex.join(["pylon", "rows", "delete", entity, str(row["id"]), "--yes"])
+            return f"change {made['seq']} · u undoes it\n$ {line}"
 
         words = [referrer_line(one) for one in found["referrers"] if one["count"]]
         more = "".join(f"\n{one}" for one in words)
@@ -161,13 +167,22 @@ class DataActions(ManyActions):
         async def step() -> str:
             body = {"to": seq, **({} if now is None else {"if_seq": now["_seq"]})}
             made = await self._admin.post(self._path(entity, row_id, "restore"), body)
-            self._made.append(int(made["seq"]))
-            return f"change {made['seq']} · u on Data undoes it"
+            self._take_made(int(made["seq"]))
+            line = shlex.join(["pylon", "restore-row", f"{entity}/{row_id}", "--to", str(seq)])
+            return f"change {made['seq']} · u on Data undoes it\n$ {line}"
 
         self.ask(
             f"Restore {label} to what it was after change {seq}?",
             lambda: self.run(f"restore {label}", step, done),
         )
+
+
+def _written(entity: str, row_id: str, values: dict[str, Any], *, is_new: bool) -> str:
+    """Return the command that makes a row, or edits one."""
+    text = jsonvalue.encode_text(values)
+    if is_new:
+        return shlex.join(["pylon", "rows", "create", entity, text, "--id", row_id])
+    return shlex.join(["pylon", "rows", "edit", entity, row_id, "--set", text])
 
 
 def mistakes_of(error: AdminError) -> dict[str, str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
+from pylon import jsonvalue, limits_data
 from pylon.client import bulk
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.bulk_text import dependent_lines, look_lines
 from pylon.ids import IdSource
+from pylon.printable import counted
 from pylon.tui.acting import Acting, Done
 from pylon.tui.dialogs import Details, Prompt
 from pylon.tui.export import OwnFile
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
 
 _SAID_SECONDS = 6
 _FAILED_SHOWN = 100
+#: So many ids have room in a notice.
+_IDS_SHOWN = 3
+#: Refusals of a look at an undo that no other try changes: the change is gone, or not one's own.
+_FOR_GOOD = ("NOT_FOUND", "CONFLICT")
+#: The choice to leave a change as it is, and to go on with the one before it.
+_DROP = "drop"
+_ENDS = ".csv, .json or .jsonl"
 
 
 class ManyActions(Acting):
@@ -37,6 +47,17 @@ class ManyActions(Acting):
         #: Numbers of changes made here that were not undone, the last one behind; of a group the
         #: last one of it.
         self._made: list[int] = []
+        #: Those of undos made here, which nothing was made after; the last one behind.
+        self._undos: list[int] = []
+        #: Those that are being taken back.
+        self._under_way: set[int] = set()
+        #: The one whose undo was refused last.
+        self._refused: int | None = None
+
+    def _take_made(self, seq: int) -> None:
+        """Take it that a change was made here, to be undone; what was undone before is past."""
+        self._made.append(seq)
+        self._undos.clear()
 
     # --- marked rows
 
@@ -76,7 +97,7 @@ class ManyActions(Acting):
             self.ask("\n".join(lines), lambda: self._change(entity, ids, what, done))
             return ""
 
-        self.run(f"look at {len(ids):,} {entity}", look, done)
+        self.run(f"look at {len(ids):,} {entity}", look, done, opens=True)
 
     def _change(
         self, entity: str, ids: Sequence[str], what: dict[str, Any], done: Done
@@ -90,14 +111,30 @@ class ManyActions(Acting):
                 lambda rows: self._tell(f"◔ {name}: {rows:,} of {len(ids):,} …"),
             )  # fmt: skip
             if found.seqs:
-                self._made.append(found.seqs[-1])
+                self._take_made(found.seqs[-1])
             self._app.state.data.keep_marks(ids[found.rows :])
             if found.error is None:
-                return f"change {found.seqs[-1]} · u undoes it"
+                made = f"change {found.seqs[-1]} · u undoes it"
+                return f"{made}\n{self._shell(name, entity, ids, what)}"
             self._show_failed(name, found, len(ids))
             raise AdminError(found.error.message, answer={"hint": found.error.hint})
 
         self.run(name, step, done)
+
+    def _shell(self, name: str, entity: str, ids: Sequence[str], what: dict[str, Any]) -> str:
+        """Return the line for a shell, as far as a notice has room; the command log has all."""
+        verb = "edit" if "values" in what else "delete"
+        values = ["--set", jsonvalue.encode_text(what["values"])] if verb == "edit" else []
+
+        def line(some: Sequence[str]) -> str:
+            return shlex.join(["pylon", "rows", verb, entity, *some, *values, "--yes"])
+
+        if len(ids) <= _IDS_SHOWN:
+            return f"$ {line(ids)}"
+        if len(ids) > limits_data.BULK_ROWS_MAX:
+            return f"as a command: pylon rows {verb} {entity} --where FILTER"
+        self._app.command_log.note(name, line(ids))
+        return f"pylon rows {verb} {entity} {ids[0]} … (whole in the Command log)"
 
     def _show_failed(self, name: str, found: bulk.Done, wanted: int) -> None:
         rows = [f"{one['id']}  {one['message']} [{one['code']}]" for one in found.failed]
@@ -116,21 +153,41 @@ class ManyActions(Acting):
 
         Where something depends on it that is shown, with what can be done about it.
         """
-        if not self._made:
+        if self._made:
+            self._take_back(self._made, "undo", done)
+        else:
             say(self._app, "nothing was changed here that could be undone")
-            return
-        seq = self._made[-1]
+
+    def redo(self, done: Done) -> None:
+        """Have what was undone last once more, as an undo of that undo."""
+        if self._undos:
+            self._take_back(self._undos, "redo: undo", done)
+        else:
+            say(self._app, "nothing was undone here since the last change")
+
+    def _take_back(self, stack: list[int], verb: str, done: Done) -> None:
+        seq = stack[-1]
+        what = f"{verb} change {seq}"
 
         async def look() -> str:
-            found = await bulk.look_at_undo(self._admin, seq)
+            try:
+                found = await bulk.look_at_undo(self._admin, seq)
+            except AdminError as error:
+                if error.code not in _FOR_GOOD:
+                    raise
+                _forget(stack, seq)
+                answer = {"code": error.code, "hint": self._what_is_next(stack)}
+                raise AdminError(error.message, answer=answer) from error
             if found["depends"]:
-                self._choose(seq, found, done)
+                self._choose(stack, seq, what, found, done)
                 return ""
-            return await self._undone(seq, found, "refuse")
+            return await self._undone(stack, seq, what, found, "refuse")
 
-        self.run(f"undo change {seq}", look, done)
+        self.run(what, look, done)
 
-    def _choose(self, seq: int, found: dict[str, Any], done: Done) -> None:
+    def _choose(
+        self, stack: list[int], seq: int, what: str, found: dict[str, Any], done: Done
+    ) -> None:  # fmt: skip
         count, left = found["changes"], len(found["depends"]) + found["more"]
         choices = [
             ("leave", "leave everything as it is"),
@@ -139,33 +196,75 @@ class ManyActions(Acting):
         ]
 
         def chosen(anyway: str | None) -> None:
-            if anyway == "drop":
-                self._made.remove(seq)
+            if anyway == _DROP:
+                _forget(stack, seq)
             elif anyway in ("skip", "force"):
-                self.run(f"undo change {seq}", lambda: self._undone(seq, found, anyway), done)
+                self.run(what, lambda: self._undone(stack, seq, what, found, anyway), done)
 
-        forget = [("drop", "leave it, and have u go on with the change before it")]
-        title = f"Undo change {seq}: {count:,} changes, and something depends on them"
+        them = "it" if count == 1 else "them"
+        title = f"{what.capitalize()}: {counted(count, 'change')}, and something depends on {them}"
         place = "" if self.is_dev else "This is PRODUCTION.\n\n"
         text = place + "\n".join(dependent_lines(found))
-        self._app.push_screen(DependsScreen(title, text, [*choices, *forget]), chosen)
+        choices.append(self._forgetting(stack))
+        self._app.push_screen(DependsScreen(title, text, choices), chosen)
 
-    async def _undone(self, seq: int, found: dict[str, Any], anyway: str) -> str:
-        parts = found["parts"]
-        undone = await bulk.undo(
-            self._admin, parts, anyway, self._ids.uuid7(),
-            lambda rows: self._tell(f"◔ undo change {seq}: {rows:,} of {found['changes']:,} …"),
-        )  # fmt: skip
+    def _ask_to_forget(self, stack: list[int], seq: int, what: str, error: AdminError) -> None:
+        """Show why an undo was refused once more, and offer to go on without it."""
+
+        def chosen(choice: str | None) -> None:
+            if choice == _DROP:
+                _forget(stack, seq)
+
+        text = f"{error.message}\n{error.hint or ''}".rstrip()
+        choices = [("leave", "leave everything as it is"), self._forgetting(stack)]
+        title = f"{what.capitalize()}: refused again"
+        self._app.push_screen(DependsScreen(title, text, choices), chosen)
+
+    def _forgetting(self, stack: list[int]) -> tuple[str, str]:
+        return _DROP, f"leave it, and have {self._key(stack)} go on with the change before it"
+
+    def _key(self, stack: list[int]) -> str:
+        return "u" if stack is self._made else "Z"
+
+    def _what_is_next(self, stack: list[int]) -> str:
+        """Return what the key takes back from now on, where a change was let go."""
+        if stack:
+            return f"it stays as it is: {self._key(stack)} goes on with change {stack[-1]}"
+        return "it stays as it is, and nothing before it was changed here"
+
+    async def _undone(
+        self, stack: list[int], seq: int, what: str, found: dict[str, Any], anyway: str
+    ) -> str:  # fmt: skip
+        if seq not in stack or seq in self._under_way:  # the key was pressed twice
+            return "that is done already, or under way"
+        self._under_way.add(seq)
+        try:
+            undone = await bulk.undo(
+                self._admin, found["parts"], anyway, self._ids.uuid7(),
+                lambda rows: self._tell(f"◔ {what}: {rows:,} of {found['changes']:,} …"),
+            )  # fmt: skip
+        finally:
+            self._under_way.discard(seq)
         if undone.error is not None:
+            if self._refused == seq:
+                self._ask_to_forget(stack, seq, what, undone.error)
+                return ""
+            self._refused = seq
             raise undone.error
-        self._made.remove(seq)
+        self._refused = None
+        _forget(stack, seq)
+        if undone.seqs:
+            (self._undos if stack is self._made else self._made).append(undone.seqs[-1])
+        key = "Z has it again" if stack is self._made else "u undoes it"
         words = [f"{one['kind']} {one['entity']} {one['id']}" for one in undone.changes[:3]]
         more = len(undone.changes) - len(words)
         left = f"{len(undone.left):,} were left as they are"
+        how = "" if anyway == "refuse" else f" --anyway {anyway}"
         return "\n".join([
             *(words or ["nothing was left to undo"]), *([f"and {more:,} more"] if more else []),
             *([left] if undone.left else []),
-            *([f"change {undone.seqs[-1]}"] if undone.seqs else []),
+            *([f"change {undone.seqs[-1]} · {key}"] if undone.seqs else []),
+            f"$ pylon rows undo {seq}{how}",
         ])  # fmt: skip
 
     # --- export
@@ -179,14 +278,14 @@ class ManyActions(Acting):
 
         self._app.push_screen(
             Prompt(
-                f"Export {entity} as shown: filter, order, columns", "a new file: .csv or .jsonl",
+                f"Export {entity} as shown: a new file, {_ENDS}", "a file",
                 objection=_objection, value=f"{entity}.csv",
             ),
             named,
         )  # fmt: skip
 
     def _export(self, entity: str, question: dict[str, Any], path: Path, done: Done) -> None:
-        form = "csv" if path.suffix.lower() == ".csv" else "jsonl"
+        form = path.suffix.lower().removeprefix(".")
         name, total = f"export {path.name}", self._app.state.data.total
 
         async def step() -> str:
@@ -205,12 +304,35 @@ class ManyActions(Acting):
                 )
 
             size = await OwnFile(path).write(fill)
-            return f"{rows:,} rows, {size_text(size)}: {path}"
+            line = shlex.join(
+                ["pylon", "rows", "export", entity, str(path), *_export_options(question)]
+            )
+            return f"{counted(rows, 'row')}, {size_text(size)}: {path}\n$ {line}"
 
         self.run(name, step, done)
 
 
+def _forget(stack: list[int], seq: int) -> None:
+    if seq in stack:  # another change may have emptied it meanwhile
+        stack.remove(seq)
+
+
 def _objection(text: str) -> str:
-    if Path(text).suffix.lower() not in (".csv", ".jsonl"):
-        return "the name says the format: .csv or .jsonl"
+    if Path(text).suffix.lower() not in (".csv", ".json", ".jsonl"):
+        return f"the name says the format: {_ENDS}"
     return OwnFile.objection(text)
+
+
+def _export_options(question: Mapping[str, Any]) -> list[str]:
+    """Return the options of `pylon rows export` that ask the same."""
+    words = []
+    for name, option in (
+        ("filter", "where"),
+        ("fields", "fields"),
+        ("as", "as"),
+        ("as_of", "at"),
+    ):
+        if question.get(name):
+            words.append(f"--{option}={question[name]}")
+    order = str(question.get("order") or "")
+    return [*words, *(f"--order={one}" for one in order.split(",") if one)]

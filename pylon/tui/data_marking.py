@@ -39,9 +39,20 @@ class MarkingPane(Pane):
         self.grid.refresh()
         self.refresh_from(force=True)
 
+    @property
+    def given_terms(self) -> str:
+        """Return what a reference that was followed filters for."""
+        return "" if (place := self.state.data.place) is None else place.given
+
+    def has_no_rows(self) -> bool:
+        """Tell whether one is at the entities, and not at the rows of one; says so."""
+        if self.state.data.place is None:
+            say(self.app, "open an entity first")
+        return self.state.data.place is None
+
     def action_mark(self) -> None:
         """Mark the row under the cursor, or not any more, and go on to the next."""
-        if self.state.data.place is None:
+        if self.has_no_rows():
             return
         self.state.data.toggle_mark(self.grid.cursor)
         self.grid.action_move(1)
@@ -49,7 +60,7 @@ class MarkingPane(Pane):
 
     def action_mark_on(self, by: int) -> None:
         """Mark the row under the cursor and the next one."""
-        if self.state.data.place is None:
+        if self.has_no_rows():
             return
         self.state.data.mark([self.grid.cursor, self.grid.cursor + by])
         self.grid.action_move(by)
@@ -58,7 +69,7 @@ class MarkingPane(Pane):
     def action_range(self) -> None:
         """Have the cursor mark what it passes, or not any more."""
         state = self.state.data
-        if state.place is None:
+        if self.has_no_rows():
             return
         state.is_ranging = not state.is_ranging
         if state.is_ranging:
@@ -67,6 +78,8 @@ class MarkingPane(Pane):
 
     def action_unmark(self) -> None:
         """Mark nothing any more."""
+        if not self.state.data.marked:
+            say(self.app, "no row is marked")
         self.state.data.clear_marks()
         self._marked()
 
@@ -113,14 +126,16 @@ class MarkingPane(Pane):
         if self._actions.may_write():
             self._actions.undo(self._data.ask_again)
 
+    def action_redo(self) -> None:
+        """Have what was undone last once more."""
+        if self._actions.may_write():
+            self._actions.redo(self._data.ask_again)
+
     def action_export(self) -> None:
         """Write what is shown into a file."""
         state = self.state.data
         if state.place is None:
-            say(self.app, "open an entity first")
-            return
-        if state.as_of is not None:
-            say(self.app, f"an export is of now, and you look at the past, as of {state.as_of}")
+            self.has_no_rows()
             return
         self._actions.export(
             state.place.entity, state.question(), lambda: self.refresh_from(force=True)

@@ -8,23 +8,24 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.policy.completing import known_of
 from pylon.policy.completion import complete
 from pylon.printable import clean
 from pylon.tui import data_tables
-from pylon.tui.copying import Copies, pretty
+from pylon.tui.copying import Copies, pretty, row_path
 from pylon.tui.data_actions import ROW_VERBS
 from pylon.tui.data_copies import as_pytest, typescript
 from pylon.tui.data_marking import MarkingPane
 from pylon.tui.data_state import Place, Row
-from pylon.tui.dialogs import Details, Menu, Prompt
+from pylon.tui.dialogs import Details, Menu
 from pylon.tui.entry import Entry
+from pylon.tui.meaning import ask_whom
 from pylon.tui.saying import say
 from pylon.tui.screens.columns import ColumnsScreen
-from pylon.tui.widgets.filter_line import Help
+from pylon.tui.widgets.filter_line import FilterLine, Help
 from pylon.tui.widgets.line_list import LineList
 from pylon.tui.widgets.row_grid import RowGrid
 
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 
 #: From this width on entities stand beside the rows.
 _WIDE = 120
-_HINT = "enter opens, follows · e edit · a new · D delete · u undo · s sort · space marks · ?"
+_HINT = "enter opens · e edit · a new · D delete · u undo · s sort · space marks · ?"
+_PAST_HINT = "enter opens · esc back to now · t another change · L lens · x export · s sort · ?"
+_VIEWER_HINT = "enter opens · v as somebody else, empty: as the owner · L lens · s sort · ?"
 _MARKED_HINT = "e edits them all · D deletes them all · V range · C clears the marks"
+_NO_ENTITY = "No entity yet: one is declared with @app.entity."
 _ENTITIES_HINT = "enter opens an entity"
 
 
@@ -55,7 +59,7 @@ class DataPane(MarkingPane):
     DataPane #grid { width: 1fr; display: none; }
     DataPane.rows #entities { display: none; }
     DataPane.rows #grid { display: block; }
-    DataPane.wide #entities { display: block; width: 46; margin-right: 1; }
+    DataPane.wide.rows #entities { display: block; width: 46; margin-right: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *ROW_VERBS,
@@ -77,7 +81,7 @@ class DataPane(MarkingPane):
         with Horizontal():
             yield LineList(
                 data_tables.entity_line, head=data_tables.entities_head, id="entities",
-                empty="No entity yet: one is declared with @app.entity.",
+                empty="◔ reading …",
             )  # fmt: skip
             yield RowGrid(
                 lambda *given: self._layout.line(*given), lambda *given: self._layout.head(*given),
@@ -104,6 +108,10 @@ class DataPane(MarkingPane):
         """Have what is in sight read again."""
         self._data.ask_again()
 
+    def filter_entered(self) -> None:
+        """Ask at once: nothing more is typed."""
+        self._data.ask_typed(self.terms)
+
     def help_of(self, line: str, cursor: int) -> Help:
         """Return what may come next in the filter: fields, operators, values of enums."""
         state = self.state.data
@@ -125,15 +133,18 @@ class DataPane(MarkingPane):
         """Show entities and rows as they are held."""
         state = self.state.data
         self.set_class(state.place is not None, "rows")
+        self.entities.say_empty(
+            _NO_ENTITY
+            if self._data.is_listed
+            else self.state.at_rest or self.state.data_note or "◔ reading …"
+        )
         self.entities.show(state.entities, key=lambda row: row["name"], total=len(state.entities))
         if state.place is not None:
             self._show_rows()
         said = self.state.data_note
         line = self.query_one("#data-note", Static)
         line.set_class(said.startswith(("STALE", "✗")), "bad")
-        hint = _HINT if state.place is not None else _ENTITIES_HINT
-        hint = _MARKED_HINT if state.marked else hint
-        line.update(clean(f" {said or self._actions.doing or hint}"), layout=False)
+        line.update(clean(f" {said or self._actions.doing or self._hint()}"), layout=False)
         trail = data_tables.trail_line(state)
         is_locked = bool(self.state.status) and self._actions.is_read_only
         above = self.query_one("#data-trail", Static)
@@ -141,6 +152,17 @@ class DataPane(MarkingPane):
         above.update(clean(f" {'READ-ONLY (W) · ' if is_locked else ''}{trail}"), layout=False)
 
         self._dashboard.look_at_filter()
+
+    def _hint(self) -> str:
+        """Return the keys that do something where one is."""
+        state = self.state.data
+        if state.place is None:
+            return _ENTITIES_HINT
+        if state.as_of is not None:
+            return _PAST_HINT
+        if state.viewer:
+            return _VIEWER_HINT
+        return _MARKED_HINT if state.marked else _HINT
 
     def _show_rows(self) -> None:
         state, grid = self.state.data, self.grid
@@ -153,10 +175,13 @@ class DataPane(MarkingPane):
             self._layout = data_tables.Layout(
                 fields, state.rows, state.place.order, state.marked
             )  # fmt: skip
-        grid.say_empty("◔ reading …" if state.is_answered is None else "No row is found.")
+        reading = self.state.at_rest or "◔ reading …"
+        is_all = not (state.place.filter or state.viewer or state.as_of is not None)
+        none = "No row yet: a makes one." if is_all else "No row is found."
+        grid.say_empty(reading if state.is_answered is None else none)
         grid.show_window(
             state.rows, offset=state.offset, total=state.total, columns=len(self._layout),
-            is_open=(state.is_open_above, state.is_open_below),
+            is_open=(state.is_open_above, state.is_open_below), is_total_old=state.is_total_old,
         )  # fmt: skip
         if state.is_answered and self._shown != state.generation:
             self._shown = state.generation
@@ -185,10 +210,10 @@ class DataPane(MarkingPane):
         if target is None:
             say(self.app, f"{field['name']} refers to nothing here")
             return
-        self._go(Place(field["ref"], f"id == '{target}'"))
+        self._go(field["ref"], f"id == '{target}'")
 
-    def _go(self, place: Place) -> None:
-        grid = self.grid
+    def _go(self, entity: str, terms: str) -> None:
+        grid, place = self.grid, Place(entity, terms, terms)
         self.state.data.go(place, cursor=grid.cursor, column=grid.column)
         self._arrive(0)
 
@@ -196,10 +221,7 @@ class DataPane(MarkingPane):
         """Show what is there, and ask for the rest at once."""
         place = self.state.data.place
         self.terms = place.filter if place is not None else ""
-        line = self.app.query_one("#filter", Input)
-        with line.prevent(Input.Changed):
-            line.value = self.terms
-        line.set_class(bool(self.terms), "shown")
+        self.app.query_one(FilterLine).hold(self.terms)
         self.grid.column = column
         self._data.keep_current(self.terms, 0)
         self.refresh_from(force=True)
@@ -212,10 +234,15 @@ class DataPane(MarkingPane):
 
     def action_return(self) -> None:
         """Go back to where one came from, at last to the entities."""
-        if self.state.data.place is None:
+        if self.has_no_rows():
             return
         place = self.state.data.back()
         self._arrive(0 if place is None else place.column)
+
+    def step_out(self) -> None:
+        """Leave the rows for where one came from."""
+        if self.state.data.place is not None:
+            self.action_return()
 
     def action_other_list(self) -> None:
         """Go over to the entities, or back to the rows."""
@@ -238,6 +265,7 @@ class DataPane(MarkingPane):
         """Sort by the column under the cursor: ascending, descending, not."""
         place, field = self.state.data.place, self._layout.field(self.grid.column)
         if place is None:
+            self.has_no_rows()
             return
         name = "id" if field is None else field["name"]
         order = {name: f"-{name}", f"-{name}": ""}.get(place.order, name)
@@ -248,7 +276,7 @@ class DataPane(MarkingPane):
         """Choose which columns are shown."""
         state = self.state.data
         entity = state.entity()
-        if entity is None:
+        if self.has_no_rows() or entity is None:
             return
 
         def chosen(hidden: frozenset[str] | None) -> None:
@@ -270,18 +298,11 @@ class DataPane(MarkingPane):
     def action_look_as(self) -> None:
         """Ask as whom to look, and do it."""
 
-        def named(user: str | None) -> None:
-            if user is not None:
-                self.state.data.look_as(user)
-                self._arrive(self.grid.column)
+        def look(user: str) -> None:
+            self.state.data.look_as(user)
+            self._arrive(self.grid.column)
 
-        self.app.push_screen(
-            Prompt(
-                "Look as (empty: as the owner)", "an e-mail address, a user id, or anonymous",
-                value=self.state.data.viewer, takes_nothing=True,
-            ),
-            named,
-        )  # fmt: skip
+        ask_whom(self._dashboard, self._admin, self.state.data.viewer, look)
 
     def action_referrers(self) -> None:
         """Offer the rows that refer to this one, with their counts."""
@@ -296,7 +317,7 @@ class DataPane(MarkingPane):
         def chosen(key: str | None) -> None:
             if key is not None:
                 one = referrers[int(key)]
-                self._go(Place(one["entity"], f"{one['field']} == '{row_id}'"))
+                self._go(one["entity"], f"{one['field']} == '{row_id}'")
 
         options = [
             (str(at), f"{one['count']:,}{'+' if one['more'] else ''} {one['entity']}"
@@ -316,15 +337,18 @@ class DataPane(MarkingPane):
         row, field = found["row"], self._layout.field(self.grid.column)
         is_told = field is not None and field["name"] in row
         cell = (field["name"], row[field["name"]]) if field is not None and is_told else None
-        url = self._dashboard.page_url()
-        first = data_tables.row_copies(entity["name"], row, url, cell)
+        state = self.state.data
+        as_of = None if state.as_of is None else str(state.as_of)
+        asked = {"as": state.viewer or None, "as_of": as_of}
+        curl = self._admin.curl(row_path(entity["name"], row["id"]), **asked)
+        first = data_tables.row_copies(row, curl, cell)
 
         async def work() -> None:
             rows = await self._data.with_needs(entity, row)
             code = [*typescript(entity, row), ("as pytest", as_pytest(rows))]
             self._offer([*first, *code])
 
-        self.app.run_worker(work(), name="copies", group="row", exclusive=True)
+        self._dashboard.ahead.open("what can be copied", work, group="row")
 
     def _offer(self, options: Copies) -> None:
         self._dashboard.offer_copies(options)
@@ -333,14 +357,15 @@ class DataPane(MarkingPane):
         """Ask why a user may do something with the row, or may not."""
         row, place = self._row, self.state.data.place
         if row is not None and place is not None:
-            self._dashboard.asking_why.about_row(place.entity, row["id"])
+            likely = self.state.data.viewer
+            self._dashboard.asking_why.about_row(place.entity, row["id"], likely=likely)
 
     def _with_whole(self, then: Any) -> None:
         """Read the whole row under the cursor, and go on with (entity, answer)."""
         row, entity = self._row, self.state.data.entity()
         if row is None or entity is None:
             return
-        path = f"admin/data/{self._admin.quoted(entity['name'])}/{self._admin.quoted(row['id'])}"
+        path = row_path(entity["name"], row["id"])
         viewer, as_of = self.state.data.viewer or None, self.state.data.as_of
 
         async def work() -> None:
@@ -351,14 +376,14 @@ class DataPane(MarkingPane):
             else:
                 then(entity, found)
 
-        self.app.run_worker(work(), name="row", group="row", exclusive=True)
+        self._dashboard.ahead.open("the row", work, group="row")
 
 
 SCREEN = Entry(
     "data", "Data", "every entity's rows; filter, follow, edit, undo, look as anybody", DataPane,
     key="3", verbs=ROW_VERBS,
     first=(
-        ("enter", "on an entity: its rows; on a reference: the row it leads to; else: the row"),
+        ("enter", "on an entity: its rows; on a reference: follow it to its row; else: the row"),
         ("left right", "h l: the column under the cursor"),
         ("g G", "the first and the last row of all"),
     ),

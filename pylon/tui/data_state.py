@@ -26,6 +26,8 @@ class Place:
 
     entity: str
     filter: str = ""
+    #: What was filtered for on arriving, by a reference: nobody typed it.
+    given: str = ""
     #: A field, with `-` before it where it descends; empty: by id.
     order: str = ""
     #: The field and the row that the cursor was on, for coming back.
@@ -56,6 +58,8 @@ class DataState:
     offset: int | None = 0
     #: How many rows there are; None before that was counted, or where it takes too long.
     total: int | None = None
+    #: There may be more or fewer by now: they were counted more than two seconds ago.
+    is_total_old: bool = False
     #: Rises with every question; answers to others are thrown away.
     generation: int = 0
     #: The rows are those of the question; None before an answer, False where it was refused.
@@ -292,11 +296,11 @@ class DataState:
     # --- columns
 
     def question(self) -> dict[str, Any]:
-        """Return what is shown, as an export asks for it: filter, order, fields and as."""
+        """Return what is shown, as an export asks for it: filter, order, fields, as and as_of."""
         assert self.place is not None
         return {
             "filter": self.place.filter, "order": self.place.order, "as": self.viewer,
-            "fields": ",".join(one["name"] for one in self.fields()),
+            "fields": ",".join(one["name"] for one in self.fields()), "as_of": self.as_of,
         }  # fmt: skip
 
     def fields(self) -> list[dict[str, Any]]:
@@ -318,4 +322,6 @@ class DataState:
 
 
 def _question(place: Place) -> dict[str, Any]:
-    return {"entity": place.entity, "filter": place.filter, "order": place.order}
+    return {
+        "entity": place.entity, "filter": place.filter, "given": place.given, "order": place.order,
+    }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Container, Sequence
 from textwrap import wrap
 from typing import Any, Final
@@ -18,8 +17,9 @@ from pylon.tui.tables import size_text
 Line = list[tuple[str, str]]
 
 ENTITIES: Final = (
-    Column("ENTITY", 18), Column("ROWS", 11, right=True), Column("SIZE", 10, 46, right=True),
-    Column("FIELDS", 30, 60),
+    Column("ENTITY", 16, most=32), Column("ROWS", 10, right=True),
+    Column("SIZE", 10, 46, right=True),
+    Column("FIELDS", 100, 60),
 )  # fmt: skip
 NARROW_ENTITIES: Final = ENTITIES[:2]
 _RIGHT: Final = frozenset({"int", "bigint", "float", "decimal"})
@@ -218,15 +218,13 @@ def _notes(field: dict[str, Any]) -> str:
 
 
 def row_copies(
-    entity: str, found: Row, url: str, cell: tuple[str, Any] | None
-) -> list[tuple[str, str]]:
+    found: Row, curl: str, cell: tuple[str, Any] | None
+) -> list[tuple[str, str]]:  # fmt: skip
     """Return (name, text) of what can be copied of a row, the cell under the cursor first."""
-    path = f"{url}/api/entities/{entity}/{found['id']}"
     copies = [("id", str(found["id"]))]
     if cell is not None:
         name, value = cell
         copies.append((name, value if isinstance(value, str) else jsonvalue.encode_text(value)))
     return [
-        *copies, ("row as JSON", jsonvalue.encode_text(found)),
-        ("as curl", f"curl -H 'Authorization: Bearer …' {shlex.quote(path)}"),
+        *copies, ("row as JSON", jsonvalue.encode_text(found)), ("as curl", curl),
     ]  # fmt: skip

@@ -15,7 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from pylon.printable import clean, clean_block
+from pylon.printable import beginning, clean, clean_block
+from pylon.tui.paging import page
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING
 
@@ -40,6 +41,7 @@ class Details(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Back", id="close"),
         Binding("y", "copy", "Copy", id="copy"),
+        Binding("P", "page", "Pager", id="text.page"),
         *SCROLLING,
     ]
 
@@ -53,8 +55,9 @@ class Details(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out title, text and keys."""
         with VerticalScroll() as box:
-            titled(box, self._title, "esc back · y copy")
-            yield Static(clean_block(self._text), markup=False)
+            titled(box, self._title, "esc back · y copy · P pager")
+            shown = beginning(self._text, ": P shows all in the pager")
+            yield Static(clean_block(shown), markup=False)
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""
@@ -65,11 +68,17 @@ class Details(ModalScreen[None]):
         self.app.copy_to_clipboard(self._copied)
         say(self.app, "copied (if your terminal allows it)", seconds=2)
 
+    def action_page(self) -> None:
+        """Show the text in the pager."""
+        page(self.app, self._text)
+
 
 class Menu(ModalScreen[str | None]):
     """A choice of few."""
 
     DEFAULT_CSS = _CSS.replace("{name}", "Menu")
+    #: What stands in the border.
+    keys: ClassVar[str] = "enter choose · esc back"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Back", id="close")
     ]
@@ -82,7 +91,7 @@ class Menu(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Lay out the options."""
         with Vertical() as box:
-            titled(box, self._title, "enter choose · esc back")
+            titled(box, self._title, self.keys)
             yield OptionList(
                 *[Option(clean(label), id=key) for key, label in self._options],
                 markup=False, compact=True,
@@ -91,6 +100,25 @@ class Menu(ModalScreen[str | None]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Return the choice."""
         self.dismiss(event.option.id)
+
+
+class CopyMenu(Menu):
+    """A choice of what is copied, or looked at in the pager."""
+
+    DEFAULT_CSS = _CSS.replace("{name}", "CopyMenu")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("P", "page", "Pager", id="text.page")]
+    keys = "enter copy · P pager · esc back"
+
+    def __init__(self, texts: Sequence[tuple[str, str]]) -> None:
+        """Offer (name, text) of each."""
+        super().__init__("Copy", [(name, f"{name}: {text[:70]}") for name, text in texts])
+        self._texts = texts
+
+    def action_page(self) -> None:
+        """Show the text under the cursor in the pager."""
+        at = self.query_one(OptionList).highlighted
+        if at is not None:
+            page(self.app, self._texts[at][1])
 
 
 class Question(ModalScreen[bool]):

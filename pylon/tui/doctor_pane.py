@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import ComposeResult
@@ -12,9 +15,11 @@ from pylon.printable import clean_block
 from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.copying import Copies
 from pylon.tui.dialogs import Details
-from pylon.tui.entry import Entry
-from pylon.tui.panes import Pane, passes
+from pylon.tui.entry import Entry, Offer
+from pylon.tui.filtering import listed
+from pylon.tui.panes import Pane
 from pylon.tui.polling import Polling
+from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -22,10 +27,16 @@ if TYPE_CHECKING:
 
 Line = list[tuple[str, str]]
 _EVERY_SECONDS: Final = 10.0
+_SAID_SECONDS: Final = 10
 _SIGNS: Final = {
     "error": ("✗ error", "bad"), "warning": ("! warning", "warn"), "note": ("· note", "quiet")
 }  # fmt: skip
-_COLUMNS: Final = (Column("LEVEL", 9), Column("WHAT", 44), Column("FIX", 20, 110))
+_COLUMNS: Final = (Column("LEVEL", 9), Column("WHAT", 44, most=90), Column("FIX", 60, 110))
+
+
+def is_bad_finding(one: dict[str, Any]) -> bool:
+    """Tell whether a finding is more than a note."""
+    return one["level"] in ("error", "warning")
 
 
 def finding_line(one: dict[str, Any], width: int) -> Line:
@@ -51,13 +62,14 @@ class DoctorPane(Pane):
     """What deserves a look, the worst first."""
 
     parts = ("doctor",)
-    filter_hint = "filter: words, such as error, disk, backup; a ! before them turns it round"
+    filters = (listed(_COLUMNS, finding_line),)
     DEFAULT_CSS = """
     DoctorPane #doctor-note { height: 1; color: $text-muted; }
     """
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app.state)
+        self._app = app
         self._found: list[dict[str, Any]] = []
         self._polling = Polling(app, admin, "doctor", every_s=_EVERY_SECONDS, take=self._take)
         self._said = ""
@@ -70,7 +82,7 @@ class DoctorPane(Pane):
         """Lay out a line of news and the findings."""
         yield Static(id="doctor-note", markup=False)
         yield LineList(
-            finding_line, head=lambda width: head_line(_COLUMNS, width),
+            finding_line, is_bad=is_bad_finding, head=lambda width: head_line(_COLUMNS, width),
             empty="Nothing deserves a look. The terminal is looked at by: pylon doctor",
         )  # fmt: skip
 
@@ -87,15 +99,46 @@ class DoctorPane(Pane):
 
     def show(self) -> None:
         """Show the findings."""
-        rows = [one for one in self._found if passes(one, self.terms)]
+        rows = self.passing(self._found)
         assert self.list is not None
-        self.list.show(rows, key=lambda row: (row["kind"], row["where"]), total=len(self._found))
+        self.list.show(
+            rows, key=lambda row: (row["kind"], row["where"]), total=len(self._found),
+            is_read=self._polling.has_answer,
+        )  # fmt: skip
         counts = {level: sum(one["level"] == level for one in self._found) for level in _SIGNS}
         said = ", ".join(f"{count} {level}{'' if count == 1 else 's'}"
                          for level, count in counts.items())  # fmt: skip
         self.query_one("#doctor-note", Static).update(
-            clean_block(f" {self._said or f'{said} · enter says why and what mends it'}")
+            clean_block(f" {self._said or 'enter says why and what mends it'} · {said}")
         )
+
+    def action_bug(self) -> None:
+        """Put what is wrong into one file, beside the project's folder of now: `pylon bug`."""
+        project = Path(str(self._app.state.status.get("project", "")))
+        if not project.is_absolute() or not project.is_dir():
+            say(self.app, "it runs elsewhere: run `pylon bug` in its folder there", is_bad=True)
+            return
+        say(self.app, "◔ pylon bug …")
+        self.app.run_worker(self._bug(project), name="bug", group="bug", exclusive=True)
+
+    async def _bug(self, project: Path) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "pylon", "bug", "--project", str(project), cwd=project,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        text = b"\n".join((out, err)).decode("utf-8", "replace").strip()
+        if process.returncode:
+            say(self.app, text, title="✗ bug: failed", seconds=_SAID_SECONDS, is_bad=True)
+            return
+        self._app.command_log.note("bug", "pylon bug")
+        self.app.push_screen(Details("bug", f"in {project}:\n\n{text}"))
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell whether there are errors: for a warning nobody is called from elsewhere."""
+        return any(one["level"] == "error" for one in self._found)
 
     async def open_row(self, row: Any) -> None:
         """Show all about a finding."""
@@ -111,4 +154,8 @@ SCREEN = Entry(
     "doctor", "Doctor", "what is wrong on the machine and in the project, and what mends it",
     DoctorPane, first=(("enter", "where, why, and what mends it"),),
     last=(("y", "Copy: fix, all of it, command"),),
+    offers=(
+        Offer("Put a problem into one file", "pylon bug: it replays elsewhere, without what"
+              " people wrote", "bug"),
+    ),
 )  # fmt: skip

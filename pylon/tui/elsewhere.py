@@ -21,6 +21,11 @@ class Whereabouts(Protocol):
         """Tell whether there is a supervisor to ask."""
         ...
 
+    @property
+    def is_held(self) -> bool:
+        """Tell whether a migration that waits for a decision keeps it from starting."""
+        ...
+
     async def look(self, *, is_first: bool) -> str:
         """Return why the runtime says nothing, in a few words."""
         ...
@@ -44,6 +49,12 @@ class Elsewhere:
     def is_supervised(self) -> bool:
         """Tell whether there is a supervisor to ask."""
         return supervised(self._project) is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether a migration that waits for a decision keeps it from starting."""
+        record = supervised(self._project)
+        return record is not None and record.is_held
 
     async def look(self, *, is_first: bool) -> str:
         """Return why its runtime says nothing, in a few words.

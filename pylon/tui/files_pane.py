@@ -32,6 +32,7 @@ class FilesPane(Pane):
     verbs = FILE_VERBS
     parts = ("files",)
     filter_hint = "search: words in name, type, hash, id, row; user: entity: state: type:; !not"
+    fields = files_tables.SEARCHED
     DEFAULT_CSS = """
     FilesPane #files-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -85,7 +86,8 @@ class FilesPane(Pane):
         total = found.total if found.has_more and not found.search else len(rows)
         # At the top one sees the newest or largest; elsewhere the cursor stays on its file.
         key = None if self.list.cursor == 0 else _id_of
-        self.list.show(rows, key=key, total=max(total, len(rows)))
+        is_read = found.has_more is not None
+        self.list.show(rows, key=key, total=max(total, len(rows)), is_read=is_read)
         words = files_tables.totals_words(found, max(20, self.size.width - 2))
         text = clean_block("\n".join(f" {line}" for line in words.split("\n")))
         if text != self._totals:

@@ -19,13 +19,17 @@ SIGNS: Final = {
     "released": ("- released", "quiet"),
 }  # fmt: skip
 FILES: Final = (
-    Column("STATE", 10), Column("NAME", 18), Column("TYPE", 14, 110),
-    Column("SIZE", 9, right=True), Column("AGE", 6, right=True), Column("BY", 18, 100),
-    Column("SHA256", 12, 150), Column("ID", 32, 180), Column("IN", 10),
+    Column("STATE", 10), Column("NAME", 18, most=44), Column("TYPE", 14, 110, most=24),
+    Column("SIZE", 9, right=True), Column("AGE", 6, right=True), Column("BY", 18, 100, most=32),
+    Column("SHA256", 12, 150), Column("ID", 32, 180), Column("IN", 47),
 )  # fmt: skip
 _FACT: Final = 10
 _LEADERS: Final = 3
 _UPLOADS: Final = 2
+#: The columns that a search line can name: the runtime looks it up, so none that only passes.
+SEARCHED: Final = (
+    "state", "name", "type", "size", "by", "sha256", "id", "in", "user", "entity",
+)  # fmt: skip
 
 
 def file_line(one: dict[str, Any], width: int) -> Line:

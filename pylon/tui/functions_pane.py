@@ -14,8 +14,9 @@ from pylon.tui import functions_tables, tables
 from pylon.tui.copying import Copies, copies, readable
 from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry
+from pylon.tui.filtering import Filter, listed, passes_any
 from pylon.tui.functions_state import ORDERS
-from pylon.tui.panes import Pane, passes
+from pylon.tui.panes import Pane
 from pylon.tui.saying import say
 from pylon.tui.screens.function import FunctionScreen
 from pylon.tui.trying import FUNCTION_VERBS, Trying
@@ -29,6 +30,7 @@ _ORDER: Final = Verb("s", "order", "Order: name, calls/min, errors, p99", id="fu
 #: Of the height the calls have this share, and so many lines at least.
 _CALLS_SHARE = 3
 _CALLS_LEAST = 4
+CALL_FILTER: Final = listed(tables.CALLS, tables.call_line)
 
 
 class FunctionsPane(Pane):
@@ -37,6 +39,7 @@ class FunctionsPane(Pane):
     lead = "Function"
     verbs = (*FUNCTION_VERBS, _ORDER)
     parts = ("functions", "calls")
+    filters = (functions_tables.FUNCTION_FILTER, CALL_FILTER)
     filter_hint = "filter: words in signature, error, who may call; kind:action name: place:; !not"
     DEFAULT_CSS = """
     FunctionsPane #functions-note { height: 1; color: $text-muted; text-wrap: nowrap;
@@ -64,11 +67,12 @@ class FunctionsPane(Pane):
         yield Static(id="functions-note", markup=False)
         yield LineList(
             functions_tables.function_line, head=functions_tables.functions_head,
-            id="functionlist",
+            id="functionlist", is_bad=functions_tables.is_bad_function,
             empty="No function is found. One is declared with @app.query, @app.mutation, …",
         )  # fmt: skip
         yield LineList(
             tables.call_line, follows=True, head=tables.HEADS["calls"], id="calllist",
+            is_bad=tables.is_bad_call,
             empty="No function was called yet.",
         )  # fmt: skip
 
@@ -96,7 +100,7 @@ class FunctionsPane(Pane):
         state, now = self.state, self._clock.monotonic()
         note = f"enter opens · t tries it · s order: {self._order} · tab calls · / filters"
         if not state.functions.is_told:
-            note = "◔ reading …"
+            note = "" if self.state.at_rest else "◔ reading …"
         elif state.status_at is not None and state.is_stale(now):
             note = f"STALE: counts are {now - state.status_at:.0f} s old"
         if note != self._note:
@@ -111,10 +115,27 @@ class FunctionsPane(Pane):
         rows = state.functions.rows(self.terms, self._order)
         # Where the order moves, the top stays with what is first there.
         key = None if self._order != "name" and self.list.cursor == 0 else _name_of
-        self.list.show(rows, key=key, total=len(state.functions.by_name))
-        names = {one["name"] for one in rows}
-        calls = [one for one in state.calls if one["name"] in names or passes(one, self.terms)]
-        self.calls.show(calls, key=lambda row: row["id"], total=len(state.calls))
+        is_read = state.functions.is_told
+        self.list.show(rows, key=key, total=len(state.functions.by_name), is_read=is_read)
+        calls = [one for one in state.calls if self._passes_call(one)]
+        self.calls.show(
+            calls, key=lambda row: row["id"], total=len(state.calls), is_read=is_read
+        )  # fmt: skip
+
+    def _passes_call(self, call: dict[str, Any]) -> bool:
+        """Tell whether a call has what is looked for, by itself or with its function."""
+        ways: list[tuple[Filter, Any]] = [(CALL_FILTER, call)]
+        if (function := self.state.functions.by_name.get(call["name"])) is not None:
+            ways.append((functions_tables.FUNCTION_FILTER, function))
+        return passes_any(ways, self.terms)
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell whether a call was refused or has failed."""
+        counted = self.state.functions.by_name.values()
+        return any(map(tables.is_bad_call, self.state.calls)) or any(
+            map(functions_tables.is_bad_function, counted)
+        )
 
     # --- what the keys do
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pylon.tui.functions_tables import FUNCTION_FILTER
+
 #: What the list can be ordered by, and how.
 ORDERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "name": lambda one: one["name"],
@@ -22,7 +24,6 @@ _UNTOLD: Final[dict[str, Any]] = {
     "internal": False, "built_in": True, "timeout_s": None, "rate": None, "queue": None,
     "allow": None, "allow_in_words": "", "place": None,
 }  # fmt: skip
-_COLUMNS: Final = {"name": "name", "kind": "kind", "place": "place", "allow": "allow_in_words"}
 
 
 @dataclass(slots=True)
@@ -56,38 +57,8 @@ class FunctionsState:
 
     def rows(self, terms: str, order: str) -> list[dict[str, Any]]:
         """Return the functions that a filter line finds, in an order of `ORDERS`."""
-        found = [one for one in self.by_name.values() if matches_function(one, terms)]
+        found = [one for one in self.by_name.values() if FUNCTION_FILTER.passes(one, terms)]
         return sorted(found, key=ORDERS[order])
-
-
-def matches_function(function: dict[str, Any], terms: str) -> bool:
-    """Tell whether a function passes a filter line.
-
-    Words must all be found in its signature, description, kind, place, last error or in who may
-    call it; `kind:x`, `name:x`, `place:x`, `allow:x` look at one of them; a `!` before the line
-    turns it round.
-    """
-    line = terms.strip().lower()
-    is_inverse = line.startswith("!")
-    words = line.removeprefix("!").split()
-    if not words:
-        return True
-    error = function["last_error"] or {}
-    whole = " ".join(
-        str(one or "")
-        for one in (
-            function["name"], function["signature"], function["doc"], function["kind"],
-            function["place"], function["allow_in_words"], error.get("code"), error.get("message"),
-        )
-    ).lower()  # fmt: skip
-
-    def found(word: str) -> bool:
-        name, colon, value = word.partition(":")
-        if colon and name in _COLUMNS:
-            return value in str(function[_COLUMNS[name]] or "").lower()
-        return word in whole
-
-    return all(found(word) for word in words) is not is_inverse
 
 
 def why_not_tried(function: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from textwrap import wrap
 from typing import Any, Final
 
@@ -17,21 +18,23 @@ from pylon.client.functions_text import (
 )
 from pylon.printable import clean, clean_block
 from pylon.tui.columns import Column, data_line, head_line
+from pylon.tui.filtering import listed
 
 Line = list[tuple[str, str]]
 
 FUNCTIONS: Final = (
-    Column("FUNCTION", 18), Column("KIND", 8, 66), Column("/MIN", 5, right=True),
+    Column("FUNCTION", 18, most=32), Column("KIND", 8, 66), Column("/MIN", 5, right=True),
     Column("CALLS", 8, 96, right=True), Column("RUNS", 4, 96, right=True),
     Column("ERRORS", 6, right=True), Column("REFUSED", 7, 110, right=True),
     Column("P50 MS", 6, right=True), Column("P99 MS", 6, right=True),
-    Column("FOLLOWED", 8, 120, right=True), Column("AT", 18, 130), Column("MAY CALL", 34, 160),
-    Column("LAST ERROR", 12),
+    Column("FOLLOWED", 8, 120, right=True), Column("AT", 18, 130, most=32),
+    Column("MAY CALL", 34, 160),
+    Column("LAST ERROR", 48),
 )  # fmt: skip
 CALLS: Final = (
     Column("TIME", 8), Column("OUTCOME", 12), Column("WAIT MS", 7, right=True),
     Column("RUN MS", 7, right=True), Column("READ", 6, right=True), Column("WROTE", 5, right=True),
-    Column("CAUSE", 26, 110), Column("ERROR", 44, 160), Column("BY", 12),
+    Column("CAUSE", 26, 110, most=32), Column("ERROR", 44, 160), Column("BY", 12),
 )  # fmt: skip
 FOLLOWED: Final = (
     Column("ARGUMENTS", 20), Column("WHO", 4, right=True), Column("RUNS", 6, right=True),
@@ -40,6 +43,11 @@ FOLLOWED: Final = (
 )  # fmt: skip
 _FACT: Final = 10
 _SOURCE_LINES: Final = 200
+
+
+def is_bad_function(one: dict[str, Any]) -> bool:
+    """Tell whether calls of a function have failed."""
+    return bool(one["errors"])
 
 
 def function_line(one: dict[str, Any], width: int) -> Line:
@@ -62,6 +70,23 @@ def function_line(one: dict[str, Any], width: int) -> Line:
         ),
         width,
     )  # fmt: skip
+
+
+def _told_of(one: dict[str, Any]) -> str:
+    """Return what words without a column look at: what it is, who may call it, how it failed."""
+    error = one["last_error"] or {}
+    told = ("name", "signature", "doc", "kind", "place", "allow_in_words")
+    said = [*(one[name] for name in told), error.get("code"), error.get("message")]
+    return " ".join(str(each or "") for each in said)
+
+
+FUNCTION_FILTER: Final = listed(
+    FUNCTIONS, function_line, text=_told_of,
+    more={
+        "name": itemgetter("name"), "place": itemgetter("place"),
+        "allow": itemgetter("allow_in_words"),
+    },
+)  # fmt: skip
 
 
 def functions_head(width: int) -> Line:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.widgets import Static
 
 from pylon.clock import ahead_text
 from pylon.printable import clean
+from pylon.tui.crumbs import ARROW, breadcrumb
 from pylon.tui.model import DashboardState
 from pylon.tui.muted import muted_style
 
@@ -18,8 +21,16 @@ _GLYPHS = {
     "backing off": ("◔", "warn"), "hung": ("◍", "bad"), "failed": ("✗", "bad"),
     "stopped": ("○", "quiet"), "gone": ("✗", "bad"), "attached": ("●", "good"),
 }  # fmt: skip
+#: Signs of the past: of one cell in every font, and of the letters that every terminal has.
+PAST, PAST_ASCII = "◀", "<"
 #: A proven backup that is older deserves a look, in production.
 _OLD_SECONDS = 2 * 86_400
+#: Of the line's width, the breadcrumbs' at most.
+_TRAIL_SHARE = 0.4
+#: The numbers that breadcrumbs leave room for: the port, and the errors.
+_KEPT_NUMBERS = 2
+#: Wider than any line.
+_WIDTH = 1_000
 #: (text, style name) pieces of the line; a style name is one of the component classes.
 Pieces = list[tuple[str, str]]
 
@@ -50,9 +61,24 @@ class HeaderLine(Static):
         super().notify_style_update()
         self._pieces = None
 
-    def show(self, state: DashboardState, now: float, *, is_paused: bool, place: str) -> None:
-        """Show the state of this moment."""
-        pieces = header_pieces(state, now, is_paused=is_paused, place=place)
+    def show(
+        self, state: DashboardState, now: float, *, is_paused: bool, place: str,
+        trail: Sequence[str], signs: tuple[str, str],
+    ) -> None:  # fmt: skip
+        """Show the state of this moment.
+
+        Args:
+            state: what the dashboard knows.
+            now: monotonic seconds.
+            is_paused: nothing is drawn.
+            place: what is seen.
+            trail: what one came through to it.
+            signs: of what is shown as of before, and between two places.
+        """
+        width = self.size.width or _WIDTH  # before it is laid out
+        pieces = header_pieces(
+            state, now, is_paused=is_paused, place=place, width=width, trail=trail, signs=signs
+        )  # fmt: skip
         if pieces == self._pieces:
             return
         self._pieces = pieces
@@ -67,8 +93,16 @@ class HeaderLine(Static):
         return self.get_component_rich_style(f"header--{name}", partial=True)
 
 
-def header_pieces(state: DashboardState, now: float, *, is_paused: bool, place: str) -> Pieces:
-    """Return the line's pieces: what is wrong stands before every number."""
+def header_pieces(
+    state: DashboardState, now: float, *, is_paused: bool, place: str, width: int = _WIDTH,
+    trail: Sequence[str] = (), signs: tuple[str, str] = (PAST, ARROW),
+) -> Pieces:  # fmt: skip
+    """Return the line's pieces: what is wrong stands before every number.
+
+    Numbers that have no room are left out, whole: half a number is another one. What one came
+    through is cut before port and errors are left out, or anything that is wrong.
+    """
+    past, arrow = signs
     status = state.status
     glyph, style = _GLYPHS.get(state.process_state, ("?", "warn"))
     line: Pieces = [(f" {glyph} ", style), (clean(state.app_name), "strong")]
@@ -80,16 +114,24 @@ def header_pieces(state: DashboardState, now: float, *, is_paused: bool, place: 
     if status.get("branch"):
         is_main = status["branch"] == "main"
         line.append((f" ⎇ {clean(status['branch'])}", "quiet" if is_main else "loud"))
-    line.append((f"  {place}", "strong"))
-    line += _troubles(state, now, style)
-    line += _warp(status.get("clock") or {})
+    rest = [*_troubles(state, now, style), *_warp(status.get("clock") or {})]
     if state.data.as_of is not None:
-        line += [("  ", "plain"), (f"⏪ AS OF seq {state.data.as_of:,} (esc: now)", "loud")]
+        rest += [("  ", "plain"), (f"{past} AS OF seq {state.data.as_of:,} (esc: now)", "loud")]
     if is_paused:
-        line += [("  ", "plain"), ("⏸ PAUSED (p goes on)", "loud")]
-    if status:
-        line += _numbers(state)
+        rest += [("  ", "plain"), ("⏸ PAUSED (p goes on)", "loud")]
+    numbers = _numbers(state) if status else []
+    free = width - _cells([*line, *rest, *numbers[:_KEPT_NUMBERS]]) - 2
+    whole = breadcrumb(trail, place, min(free, int(width * _TRAIL_SHARE)), arrow)
+    line += [(f"  {whole}", "strong"), *rest]
+    for piece in numbers:
+        if _cells([*line, piece]) > width:
+            break
+        line.append(piece)
     return line
+
+
+def _cells(pieces: Pieces) -> int:
+    return sum(cell_len(text) for text, _ in pieces)
 
 
 def _warp(clock: dict[str, Any]) -> Pieces:
@@ -107,13 +149,17 @@ def _warp(clock: dict[str, Any]) -> Pieces:
 
 def _troubles(state: DashboardState, now: float, style: str) -> Pieces:
     line: Pieces = []
-    if state.process_state not in ("running", "attached"):
+    if state.is_held:
+        line.append(("  stopped: a migration waits (M)", style))
+    elif state.process_state not in ("running", "attached"):
         why = f": {clean(state.process_why)}" if state.process_why else ""
         line.append((f"  {state.process_state}{why}", style))
     elif state.is_stale(now):
         line.append(("  STALE: no news for 2 s", "warn"))
+    elif state.is_behind:
+        line.append((f"  BEHIND: this was {state.behind_s:.0f} s ago", "warn"))
     if state.mistakes:
-        line.append(("  ✗ reload failed (0)", "bad"))
+        line.append(("  ✗ reload failed (n: why)", "bad"))
     if (state.status.get("backup") or {}).get("last_state") == "failed":
         line.append(("  ✗ backup failed", "bad"))
     return line
@@ -123,7 +169,7 @@ def _backup(backup: dict[str, Any], *, is_dev: bool) -> tuple[str, str]:
     """Return how old the last proven backup is: one that was never restored is a hope."""
     age = backup.get("proven_age_s")
     if age is None:
-        return "  ? never proven", "quiet" if is_dev else "warn"
+        return "  ? no proven backup", "quiet" if is_dev else "warn"
     is_old = age > _OLD_SECONDS and not is_dev
     return f"  ✓ proven {age_text(age)} ago", "warn" if is_old else "quiet"
 
@@ -151,5 +197,5 @@ def _numbers(state: DashboardState) -> Pieces:
         (f"  {state.writes_per_second():.0f} writes/s", "plain"),
     ]
     if state.dropped:
-        line.append((f"  {state.dropped} not shown", "warn"))
+        line.append((f"  {state.dropped:,} not shown", "warn"))
     return line

@@ -11,12 +11,13 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from pylon.client.admin import AdminClient
-from pylon.printable import clean_block
+from pylon.printable import beginning, clean_block
 from pylon.tui import health_tables, tables
 from pylon.tui.copying import Copies
 from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry
-from pylon.tui.panes import Pane, passes
+from pylon.tui.held import held_advice, held_words
+from pylon.tui.panes import Pane
 from pylon.tui.polling import Polling
 from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
@@ -41,8 +42,8 @@ class HealthPane(Pane):
     lead = "Health"
     verbs = VERBS
     shows_when_paused = True
-    filter_hint = "filter: words, such as queue, memory, SQLite"
-    parts = ("status", "reload", "policies", "health")
+    filters = (health_tables.HEALTH_FILTER,)
+    parts = ("status", "held", "reload", "policies", "health")
     BINDINGS: ClassVar[list[BindingType]] = [*VERBS]
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
@@ -52,6 +53,8 @@ class HealthPane(Pane):
         self._samples: dict[str, deque[float]] = {}
         self._count = 0
         self._said = ""
+        #: What the text of what is wrong shows.
+        self._told = ""
         self._polling = Polling(
             app, admin, "health", every_s=_EVERY_SECONDS, take=self._take,
             question=lambda: {"since": self._count},
@@ -71,7 +74,10 @@ class HealthPane(Pane):
         yield Static(id="facts", markup=False)
         with VerticalScroll(id="trouble"):
             yield Static(id="trouble-text", markup=False)
-        yield LineList(health_tables.health_line, empty="No figures yet: one comes each second.")
+        yield LineList(
+            health_tables.health_line, is_bad=health_tables.is_bad_row,
+            empty="No figures yet: one comes each second.",
+        )  # fmt: skip
 
     def keep_current(self) -> None:
         """Ask for what is new."""
@@ -90,16 +96,37 @@ class HealthPane(Pane):
         self.query_one("#facts", Static).update(self._facts())
         trouble = self.trouble
         self.query_one("#trouble").display = bool(trouble)
-        self.query_one("#trouble-text", Static).update(trouble)
-        rows = health_tables.rows_of(
+        if trouble != self._told:  # laid out anew each second, a long one would take the keys
+            self._told = trouble
+            self.query_one("#trouble-text", Static).update(trouble)
+        found = health_tables.rows_of(
             self._found, self._samples, max(20, self.size.width), self._dashboard.charts
         )
-        rows = [one for one in rows if passes({"text": one["text"]}, self.terms)]
+        rows = self.passing(found)
         if trouble:  # also where there are no figures: something to copy it by
             text = " what is wrong stands above: y copies it"
             rows.insert(0, {"key": "trouble", "text": text, "style": "bad", "whole": trouble})
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["key"])
+        self.list.show(
+            rows, key=lambda row: row["key"], total=len(found), is_read=bool(self._found)
+        )
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell whether something is wrong with the process or its last reload."""
+        return self.state.has_trouble
+
+    def into_trouble(self) -> bool:
+        """Go into the text that says what is wrong, so that it can be scrolled; else to the list.
+
+        Tells whether it did: from the text it goes on to a line of the list that is bad.
+        """
+        text = self.query_one("#trouble")
+        assert self.list is not None
+        if not self.trouble or (text.has_focus and self.list.bad_places()):
+            return False
+        (self.list if text.has_focus else text).focus()
+        return True
 
     def _facts(self) -> str:
         state, status = self.state, self.state.status
@@ -115,9 +142,10 @@ class HealthPane(Pane):
             lines += [
                 f" loop     lag {status['loop_lag_ms']} ms · memory {status['memory_mb']} MiB",
                 f" storage  {tables.size_text(status['database_bytes'])}"
-                f" + {tables.size_text(status['wal_bytes'])} log · commit {status['commit_ms']} ms",
+                f" + {tables.size_text(status['wal_bytes'])} log · commit {status['commit_ms']} ms"
+                f" · writes {status['health']}",
                 f" SQLite   {status['sqlite']} · {status['journal_mode']} ·"
-                f" durability {status['synchronous']} · health {status['health']}",
+                f" durability {status['synchronous']}{self._faults()}",
             ]
         if self._said:
             lines.append(f" figures  {self._said}")
@@ -128,12 +156,24 @@ class HealthPane(Pane):
             lines.append(f" policies {change['line']} (9)")
         return clean_block("\n".join(lines))
 
+    def _faults(self) -> str:
+        found = self._found.get("sqlite")
+        return "" if found is None else f" · {health_tables.faults_words(found)}"
+
     @property
     def trouble(self) -> str:
         """Return what is wrong, as text to read; empty where nothing is."""
         state = self.state
         parts = []
-        if state.mistakes:
+        if state.is_held:
+            parts.append(f"A migration that waits keeps the runtime from starting:\n\n"
+                         f"{held_words(state)}\n\n{held_advice(state)}")  # fmt: skip
+            if any(state.process_why not in one for one in state.mistakes):
+                parts += ["The last save was not loaded:", *state.mistakes]
+            return clean_block(beginning("\n\n".join(parts)))
+        if state.mistakes and state.process_state == "failed":
+            parts.append("\n\n".join(state.mistakes))
+        elif state.mistakes:
             parts.append("The old version serves on. The new one has mistakes:\n\n"
                          + "\n\n".join(state.mistakes))  # fmt: skip
             if state.plan:
@@ -145,10 +185,11 @@ class HealthPane(Pane):
             parts.append("The runtime was stopped from elsewhere. ctrl+r starts it again.")
         if state.process_state == "failed":
             parts.append(f"The runtime has failed: {state.process_why}.\n"
-                         "A save that mends it starts it again; so does ctrl+r.")  # fmt: skip
+                         "A save that mends it starts it again; so does ctrl+r.\n"
+                         "l shows what it said.")  # fmt: skip
         if state.process_state == "hung" or state.stack:
             parts.append(f"The loop does not answer. It hangs here:\n\n{state.stack}")
-        return clean_block("\n\n".join(parts))
+        return clean_block(beginning("\n\n".join(parts)))
 
     # --- what the keys do
 

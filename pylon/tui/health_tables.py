@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from pylon.printable import clean
+from pylon.tui.filtering import Filter, key_of
 from pylon.tui.sparks import spark
 from pylon.tui.tables import size_text
 
@@ -48,13 +50,33 @@ def rows_of(
         return []
     return [
         *_figures(found, samples, width, kind), *_held(found), *_functions(found), *_queries(found),
-        *_subscriptions(found), *_machine(found),
+        *_subscriptions(found), *_followed(found), *_machine(found),
     ]  # fmt: skip
 
 
-def _row(key: str, text: str, style: str = "plain", whole: str = "") -> dict[str, Any]:
+def is_bad_row(row: dict[str, Any]) -> bool:
+    """Tell whether a line is of something that is full; what is wrong has its own text above."""
+    return bool(row["style"] == "warn")
+
+
+def _row(
+    key: str, text: str, style: str = "plain", whole: str = "",
+    cells: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:  # fmt: skip
+    """Return a line; `cells` is what of it a filter can name, by the heads above it."""
     shown = clean(f" {text}")
-    return {"key": key, "text": shown, "style": style, "whole": whole or shown.strip()}
+    return {
+        "key": key, "text": shown, "style": style, "whole": whole or shown.strip(),
+        "cells": {key_of(name): str(value) for name, value in cells.items()},
+    }  # fmt: skip
+
+
+HEALTH_FILTER: Final = Filter(
+    ("figure", "now", "most", "held", "size", "limit", "full", "function", "query",
+     "subscription", "followed"),
+    lambda row, key: row["cells"].get(key, ""),
+    lambda row: str(row["text"]),
+)  # fmt: skip
 
 
 def _figures(
@@ -74,7 +96,10 @@ def _figures(
         )
         shown_unit = "" if unit in ("bytes", "") else f" {unit}"
         whole = f"{name}\nnow {now}{shown_unit}, at most {most}{shown_unit} in {len(values)} s\n\n"
-        yield _row(name, line, whole=f"{whole}{spark(values, 100, kind=kind)}")
+        yield _row(
+            name, line, whole=f"{whole}{spark(values, 100, kind=kind)}",
+            cells={"figure": name, "now": now, "most": most},
+        )  # fmt: skip
 
 
 def _amount(value: float, unit: str) -> str:
@@ -96,6 +121,7 @@ def _held(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             f"{str(one['name'])[:_HELD_NAME]:<{_HELD_NAME}} {size:>10} {limit:>10}"
             f" {mark}{one['share']:>4.0%}",
             "warn" if is_full else "plain", f"{one['name']}: {size} of {limit}\n{one['bound']}",
+            {"held": one["name"], "size": size, "limit": limit, "full": f"{one['share']:.0%}"},
         )  # fmt: skip
     rest = len(held) - _HELD_SHOWN
     if rest > 0:
@@ -113,7 +139,10 @@ def _functions(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield _row("functions", f"{'FUNCTION':<24} {'SECONDS':>9} {'CALLS':>8} {'P99 MS':>8}", "head")
     for one in found["slow_functions"][:5]:
         line = f"{str(one['name'])[:24]:<24} {one['seconds']:>9,.2f} {one['calls']:>8,}"
-        yield _row(f"function {one['name']}", f"{line} {one['p99_ms'] or 0:>8,.1f}")
+        yield _row(
+            f"function {one['name']}", f"{line} {one['p99_ms'] or 0:>8,.1f}",
+            cells={"function": one["name"]},
+        )  # fmt: skip
 
 
 def _queries(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -125,7 +154,8 @@ def _queries(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         spent = f"{one['seconds']} s in {one['count']} times, {one['rows']} rows"
         whole = f"{one['sql']}\n\n{spent}; of {one['function']}"
         line = f"{one['seconds']:>9,.3f} {one['count']:>7,}  {sql}"
-        yield _row(f"query {number}", line, whole=clean_lines(whole))
+        cells = {"query": sql, "function": one["function"]}
+        yield _row(f"query {number}", line, whole=clean_lines(whole), cells=cells)
 
 
 def clean_lines(text: str) -> str:
@@ -143,17 +173,53 @@ def _subscriptions(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             f"subscription {number}",
             f"{str(one['entity'])[:16]:<16} {one['connections']:>5,} {one['evaluations']:>10,}"
             f" {one['pushes']:>8,} {size_text(one['bytes']):>9}  {one['filter']}",
+            cells={"subscription": one["entity"], "now": one["connections"]},
         )  # fmt: skip
+
+
+def _followed(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield followed calls of functions, those that took most time first: what each run costs."""
+    rows = found.get("followed", ())  # a runtime of another version does not tell
+    if not rows:
+        return
+    head = f"{'FOLLOWED CALL':<24} {'NOW':>5} {'RUNS':>8} {'MS A RUN':>9} {'BYTES':>9}  ARGUMENTS"
+    yield _row("followed", head, "head")
+    for number, one in enumerate(rows[:5]):
+        line = f"{str(one['function'])[:24]:<24} {one['followers']:>5,} {one['runs']:>8,}"
+        told = size_text(one["told_bytes"])
+        yield _row(
+            f"followed {number}",
+            f"{line} {ms_a_run(one):>9,.2f} {told:>9}  {one['args']}",
+            whole=f"{one['function']} {one['args']}\n\n{one['followers']:,} follow it:"
+                  f" {', '.join(one['users'])}\n{one['runs']:,} runs, {one['useful']:,} of them"
+                  f" told something new\n{one['ms']:,.1f} ms in all, {ms_a_run(one):,.2f} a run\n"
+                  f"{told} told, {size_text(one['kept_bytes'])} kept",
+            cells={"followed": one["function"], "now": one["followers"]},
+        )  # fmt: skip
+
+
+def ms_a_run(one: Mapping[str, Any]) -> float:
+    """Return what a run of a followed call takes, on average."""
+    return float(one["ms"]) / one["runs"] if one["runs"] else 0.0
+
+
+def faults_words(sqlite: Mapping[str, Any]) -> str:
+    """Return the known faults of the library in a few words, and whether they strike here."""
+    names = [
+        f"known fault {one['name']}{', avoided here' if one['but'] else ''}"
+        for one in sqlite["faults"]
+    ]
+    return "; ".join(names) or "no known fault"
 
 
 def _machine(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     sqlite, disk = found["sqlite"], found["disk"]
     yield _row("machine", "SQLITE AND DISK", "head")
     faults = [f"{one['name']}: {one['what']}. {one['but']}" for one in sqlite["faults"]]
-    said = f" · known fault {sqlite['faults'][0]['name']}" if faults else " · no known fault"
     yield _row(
         "sqlite", f"SQLite {sqlite['version']} · {sqlite['journal_mode']} ·"
-                  f" {sqlite['synchronous']}{said}", whole="\n\n".join(faults) or "no known fault"
+                  f" {sqlite['synchronous']} · {faults_words(sqlite)}",
+        whole="\n\n".join(faults) or faults_words(sqlite),
     )  # fmt: skip
     yield _row(
         "disk", f"disk {size_text(disk['free_bytes'])} free of {size_text(disk['total_bytes'])} ·"

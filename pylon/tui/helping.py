@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping
 
 from pylon.tui.keymap import own_bindings
@@ -9,6 +11,9 @@ from pylon.tui.keys import BINDINGS
 from pylon.tui.registry import SCREENS
 from pylon.tui.verbs import key_name, words_of_keys
 from pylon.tui.widgets.line_list import LineList
+
+#: A line's keys, and the room up to its words; keys that need all of the column leave one cell.
+_KEYS = re.compile(r"  (?:.{14} (?! )|\S.{0,40}? {2,}(?! ))")
 
 
 def help_text(place: str, keymap: Mapping[str, str]) -> str:
@@ -29,4 +34,14 @@ def help_text(place: str, keymap: Mapping[str, str]) -> str:
         if section:
             lines += ["", *section]
     lines += ["", "The palette (: or ctrl+p) has every action. Mouse works, and is not needed."]
+    return "\n".join(lines)
+
+
+def folded(text: str, width: int) -> str:
+    """Return the help at a width: words that go on, go on below words."""
+    lines = []
+    for line in text.split("\n"):
+        keys = _KEYS.match(line) if len(line) > width else None
+        indent = " " * (keys.end() if keys else 0)
+        lines += textwrap.wrap(line, max(width, 30), subsequent_indent=indent) or [""]
     return "\n".join(lines)

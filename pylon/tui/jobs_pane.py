@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _QUEUES_SHARE = 4
 #: What stands beside the sparkline.
 _RATES_WIDTH = 52
-_HINT = "enter opens · r retry · c cancel · P pause queue · A retry dead · s slots · tab"
+_HINT = "enter opens · r retry · A all dead · c cancel · P pause · s slots · tab queues"
 
 
 def _id_of(row: dict[str, Any]) -> str:
@@ -42,6 +42,7 @@ class JobsPane(Pane):
     verbs = (*JOB_VERBS, *QUEUE_VERBS)
     parts = ("jobs",)
     filter_hint = "search: words in name, error, id; state:dead queue:mail user: key: cause:; !not"
+    fields = jobs_tables.SEARCHED
     DEFAULT_CSS = """
     JobsPane #jobs-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -69,10 +70,12 @@ class JobsPane(Pane):
         """Lay out a line of news, queues, throughput and jobs."""
         yield Static(id="jobs-note", markup=False)
         yield LineList(jobs_tables.queue_line, head=jobs_tables.queues_head, id="queues",
+                       is_bad=jobs_tables.is_bad_queue,
                        empty="No queue yet: a job is declared with @app.job.")  # fmt: skip
         yield Static(id="jobs-flow", markup=False)
         yield LineList(
             jobs_tables.job_line, head=jobs_tables.jobs_head, id="joblist",
+            is_bad=jobs_tables.is_bad_job,
             empty="No job is found. They come from ctx.jobs.enqueue, ctx.mail and @app.cron.",
         )  # fmt: skip
 
@@ -102,12 +105,16 @@ class JobsPane(Pane):
         given = self.queues.styles.height
         if self.zoomed is None and (given is None or given.value != height):
             self.queues.styles.height = height
-        self.queues.show(state.queues, key=lambda row: row["queue"], total=len(state.queues))
+        self.queues.show(
+            state.queues, key=lambda row: row["queue"], total=len(state.queues),
+            is_read=state.told_at is not None,
+        )  # fmt: skip
         rows = [{**one, "when": jobs_tables.when_words(one, now_ms)} for one in state.rows]
         total = state.total if state.has_more and not state.search else len(rows)
         # At the top one sees the newest; elsewhere the cursor stays on its job.
         key = None if self.list.cursor == 0 else _id_of
-        self.list.show(rows, key=key, total=max(total, len(rows)))
+        is_read = state.has_more is not None
+        self.list.show(rows, key=key, total=max(total, len(rows)), is_read=is_read)
         said = self.state.jobs.note
         line = self.query_one("#jobs-note", Static)
         line.set_class(said.startswith(("STALE", "✗")), "bad")
@@ -132,6 +139,11 @@ class JobsPane(Pane):
         if text != self._flow:
             self._flow = text
             self.query_one("#jobs-flow", Static).update(text, layout=False)
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell whether a queue has dead jobs: those are told, jobs are read once they are seen."""
+        return any(jobs_tables.is_bad_queue(one) for one in self.state.jobs.queues)
 
     # --- what the keys do
 

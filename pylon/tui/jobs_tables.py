@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any, Final
@@ -12,6 +11,7 @@ from pylon.printable import clean, clean_block
 from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.sparks import spark
 from pylon.tui.tables import duration_text
+from pylon.tui.workflows_tables import ms_of
 
 Line = list[tuple[str, str]]
 
@@ -22,17 +22,28 @@ SIGNS: Final = {
     "cancelled": ("- cancelled", "quiet"), "dead": ("✗ dead", "bad"),
 }  # fmt: skip
 QUEUES: Final = (
-    Column("QUEUE", 12), Column("STATE", 8), Column("SCHEDULED", 9, right=True),
+    Column("QUEUE", 12, most=24), Column("STATE", 8), Column("SCHEDULED", 9, right=True),
     Column("AVAILABLE", 9, right=True), Column("RUNNING", 7, right=True),
-    Column("COMPLETED", 9, 66, right=True), Column("CANCELLED", 9, 100, right=True),
+    Column("COMPLETED", 9, 84, right=True), Column("CANCELLED", 9, 100, right=True),
     Column("DEAD", 5, right=True), Column("RATE", 8),
 )  # fmt: skip
 JOBS: Final = (
-    Column("STATE", 11), Column("JOB", 18), Column("QUEUE", 12, 100), Column("TRY", 5, right=True),
-    Column("WHEN", 11), Column("BY", 18, 120), Column("CAUSE", 20, 150), Column("ID", 36, 190),
-    Column("WHAT", 20),
+    Column("STATE", 11), Column("JOB", 18, most=32), Column("QUEUE", 12, 100, most=24),
+    Column("TRY", 5, right=True),
+    Column("WHEN", 11), Column("BY", 18, 120, most=32), Column("CAUSE", 20, 150, most=32),
+    Column("ID", 36, 190),
+    Column("WHAT", 48),
 )  # fmt: skip
 _FACT: Final = 10
+#: The columns that a search line can name: the runtime looks it up, so none that only passes.
+SEARCHED: Final = (
+    "state", "job", "queue", "try", "by", "cause", "id", "what", "name", "key", "user",
+)  # fmt: skip
+
+
+def is_bad_queue(queue: dict[str, Any]) -> bool:
+    """Tell whether a queue has dead jobs."""
+    return bool(queue["dead"])
 
 
 def queue_line(queue: dict[str, Any], width: int) -> Line:
@@ -72,17 +83,23 @@ def rate_words(per_second: float | None) -> str:
     return f"{per_second:.3g}/s"
 
 
+def is_bad_job(job: dict[str, Any]) -> bool:
+    """Tell whether a job is dead, or failed and waits to be tried again."""
+    is_again = bool(job["error"]) and job["state"] in ("scheduled", "available")
+    return job["state"] == "dead" or is_again
+
+
 def job_line(job: dict[str, Any], width: int) -> Line:
     """Return the line of a job; `when` was worked out for the moment of drawing."""
     sign = SIGNS.get(job["state"], (job["state"], "plain"))
-    is_bad = job["error"] and job["state"] in ("dead", "scheduled", "available")
     return data_line(
         JOBS,
         (
             sign, (job["name"], "strong"), (job["queue"], "plain"),
             (f"{job['attempt']}/{job['attempts']}", "quiet"), (job["when"], "plain"),
-            (job["user"], "quiet"), (job["cause"] or "-", "quiet"), (job["id"], "quiet"),
-            (what_words(job), "bad" if is_bad else "quiet"),
+            (job.get("email") or job["user"], "quiet"), (job["cause"] or "-", "quiet"),
+            (job["id"], "quiet"),
+            (what_words(job), "bad" if is_bad_job(job) else "quiet"),
         ),
         width,
     )  # fmt: skip
@@ -116,20 +133,16 @@ def when_words(job: dict[str, Any], now_ms: int) -> str:
     """Return when a job is due, since when it waits or runs, or when it ended."""
     state = job["state"]
     if state == "scheduled":
-        left = (_ms(job["due_at"]) - now_ms) / 1000
+        left = (ms_of(job["due_at"]) - now_ms) / 1000
         return f"in {duration_text(max(0.0, left))}"
     since = job["due_at"] if state == "available" else job["started_at"]
     if state in ("available", "running") and since is not None:
-        return f"for {duration_text(max(0.0, (now_ms - _ms(since)) / 1000))}"
+        return f"for {duration_text(max(0.0, (now_ms - ms_of(since)) / 1000))}"
     ended = job["ended_at"]
     if ended is None:
         return "-"
-    is_today = now_ms - _ms(ended) < 86_400_000
+    is_today = now_ms - ms_of(ended) < 86_400_000
     return str(ended[11:19] if is_today else ended[5:16].replace("T", " "))
-
-
-def _ms(text: str) -> int:
-    return int(dt.datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def flow_line(done: Sequence[int], failed: Sequence[int], charts: str = "blocks") -> str:
@@ -157,7 +170,7 @@ def slots_line(schedules: Sequence[dict[str, Any]], now_ms: int, width: int) -> 
 
 def slot_words(slot: str, now_ms: int) -> str:
     """Return a moment, UTC, and in how long that is."""
-    left = max(0.0, (_ms(slot) - now_ms) / 1000)
+    left = max(0.0, (ms_of(slot) - now_ms) / 1000)
     day = "" if left < 86_400 else f"{slot[5:10]} "
     return f"{day}{slot[11:16]}Z, in {duration_text(left)}"
 

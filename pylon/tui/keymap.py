@@ -7,6 +7,8 @@ is said with its line, left out, and keeps its usual key. No mistake in it stops
 from __future__ import annotations
 
 import difflib
+import importlib
+import pkgutil
 import re
 import tomllib
 from collections.abc import Iterator
@@ -55,11 +57,12 @@ class Keymap:
 
 def places() -> list[type[DOMNode]]:
     """Return every class of the dashboard that has keys: the app first, then by name."""
-    import pylon.tui.dashboard
-    import pylon.tui.launcher
+    import pylon.tui
 
-    found: set[type[DOMNode]] = {pylon.tui.dashboard.Dashboard, pylon.tui.launcher.Launcher}
-    found |= {one for one in _below(DOMNode) if one.__module__.startswith("pylon.tui.")}
+    # All of it: a screen that nobody opened yet has keys, too.
+    for module in pkgutil.walk_packages(pylon.tui.__path__, "pylon.tui."):
+        importlib.import_module(module.name)
+    found = {one for one in _below(DOMNode) if one.__module__.startswith("pylon.tui.")}
     return sorted(
         (one for one in found if "BINDINGS" in vars(one)),
         key=lambda one: (one.__name__ != "Dashboard", not _is_pane(one), one.__name__),

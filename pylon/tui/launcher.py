@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.screen import Screen
+from textual.widgets import Static
 
 from pylon import paths
 from pylon.clock import Clock
@@ -18,10 +19,12 @@ from pylon.tui.dialogs import Menu, Prompt
 from pylon.tui.keymap import read_keymap
 from pylon.tui.model import DashboardState
 from pylon.tui.preferences import keep_theme
-from pylon.tui.project_actions import PROJECT_VERBS
+from pylon.tui.project_actions import INTO_MENU, PROJECT_VERBS
 from pylon.tui.projects_pane import ProjectsPane
 from pylon.tui.saying import say
+from pylon.tui.terminal_app import TerminalApp
 from pylon.tui.verbs import in_footer
+from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 0.25
@@ -45,7 +48,7 @@ class Shelf(ProjectsPane, inherit_bindings=False):
     ]
 
 
-class Launcher(App[Choice]):
+class Launcher(TerminalApp[Choice]):
     """All projects of the user."""
 
     TITLE = "pylon"
@@ -66,7 +69,7 @@ class Launcher(App[Choice]):
         """Lay out title, list and keys."""
         yield Static(" pylon  your projects", id="title", markup=False)
         yield Shelf(DashboardState(), self._clock, choose="Open", go=self._go)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
 
     def on_mount(self) -> None:
         """Show the list, and keep it right."""
@@ -74,6 +77,11 @@ class Launcher(App[Choice]):
         self.set_keymap(read_keymap(paths.keys_file()).keys)
         self.set_interval(_FRAME_SECONDS, self._pane.keep_current)
         self.query_one(LineList).focus()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer what has no key of its own."""
+        yield from super().get_system_commands(screen)
+        yield SystemCommand(*INTO_MENU, self._pane.action_into_menu)
 
     @property
     def _pane(self) -> ProjectsPane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from pylon.client.admin import AdminClient, AdminError
@@ -113,6 +114,7 @@ class Leaving:
             app.run_worker(self._restart_elsewhere(), name="restart", group="restart")
             return
         await self._supervisor.restart("asked for in the dashboard")
+        self._note_restart()
 
     async def _restart_elsewhere(self) -> None:
         assert self._elsewhere is not None
@@ -121,3 +123,11 @@ class Leaving:
             await self._elsewhere.restart()
         except SupervisorRefused as error:
             say(self._app, error.message, title="✗ restart", seconds=8, is_bad=True)
+        else:
+            self._note_restart()
+
+    def _note_restart(self) -> None:
+        """Note the command that does the same, where the project lies on this machine."""
+        log = self._app.command_log
+        if log.project is not None:
+            log.note("restart", shlex.join(["pylon", "projects", "restart", str(log.project)]))

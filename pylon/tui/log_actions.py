@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.log_pytest import pytest_file
+from pylon.printable import changes_in, counted
 from pylon.tui.acting import Acting
+from pylon.tui.branch_actions import free_name, make_branch
 from pylon.tui.dialogs import Menu, Prompt
 from pylon.tui.saying import say
 from pylon.tui.verbs import Verb
@@ -18,13 +21,14 @@ if TYPE_CHECKING:
 #: What can be done on the Log.
 LOG_VERBS: Final = (
     Verb("t", "travel", "Time travel: a slider over the log, from the change under the cursor",
-         id="log.travel", cli="log"),
+         id="log.travel", cli="log", also="scrub"),
     Verb("L", "lens", "Row lens: the row of the change side by side, and its history",
          id="log.lens", cli="lens"),
     Verb("space,v", "mark", "Mark a change: the first and the last of a range", id="log.mark"),
     Verb("d", "diff", "What differs: between the marks, or from before this change to now",
          id="log.diff", cli="diff"),
-    Verb("S", "save", "Save the marked range as a test", id="log.save", cli="log save"),
+    Verb("S", "save", "Save the marked range as a test", id="log.save", cli="log save",
+         also="pytest"),
     Verb("P", "replay", "Replay the marked range into a branch", id="log.replay",
          cli="log replay"),
 )  # fmt: skip
@@ -77,11 +81,15 @@ class LogActions(Acting):
         with target.open("x", encoding="utf-8") as file:
             file.write(pytest_file(found, project))
         self.marks.clear()
-        count: Any = len(found["changes"])
-        return f"{count} changes with {len(found['before'])} rows · pylon test {target}"
+        changes, rows = len(found["changes"]), len(found["before"])
+        words = ["log", "save", str(first), str(last), "--as-pytest", str(target.absolute())]
+        return (
+            f"{counted(changes, 'change')} with {counted(rows, 'row')} · pylon test {target}"
+            f"\n$ {shlex.join(['pylon', *words])}"
+        )
 
     def replay(self, first: int, last: int) -> None:
-        """Choose a branch, and make changes once more there."""
+        """Choose a branch, or have one made, and make changes once more there."""
 
         async def choose() -> None:
             try:
@@ -92,7 +100,7 @@ class LogActions(Acting):
             names = [str(one["name"]) for one in found["branches"]]
             others = [one for one in names if one != found["current"]]
             if not others:
-                say(self._app, "there is no other branch: pylon branch create NAME makes one")
+                self._replay_into_new(first, last, str(found["current"]), names)
                 return
             into = await self._app.push_screen_wait(
                 Menu(f"Replay changes {first} to {last} into", [(one, one) for one in others])
@@ -103,19 +111,38 @@ class LogActions(Acting):
                     lambda: None,
                 )  # fmt: skip
 
-        self._app.run_worker(choose(), name="replay", group="choose")
+        self._app.ahead.open("the branches", choose, group="choose")
 
-    async def _replay(self, first: int, last: int, into: str) -> str:
+    def _replay_into_new(self, first: int, last: int, current: str, names: list[str]) -> None:
+        """Ask for the name of a branch, make it, and replay into it."""
+        free = free_name(names)
+
+        def named(text: str | None) -> None:
+            if text is None:
+                return
+            name, what = text or free, f"replay {first} to {last}"
+
+            async def step() -> str:
+                await make_branch(self._admin, name)
+                self._app.command_log.note(f"create {name}", f"pylon branch create {name}")
+                return await self._replay(first, last, name, is_new=True)
+
+            self.run(what, step, lambda: None)
+
+        title = f"Into a new branch, a copy of {current}: its name (enter: {free})"
+        self._app.push_screen(Prompt(title, free, takes_nothing=True), named)
+
+    async def _replay(self, first: int, last: int, into: str, *, is_new: bool = False) -> str:
         body = {"from": first, "to": last, "into": into}
         done = await self._admin.post("admin/log-replay", body)
-        made = f"{done['changes']} changes in {done['transactions']} transactions on {into}"
+        made = f"{changes_in(done['changes'], done['transactions'])} on {into}"
         if done["refused"] is not None:
             refused = done["refused"]
-            raise AdminError(
-                f"{made}; change {refused['seq']} was refused: {refused['error']['message']}"
-            )
+            said = f"{made}; change {refused['seq']} was refused: {refused['error']['message']}"
+            hint = f"{into} is a copy of now: it has had these changes already" if is_new else None
+            raise AdminError(said, answer={"hint": hint})
         self.marks.clear()
-        return f"{made} · pylon branch diff {into}"
+        return f"{made} · pylon branch diff {into}\n$ pylon log replay {first} {last} --into {into}"
 
     def nothing_meant(self) -> None:
         """Say how a range is marked."""

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.tui import tables
-from pylon.tui.copying import differences, pretty
+from pylon.tui.copying import Copies, change_copies, differences, pretty
 from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry
+from pylon.tui.filtering import Filter, listed
 from pylon.tui.log_actions import LOG_VERBS, LogActions
-from pylon.tui.model import matches_change
 from pylon.tui.panes import Pane
 from pylon.tui.saying import say
 from pylon.tui.screens.diff import DiffScreen
 from pylon.tui.screens.lens import LensScreen
+from pylon.tui.tailing import Tail
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
 
+_LOOKED_AT: Final = ("entity", "row_id", "kind", "user", "cause", "effect")
+CHANGE_FILTER: Final[Filter] = listed(
+    tables.CHANGES, tables.change_line,
+    more={
+        "entity": itemgetter("entity"), "user": lambda change: change["user"] or "system",
+        "kind": itemgetter("kind"), "cause": itemgetter("cause"), "id": itemgetter("row_id"),
+    },
+    text=lambda change: " ".join(str(change.get(name) or "") for name in _LOOKED_AT),
+)  # fmt: skip
+
 
 class LogPane(Pane):
     """The tail of the change log."""
 
-    filter_hint = "filter: words, entity:Message, user:ada, !not"
+    filters = (CHANGE_FILTER,)
     parts = ("changes",)
     lead, verbs = "Log", LOG_VERBS
     BINDINGS: ClassVar[list[BindingType]] = [*LOG_VERBS]
@@ -37,6 +49,7 @@ class LogPane(Pane):
         self._dashboard = app
         self._admin = admin
         self._actions = LogActions(app, admin)
+        self._tail = Tail(CHANGE_FILTER.passes)
 
     def compose(self) -> ComposeResult:
         """Lay out the list."""
@@ -47,9 +60,14 @@ class LogPane(Pane):
 
     def show(self) -> None:
         """Show the changes that pass the filter."""
-        rows = [one for one in self.state.changes if matches_change(one, self.terms)]
+        state = self.state
+        rows = self._tail.rows(state.changes, state.changes_seen, self.terms)
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["seq"], total=len(self.state.changes))
+        note = f" · {state.dropped:,} not shown" if state.dropped else ""
+        self.list.show(
+            rows, key=lambda row: row["seq"], total=len(state.changes), note=note,
+            is_read="changes" in state.told,
+        )  # fmt: skip
 
     async def open_row(self, row: Any) -> None:
         """Show a change with its images."""
@@ -86,6 +104,9 @@ class LogPane(Pane):
         change = self._change
         if change is None or not change["row_id"]:
             say(self.app, "there is no row under the cursor")
+            return
+        if str(change["entity"]).startswith("_pylon"):
+            say(self.app, f"{change['entity']} is of Pylon's own: enter shows the change")
             return
         self.app.push_screen(
             LensScreen(self._dashboard, self._admin, str(change["entity"]), str(change["row_id"]))
@@ -124,6 +145,10 @@ class LogPane(Pane):
         found = self._range()
         if found is not None:
             self._actions.replay(*found)
+
+    def copies_of(self, row: Any, url: str) -> Copies:
+        """Return what can be copied of a change."""
+        return change_copies(row, self._admin.curl)
 
     def ask_why(self, row: Any) -> None:
         """Ask about the row of a change."""

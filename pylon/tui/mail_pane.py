@@ -11,7 +11,8 @@ from pylon.client.admin import AdminClient
 from pylon.tui import tables
 from pylon.tui.copying import link_of
 from pylon.tui.entry import Entry, Offer
-from pylon.tui.panes import Pane, passes
+from pylon.tui.filtering import listed
+from pylon.tui.panes import Pane
 from pylon.tui.screens.mail_preview import MailTemplatesMenu
 from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
@@ -30,7 +31,9 @@ class MailPane(Pane):
     lead = "Mail"
     verbs = MAIL_VERBS
     BINDINGS: ClassVar[list[BindingType]] = [*MAIL_VERBS]
+    no_page = "there is no link in this mail"
     parts = ("mail",)
+    filters = (listed(tables.MAILS, tables.mail_line),)
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app.state)
@@ -41,20 +44,23 @@ class MailPane(Pane):
         """Lay out the list."""
         yield LineList(
             tables.mail_line, follows=True, head=tables.HEADS["mails"],
-            empty="No mail was sent. Sign in on the page: the code arrives here, y copies it.",
+            empty="No mail was sent since the start. Sign in on the page: the code comes here.",
         )  # fmt: skip
 
     def show(self) -> None:
         """Show the mails."""
-        rows = [one for one in self.state.mails if passes(one, self.terms)]
+        rows = self.passing(self.state.mails)
         assert self.list is not None
-        self.list.show(rows, key=lambda row: row["id"], total=len(self.state.mails))
+        self.list.show(
+            rows, key=lambda row: row["id"], total=len(self.state.mails),
+            is_read="functions" in self.state.told,  # mails come before them
+        )  # fmt: skip
 
     def page(self) -> str | None:
         """Return the link of the mail under the cursor; empty where it has none."""
         if self.list is None or self.list.current is None:
             return None
-        return link_of(self.list.current, self._dashboard.url) or ""
+        return link_of(self.list.current, self._dashboard.page_url()) or ""
 
     def action_templates(self) -> None:
         """Show a mail template as it will look."""

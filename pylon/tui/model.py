@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pylon import limits
 from pylon.tui.data_state import DataState
@@ -19,7 +19,17 @@ from pylon.tui.workflows import WorkflowsState
 
 _CHANGES_MAX = 10_000
 _STALE_SECONDS = 2.0
+#: A stream that ended comes again sooner where the runtime only began anew.
+_ENDED_SECONDS = 1.0
 _RATE_SECONDS = 5.0
+#: How late the stream is, is told by the least late status of so many seconds.
+_DELAY_SECONDS = 60.0
+#: Messages that a stream begins with, whatever there is, and the parts that are known from then on:
+#: calls, mails and lines come before functions, where there are any.
+_TOLD: Final = {
+    "changes": ("changes",), "clients": ("clients",), "workflows": ("workflows",),
+    "functions": ("functions", "calls", "mail", "lines"),
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -49,10 +59,16 @@ class DashboardState:
     data: DataState = field(default_factory=DataState)
     data_note: str = ""
     files: FilesState = field(default_factory=FilesState)
+    #: Lines that ever came, and those of which the runtime told their number alone.
+    lines_seen: int = 0
+    lines_dropped: int = 0
     status: dict[str, Any] = field(default_factory=dict)
     status_at: float | None = None
+    #: By how much what the stream says is older than it was when it was least late.
+    behind_s: float = 0.0
     #: Somebody allowed changes to this production.
     is_unlocked: bool = False
+    #: Changes that went by too fast to be sent here, or while the stream was cut.
     dropped: int = 0
     changes_seen: int = 0
     #: Why the last reload failed, as paragraphs; empty where it did not.
@@ -66,14 +82,25 @@ class DashboardState:
     is_attached: bool = False
     process_state: str = "starting"
     process_why: str = ""
+    #: A migration that waits for a decision keeps the runtime from starting.
+    is_held: bool = False
+    #: What `pylon migrate` tells of it; None before it was read. And what kept it from being read.
+    held: dict[str, Any] | None = None
+    held_trouble: str = ""
     restarts: int = 0
     #: Why the stream of an attached runtime says nothing.
     why_silent: str = ""
+    #: When the stream ended; None while it runs, or before it began.
+    ended_at: float | None = None
     is_connected: bool = False
+    #: Kinds of `_TOLD` that came: what they tell of is known, also where there is nothing.
+    told: set[str] = field(default_factory=set)
     versions: dict[str, int] = field(default_factory=dict)
     _last_seq: int = 0
     _epoch: str = ""
     _writes: deque[tuple[float, int]] = field(default_factory=deque)
+    #: (when a status came, by our time; when the runtime had begun, by the two of them).
+    _delays: deque[tuple[float, float]] = field(default_factory=deque)
 
     @property
     def app_name(self) -> str:
@@ -105,6 +132,7 @@ class DashboardState:
     def fold(self, message: dict[str, Any], now: float) -> None:
         """Take one message of the admin stream."""
         kind = message.get("type")
+        self._note_told(kind)
         if kind == "status":
             self._fold_status(message, now)
         elif kind == "changes":
@@ -136,32 +164,67 @@ class DashboardState:
             for line in message["lines"]:
                 for text in f"{line['level']:<7} {line['message']}".splitlines():
                     self.add_line(line["level"], text, str(line.get("at", "")))
+            self.lines_dropped += message.get("dropped", 0)
+
+    def _note_told(self, kind: Any) -> None:
+        """Take it that what a kind of message tells of is known from now on."""
+        if kind in _TOLD and kind not in self.told:
+            self.told.add(kind)
+            for part in _TOLD[kind]:
+                self.touch(part)
 
     def _fold_status(self, message: dict[str, Any], now: float) -> None:
+        is_anew = message.get("pid") != self.status.get("pid")
         if message.get("epoch") != self._epoch:
+            is_anew = True  # the same process begins anew, on another branch or on a backup
             if self._epoch:  # another lineage: its numbers mean other changes
                 self._last_seq = 0
-                self.changes.clear()
+                self.changes = deque(maxlen=_CHANGES_MAX)
             self._epoch = str(message.get("epoch"))
-        if message.get("pid") != self.status.get("pid"):  # another process counts from 1
+        if is_anew:  # it counts from 1, and knows of nothing that was sent before
             self.calls.clear()
+            self.mails.clear()
+            self._delays.clear()
+            self.touch("calls")
+            self.touch("mail")
+        uptime_s = float(message.get("uptime_s", 0.0))
+        if uptime_s < float(self.status.get("uptime_s", 0.0)):
+            self._delays.clear()  # it began anew: on another branch, or on a backup
+        self._note_delay(uptime_s, now)
         self.status = message
         self.status_at = now
         if self.is_attached:
             self.process_state, self.process_why, self.why_silent = "attached", "", ""
-        self.is_connected = True
+            if self.is_held:
+                self.is_held = False
+                self.touch("held")
+        self.is_connected, self.ended_at = True, None
         self._writes.append((now, int(message.get("writes", 0))))
         while len(self._writes) > 2 and now - self._writes[0][0] > _RATE_SECONDS:
             self._writes.popleft()
         self.touch("status")
 
+    def _note_delay(self, uptime_s: float, now: float) -> None:
+        """Tell how late the stream is, of no two clocks: by how much longer news takes than it did.
+
+        What waits on its way, because it comes faster than it is taken, is as fresh as any
+        other to whoever looks at when it came.
+        """
+        self._delays.append((now, now - uptime_s))
+        while now - self._delays[0][0] > _DELAY_SECONDS:
+            self._delays.popleft()
+        self.behind_s = now - uptime_s - min(delay for _, delay in self._delays)
+
     def _fold_changes(self, message: dict[str, Any]) -> None:
+        missing = message.get("dropped", 0)
+        if self._last_seq and message["changes"]:  # seqs have no holes: what is missing was missed
+            missing = max(missing, message["changes"][0]["seq"] - self._last_seq - 1)
         for change in message["changes"]:
             if change["seq"] > self._last_seq:
                 self._last_seq = change["seq"]
                 self.changes.append(change)
                 self.changes_seen += 1
-        self.dropped += message.get("dropped", 0)
+        self.dropped += missing
         self.touch("changes")
 
     @staticmethod
@@ -177,10 +240,16 @@ class DashboardState:
     def add_line(self, level: str, text: str, at: str = "") -> None:
         """Take a line that the runtime printed at an ISO time."""
         self.lines.append((level, text, at))
+        self.lines_seen += 1
         self.touch("lines")
 
-    def note_process(self, state: str, why: str) -> None:
-        """Take a new state of the runtime's process."""
+    def note_process(self, state: str, why: str, *, is_held: bool = False) -> None:
+        """Take a new state of the runtime's process; one that is held starts by a decision."""
+        self.is_held = is_held
+        self.note_held(None)
+        if state == "running" and self.process_state == "starting":
+            self.clear_trouble()  # it has loaded what is there
+            self.reload_note = ""
         if state == "starting" and self.process_state == "backing off":
             self.restarts += 1
         self.process_state, self.process_why = state, why
@@ -193,6 +262,22 @@ class DashboardState:
             self.clients = []
             self.touch("clients")
         self.touch("status")
+
+    def note_held(self, found: dict[str, Any] | None, trouble: str = "") -> None:
+        """Take the plan of the migration that keeps the runtime from starting, or why not."""
+        self.held, self.held_trouble = found, trouble
+        self.touch("held")
+
+    @property
+    def at_rest(self) -> str:
+        """Return why nothing more is told, and which key goes on; empty while something may be."""
+        if self.is_held:
+            return "The runtime is stopped by a migration that waits: M shows it and asks."
+        if self.process_state == "failed":
+            return "The runtime has failed: 0 says why."
+        if self.process_state == "stopped":
+            return "The runtime was stopped elsewhere: ctrl+r starts it again."
+        return ""
 
     def note_stack(self, stack: str, at: str = "") -> None:
         """Take the stack of a loop that hangs; it stays in the log when the loop is back."""
@@ -227,44 +312,26 @@ class DashboardState:
 
     def note_silence(self, now: float) -> None:
         """Take it that nothing came: an attached runtime that says nothing is gone."""
-        if not self.is_attached or not self.is_stale(now):
+        has_ended = self.ended_at is not None and now - self.ended_at > _ENDED_SECONDS
+        if not self.is_attached or not (has_ended or self.is_stale(now)):
             return
         said = ("gone", self.why_silent or "it does not answer")
         if (self.process_state, self.process_why) != said:
             self.process_state, self.process_why = said
             self.touch("status")
 
-    def note_no_stream(self, why: str) -> None:
+    def note_no_stream(self, why: str, now: float) -> None:
         """Take it that the stream ended, or did not begin; it is tried again."""
         self.is_connected = False
         self.why_silent = why
+        if self.ended_at is None:
+            self.ended_at = now
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether what comes is older than two seconds as it comes."""
+        return self.behind_s > _STALE_SECONDS
 
     def is_stale(self, now: float) -> bool:
         """Tell whether the status shown is older than two seconds."""
         return self.status_at is None or now - self.status_at > _STALE_SECONDS
-
-
-def matches_change(change: dict[str, Any], terms: str) -> bool:
-    """Tell whether a change passes a filter line.
-
-    Words must all be found; `entity:x`, `user:x`, `kind:x` and `id:x` look at one column; a `!`
-    before the line turns it round.
-    """
-    line = terms.strip().lower()
-    is_inverse = line.startswith("!")
-    words = line.removeprefix("!").split()
-    if not words:
-        return True
-    names = {"entity": "entity", "user": "user", "kind": "kind", "id": "row_id", "cause": "cause"}
-    whole = " ".join(
-        str(change.get(name) or "")
-        for name in ("entity", "row_id", "kind", "user", "cause", "effect")
-    ).lower()
-
-    def found(word: str) -> bool:
-        name, colon, value = word.partition(":")
-        if colon and name in names:
-            return value in str(change.get(names[name]) or "").lower()
-        return word in whole
-
-    return all(found(word) for word in words) is not is_inverse

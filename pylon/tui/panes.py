@@ -5,44 +5,65 @@ A pane makes whatever reads and acts for it, and knows what enter, y, w and o do
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
 
 from textual.containers import Vertical
 from textual.widget import Widget
 
 from pylon.tui.copying import Copies, copies, readable
 from pylon.tui.dialogs import Details
+from pylon.tui.filtering import Filter, unnamed
 from pylon.tui.model import DashboardState
 from pylon.tui.saying import say
 from pylon.tui.verbs import Place
 from pylon.tui.widgets.filter_line import NOTHING, Help
 from pylon.tui.widgets.line_list import LineList
 
+ONE_LIST: Final = "there is one list here"
+#: What is said where `w` finds nobody and no row to ask about.
+WHERE_WHY: Final = "w asks about a row of the Log, or as a user of Clients or Users"
+
 
 class Pane(Vertical, Place):
     """One pane; `refresh_from` shows the state if it changed since the last time."""
 
-    #: What stands in the empty filter line.
-    filter_hint = "filter: words; a ! before them turns it round"
+    #: What stands in the empty filter line; empty: the names of the columns do.
+    filter_hint = ""
+    #: What filters its list, and another one below it; none where the runtime searches.
+    filters: ClassVar[tuple[Filter, ...]] = ()
+    #: The columns that a word of the filter line can name.
+    fields: ClassVar[tuple[str, ...]] = ()
+    #: What is said where `o` finds nothing to open.
+    no_page = "there is nothing to open here"
     #: The parts of the state that it shows.
     parts: tuple[str, ...] = ()
     #: Whether it is drawn while the rest stands still.
     shows_when_paused = False
     DEFAULT_CSS = "Pane .zoomed-away { display: none; }"
 
+    def __init_subclass__(cls, **given: Any) -> None:
+        """Have the columns of the filters be those that can be named."""
+        super().__init_subclass__(**given)
+        if cls.filters:
+            cls.fields = tuple(dict.fromkeys(name for one in cls.filters for name in one.names))
+
     def __init__(self, state: DashboardState) -> None:
         super().__init__(id=type(self).__name__.removesuffix("Pane").lower())
         self.state = state
-        self._seen: tuple[int, ...] = ()
+        self._seen: tuple[object, ...] = ()
         self.terms = ""
         #: What has the room of all, for the time being.
         self.zoomed: Widget | None = None
 
     def refresh_from(self, *, force: bool = False) -> None:
         """Show the state if one of the pane's parts changed."""
-        versions = tuple(self.state.version_of(part) for part in self.parts)
+        at_rest = self.state.at_rest
+        versions = (*(self.state.version_of(part) for part in self.parts), at_rest)
         if force or versions != self._seen:
             self._seen = versions
+            for one in self.query(LineList):
+                one.at_rest = at_rest
             self.show()
 
     def show(self) -> None:
@@ -62,16 +83,46 @@ class Pane(Vertical, Place):
 
     def action_other_list(self) -> None:
         """Go over to another list, where there is one."""
-        say(self.app, "there is one list here")
+        say(self.app, ONE_LIST)
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell whether something is wrong here, seen or not, as far as it was told or read."""
+        return any(one.bad_places() for one in self.query(LineList))
+
+    def into_trouble(self) -> bool:
+        """Go into a text that says what is wrong; False where there is none, or one is in it."""
+        return False
 
     def filter(self, terms: str) -> None:
         """Show only what passes a filter line."""
         self.terms = terms
         self.refresh_from(force=True)
 
+    def filter_entered(self) -> None:
+        """Take it that the filter line is typed to its end."""
+
+    @property
+    def given_terms(self) -> str:
+        """Return the filter that came with where one is: it goes by leaving."""
+        return ""
+
+    def step_out(self) -> None:
+        """Go back to where one came from, where there is more than one place here."""
+
+    @property
+    def hint(self) -> str:
+        """Return what stands in the empty filter line."""
+        return self.filter_hint or f"filter: words, !not, {': '.join(self.fields)}:"
+
+    def passing(self, rows: Iterable[Any]) -> list[Any]:
+        """Return the rows that pass the filter line."""
+        return [one for one in rows if self.filters[0].passes(one, self.terms)]
+
     def help_of(self, line: str, cursor: int) -> Help:
         """Return what may come next in the filter line, and what is wrong with it."""
-        return NOTHING
+        mistake = unnamed(line, self.fields)
+        return NOTHING if mistake is None else Help(mistake=mistake)
 
     @property
     def list(self) -> LineList | None:
@@ -91,19 +142,8 @@ class Pane(Vertical, Place):
 
     def ask_why(self, row: Any) -> None:
         """Ask why a user may do something with a row (None where there is none), or may not."""
-        say(self.app, "w asks about a row of the Log, or as a user of Clients or Users")
+        say(self.app, WHERE_WHY)
 
     def page(self) -> str | None:
         """Return what `o` opens here in place of the app's page; empty: there is nothing."""
         return None
-
-
-def passes(row: dict[str, Any], terms: str) -> bool:
-    """Tell whether a row has the words of a filter line, in any of its values."""
-    line = terms.strip().lower()
-    is_inverse = line.startswith("!")
-    words = line.removeprefix("!").split()
-    if not words:
-        return True
-    whole = " ".join(str(value) for value in row.values()).lower()
-    return all(word in whole for word in words) is not is_inverse

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 _GROUP: Final = "policies"
 _SAID_SECONDS: Final = 8
 #: Counts of branches are asked for so often while they are looked at.
-_COUNTS_SECONDS: Final = 3.0
+_COUNTS_SECONDS: Final = 1.5
+#: One that was refused is asked again so soon.
+_AGAIN_SECONDS: Final = 1.0
+_OLD_SECONDS: Final = 2.0
 
 
 class Policies:
@@ -25,15 +28,31 @@ class Policies:
         #: The generation that was asked for last.
         self._asked: Any = None
         self._asked_at = 0.0
+        self._waits_since: float | None = None
+        self._trouble = ""
+        self._note = ""
+
+    @property
+    def note(self) -> str:
+        """Return what is to be said about how old the matrix is; empty where nothing is."""
+        return self._note
 
     def keep_current(self) -> None:
         """Ask for the matrix where the one that is shown is of another generation, or counts."""
         state, now = self._app.state, self._app.clock.monotonic()
         generation = state.status.get("generation")
         is_old = now - self._asked_at > _COUNTS_SECONDS and state.policies.get("coverage_is_live")
-        if generation is not None and (generation != self._asked or is_old):
+        is_resting = bool(self._trouble) and now - self._asked_at < _AGAIN_SECONDS
+        if generation is not None and (generation != self._asked or is_old) and not is_resting:
             self._asked, self._asked_at = generation, now
+            self._waits_since = self._waits_since or now
             self._app.run_worker(self._ask(), name="policies", group=_GROUP, exclusive=True)
+        waits = 0.0 if self._waits_since is None else now - self._waits_since
+        why = f": {self._trouble}" if self._trouble else ""
+        note = f"STALE: not read for {waits:.0f} s{why}" if waits > _OLD_SECONDS else ""
+        if note != self._note:
+            self._note = note
+            state.touch("policies")
 
     def ask_again(self) -> None:
         """Have the matrix asked for the next time it is shown: roles may be granted meanwhile."""
@@ -44,8 +63,11 @@ class Policies:
             found = await self._admin.get("admin/policies")
         except AdminError as error:
             self._asked = None
-            say(self._app, error.message, is_bad=True)
+            if error.message != self._trouble:
+                say(self._app, error.message, is_bad=True)
+            self._trouble = error.message
             return
+        self._trouble, self._waits_since = "", None
         self._app.state.note_policies(found)
 
     def take_change(self, message: dict[str, Any]) -> None:

@@ -10,9 +10,10 @@ from pylon.client.admin import AdminClient
 from pylon.tui import tables
 from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry
+from pylon.tui.filtering import listed
 from pylon.tui.panes import Pane
 from pylon.tui.policies import Policies
-from pylon.tui.policies_text import details_of, passes_policy, rows_of, title_of
+from pylon.tui.policies_text import all_of, details_of, is_bad_policy, rows_of, title_of
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class PoliciesPane(Pane):
     """Who may do what, in words."""
 
     parts = ("policies",)
+    filters = (listed(tables.POLICIES, tables.policy_line, text=all_of),)
 
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app.state)
@@ -31,16 +33,28 @@ class PoliciesPane(Pane):
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         yield LineList(
-            tables.policy_line, head=tables.HEADS["policies"],
-            empty="The policies are being worked out …",
+            tables.policy_line, is_bad=is_bad_policy, head=tables.HEADS["policies"],
+            empty="The app has no entity yet, so there is no policy.",
         )  # fmt: skip
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell that nobody is called from elsewhere: a flag may be meant so."""
+        return False
 
     def show(self) -> None:
         """Show the policies that pass the filter."""
         found = rows_of(self.state.policies)
-        rows = [one for one in found if passes_policy(one, self.terms)]
+        rows = self.passing(found)
         assert self.list is not None
-        self.list.show(rows, key=lambda row: (row["entity"], row["access"]), total=len(found))
+        note = f" · {self._policies.note}" if self._policies.note else ""
+        self.list.show(
+            rows,
+            key=lambda row: (row["entity"], row["access"]),
+            total=len(found),
+            note=note,
+            is_read=bool(self.state.policies),
+        )
 
     def keep_current(self) -> None:
         """Ask for the matrix where it is of another generation."""

@@ -59,6 +59,11 @@ def sign_of(row: dict[str, Any]) -> tuple[str, str]:
     return "✓", "good"
 
 
+def is_bad_policy(row: dict[str, Any]) -> bool:
+    """Tell whether a policy has a flag that is more than a note."""
+    return row.get("change") is None and any(not one["is_note"] for one in row["flags"])
+
+
 def title_of(row: dict[str, Any]) -> str:
     """Return the name of a row, such as `Note.read`."""
     return f"{row['entity']} {row['access']}".strip()
@@ -145,13 +150,7 @@ def _effect_line(one: dict[str, Any], access: str) -> str:
     return f"{who}  {'  '.join(parts)}"
 
 
-def passes_policy(row: dict[str, Any], terms: str) -> bool:
-    """Tell whether a row passes a filter line: words in all that is shown of it, `!` turns it."""
-    line = terms.strip().lower()
-    is_inverse = line.startswith("!")
-    words = line.removeprefix("!").split()
-    if not words:
-        return True
+def all_of(row: dict[str, Any]) -> str:
+    """Return all that is shown of a row: what a filter looks at."""
     flags = " ".join(one["name"] for one in row["flags"])
-    whole = f"{title_of(row)} {row['in_words']} {row.get('policy') or ''} {flags}".lower()
-    return all(word in whole for word in words) is not is_inverse
+    return f"{title_of(row)} {row['in_words']} {row.get('policy') or ''} {flags}"

@@ -79,9 +79,17 @@ class Polling:
     @property
     def note(self) -> str:
         """Return what is to be said about how old it is; empty where nothing is."""
+        if self._read_at is None and self._app.state.at_rest:
+            return ""  # nobody is there to answer, which is said in its place
         if self._read_at is None:
             return f"✗ {self._trouble}" if self._trouble else "◔ reading …"
         age = self._app.clock.monotonic() - self._read_at
-        if age <= _OLD_SECONDS + self._every_s:
+        if age <= _OLD_SECONDS:
             return ""
+        if (
+            age <= _OLD_SECONDS + self._every_s
+            and not self._trouble
+            and self._every_s > _OLD_SECONDS
+        ):
+            return f"read {age:.0f} s ago, every {self._every_s:g} s"
         return f"STALE: read {age:.0f} s ago" + (f": {self._trouble}" if self._trouble else "")

@@ -1,6 +1,7 @@
 """Production is read-only in the dashboard until `W` unlocks it: one lock for every screen.
 
-It sits where requests leave the dashboard, so a screen that forgets it changes nothing either.
+It sits where keys come in, by `Verb.writes`, so that no form is filled in for nothing; and where
+requests leave the dashboard, so that a screen which forgets it changes nothing either.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ class Production:
         """Tell whether nothing can be changed now."""
         state = self._app.state
         return state.is_production and not state.is_unlocked
+
+    def objects(self) -> bool:
+        """Tell whether nothing can be changed now, and say so."""
+        if self.is_locked:
+            say(self._app, "PRODUCTION is read-only here: W unlocks it", is_bad=True)
+        return self.is_locked
 
     def demand(self, path: str, body: dict[str, Any]) -> None:
         """Raise AdminError for a request that would change something while it is locked.

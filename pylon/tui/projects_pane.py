@@ -16,10 +16,11 @@ from pylon.clock import Clock
 from pylon.printable import clean_block
 from pylon.tui import tables
 from pylon.tui.dialogs import Details
-from pylon.tui.entry import Entry
+from pylon.tui.entry import Entry, Offer
+from pylon.tui.filtering import listed
 from pylon.tui.model import DashboardState
-from pylon.tui.panes import Pane, passes
-from pylon.tui.project_actions import PROJECT_VERBS, ProjectActions
+from pylon.tui.panes import Pane
+from pylon.tui.project_actions import INTO_MENU, PROJECT_VERBS, ProjectActions
 from pylon.tui.projects import project_rows
 from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import LineList
@@ -42,8 +43,9 @@ class ProjectsPane(Pane):
 
     lead = "Project"
     verbs = PROJECT_VERBS
+    no_page = "nothing answers there; s starts it"
     parts = ("projects",)
-    filter_hint = "filter: words of any column, such as asleep; a ! before them turns it round"
+    filters = (listed(tables.PROJECTS, tables.project_line),)
     DEFAULT_CSS = """
     ProjectsPane #projects-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -54,6 +56,7 @@ class ProjectsPane(Pane):
         self, state: DashboardState, clock: Clock, *, choose: str | None = None,
         go: Callable[[Path], None] | None = None,
         read: Callable[[int], Rows] = project_rows,
+        note: Callable[[str, str], None] = lambda what, command: None,
     ) -> None:  # fmt: skip
         """Make the pane.
 
@@ -63,12 +66,14 @@ class ProjectsPane(Pane):
             choose: what the footer calls enter; None for nothing.
             go: takes the folder of the project that was chosen.
             read: gives the rows at a time (Unix ms); called on a thread.
+            note: takes what was done, and the command that does the same.
         """
         super().__init__(state)
         self._clock = clock
         self._go = go
         self._choose = choose
         self._read = read
+        self._take_command = note
         self._rows: Rows | None = None
         self._read_at = 0.0
         self._next_at = 0.0
@@ -79,7 +84,7 @@ class ProjectsPane(Pane):
         """Lay out a line of news and the list."""
         yield Static(id="projects-note", markup=False)
         yield LineList(
-            tables.project_line, head=tables.HEADS["projects"],
+            tables.project_line, is_bad=tables.is_bad_project, head=tables.HEADS["projects"],
             empty="No project yet. Press c to create one, or run pylon in a project's folder.",
             choose=self._choose,
         )  # fmt: skip
@@ -128,7 +133,7 @@ class ProjectsPane(Pane):
         """Show the projects."""
         assert self.list is not None
         if self._rows is not None:
-            rows = [one for one in self._rows if passes(one, self.terms)]
+            rows = self.passing(self._rows)
             self.list.show(rows, key=lambda row: row["path"], total=len(self._rows))
 
     async def open_row(self, row: Any) -> None:
@@ -138,15 +143,27 @@ class ProjectsPane(Pane):
         elif self._go is not None:
             self._go(Path(row["path"]))
 
+    @property
+    def _current(self) -> Any:
+        """Return the project under the cursor; says so where there is none."""
+        row = self.list.current if self.list is not None else None
+        if row is None:
+            say(self.app, "there is no project under the cursor")
+        return row
+
     def action_project(self, what: str) -> None:
         """Do something to the project under the cursor."""
-        row = self.list.current if self.list is not None else None
+        row = self._current
         if row is not None:
-            ProjectActions(self.app, self.ask_again).do(what, row)
+            ProjectActions(self.app, self.ask_again, self._take_command).do(what, row)
+
+    def action_into_menu(self) -> None:
+        """Put Pylon into the menu of applications."""
+        ProjectActions(self.app, self.ask_again).put_into_menu()
 
     def action_about(self) -> None:
         """Show all about the project under the cursor."""
-        row = self.list.current if self.list is not None else None
+        row = self._current
         if row is not None:
             text = "\n".join(f"{words:<20} {row[key]}" for key, words in _DETAILS if row[key])
             self.app.push_screen(Details(str(row["name"]), text))
@@ -158,11 +175,12 @@ class ProjectsPane(Pane):
 
 
 def _build(app: Dashboard, admin: AdminClient) -> ProjectsPane:
-    return ProjectsPane(app.state, app.clock, go=app.go_over)
+    return ProjectsPane(app.state, app.clock, go=app.go_over, note=app.command_log.note)
 
 
 SCREEN = Entry(
     "projects", "Projects", "all of yours: state, port, disk, last error, backup; start, stop",
     _build, key="1", verbs=ProjectsPane.verbs,
+    offers=(Offer(*INTO_MENU, "into_menu"),),
     first=(("enter", "go over to it, or attach to it"), ("o", "its page, in a browser")),
 )  # fmt: skip

@@ -21,6 +21,7 @@ from pylon.tui import (
     projects_pane,
     runtime_pane,
     schema_pane,
+    settings_pane,
     users_pane,
     workflows_pane,
 )
@@ -43,6 +44,7 @@ SCREENS: Final[tuple[Entry, ...]] = (
     doctor_pane.SCREEN,
     schema_pane.SCREEN,
     branches_pane.SCREEN,
+    settings_pane.SCREEN,
     runtime_pane.SCREEN,
     commands_pane.SCREEN,
 )

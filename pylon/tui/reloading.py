@@ -39,6 +39,9 @@ class Reloading:
     def ask_for_consent(self) -> None:
         """Ask whether to apply the migration that waits, and do it."""
         state = self._app.state
+        if state.is_held:
+            self._app.held.ask()
+            return
         if not state.plan or not state.mistakes:
             say(self._app, "no migration waits")
             return

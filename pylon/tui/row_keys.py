@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pylon.tui.copying import Copies
-from pylon.tui.dialogs import Menu, Prompt
+from pylon.tui.dialogs import CopyMenu, Prompt
+from pylon.tui.panes import WHERE_WHY
 from pylon.tui.saying import say
 from pylon.tui.screens.ghost import GhostScreen
 
@@ -20,18 +21,28 @@ class RowKeys:
         self._app = app
 
     @property
+    def _is_covered(self) -> bool:
+        """Tell whether something lies above the screen: its cursor is out of sight then."""
+        return len(self._app.screen_stack) > 1
+
+    @property
     def _current(self) -> Any:
         pane = self._app.pane
         return pane.list.current if pane.list is not None else None
 
     def why(self) -> None:
         """Ask why a user may do something with the row under the cursor, or may not."""
-        self._app.pane.ask_why(self._current)
+        if self._is_covered:
+            say(self._app, WHERE_WHY)
+        else:
+            self._app.pane.ask_why(self._current)
 
     def copy(self) -> None:
         """Offer what can be copied of the row under the cursor."""
-        if self._current is not None:
-            self.offer(self._app.pane.copies_of(self._current, self._app.url))
+        if self._is_covered or self._current is None:
+            say(self._app, "there is nothing to copy here")
+        else:
+            self.offer(self._app.pane.copies_of(self._current, self._app.page_url()))
 
     def offer(self, options: Copies) -> None:
         """Let one of (name, text) be chosen, and copy it; the only one is copied at once."""
@@ -44,9 +55,7 @@ class RowKeys:
             if text is not None:
                 self._copied(text)
 
-        self._app.push_screen(
-            Menu("Copy", [(name, f"{name}: {text[:70]}") for name, text in options]), chosen
-        )
+        self._app.push_screen(CopyMenu(options), chosen)
 
     def _copied(self, text: str) -> None:
         self._app.copy_to_clipboard(text)

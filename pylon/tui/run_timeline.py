@@ -29,6 +29,11 @@ def steps_head(width: int) -> Line:
     return head_line(STEPS, width)
 
 
+def is_bad_step(row: dict[str, Any]) -> bool:
+    """Tell whether a step failed, or is not what the code asks for."""
+    return "bad" in (row["style"], row["outcome_style"])
+
+
 def step_line(row: dict[str, Any], width: int) -> Line:
     """Return the line of a step."""
     return data_line(
@@ -169,6 +174,11 @@ def about_run(run: dict[str, Any], now_ms: int, width: int, *, is_dev: bool) -> 
     return clean_block("\n".join(lines))
 
 
+def _who(run: dict[str, Any]) -> str:
+    email = run.get("email")
+    return f"{email} ({run['user']})" if email else str(run["user"])
+
+
 def _facts(run: dict[str, Any], now_ms: int) -> list[tuple[str, Any]]:
     until = now_ms if run["ended_at"] is None else ms_of(run["ended_at"])
     sign = SIGNS.get(run["state"], (run["state"], ""))[0]
@@ -177,7 +187,7 @@ def _facts(run: dict[str, Any], now_ms: int) -> list[tuple[str, Any]]:
     again = f" · its process ended {run['lost']} times" if run["lost"] else ""
     return [
         ("state", f"{sign} · {run['steps']} {steps} in {age}{again}"), ("key", run["key"]),
-        ("runs as", run["user"]), ("cause", run["cause"]), ("parent", run["parent"]),
+        ("runs as", _who(run)), ("cause", run["cause"]), ("parent", run["parent"]),
         ("rerun of", run["origin"]), ("started", run["created_at"]), ("ended", run["ended_at"]),
         ("id", run["id"]),
     ]  # fmt: skip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from textual.app import App
 
 from pylon.printable import clean_block
+
+#: A notice is read in seconds; the command log has the whole of a command.
+_LINE_CHARS: Final = 400
 
 
 def say(
@@ -15,7 +18,12 @@ def say(
     """Show a notice for some seconds."""
     if not app.is_running:
         return
+    shown = "\n".join(_cut(line) for line in text.splitlines())
     app.notify(
-        clean_block(text), title=clean_block(title), markup=False, timeout=seconds,
+        clean_block(shown), title=clean_block(title), markup=False, timeout=seconds,
         severity="error" if is_bad else "information",
     )  # fmt: skip
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE_CHARS else f"{line[:_LINE_CHARS]}…"

@@ -10,12 +10,14 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from pylon.client.admin import AdminClient
-from pylon.printable import clean_block
+from pylon.client.plan_text import effect_lines
+from pylon.printable import beginning, clean_block
 from pylon.tui.asked import AskedPane
 from pylon.tui.columns import Column, data_line, head_line
 from pylon.tui.dialogs import Details, Question
 from pylon.tui.entry import Entry
-from pylon.tui.panes import passes
+from pylon.tui.filtering import listed
+from pylon.tui.held import held_advice, held_words
 from pylon.tui.saying import say
 from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
@@ -28,8 +30,8 @@ SCHEMA_VERBS: Final = (
          id="schema.apply", cli="migrate"),
 )  # fmt: skip
 _COLUMNS: Final = (
-    Column("ENTITY", 12), Column("NAME", 24), Column("WHAT", 16), Column("USES", 8, right=True),
-    Column("", 12),
+    Column("ENTITY", 10, most=24), Column("NAME", 20, most=36), Column("WHAT", 12, most=32),
+    Column("MORE", 60),
 )  # fmt: skip
 
 
@@ -39,7 +41,7 @@ def schema_line(one: dict[str, Any], width: int) -> list[tuple[str, str]]:
         _COLUMNS,
         (
             (one["entity"], "quiet"), (one["name"], "strong"), (one["what"], "plain"),
-            (one["uses"], "warn" if one["uses"] == "UNUSED" else "plain"), (one["more"], "quiet"),
+            (one["more"], "warn" if one["uses"] == "UNUSED" else "quiet"),
         ),
         width,
     )  # fmt: skip
@@ -58,7 +60,8 @@ def rows_of(found: dict[str, Any]) -> list[dict[str, Any]]:
             })  # fmt: skip
         for index in entity["indexes"]:
             uses = index["uses"]
-            words = ["unique"] if index["unique"] else []
+            told = "uses: ?" if uses is None else f"{uses:,} uses" if uses else "UNUSED"
+            words = [told, *(["unique"] if index["unique"] else [])]
             words += [] if index["is_declared"] else ["of the Ref"]
             rows.append({
                 "entity": entity["name"], "name": f"index {index['name']}",
@@ -69,18 +72,14 @@ def rows_of(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def plan_words(found: dict[str, Any]) -> str:
-    """Return the migration that waits, who would load anew, and data migrations not run."""
+    """Return the migration that waits, whom and what it breaks, and data migrations not run."""
     lines = []
     plan = found["plan"]
     if plan is not None:
         lines += ["A migration waits:", plan["text"]]
         if plan["blockers"]:
             lines.append("  rows stand against it: mend them, or change app.py")
-        if plan["resync"]:
-            count = found["clients"]
-            lines.append(f"  {count} connected clients load anew: {', '.join(plan['resync'])}")
-        else:
-            lines.append("  no client has to load anew")
+        lines += effect_lines(plan)
     for one in found["data"]:
         if one["state"] != "applied":
             lines.append(f"data migration {one['name']}: {one['state']}")
@@ -92,7 +91,8 @@ class SchemaPane(AskedPane):
 
     lead = "Schema"
     verbs = SCHEMA_VERBS
-    parts = ("schema",)
+    parts = ("schema", "held")
+    filters = (listed(_COLUMNS, schema_line),)
     path = "admin/schema"
     DEFAULT_CSS = """
     SchemaPane #schema-note { height: 1; color: $text-muted; text-wrap: nowrap;
@@ -105,6 +105,8 @@ class SchemaPane(AskedPane):
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         super().__init__(app, admin)
         self._dashboard = app
+        #: What the text of the plan shows.
+        self._told = ""
 
     def compose(self) -> ComposeResult:
         """Lay out a line of news, the plan, and the schema."""
@@ -113,19 +115,24 @@ class SchemaPane(AskedPane):
             yield Static(id="schema-plan-text", markup=False)
         yield LineList(
             schema_line, head=lambda width: head_line(_COLUMNS, width), id="schemalist",
-            empty="The schema is being read …",
+            empty="The app has no entity yet.",
         )  # fmt: skip
 
     def show(self) -> None:
         """Show fields and indexes that pass the filter, and what waits above them."""
         found = self._asked.answer
         rows = [] if found is None else rows_of(found)
-        shown = [one for one in rows if passes(one, self.terms)]
+        shown = self.passing(rows)
         assert self.list is not None
-        self.list.show(shown, key=lambda row: (row["entity"], row["name"]), total=len(rows))
+        self.list.show(shown, key=lambda row: (row["entity"], row["name"]), total=len(rows),
+                       is_read=found is not None)  # fmt: skip
         words = "" if found is None else plan_words(found)
+        if self.state.is_held:
+            words = f"A migration waits:\n{held_words(self.state)}\n\n{held_advice(self.state)}"
         self.query_one("#schema-plan").display = bool(words)
-        self.query_one("#schema-plan-text", Static).update(clean_block(words))
+        if words != self._told:  # laid out anew each second, a long one would take the keys
+            self._told = words
+            self.query_one("#schema-plan-text", Static).update(clean_block(beginning(words)))
         line = self.query_one("#schema-note", Static)
         note = self._asked.note
         line.set_class(bool(note), "bad")
@@ -137,7 +144,8 @@ class SchemaPane(AskedPane):
         if not found["counts_uses"]:
             return "this SQLite does not count statements: uses are unknown"
         unused = sum(one["uses"] == "UNUSED" for one in rows_of(found))
-        words = f"{unused} indexes unused since the start" if unused else "every index was used"
+        one = "1 index" if unused == 1 else f"{unused} indexes"
+        words = f"{one} unused since the start" if unused else "every index was used"
         return f"{words} · a applies what waits" if found["plan"] is not None else words
 
     async def open_row(self, row: Any) -> None:
@@ -147,6 +155,9 @@ class SchemaPane(AskedPane):
 
     def action_apply(self) -> None:
         """Apply the migration that waits: this plan, and no other."""
+        if self.state.is_held:
+            self._dashboard.held.ask()
+            return
         found = self._asked.answer
         plan = None if found is None else found["plan"]
         if found is None or plan is None:

@@ -6,15 +6,19 @@ The dashboard is fed with a short conversation over the same messages that a run
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from rich.color import Color
+from rich.style import Style
+from textual.app import App
+
 from pylon.client.admin import AdminClient
 from pylon.clock import SystemClock, iso_ms
 from pylon.tui.dashboard import Dashboard
+from pylon.tui.picture import Cell, Grid, svg_of
 
 _SIZE = (100, 26)
 _START_MS = 1_795_521_600_000
@@ -24,15 +28,32 @@ _TALK = (
     "shall we ship on Friday?", "never on a Friday", "the numbers look good, though",
     "coffee first", "I can see your edit already", "no refresh needed",
 )  # fmt: skip
-_FONT_FACES = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
-_COMMENTS = re.compile(r"<!--.*?-->\s*", re.DOTALL)
+_TITLE = "The Log of the chat example: two people talk"
+#: Pauses of a hundredth of a second until everything is drawn, at most.
+_PAUSES_MAX = 3_000
+
+
+class _Evening(SystemClock):
+    """A clock that goes on when the conversation does: it is drawn alike on every machine."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def now_ms(self) -> int:
+        """Return when the conversation ends."""
+        return _START_MS + 41_000
+
+    def monotonic(self) -> float:
+        """Return what the conversation says."""
+        return self.seconds
 
 
 class _Conversation(AdminClient):
     """An admin stream that tells of people who talk."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: _Evening) -> None:
         super().__init__("http://127.0.0.1")
+        self._clock = clock
 
     async def stream(self) -> AsyncIterator[dict[str, Any]]:
         """Yield a status and the changes of a conversation, then nothing more."""
@@ -40,8 +61,8 @@ class _Conversation(AdminClient):
         for writes in (0, 12):
             yield _status(writes=writes)
             yield {"type": "changes", "changes": changes, "dropped": 0}
-            await asyncio.sleep(1.0)
-        await asyncio.sleep(60)
+            self._clock.seconds += 1.0
+        await asyncio.Event().wait()
 
 
 def _change(n: int) -> dict[str, Any]:
@@ -68,7 +89,9 @@ def _effect(n: int, entity: str) -> str:
 def _status(*, writes: int) -> dict[str, Any]:
     return {
         "type": "status", "app": "chat", "version": "1", "environment": "dev", "generation": 3,
-        "schema": "", "project": "", "host": "127.0.0.1", "port": 4321, "pid": 4711, "epoch": "e",
+        "schema": "", "project": "", "branch": "main",
+        "backup": {"proven_age_s": 7_200, "last_state": "proven"},
+        "host": "127.0.0.1", "port": 4321, "pid": 4711, "epoch": "e",
         "head": 450, "horizon": 0, "clients": 3, "writes": writes, "batches": writes,
         "commit_ms": 0.9, "errors": 0, "calls": 40, "uptime_s": 61.0, "loop_lag_ms": 0.3,
         "memory_mb": 58.0, "synchronous": "full", "sqlite": "3.46.0", "journal_mode": "wal",
@@ -77,14 +100,36 @@ def _status(*, writes: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def draw(path: Path) -> None:
-    """Write the picture of the Log pane as SVG, with the fonts of whoever looks at it."""
-    app = Dashboard(SystemClock(), _Conversation())
+def cells(app: App[Any]) -> Grid:
+    """Return the screen of a Textual app, cell by cell."""
+    return [
+        [cell for segment in strip for cell in _cells(segment.text, segment.style or Style())]
+        for strip in app.screen._compositor.render_strips()
+    ]
+
+
+def _cells(text: str, style: Style) -> list[Cell]:
+    fore, back = _hex(style.color), _hex(style.bgcolor)
+    if style.reverse:
+        fore, back = back, fore
+    return [Cell(char, fore, back, is_bold=bool(style.bold)) for char in text]
+
+
+def _hex(colour: Color | None) -> str:
+    return "" if colour is None or colour.triplet is None else colour.triplet.hex.lstrip("#")
+
+
+async def draw() -> str:
+    """Return the picture of the Log pane as SVG, in the fonts of whoever looks at it."""
+    clock = _Evening()
+    app = Dashboard(clock, _Conversation(clock))
     async with app.run_test(size=_SIZE) as pilot:
-        await pilot.pause(1.6)
-        svg = app.export_screenshot(title="pylon")
-    svg = _COMMENTS.sub("", _FONT_FACES.sub("", svg))
-    path.write_text(svg, encoding="utf-8")
+        for _ in range(_PAUSES_MAX):
+            await pilot.pause(0.01)
+            text = "".join(cell.char for line in cells(app) for cell in line)
+            if all(words in text for words in ("12 writes/s", "40/40", "Quit")):
+                break
+        return svg_of(cells(app), title=_TITLE)
 
 
 def main() -> int:
@@ -92,7 +137,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write("usage: python -m pylon.tui.screenshot FILE.svg\n")
         return 2
-    asyncio.run(draw(Path(sys.argv[1])))
+    Path(sys.argv[1]).write_text(asyncio.run(draw()), encoding="utf-8")
     return 0
 
 

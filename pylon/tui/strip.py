@@ -94,12 +94,14 @@ class ScreenStrip(Static):
 def strip_pieces(screens: Screens, here: int, width: int) -> list[str]:
     """Return ` key name ` of each screen, so cut that all of them fit if they can."""
     longest = max(len(name) for _, name in screens)
-    for most in range(longest, _SHORTEST - 1, -1):
-        pieces = [
-            f" {key} {name if place == here else name[:most]} "
-            for place, (key, name) in enumerate(screens)
-        ]
-        if sum(map(len, pieces)) <= width:
-            return pieces
+    # Two cells between them read best; rather than no names at all, one is enough.
+    for gap in (" ", ""):
+        for most in range(longest, _SHORTEST - 1, -1):
+            pieces = [
+                f" {key} {name} " if place == here else f" {key} {name[:most]}{gap}"
+                for place, (key, name) in enumerate(screens)
+            ]
+            if sum(map(len, pieces)) <= width:
+                return pieces
     return [f" {key} {name} " if place == here else f" {key} "
             for place, (key, name) in enumerate(screens)]  # fmt: skip

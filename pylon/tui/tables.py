@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.cells import cell_len
+
 from pylon.client.frames_text import change_words, frame_words
 from pylon.client.ghost import Frame
 from pylon.printable import clean
-from pylon.tui.columns import Column, data_line, head_line
+from pylon.tui.columns import Column, data_line, head_line, placed
 from pylon.tui.policies_text import covered, sign_of
 
 Line = list[tuple[str, str]]
@@ -24,39 +26,46 @@ _STATES = {
 }  # fmt: skip
 
 CHANGES = (
-    Column("TIME", 12, 72), Column("SEQ", 8, right=True), Column("KIND", 8), Column("ENTITY", 12),
-    Column("USER", 18, 66), Column("CAUSE", 10, 130), Column("ROW", 9, 110, keeps_end=True),
-    Column("WHAT", 36),
+    Column("TIME", 12, 72, narrow=8), Column("SEQ", 8, narrow=6, right=True), Column("KIND", 8),
+    Column("ENTITY", 12, narrow=10, most=16), Column("USER", 18, 66, narrow=15, most=22),
+    Column("CAUSE", 10, 130, most=24),
+    Column("ROW", 9, 110, keeps_end=True), Column("WHAT", 84),
 )  # fmt: skip
 CLIENTS = (
-    Column("STATE", 14), Column("USER", 20), Column("CURSOR", 9, 100, right=True),
+    Column("STATE", 14), Column("USER", 20, most=32), Column("CURSOR", 9, 100, right=True),
     Column("LAG", 6, right=True), Column("BEHIND", 7, 80, right=True),
     Column("QUEUED", 8, 90, right=True), Column("TRIP", 8, 120, right=True),
     Column("WAITING", 7, 110, right=True), Column("LAST SEEN", 9, 70),
-    Column("CLIENT", 20, keeps_end=True),
+    Column("CLIENT", 40, keeps_end=True),
 )  # fmt: skip
 CALLS = (
     Column("TIME", 12, 72), Column("OUTCOME", 11), Column("MS", 8, right=True),
     Column("READ", 7, 120, right=True), Column("WROTE", 6, 120, right=True),
-    Column("USER", 20, 100), Column("CODE", 18, 66), Column("CAUSE", 30, 150),
+    Column("USER", 20, 100, most=32), Column("CODE", 18, 66, most=24),
+    Column("CAUSE", 30, 150, most=32),
     Column("FUNCTION", 24),
 )  # fmt: skip
 UNSEEN = (
-    Column("SEQ", 8, right=True), Column("KIND", 8), Column("ENTITY", 12),
-    Column("ROW", 13, 66, keeps_end=True), Column("WHAT", 30),
+    Column("SEQ", 8, right=True), Column("KIND", 8), Column("ENTITY", 12, most=24),
+    Column("ROW", 13, 66, keeps_end=True), Column("WHAT", 60),
 )  # fmt: skip
 FRAMES = (Column("TIME", 12, 72), Column("FRAME", 9), Column("WHAT", 40))
 HELD = (Column("ENTITY", 24), Column("ROWS", 10))
-MAILS = (Column("TIME", 12, 66), Column("TO", 26), Column("CODE", 10), Column("SUBJECT", 20))
+MAILS = (
+    Column("TIME", 12, 66),
+    Column("TO", 26, most=40),
+    Column("CODE", 10),
+    Column("SUBJECT", 60),
+)
 POLICIES = (
-    Column("ENTITY", 16), Column("ACCESS", 6), Column("FLAGS", 15),
-    Column("TAKEN", 8, 100, right=True), Column("IN WORDS", 30),
+    Column("ENTITY", 16, most=24), Column("ACCESS", 6), Column("FLAGS", 15, most=36),
+    Column("TAKEN", 8, 100, right=True), Column("IN WORDS", 80),
 )  # fmt: skip
 PROJECTS = (
-    Column("STATE", 11), Column("NAME", 18), Column("PORT", 5, right=True),
+    Column("STATE", 11), Column("NAME", 18, most=32), Column("PORT", 5, right=True),
     Column("DISK", 9, right=True), Column("BACKUP", 9, 66), Column("UNTOUCHED", 9, 76),
-    Column("LAST USE", 10, 130), Column("LAST ERROR", 40, 120),
-    Column("FOLDER", 12, keeps_end=True),
+    Column("LAST USE", 10, 130), Column("LAST ERROR", 40, 120, most=60),
+    Column("FOLDER", 48, 88, keeps_end=True),  # in fewer than that it would be a stump
 )  # fmt: skip
 _PROJECT_STATES = {
     "running": ("● running", "good"), "asleep": ("☾ asleep", "accent"),
@@ -76,13 +85,18 @@ def change_line(change: dict[str, Any], width: int) -> Line:
     return data_line(
         CHANGES,
         (
-            (clock_time(change["at"]), "quiet"), (change["seq"], "quiet"),
+            (clock_time(change["at"])[: CHANGES[0].at(width)], "quiet"), (change["seq"], "quiet"),
             KINDS.get(change["kind"], (change["kind"], "plain")), (change["entity"], "strong"),
             (change["user"] or "system", "plain"), (change["cause"], "quiet"),
             (change["row_id"], "quiet"), (change.get("effect"), "plain"),
         ),
         width,
     )  # fmt: skip
+
+
+def is_bad_client(client: dict[str, Any]) -> bool:
+    """Tell whether a client that is connected has not seen everything yet."""
+    return bool(client["lag_changes"]) and client["state"] not in ("offline", "closed", "greeting")
 
 
 def client_line(client: dict[str, Any], width: int) -> Line:
@@ -119,6 +133,11 @@ def unseen_line(change: dict[str, Any], width: int) -> Line:
     )  # fmt: skip
 
 
+def is_bad_frame(frame: Frame) -> bool:
+    """Tell whether a frame tells a ghost of an error."""
+    return frame_words(frame.message)[0] == "error"
+
+
 def frame_line(frame: Frame, width: int) -> Line:
     """Return the line of a frame that a ghost got."""
     kind, words = frame_words(frame.message)
@@ -141,12 +160,18 @@ def _client_state(client: dict[str, Any]) -> tuple[str, str]:
     return (f"{text} ≈", "warn") if client.get("network") is not None else (text, style)
 
 
+def is_bad_call(call: dict[str, Any]) -> bool:
+    """Tell whether a call was refused or failed."""
+    return call["outcome"] not in ("done", "cancelled") and call["code"] != "CANCELLED"
+
+
 def call_line(call: dict[str, Any], width: int) -> Line:
     """Return the line of a call."""
-    outcome = {"done": ("✓ done", "good"), "cancelled": ("- cancelled", "quiet")}.get(
-        "cancelled" if call["code"] == "CANCELLED" else call["outcome"],
-        (f"✗ {call['outcome']}", "bad"),
-    )
+    if is_bad_call(call):
+        outcome = (f"✗ {call['outcome']}", "bad")
+    else:
+        is_done = call["outcome"] == "done"
+        outcome = ("✓ done", "good") if is_done else ("- cancelled", "quiet")
     return data_line(
         CALLS,
         (
@@ -184,6 +209,11 @@ def policy_line(row: dict[str, Any], width: int) -> Line:
     )  # fmt: skip
 
 
+def is_bad_project(project: dict[str, Any]) -> bool:
+    """Tell whether a project has failed, hangs, or is gone."""
+    return _PROJECT_STATES.get(project["state"], ("", ""))[1] == "bad"
+
+
 def project_line(project: dict[str, Any], width: int) -> Line:
     """Return the line of a project."""
     state = _PROJECT_STATES.get(project["state"], (project["state"], "warn"))
@@ -200,15 +230,30 @@ def project_line(project: dict[str, Any], width: int) -> Line:
     )  # fmt: skip
 
 
+#: A line of the log, which has no columns.
+_WORDS = Column("LINE", 4)
+
+
+def is_bad_line(line: tuple[str, str, str]) -> bool:
+    """Tell whether a line of the log begins an error: those below it are of the same one."""
+    return line[0] == "error" and line[1].startswith(("error", "Traceback", "pylon:"))
+
+
 def line_line(line: tuple[str, str, str], width: int) -> Line:
     """Return a line of the runtime's log."""
     level, text, at = line
     style = {"error": "bad", "warning": "warn", "note": "accent"}.get(level, "plain")
     time = [(f" {at[11:19]} ", "quiet")] if at and width >= 66 else []
-    return [*time, (" " + clean(text.expandtabs(4)[: width + 200]), style)]
+    room = width - sum(len(piece) for piece, _ in time) - 1
+    shown = clean(text[: width + 200].expandtabs(4))
+    return [
+        *time,
+        (" " + (placed(shown, room, _WORDS) if cell_len(shown) > room else shown), style),
+    ]
 
 
 HEADS = {
+    "lines": lambda width: [(" LINE", "head")],
     "changes": lambda width: head_line(CHANGES, width),
     "clients": lambda width: head_line(CLIENTS, width),
     "unseen": lambda width: head_line(UNSEEN, width),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
@@ -18,6 +19,8 @@ from pylon.errors import InvalidJson
 from pylon.printable import STEERING, clean
 
 #: Whom a function is called as, where it is nobody's account.
+#: Makes the line of curl that posts a body to a path below `/api/`.
+Curl = Callable[[str, Any], str]
 SYSTEM: Final = "system"
 ANONYMOUS: Final = "anonymous"
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -174,17 +177,11 @@ def call_command(name: str, args: dict[str, Any], user: str) -> str:
 
 
 def call_copies(
-    name: str, args: dict[str, Any], user: str, url: str, answer: str | None
+    name: str, args: dict[str, Any], user: str, curl: Curl, answer: str | None
 ) -> list[tuple[str, str]]:
     """Return (name, text) of what can be copied of a call: its answer, curl, the command."""
-    given, command = jsonvalue.encode_text(args), call_command(name, args, user)
-    head = "curl -H 'Content-Type: application/json'"
-    if user == SYSTEM:
-        body = jsonvalue.encode_text({"fn": name, "args": args})
-        allowed = ' -H "Authorization: Bearer $PYLON_ADMIN_TOKEN"'
-        curl = f"{head}{allowed} -d {shlex.quote(body)} {url}/api/admin/call"
-    else:
-        allowed = "" if user == ANONYMOUS else " -H 'Authorization: Bearer …'"
-        curl = f"{head}{allowed} -d {shlex.quote(given)} {url}/api/fn/{name}"
+    body = {"fn": name, "args": args, **({} if user == SYSTEM else {"as": user})}
     first = [] if answer is None else [("JSON", answer)]
-    return [*first, ("curl", curl), ("command", command)]
+    return [
+        *first, ("curl", curl("admin/call", body)), ("command", call_command(name, args, user)),
+    ]  # fmt: skip

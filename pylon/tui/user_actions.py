@@ -71,13 +71,18 @@ class UserActions(Acting):
     # --- roles
 
     def _grant(self, user: User, done: Done) -> None:
-        self._app.run_worker(self._choose_role(user, done, grant=True), group=GROUP)
+        self._choose(user, done, grant=True)
 
     def _revoke_role(self, user: User, done: Done) -> None:
         if not user["roles"]:
             say(self._app, f"{label_of(user)} has no role")
             return
-        self._app.run_worker(self._choose_role(user, done, grant=False), group=GROUP)
+        self._choose(user, done, grant=False)
+
+    def _choose(self, user: User, done: Done, *, grant: bool) -> None:
+        self._app.ahead.open(
+            "the roles", lambda: self._choose_role(user, done, grant=grant), group="choose"
+        )
 
     async def _choose_role(self, user: User, done: Done, *, grant: bool) -> None:
         known = await known_roles(self._admin)

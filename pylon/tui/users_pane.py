@@ -61,6 +61,7 @@ class UsersPane(Pane):
     verbs = (*USER_VERBS, _INVITE)
     parts = ("users",)
     filter_hint = "search: words in address, id, roles; role:admin state:disabled; !not"
+    fields = users_tables.SEARCHED
     DEFAULT_CSS = """
     UsersPane #users-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -97,7 +98,10 @@ class UsersPane(Pane):
         """Show the accounts that are held."""
         assert self.list is not None
         pages = self._users.pages
-        self.list.show(pages.rows, key=lambda row: row["key"], total=pages.total)
+        is_read = pages.total is not None
+        self.list.show(
+            pages.rows, key=lambda row: row["key"], total=pages.total, is_read=is_read
+        )  # fmt: skip
         if pages.wants_end or self._is_ending:
             self.list.action_move(len(pages.rows))
         self._is_ending = pages.wants_end

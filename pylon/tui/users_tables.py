@@ -30,7 +30,7 @@ WIDE_USERS: Final = (
 )  # fmt: skip
 SESSIONS: Final = (
     Column("KIND", 9), Column("LAST SEEN", 16), Column("EXPIRES", 10, 66),
-    Column("CREATED", 16, 110), Column("SCOPE", 24, 150), Column("DEVICE OR NAME", 30),
+    Column("CREATED", 16, 110), Column("SCOPE", 24, 150, most=40), Column("DEVICE OR NAME", 30),
 )  # fmt: skip
 _WIDE = 190
 #: What stands in a browser's name for itself, the telling ones first: most say Chrome and Safari.
@@ -41,6 +41,10 @@ _BROWSERS: Final = (
 _SYSTEMS: Final = (
     ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
     ("Macintosh", "Mac"), ("Linux", "Linux"),
+)  # fmt: skip
+#: The columns that a search line can name: the runtime looks it up, so none that only passes.
+SEARCHED: Final = (
+    "state", "e-mail", "sessions", "tokens", "created", "roles", "id", "role",
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class WorkflowsPane(Pane):
     filter_hint = (
         "search: words in name, error, id, what it waits for; state:parked name: key: !not"
     )
+    fields = workflows_tables.SEARCHED
     DEFAULT_CSS = """
     WorkflowsPane #runs-note { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
@@ -62,10 +63,12 @@ class WorkflowsPane(Pane):
         yield Static(id="runs-note", markup=False)
         yield LineList(
             workflows_tables.figure_line, head=workflows_tables.figures_head, id="flows",
+            is_bad=workflows_tables.is_bad_figure,
             empty="No workflow yet: one is declared with @app.workflow.",
         )  # fmt: skip
         yield LineList(
             workflows_tables.run_line, head=workflows_tables.runs_head, id="runs",
+            is_bad=workflows_tables.is_bad_run,
             empty="No run is found. One comes from ctx.workflows.start or pylon workflows start.",
         )  # fmt: skip
 
@@ -99,12 +102,16 @@ class WorkflowsPane(Pane):
         given = self.flows.styles.height
         if self.zoomed is None and (given is None or given.value != height):
             self.flows.styles.height = height
-        self.flows.show(found.figures, key=lambda row: row["name"], total=len(found.figures))
+        is_read = found.has_more is not None
+        self.flows.show(
+            found.figures, key=lambda row: row["name"], total=len(found.figures),
+            is_read=is_read or "workflows" in self.state.told,
+        )  # fmt: skip
         rows = [workflows_tables.drawn(one, now_ms) for one in found.rows]
         total = found.total if found.has_more and not found.search else len(rows)
         # At the top one sees the newest; elsewhere the cursor stays on its run.
         key = None if self.list.cursor == 0 else _id_of
-        self.list.show(rows, key=key, total=max(total, len(rows)))
+        self.list.show(rows, key=key, total=max(total, len(rows)), is_read=is_read)
         line = self.query_one("#runs-note", Static)
         line.set_class(found.note.startswith(("STALE", "✗")), "bad")
         said = found.note or self.actions.doing or self._quiet()
@@ -116,6 +123,11 @@ class WorkflowsPane(Pane):
         if found.has_more and found.search:
             return f"the newest {len(found.rows):,} of those that are found; {_HINT}"
         return _HINT
+
+    @property
+    def is_troubled(self) -> bool:
+        """Tell whether runs have failed: figures are told, runs are read once they are seen."""
+        return any(workflows_tables.is_bad_figure(one) for one in self.state.workflows.figures)
 
     # --- what the keys do
 

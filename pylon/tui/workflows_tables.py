@@ -19,17 +19,27 @@ SIGNS: Final = {
     "failed": ("✗ failed", "bad"), "cancelled": ("- cancelled", "quiet"),
 }  # fmt: skip
 FIGURES: Final = (
-    Column("WORKFLOW", 14), Column("RUNNING", 7, right=True), Column("PARKED", 6, right=True),
+    Column("WORKFLOW", 14, most=32), Column("RUNNING", 7, right=True),
+    Column("PARKED", 6, right=True),
     Column("DIVERGED", 8, right=True), Column("FAILED", 6, right=True),
     Column("COMPLETED", 9, 66, right=True), Column("CANCELLED", 9, 76, right=True),
     Column("", 6),
 )  # fmt: skip
 RUNS: Final = (
-    Column("STATE", 11), Column("WORKFLOW", 14), Column("STEPS", 5, right=True),
-    Column("AGE", 7, right=True), Column("KEY", 14, 110), Column("BY", 18, 130),
-    Column("ID", 36, 190), Column("WAITS FOR", 20),
+    Column("STATE", 11), Column("WORKFLOW", 14, most=32), Column("STEPS", 5, right=True),
+    Column("AGE", 7, right=True), Column("KEY", 14, 110, most=28), Column("BY", 18, 130, most=32),
+    Column("ID", 36, 190), Column("WAITS FOR", 60),
 )  # fmt: skip
 _TAIL: Final = 12
+#: The columns that a search line can name: the runtime looks it up, so none that only passes.
+SEARCHED: Final = (
+    "state", "workflow", "steps", "key", "by", "id", "waits-for", "name", "user", "cause",
+)  # fmt: skip
+
+
+def is_bad_figure(figure: dict[str, Any]) -> bool:
+    """Tell whether runs of a workflow have failed, diverged, or lost their code."""
+    return bool(figure["diverged"] or figure["failed"]) or not figure["is_declared"]
 
 
 def figure_line(figure: dict[str, Any], width: int) -> Line:
@@ -48,16 +58,20 @@ def figures_head(width: int) -> Line:
     return head_line(FIGURES, width)
 
 
+def is_bad_run(run: dict[str, Any]) -> bool:
+    """Tell whether a run has failed or diverged."""
+    return run["state"] in ("diverged", "failed")
+
+
 def run_line(run: dict[str, Any], width: int) -> Line:
     """Return the line of a run; `age` and `what` were worked out for the moment of drawing."""
-    is_bad = run["state"] in ("diverged", "failed")
     return data_line(
         RUNS,
         (
             SIGNS.get(run["state"], (run["state"], "plain")), (run["name"], "strong"),
             (run["steps"], "quiet"), (run["age"], "plain"), (run["key"] or "-", "quiet"),
-            (run["user"], "quiet"), (run["id"], "quiet"),
-            (run["what"], "bad" if is_bad else "plain" if run["waits"] else "quiet"),
+            (run.get("email") or run["user"], "quiet"), (run["id"], "quiet"),
+            (run["what"], "bad" if is_bad_run(run) else "plain" if run["waits"] else "quiet"),
         ),
         width,
     )  # fmt: skip
@@ -81,7 +95,7 @@ def age_words(run: dict[str, Any], now_ms: int) -> str:
 
 def what_words(run: dict[str, Any], now_ms: int) -> str:
     """Return the most telling thing about a run: why it stopped, or what it waits for."""
-    if run["state"] in ("diverged", "failed") and run["error"]:
+    if is_bad_run(run) and run["error"]:
         return str(run["error"])
     if run["ended_at"] is not None:
         return f"ended {run['ended_at'][:16].replace('T', ' ')}Z"
@@ -117,8 +131,11 @@ def span_words(span_ms: float) -> str:
 
 
 def ms_of(text: str) -> int:
-    """Return an ISO time as Unix ms."""
-    return int(dt.datetime.fromisoformat(text).timestamp() * 1_000)
+    """Return an ISO time as Unix ms; 0 for what is none, as a runtime elsewhere may say."""
+    try:
+        return int(dt.datetime.fromisoformat(text).timestamp() * 1_000)
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def title_of(run: dict[str, Any]) -> str:

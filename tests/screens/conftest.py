@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import textual._wait
 
 from pylon.tui.command_log import CommandLog
+from tests.screens.pressing import Ledger
 from tests.shelled import parsed
+
+#: After a key Textual looks in steps of so many seconds whether all is quiet; a test that presses
+#: hundreds of them waits by itself for what comes.
+_QUIET_SECONDS = 0.004
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +33,11 @@ def no_line_lies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     elsewhere.project = Path("/a project")
     for command in noted:
         assert parsed(command) == parsed(elsewhere.whole(command))
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """Return a ledger of what keys do, and have each take no longer than it must."""
+    monkeypatch.setattr(textual._wait, "SLEEP_GRANULARITY", _QUIET_SECONDS)
+    monkeypatch.setattr(textual._wait, "SLEEP_IDLE", _QUIET_SECONDS / 4)
+    return Ledger(monkeypatch)

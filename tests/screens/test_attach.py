@@ -218,7 +218,8 @@ def test_what_fails_through_ssh_is_said(
     assert "BatchMode=yes" in (sshd.folder / "asked").read_text()
     idle = make_project(tmp_path / "idle one")
     assert "no runtime runs for" in said(sshd.url(idle).replace(" ", "%20"))
-    assert "is no folder" in said(sshd.url(tmp_path / "nowhere"))
+    nowhere = said(sshd.url(tmp_path / "nowhere"))
+    assert "is no folder\n  ssh://HOST/PATH names the folder of a project there\n" in nowhere
     assert "--remote-pylon" in said(url, "/nowhere/pylon")
     monkeypatch.setenv("PATH", f"{sshd.client(key='other')}:{os.environ['PATH']}")
     assert "Permission denied" in said(url)

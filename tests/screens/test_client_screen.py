@@ -57,7 +57,7 @@ async def test_a_client_is_shown_whole(size: tuple[int, int]) -> None:
         await pilot.press("enter")
         await until(app, lambda text: '"body": "text 8"' in text)
         await pilot.press("escape", "escape")
-        await until(app, lambda text: "Clients" in text.splitlines()[0])
+        await until(app, lambda text: "  Clients  " in text.splitlines()[0])
 
 
 async def test_it_is_disconnected_and_resynced_after_a_question() -> None:
@@ -114,6 +114,24 @@ async def test_networks_of_production_are_left_alone() -> None:
         await until(app, lambda text: "networks are spoiled" in text)
 
 
+async def test_where_one_is_leaves_the_errors_their_room_and_steers_no_terminal() -> None:
+    """In 80 cells a long name gives way; in ascii the arrows do; the ghost's own name never."""
+    evil = f"ada@example.com\x1b[2J\u202e{'x' * 300}"
+    async with opened() as (app, admin, pilot):
+        app.make_ghost = lambda _, on_frame: ScriptedGhost(on_frame)  # type: ignore[method-assign,assignment]
+        await _open(app, admin, pilot, email=evil)
+        await pilot.press("v")
+        await until(app, lambda text: "from its cursor 7" in text)
+        await pilot.press("enter")
+        text = await until(app, lambda text: "… › Ghost  :4321  0 errors" in text)
+        assert "  Clients › ada" in text.splitlines()[0]
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        app.charts = "ascii"
+        await until(app, lambda text: "… > Ghost  :4321  0 errors" in text)
+        assert "›" not in grid(app)[0]
+
+
 def test_a_network_in_words_is_read() -> None:
     """Shares may be said in percent; what is no number or no name is refused by its word."""
     assert network_of("latency=5 duplicate=50%") == {"latency_ms": 5.0, "duplicate": 0.5}
@@ -136,8 +154,10 @@ async def test_a_ghost_is_watched_from_the_client() -> None:
         await _open(app, admin, pilot)
         await pilot.press("v")
         await until(app, lambda text: "from its cursor 7" in text)
+        assert "  Clients › Client  " in grid(app)[0]
         await pilot.press("enter")
         await until(app, lambda text: "as ada@example.com" in text)
+        await until(app, lambda text: "  Clients › ada@example.com › Ghost  " in text)
         ghost = ghosts[0]
         assert ghost.opened == ["e:7"]
         ghost.held = {"Message": [{"id": "r1", "body": "[red]x\x1b[/red]"}], "Channel": []}
@@ -147,7 +167,7 @@ async def test_a_ghost_is_watched_from_the_client() -> None:
         text = await until(app, lambda text: "Message" in text and "1 change" in text)
         assert "gap: start over" in text
         await pilot.press("tab", "g", "enter")
-        text = await until(app, lambda text: "Message: 1 rows" in text)
+        text = await until(app, lambda text: "Message: 1 row" in text)
         assert "[red]x" in text
         assert "\x1b" not in text
         await pilot.press("escape", "escape")

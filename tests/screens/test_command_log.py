@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pylon.clock import SystemClock
+from pylon.supervisor import registry
+from tests.kept import make_project
 from tests.screens.fakes import job, jobs, queue, queues, status
 from tests.screens.test_dashboard import opened, until
 
@@ -34,3 +37,21 @@ async def test_what_was_done_stands_there_with_its_command(
         await pilot.press("y")
         await until(app, lambda text: "copied pylon jobs retry" in text)
         assert app.clipboard == "pylon jobs retry job-1 --project '/srv/my chat'"
+
+
+async def test_what_is_done_to_projects_stands_there_too(tmp_path: Path) -> None:
+    """By the project's folder: whichever project this dashboard is of."""
+    old = make_project(tmp_path / "my old")
+    registry.remember_project(old, SystemClock().now_ms())
+    async with opened((120, 30)) as (app, admin, pilot):
+        app.command_log.project = Path("/srv/chat")
+        admin.say(status(head=7))
+        await until(app, lambda text: "head 7" in text)
+        await pilot.press("1")
+        await until(app, lambda text: "my old" in text and "stopped" in text)
+        await pilot.press("F")
+        await until(app, lambda text: "Forget my old?" in text)
+        await pilot.press("y")
+        await until(app, lambda text: "No project yet" in text)
+        (done,) = app.command_log.done
+        assert (done.what, done.line) == ("forget my old", f"pylon projects forget '{old}'")

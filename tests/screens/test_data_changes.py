@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from textual.events import Key
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import SystemClock
@@ -183,6 +184,21 @@ def test_lines_of_a_form_mean_what_they_say() -> None:
         value_of(data_field("b", "bool"), "yes", is_new=False)
 
 
+async def test_what_was_typed_before_the_save_is_saved() -> None:
+    """Typed at the end of the text, all at once and saved at once: nothing of it is lost."""
+    async with opened(SIZES[0]) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        made = {"seq": 7, "row": task(0, title="task 0!?!", _seq=7)}
+        admin.answers[f"{PATH}/t0000000/update"] = made
+        await pilot.press("e")
+        await _seen(app, "ctrl+s save")
+        for key in (*"!?!", "ctrl+s"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(app, lambda text: "ctrl+s save" not in text)
+        sent = [body for path, body in admin.asked if path == f"{PATH}/t0000000/update"]
+        assert [one["values"] for one in sent] == [{"title": "task 0!?!"}]
+
+
 async def test_a_real_runtime_is_read_changed_and_undone(tmp_path: Path) -> None:
     """Open, edit, see it in the log with its cause, undo; look as somebody who sees less."""
     (tmp_path / "app.py").write_text(APP)
@@ -210,7 +226,144 @@ async def test_a_real_runtime_is_read_changed_and_undone(tmp_path: Path) -> None
             await _seen(app, "✓ undo change")
             (row,) = (await admin.get("admin/data/Task"))["rows"]
             assert row["title"] == "first"
+            await pilot.press("Z")
+            await _seen(app, "✓ redo: undo change", "u undoes it", "first and more")
+            await pilot.press("Z")
+            await _seen(app, "nothing was undone here since the last change")
+            await pilot.press("u")
+            await _seen(app, "✓ undo change", "Z has it again")
+            await pilot.press("e")
+            await _seen(app, "title (str, required)")
+            await pilot.press("end", *"!", "ctrl+s")
+            await _seen(app, "✓ update Task t1", "first!")
+            await pilot.press("Z")
+            await _seen(app, "nothing was undone here since the last change")
+            await pilot.press("u")
+            await _seen(app, "✓ undo change", "Z has it again")
+            (row,) = (await admin.get("admin/data/Task"))["rows"]
+            assert row["title"] == "first"
+            assert [one.line for one in app.command_log.done][-1].startswith("pylon rows undo ")
             await pilot.press("v", *"anonymous", "enter")
             await _seen(app, "as anonymous · Task", "No row is found.")
             assert "first" not in shown(app)
         await admin.close()
+
+
+async def test_a_change_is_undone_once_however_often_the_key_is_pressed() -> None:
+    """Two looks may be answered before the first undo is."""
+    async with opened((100, 40)) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        admin.answers[PATH + "/t0000000/update"] = {"seq": 8, "row": task(0, title="x", _seq=8)}
+        await pilot.press("e")
+        await _seen(app, "ctrl+s save")
+        await pilot.press("x", "ctrl+s")
+        await _seen(app, "✓ update Task t0000000")
+
+        def undoing(given: dict[str, Any]) -> dict[str, Any]:
+            if given.get("look"):
+                return {"parts": [given["seq"]], "changes": 1, "depends": [], "more": 0}
+            changes = [{"kind": "update", "entity": "Task", "id": "t0000000"}]
+            return {"seq": 9, "left": [], "changes": changes}
+
+        admin.answers["admin/data-undo"] = undoing
+        await pilot.press("u", "u", "u")
+        await _seen(app, "✓ undo change 8")
+        await pilot.press("u")
+        await _seen(app, "nothing was changed here")
+        done = [body for path, body in admin.asked if path == "admin/data-undo"]
+        assert len([one for one in done if not one.get("look")]) == 1
+
+
+async def _edited(app: Dashboard, admin: Any, pilot: Any, *seqs: int) -> None:
+    """Edit the first row so often, each as a change of that number."""
+    for seq in seqs:
+        made = {"seq": seq, "row": task(0, title="x", _seq=seq)}
+        admin.answers[PATH + "/t0000000/update"] = made
+        await pilot.press("e")
+        await _seen(app, "ctrl+s save")
+        await pilot.press("x", "ctrl+s")
+        await _seen(app, f"change {seq} · u undoes it")
+
+
+async def test_an_undo_that_fails_bars_no_change_before_it() -> None:
+    """What the log has no more is let go; what is refused twice is asked about."""
+    async with opened((100, 40)) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        await _edited(app, admin, pilot, 5, 6, 7)
+        refusals = {
+            6: AdminError("another Task has the same title", answer={"code": "CONFLICT"}),
+            7: AdminError("not now", answer={"code": "RATE_LIMITED"}),
+        }
+
+        def undoing(given: dict[str, Any]) -> dict[str, Any]:
+            seq = given["seq"]
+            if given.get("look"):
+                if seq == 7 and 7 not in refusals:
+                    raise AdminError("the log has no change 7", answer={"code": "NOT_FOUND"})
+                return {"parts": [seq], "changes": 1, "depends": [], "more": 0}
+            if seq in refusals:
+                raise refusals[seq]
+            changes = [{"kind": "update", "entity": "Task", "id": "t0000000"}]
+            return {"seq": 9, "left": [], "changes": changes}
+
+        admin.answers["admin/data-undo"] = undoing
+        await pilot.press("u")
+        await _seen(app, "✗ undo change 7: failed", "not now")
+        del refusals[7]
+        await pilot.press("u")
+        await _seen(app, "the log has no change 7", "u goes on with change 6")
+        await pilot.press("u")
+        await _seen(app, "✗ undo change 6: failed", "another Task has the same title")
+        await pilot.press("u")
+        await _seen(app, "Undo change 6: refused again", "go on with the change before it")
+        await pilot.press("down", "enter")
+        await pilot.press("u")
+        await _seen(app, "✓ undo change 5")
+        await pilot.press("u")
+        await _seen(app, "nothing was changed here")
+
+
+async def test_the_beginning_of_an_address_is_enough_where_it_is_one_accounts() -> None:
+    """alice finds alice@example.com; of several it is said which; w begins with that user."""
+    async with opened() as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        known = ["Alice@example.com", "bob@example.com", "bobby@example.com", "malice@example.com"]
+        admin.answers["admin/users"] = lambda given: {
+            "users": [
+                {"id": f"u{n}", "email": one} for n, one in enumerate(known)
+                if given.get("search", "") in one.lower()
+            ]
+        }  # fmt: skip
+        await pilot.press("v", *"bob", "enter")
+        await _seen(app, "bob may be bob@example.com, bobby@example.com: say which")
+        assert app.state.data.viewer == ""
+        await pilot.press("v", *"alice", "enter")
+        await until(app, lambda _: app.state.data.viewer == "Alice@example.com")
+        await _seen(app, "t0000000")
+        await pilot.press("w")
+        await _seen(app, "As whom", "Alice@example.com")
+        await pilot.press("enter")
+        await _seen(app, "Why may Alice@example.com")
+
+
+async def test_a_page_full_of_words_within_addresses_does_not_hide_whom_one_begins() -> None:
+    """Of 200 that have the word somewhere one begins so; the others who do are asked for."""
+    async with opened() as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        within = [f"a{n:03}.bob@example.com" for n in range(199)]
+        begun = [f"bob{n}@example.com" for n in range(300)]
+
+        def users(given: dict[str, Any]) -> dict[str, Any]:
+            whole = given["search"] == "email:bob"
+            known = begun if whole else [*within, *begun]
+            most = given["limit"]
+            return {"users": [{"id": f"u-{one}", "email": one} for one in known[:most]]}
+
+        admin.answers["admin/users"] = users
+        await pilot.press("v", *"bob", "enter")
+        await _seen(
+            app,
+            "bob may be bob0@example.com, bob1@example.com, bob2@example.com, bob3@example.com"
+            " and more: say which",
+        )
+        assert app.state.data.viewer == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -201,10 +202,21 @@ async def test_a_real_runtime_changes_many_rows_undoes_and_exports_them(tmp_path
                 table = list(csv.reader(stream))
             assert [one[0] for one in table] == ["id", "t1", "t2", "t3"]
             assert "code" not in table[0]  # no column that is not shown
+            array = target.with_suffix(".json")
+            await pilot.press("x")
+            await _seen(app, "Export Task as shown", ".csv, .json or .jsonl")
+            await pilot.press("ctrl+u", *str(array), "enter")
+            await _seen(app, "✓ export out.json", "3 rows")
+            assert [one["id"] for one in json.loads(array.read_text())] == ["t1", "t2", "t3"]
             await pilot.press("Q")
             await _seen(app, "SQL: one SELECT")
             await pilot.press(*"SELECT sum(rank) FROM Task", "enter")
             await _seen(app, "1 row ·", "76", "SCAN Task")
             await pilot.press("escape")
             assert "SQL: one" not in shown(app)
+            lines = [one.line for one in app.command_log.done]
+            assert lines[0] == """pylon rows edit Task t0 t1 t2 --set '{"rank":70}' --yes"""
+            assert lines[1].startswith("pylon rows undo ")
+            assert lines[1].endswith(" --anyway skip")
+            assert lines[2].startswith(f"pylon rows export Task {target} '--where=rank > 1'")
         await admin.close()

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from pylon.client.admin import AdminError
 from pylon.testing.grid import grid, shown
 from pylon.tui.dashboard import Dashboard
+from pylon.tui.data_pane import DataPane
 from tests.screens.data_fakes import FakeTable, answers, task
 from tests.screens.fakes import ScriptedAdmin, status
 from tests.screens.test_dashboard import opened, until
@@ -59,6 +60,31 @@ async def test_entities_and_rows_are_shown(size: tuple[int, int]) -> None:
         await _seen(app, "entities", "ENTITY")
 
 
+async def test_going_back_before_anything_was_asked_is_going_back() -> None:
+    """enter and backspace in one go: what was to be read is not wanted any more."""
+    async with opened() as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        pane = app.panes["data"]
+        assert isinstance(pane, DataPane)
+        pane.action_return()
+        pane.open("Task")
+        pane.action_return()
+        await _seen(app, "enter opens an entity")
+        await pilot.press("enter")
+        await _seen(app, "t0000000", "1/3")
+
+
+async def test_a_table_without_rows_says_how_one_is_made() -> None:
+    """A filter that finds none says that instead."""
+    async with opened() as (app, admin, pilot):
+        table = await open_tasks(app, admin, pilot)
+        await pilot.press("slash", *"title == 'nosuch'", "enter")
+        await _seen(app, "No row is found.")
+        table.rows.clear()
+        await pilot.press("escape")
+        await _seen(app, "No row yet: a makes one.")
+
+
 async def test_a_long_table_is_never_held() -> None:
     """g, G and scrolling read pages by key; what is held stays a window; the place is counted."""
     async with opened() as (app, admin, pilot):
@@ -102,6 +128,19 @@ async def test_a_filter_is_asked_when_it_was_typed_and_a_mistake_leaves_the_rows
         count = len(table.asked)
         await asyncio.sleep(0.7)
         assert len(table.asked) == count, "a mistake is not asked again and again"
+
+
+async def test_enter_asks_a_filter_without_waiting_for_more_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is typed to its end is asked at once."""
+    monkeypatch.setattr("pylon.tui.data._TYPED_SECONDS", 1_000.0)
+    async with opened() as (app, admin, pilot):
+        table = await open_tasks(app, admin, pilot)
+        await pilot.press("slash", *"title == 'task 2'")
+        assert not any(given.get("filter") for given in table.asked)
+        await pilot.press("enter")
+        await _seen(app, "1/1", "t0000002")
 
 
 async def test_rows_are_sorted_by_the_column_under_the_cursor_and_columns_chosen() -> None:
@@ -151,7 +190,7 @@ async def test_a_row_is_shown_whole_and_copied() -> None:
         await pilot.press("enter")
         await _seen(app, "Task t0000000", "hush-canary (private)", "u-ada (→ Owner)", "_seq 1")
         await pilot.press("escape", "right", "y")
-        await _seen(app, "id: t0000000", "title: task 0", "row as JSON", "as curl: curl -H")
+        await _seen(app, "id: t0000000", "title: task 0", "row as JSON", "as curl: curl -sS -H")
 
 
 async def test_rows_that_change_are_read_again_and_the_cursor_stays() -> None:
@@ -166,6 +205,20 @@ async def test_rows_that_change_are_read_again_and_the_cursor_stays() -> None:
         admin.answers["admin/data/Task"] = AdminError("the runtime does not answer: refused")
         admin.say(status(head=2))
         await _seen(app, "✗ the runtime does not answer", "a-new-one")
+
+
+async def test_a_number_that_was_counted_long_ago_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where counting takes long it is done less often, and the number has a mark meanwhile."""
+    monkeypatch.setattr("pylon.tui.data._STALE_SECONDS", 0.0)
+    async with opened() as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        await _seen(app, "1/3")
+        counts = app.pane._data._counts  # type: ignore[attr-defined]
+        counts.is_asking = True
+        admin.say(status(head=99))
+        await _seen(app, "1/~3")
+        counts.is_asking = False
+        await until(app, lambda text: "1/3" in text)
 
 
 async def test_hostile_rows_are_text() -> None:
@@ -183,3 +236,38 @@ async def test_hostile_rows_are_text() -> None:
             text = await _seen(app, "[red]x[/red]")
             for bad in ("\x1b", "\x07", "\u202e", "\x9b"):
                 assert bad not in text, keys
+
+
+async def test_an_app_that_starts_is_not_said_to_have_no_entity() -> None:
+    """Before the runtime told its entities it starts; an app without any is told as such."""
+    async with opened((100, 30)) as (app, admin, pilot):
+        app.state.is_attached = False  # as under a supervisor, who tells how the process is
+        app.state.note_process("starting", "")
+        admin.answers["admin/data"] = AdminError("nobody answers at this address")
+        await pilot.press("3")
+        text = await _seen(app, "◔ the runtime starts …")
+        assert "No entity yet" not in text
+        assert "nobody answers" not in text
+        admin.answers["admin/data"] = {"entities": []}
+        app.state.note_process("running", "")
+        admin.say(status())
+        text = await _seen(app, "No entity yet: one is declared")
+        assert "starts" not in text
+        assert "reading" not in text
+
+
+async def test_the_hint_offers_only_what_can_be_done_where_one_looks() -> None:
+    """In the past, and as somebody else, nothing is edited or deleted."""
+    async with opened((120, 30)) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        await _seen(app, "e edit · a new · D delete")
+        app.past.stand(0)
+        text = await _seen(app, "esc back to now · t another change")
+        assert "delete" not in text
+        assert " edit" not in text
+        app.past.stand(None)
+        await _seen(app, "e edit · a new · D delete")
+        app.state.data.look_as("ada@example.com")
+        app.state.touch("data")
+        text = await _seen(app, "v as somebody else")
+        assert "delete" not in text

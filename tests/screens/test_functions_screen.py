@@ -95,8 +95,10 @@ async def test_counts_move_and_old_ones_are_called_old() -> None:
             {**function("pylon.insert", calls=5, per_minute=5)},
         ]})  # fmt: skip
         await _seen(app, "999", "✗77", "pylon.insert")
-        assert "STALE" not in shown(app)
+        await until(app, lambda text: "STALE" not in text)
+        admin.repeats = False
         await _seen(app, "STALE: counts are")
+        admin.repeats = True
         admin.say(status(pid=78), functions(FIND))
         await until(app, lambda text: "✗77" not in text and "1/1" in text and "STALE" not in text)
 
@@ -134,7 +136,8 @@ async def test_one_function_is_shown_whole_and_lives() -> None:
             "followed calls", "1249 39 11 8999", "ada@example.co",
             "text: string · required", 'default "calm"',
         )  # fmt: skip
-        assert all(word in grid(app)[-1] for word in ("Back", "Try it", "Copy"))
+        keys = ("Back", "Try it", "Copy")
+        await until(app, lambda _: all(word in grid(app)[-1] for word in keys))
         await pilot.press("G")
         await _seen(
             app,
@@ -153,6 +156,8 @@ async def test_one_function_is_shown_whole_and_lives() -> None:
         await pilot.press("y")
         await _seen(app, "place: app.py:12", "last error: INTERNAL")
         await pilot.press("escape", "4")
+        await _seen(app, "reading …")
+        admin.say({"type": "clients", "clients": []})
         await _seen(app, "Nobody is connected")
 
 
@@ -186,3 +191,39 @@ async def test_hostile_functions_are_text() -> None:
             text = await _seen(app, "[red]x[/red]", word)
             for bad in ("\x1b", "\x07", "\u202e", "\x9b"):
                 assert bad not in text, keys
+
+
+async def test_n_goes_to_the_last_call_that_went_wrong_and_to_those_before_by_the_other() -> None:
+    """From any screen; N goes up from there, to functions with errors, and round."""
+    async with opened() as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        calls = [call(at, outcome="failed" if at in (3, 5) else "done") for at in range(3, 8)]
+        admin.say({"type": "calls", "calls": calls})
+        await until(app, lambda text: "7/7" in text)
+        await pilot.press("2")
+        for key, place in (("n", "5/7"), ("N", "3/7"), ("N", "2/7"), ("N", "3/3"), ("N", "5/7")):
+            await pilot.press(key)
+            await until(app, lambda text, place=place: place in text)  # type: ignore[misc]
+        await pilot.press("enter")
+        await until(app, lambda text: "call 5 of" in text)
+
+
+async def test_what_lies_above_a_screen_is_not_taken_for_the_row_below() -> None:
+    """On a function `w`, `+` and ctrl+o say what they are for; on its form `y` has nothing yet."""
+    async with opened() as (app, admin, pilot):
+        await _open(app, admin, pilot, POST)
+        await pilot.press("enter")
+        await until(app, lambda text: "may call" in text)
+        for key, words in (("w", "w asks about"), ("plus", "that is for the"),
+                           ("ctrl+o", "that is for the"), ("]", "one list")):  # fmt: skip
+            app.clear_notifications()
+            await pilot.press(key)
+            await until(app, lambda text, words=words: words in text)  # type: ignore[misc]
+            assert len(app.screen_stack) == 2
+        assert app.panes["functions"].zoomed is None
+        await pilot.press("t")
+        await until(app, lambda text: "f5 or enter" in text)
+        app.screen.query_one("#answer").focus()
+        await pilot.press("y")
+        await until(app, lambda text: "nothing to copy" in text)
+        assert app.clipboard == ""

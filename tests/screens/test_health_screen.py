@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,9 @@ def _health(count: int = 3, **changed: Any) -> dict[str, Any]:
                           "function": "feed"}],
         "subscriptions": [{"entity": "Message", "filter": "{}", "connections": 7,
                            "evaluations": 900, "pushes": 630, "bytes": 63_000, "reruns": 0}],
+        "followed": [{"function": "feed", "args": '{"room":"r1"}', "followers": 3, "users": ["ada"],
+                      "is_waiting": False, "kept_bytes": 80, "runs": 40, "useful": 9, "failed": 0,
+                      "told": 27, "told_bytes": 2048, "rows_read": 400, "ms": 50.0}],
         "queues": {}, "sqlite": {"version": "3.45.0", "journal_mode": "wal", "synchronous": "full",
                                  "health": "ok", "faults": [FAULT]},
         "disk": {"free_bytes": 2**33, "total_bytes": 2**34, "database_bytes": 4096,
@@ -69,6 +73,18 @@ async def test_figures_and_what_is_held_are_shown(size: tuple[int, int]) -> None
         await _seen(app, "two writers corrupt it", "there is one writer")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_fault_that_is_avoided_is_not_called_health(size: tuple[int, int]) -> None:
+    """What the writer is like stands with the storage; faults of the library stand with it."""
+    async with opened(size) as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        text = await _seen(app, "· writes ok", "durability full · known fault wal-reset, avoided")
+        assert "health ok" not in text
+        sound = {**_health()["sqlite"], "faults": []}
+        admin.answers["admin/health"] = _health(4, sqlite=sound)
+        await until(app, lambda text: "durability full · no known fault" in text)
+
+
 async def test_figures_go_on_and_begin_anew_with_another_process() -> None:
     """Only what is new is asked for; a runtime that restarted counts from nothing."""
     async with opened() as (app, admin, pilot):
@@ -102,6 +118,21 @@ async def test_the_doctor_is_a_screen() -> None:
         await _seen(app, "/srv/.pylon", "writes fail", "make room", "disk-full")
 
 
+async def test_a_problem_is_put_into_a_file_from_the_palette(tmp_path: Path) -> None:
+    """By the command itself, in the project's folder; of one that runs elsewhere it says where."""
+    async with opened((120, 30)) as (app, admin, pilot):
+        admin.answers["admin/doctor"] = {"findings": [], "version": "1", "now_ms": 0}
+        await _open(app, admin, pilot)
+        offered = {one.title: one for one in app.get_system_commands(app.screen)}
+        offered["Put a problem into one file"].callback()
+        await _seen(app, "it runs elsewhere", "pylon bug")
+        (tmp_path / "app.py").write_text("from pylon import App\napp = App('b')\n")
+        admin.say(status(project=str(tmp_path)))
+        await until(app, lambda _: app.state.status.get("project") == str(tmp_path))
+        offered["Put a problem into one file"].callback()
+        await _seen(app, "bug: failed", "has no database yet")
+
+
 async def test_the_runtime_log_is_a_screen_of_its_own() -> None:
     """From Health by l, and in the palette."""
     async with opened() as (app, admin, pilot):
@@ -109,3 +140,12 @@ async def test_the_runtime_log_is_a_screen_of_its_own() -> None:
         app.state.add_line("info", "it said this")
         await pilot.press("l")
         await until(app, lambda text: "it said this" in text and "Runtime log" in text)
+
+
+async def test_what_a_run_of_a_followed_call_costs_is_said() -> None:
+    """Followers, runs, milliseconds a run; enter says who follows, and which runs told."""
+    async with opened((120, 60)) as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        await _seen(app, "FOLLOWED CALL", "feed", "1.25", "2.0 KiB", '{"room":"r1"}')
+        await pilot.press("slash", *"r1", "enter", "g", "enter")
+        await _seen(app, "3 follow it: ada", "40 runs, 9 of them told something new")

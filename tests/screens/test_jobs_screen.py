@@ -204,5 +204,6 @@ async def test_production_is_said_before_a_queue_is_paused() -> None:
     """The question names it."""
     async with opened() as (app, admin, pilot):
         await _open(app, admin, pilot, environment="production")
+        app.state.is_unlocked = True
         await pilot.press("P")
         await _seen(app, "This is PRODUCTION.", "Pause queue default?")

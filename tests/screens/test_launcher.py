@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from pylon import jsonvalue, paths
 from pylon.clock import SystemClock
+from pylon.desktop import install as desktop
+from pylon.desktop.files import ID
 from pylon.supervisor import registry
 from pylon.supervisor.claim import Record
 from pylon.testing.grid import shown
@@ -110,7 +115,9 @@ async def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
         await pilot.press("f")
         await _until(app, "Forget old?")
         await pilot.press("y")
-        await _until(app, "No project yet")
+        text = await _until(app, "No project yet")
+        assert "UNTOUCHED" in text
+        assert "LDER" not in text  # no column of which only a stump has room
     assert (project / "app.py").is_file()
 
 
@@ -129,6 +136,32 @@ async def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
             await _until(app, "its folder is gone")
         await pilot.press("q")
     assert app.return_value == Choice()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the menu of Linux")
+async def test_the_palette_puts_pylon_into_the_menu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notice says the line that does the same; a failure is said with its code."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    entry = tmp_path / "share/applications" / f"{ID}.desktop"
+    app = Launcher(SystemClock())
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+
+        async def chosen(said: str) -> None:
+            await pilot.press("ctrl+p")
+            await _until(app, "Search for commands")
+            await pilot.press(*"applications")
+            await _until(app, "Put Pylon into the applications menu")
+            await pilot.press("enter")
+            await _until(app, said)
+
+        await chosen("pylon desktop install")
+        assert entry.is_file()
+        desktop.remove()
+        entry.parent.mkdir(parents=True)
+        entry.write_text("somebody's own")
+        await chosen("DESKTOP_TAKEN")
 
 
 async def test_creating_asks_for_template_and_name() -> None:

@@ -9,8 +9,13 @@ import pytest
 
 from pylon.client.admin import AdminError
 from pylon.server.http import table
+from pylon.tui.dashboard import Dashboard
+from pylon.tui.keymap import own_bindings, places
+from pylon.tui.launcher import Launcher
+from pylon.tui.verbs import Verb
 from tests.conftest import ROOT
 from tests.screens.fakes import status
+from tests.screens.test_branches_and_schema import LIST
 from tests.screens.test_dashboard import opened, until
 
 #: What is posted and changes nothing of the app.
@@ -60,3 +65,48 @@ async def test_development_is_not_locked() -> None:
         app.production.demand("admin/reload", {})
         await pilot.press("W")
         await until(app, lambda text: "everything can be changed" in text)
+
+
+def _writing() -> list[tuple[type, Verb]]:
+    """Return every key that changes something, with the class that has it."""
+    return [
+        (place, one) for place in places() for one in own_bindings(place)
+        if isinstance(one, Verb) and one.writes and place is not Launcher
+    ]  # fmt: skip
+
+
+async def test_no_key_that_changes_something_does_anything_until_it_is_unlocked() -> None:
+    """All of the registry, and of screens above: no form, no question, no request; it says why."""
+    async with opened((100, 30)) as (app, admin, _):
+        admin.say(status(environment="production"))
+        await until(app, lambda text: "PROD" in text and "read-only (W)" in text)
+        found = _writing()
+        ids = {str(one.id) for _, one in found}
+        assert {"branches.create", "schema.apply", "restart", "projects.stop", "data.edit"} <= ids
+        for place, verb in found:
+            # What is never asked needs no life: only its class is looked at.
+            at = app.panes.get(place.__name__.removesuffix("Pane").lower()) or object.__new__(place)
+            at = app if place is Dashboard else at
+            assert await app.run_action(verb.action, at), verb.id
+            assert len(app.screen_stack) == 1, verb.id
+        await until(app, lambda text: "PRODUCTION is read-only here: W unlocks it" in text)
+        assert admin.posted == []
+
+
+async def test_keys_of_screens_are_stopped_as_they_are_pressed() -> None:
+    """`c` on Branches asks for no name, and does after `W`."""
+    async with opened((100, 30)) as (app, admin, pilot):
+        admin.answers["admin/branches"] = LIST
+        admin.say(status(environment="production"))
+        await until(app, lambda text: "PROD" in text and "read-only (W)" in text)
+        app.action_pane("branches")
+        await until(app, lambda text: "● in use" in text)
+        await pilot.press("c")
+        await until(app, lambda text: "W unlocks it" in text)
+        assert len(app.screen_stack) == 1
+        await pilot.press("W")
+        await until(app, lambda text: "This is PRODUCTION." in text)
+        await pilot.press("y")
+        await until(app, lambda text: "UNLOCKED (W)" in text)
+        await pilot.press("c")
+        await until(app, lambda text: "Create a branch: its name" in text)

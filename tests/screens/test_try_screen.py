@@ -27,7 +27,10 @@ PLACE = function(
     argument("tone", {"enum": ["calm", "loud"]}, '"calm" | "loud"', default="calm"),
     argument("tags", {"type": "array"}, "string[]", default=[]),
 )  # fmt: skip
-SPELL = function("spell", argument("name", TEXT, "string"), kind="action", part="string")
+SPELL = function(
+    "spell", argument("name", TEXT, "string"), argument("token", TEXT, "string", default=""),
+    kind="action", part="string",
+)  # fmt: skip
 HIDDEN = function("hidden", internal=True)
 WRONG = AdminError("count must be an integer", answer={
     "code": "INVALID_ARGUMENT", "message": "count must be an integer",
@@ -112,7 +115,7 @@ async def test_a_form_is_filled_and_its_values_are_typed(size: tuple[int, int]) 
             "name": "tea", "count": 3, "express": False, "tone": "loud", "tags": ["x"],
         }}]  # fmt: skip
         await pilot.press("y")
-        await _seen(app, 'JSON: {"id":7', "command: pylon call place", "curl: curl -H")
+        await _seen(app, 'JSON: {"id":7', "command: pylon call place", "curl: curl -sS")
         await pilot.press("enter")
         await _seen(app, "copied")
         await pilot.press("escape")
@@ -226,6 +229,29 @@ async def test_what_nobody_may_call_has_no_form() -> None:
         await _open(app, admin, pilot, 0)
         await _seen(app, "hidden is internal: no call from outside")
         assert "as *" not in shown(app)
+
+
+async def test_what_was_typed_is_kept_whichever_way_one_leaves() -> None:
+    """A screen's key leaves, too; each function has a draft of its own; no secret stays."""
+    async with opened() as (app, admin, pilot):
+        await _open(app, admin, pilot, 1)
+        _fill(app, **{"as": "ada@example.com"}, name="tea", count="3")
+        app.screen.query_one(TextArea).text = '["x"]'
+        app.screen.query(Select).first().focus()
+        await pilot.press("2")
+        await until(app, lambda text: "  Log  " in text.splitlines()[0])
+        await pilot.press("5", "down", "t")
+        await until(app, lambda text: "spell(" in text)
+        _fill(app, name="hex", token="tk-123")
+        app.screen.query_one("#answer").focus()
+        await pilot.press("4", "5", "t")
+        await until(app, lambda text: "spell(" in text and "hex" in text)
+        assert "tk-123" not in shown(app)
+        assert "ada@" not in shown(app)  # she was for the other one, and was not called as
+        await pilot.press("escape", "up", "t")
+        await until(app, lambda text: "place(" in text)
+        await _seen(app, "ada@example.com", "tea", '["x"]')
+        assert _calls(admin) == []
 
 
 async def _press_in_footer(app: Dashboard, pilot: Pilot[int], word: str) -> None:

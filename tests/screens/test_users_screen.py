@@ -321,6 +321,7 @@ async def test_production_is_said_and_has_no_sign_in_as() -> None:
     """Questions name it; s does nothing there."""
     async with opened() as (app, admin, pilot):
         await _open(app, admin, pilot, environment="production")
+        app.state.is_unlocked = True
         await pilot.press("s", "d")
         await _seen(app, "This is PRODUCTION.", "Disable ada@example.com?")
         await pilot.press("n", "D")

@@ -13,6 +13,7 @@ from pylon.tui.dashboard import Dashboard
 from tests.screens.fakes import (
     ScriptedAdmin,
     about_run,
+    changes,
     figure,
     record,
     run,
@@ -190,6 +191,7 @@ async def test_one_run_is_shown_whole_with_its_timeline(size: tuple[int, int]) -
         await pilot.press("backspace")
         await _seen(app, "fulfil run-3", "5/5")
         await pilot.press("enter", "2")
+        admin.say(changes())
         await _seen(app, "No change yet")
         assert len(app.screen_stack) == 1
 
@@ -258,6 +260,7 @@ async def test_production_is_said_and_reruns_nothing() -> None:
     """The question names it; e says that only development reruns."""
     async with opened() as (app, admin, pilot):
         await _open(app, admin, pilot, environment="production")
+        app.state.is_unlocked = True
         await pilot.press("e")
         await _seen(app, "only `pylon dev` reruns")
         await pilot.press("c")

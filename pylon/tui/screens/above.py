@@ -10,12 +10,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.tui.header import HeaderLine
 from pylon.tui.verbs import SCROLLING, Place
+from pylon.tui.widgets.keys_line import KeysLine
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -36,7 +37,7 @@ class Above(Screen[None], Place):
         Binding("question_mark,f1", "help", "Help", key_display="?", id="help"),
         Binding("slash", "app.nothing", show=False, id="filter"),
         Binding("p", "app.pause", "Pause", show=False, id="pause"),
-        Binding("colon", "app.command_palette", "Palette", show=False, id="palette"),
+        Binding("colon", "app.command_line", "Palette", show=False, id="palette"),
     ]
     #: What the header calls it.
     title_text: ClassVar[str] = ""
@@ -46,6 +47,11 @@ class Above(Screen[None], Place):
     def __init__(self, dashboard: Dashboard) -> None:
         super().__init__()
         self._dashboard = dashboard
+
+    @property
+    def crumb(self) -> str:
+        """Return what the first line of a screen above this one calls it."""
+        return self.title_text
 
     def show_header(self) -> None:
         """Show the first line."""
@@ -118,7 +124,7 @@ class CloseUp(Above):
         """Lay out header, body and keys."""
         yield HeaderLine(markup=False)
         yield from self.body()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
 
     def on_mount(self) -> None:
         """Begin to ask."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from pylon import jsonvalue
 from pylon.client.admin import AdminClient, AdminError
@@ -22,6 +22,7 @@ from pylon.tui.saying import say
 from pylon.tui.screens.above import Above
 from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.verbs import in_footer
+from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class ClientScreen(Above):
         yield LineList(
             tables.unseen_line, head=tables.HEADS["unseen"], empty="It has seen everything.",
         )  # fmt: skip
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
 
     def on_mount(self) -> None:
         """Begin to ask."""
@@ -69,6 +70,11 @@ class ClientScreen(Above):
         self.set_interval(1 / 4, self.show_header)
         self.run_worker(self._poll(), name="client", group="client", exclusive=True)
         self.query_one(LineList).focus()
+
+    @property
+    def crumb(self) -> str:
+        """Return whose client it is."""
+        return self._who
 
     @property
     def _path(self) -> str:

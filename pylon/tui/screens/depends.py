@@ -28,8 +28,9 @@ class DependsScreen(ModalScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Back", id="close"),
-        Binding("pagedown,ctrl+d", "scroll(10)", "Page down", id="move.page-down"),
-        Binding("pageup,ctrl+u", "scroll(-10)", "Page up", id="move.page-up"),
+        # Before the choices, which would take them for their own: to the last one, or the first.
+        Binding("pagedown,ctrl+d", "scroll(10)", "Page down", priority=True, id="move.page-down"),
+        Binding("pageup,ctrl+u", "scroll(-10)", "Page up", priority=True, id="move.page-up"),
     ]
 
     def __init__(self, title: str, text: str, choices: Sequence[tuple[str, str]]) -> None:

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from pylon import jsonvalue
 from pylon.client.admin import AdminClient, AdminError
-from pylon.printable import clean
+from pylon.printable import clean, counted
 from pylon.tui import past_tables
 from pylon.tui.dialogs import Details
 from pylon.tui.header import HeaderLine
+from pylon.tui.saying import say
 from pylon.tui.screens.above import Above
 from pylon.tui.screens.lens import LensScreen
 from pylon.tui.verbs import Verb, in_footer
+from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class DiffScreen(Above):
             past_tables.diff_row_line, head=past_tables.diff_rows_head, id="rows",
             empty="No row differs: what changed, changed back.",
         )  # fmt: skip
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
 
     def on_mount(self) -> None:
         """Read the entities."""
@@ -111,7 +113,7 @@ class DiffScreen(Above):
         self._next = found["next"]
         self.query_one("#rows", LineList).show(self._rows, key=lambda row: row["id"])
         more = " · m: more" if self._next else ""
-        self._words = f"{entity}: {len(self._rows)} rows{more} · enter: all of it"
+        self._words = f"{entity}: {counted(len(self._rows), 'row')}{more} · enter: all of it"
         self._show()
 
     def _show(self) -> None:
@@ -159,11 +161,17 @@ class DiffScreen(Above):
         """Read more rows."""
         if self._entity and self._next is not None:
             self._read_rows()
+        else:
+            say(self.app, "no more rows differ" if self._entity else "enter opens an entity first")
 
     def action_lens(self) -> None:
         """Look at the row under the cursor."""
         row = self._list.current
-        if self._entity and row is not None:
+        if not self._entity:
+            say(self.app, "enter opens an entity first: a lens is of one row")
+        elif row is None:
+            say(self.app, "there is no row under the cursor")
+        else:
             self.app.push_screen(
                 LensScreen(self._dashboard, self._admin, self._entity, str(row["id"]))
             )

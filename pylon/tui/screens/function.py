@@ -48,6 +48,11 @@ class FunctionScreen(CloseUp, Scrolling):
         self._counted: Any = None
 
     @property
+    def crumb(self) -> str:
+        """Return which function it is."""
+        return str(self._function["name"])
+
+    @property
     def path(self) -> str:
         """Return where the runtime is asked about it."""
         return f"admin/functions/{self._admin.quoted(str(self._function['name']))}"

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from pylon.client.ghost import Frame
 from pylon.errors import PylonError
-from pylon.printable import clean_block
+from pylon.printable import clean_block, counted
 from pylon.tui import tables
 from pylon.tui.copying import pretty
 from pylon.tui.dialogs import Details
 from pylon.tui.header import HeaderLine
 from pylon.tui.saying import say
 from pylon.tui.screens.above import Above
+from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class GhostScreen(Above):
     GhostScreen #held { height: 1fr; min-height: 4; border-top: solid $primary 40%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "Frames or rows", id="other-list"),
+        Binding("tab,shift+tab", "app.focus_next", "Frames or rows", id="other-list"),
+        Binding("y", "copy", "Copy", show=False, id="copy"),
     ]
     title_text, pane = "Ghost", "clients"
 
@@ -55,12 +57,13 @@ class GhostScreen(Above):
         yield Static(id="about", markup=False)
         yield LineList(
             tables.frame_line, follows=True, head=tables.HEADS["frames"], id="frames",
+            is_bad=tables.is_bad_frame,
             empty="No frame yet.",
         )  # fmt: skip
         yield LineList(
             tables.held_line, head=tables.HEADS["held"], id="held", empty="It holds nothing yet."
         )
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
 
     def on_mount(self) -> None:
         """Come as the user."""
@@ -103,12 +106,24 @@ class GhostScreen(Above):
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Show a frame, or the rows of an entity."""
         event.stop()
-        row: Any = event.row
+        self.app.push_screen(Details(*self._words(event.row)))
+
+    def _words(self, row: Any) -> tuple[str, str]:
+        """Return (title, text) of a frame, or of the rows that are held of an entity."""
         if isinstance(row, Frame):
-            self.app.push_screen(Details(row.at, pretty(row.value)))
-            return
+            return row.at, pretty(row.value)
         assert self._ghost is not None
         rows = self._ghost.rows(row[0])
         said = f"the first {_ROWS_SHOWN} of " if len(rows) > _ROWS_SHOWN else ""
         text = "\n".join(pretty(one) for one in rows[:_ROWS_SHOWN]) or "no rows"
-        self.app.push_screen(Details(f"{row[0]}: {said}{len(rows)} rows", text))
+        return f"{row[0]}: {said}{counted(len(rows), 'row')}", text
+
+    def action_copy(self) -> None:
+        """Copy the frame, or the rows of the entity, under the cursor of the list in focus."""
+        found = next((one for one in self.query(LineList) if one.has_focus), None)
+        if found is None or found.current is None:
+            say(self.app, "there is nothing to copy here")
+            return
+        title, text = self._words(found.current)
+        self.app.copy_to_clipboard(text)
+        say(self.app, f"copied {title} (if your terminal allows it)", seconds=2)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from pylon.tui.dialogs import titled
+from pylon.tui.helping import folded
+from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING
 
 
@@ -35,6 +39,8 @@ class HelpScreen(ModalScreen[None]):
     def __init__(self, text: str) -> None:
         super().__init__()
         self._text = text
+        #: What of it is shown: the lines that were looked for.
+        self._shown = text
 
     def compose(self) -> ComposeResult:
         """Lay out the keys and the line to search in."""
@@ -47,6 +53,16 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Be ready to scroll."""
         self.query_one(VerticalScroll).focus()
+
+    def on_resize(self) -> None:
+        """Fold the lines for the width, once it is known."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        # A window that was closed meanwhile loses its parts one by one: there is nothing to fold.
+        with suppress(NoMatches):
+            width = self.query_one(VerticalScroll).scrollable_content_region.width
+            self.query_one(Static).update(folded(self._shown, width))
 
     def action_search(self) -> None:
         """Open the line to search in."""
@@ -61,7 +77,8 @@ class HelpScreen(ModalScreen[None]):
             one for one in self._text.split("\n") if all(word in one.lower() for word in words)
         ]
         said = "\n".join(lines) if lines else "No line has this."
-        self.query_one(Static).update(said if words else self._text)
+        self._shown = said if words else self._text
+        self._draw()
 
     def on_input_submitted(self) -> None:
         """Go over to the lines that were found."""
@@ -70,6 +87,7 @@ class HelpScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         """Copy the keys."""
         self.app.copy_to_clipboard(self._text)
+        say(self.app, "copied (if your terminal allows it)", seconds=2)
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""

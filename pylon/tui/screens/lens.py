@@ -200,7 +200,9 @@ class LensScreen(CloseUp):
 
     def action_more(self) -> None:
         """Read older changes, too."""
-        if self._limit < _CHANGES_MAX:
+        if not self._history.get("more", True):
+            say(self.app, "no older change of it is kept")
+        elif self._limit < _CHANGES_MAX:
             self._limit = min(_CHANGES_MAX, self._limit + _PAGE)
             self.ask_again()
         else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
@@ -19,6 +19,9 @@ from pylon.tui.browser import open_page
 from pylon.tui.dialogs import Menu, Prompt, titled
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING, Place, Verb
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
 
 _LOOK_SECONDS: Final = 1.0
 
@@ -102,14 +105,20 @@ class MailPreviewScreen(ModalScreen[None], Place):
     async def action_open(self) -> None:
         """Show text and HTML in a browser, in a frame that can do nothing."""
         path = self._found.get("page")
-        if path is not None:
-            url = f"{self._url()}{path}"
-            opened = await open_page(url)
-            say(self.app, url if opened else f"no browser here; open {url}", seconds=6)
+        if path is None:
+            say(self.app, "there is no page of it: what is wrong with it stands here")
+            return
+        url = f"{self._url()}{path}"
+        opened = await open_page(url)
+        say(self.app, url if opened else f"no browser here; open {url}", seconds=6)
 
     def action_copy(self) -> None:
         """Copy the text."""
-        self.app.copy_to_clipboard(self._found.get("text") or "")
+        text = self._found.get("text")
+        if not text:
+            say(self.app, "there is no text to copy")
+            return
+        self.app.copy_to_clipboard(text)
         say(self.app, "copied (if your terminal allows it)", seconds=2)
 
     def action_scroll(self, by: int) -> None:
@@ -134,14 +143,14 @@ def _no_object(text: str) -> str:
 class MailTemplatesMenu:
     """Asks which template is meant, then shows it."""
 
-    def __init__(self, app: App[Any], admin: AdminClient, url: Callable[[], str]) -> None:
+    def __init__(self, app: Dashboard, admin: AdminClient, url: Callable[[], str]) -> None:
         self._app = app
         self._admin = admin
         self._url = url
 
     def ask(self) -> None:
         """Ask, and show."""
-        self._app.run_worker(self._choose(), name="templates", group="templates", exclusive=True)
+        self._app.ahead.open("the templates", self._choose, group="templates")
 
     async def _choose(self) -> None:
         try:

@@ -19,6 +19,7 @@ from pylon import jsonvalue
 from pylon.errors import PylonError
 from pylon.printable import clean
 from pylon.tui.dialogs import Question, titled
+from pylon.tui.screens.long_text import FORM_TEXT_CHARS, LongText
 
 #: Kinds whose value is JSON, as it is typed; all others are texts.
 _JSON: Final = frozenset({"int", "float", "bool", "list", "object", "json"})
@@ -96,7 +97,9 @@ class RowForm(ModalScreen[None]):
     RowForm .name { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     RowForm .wrong { height: auto; color: $text-error; display: none; }
     RowForm .wrong.shown { display: block; }
-    RowForm TextArea { height: 4; border: none; padding: 0; background: $panel; }
+    RowForm TextArea, RowForm TextArea:focus {
+        height: 4; border: none; padding: 0; background: $panel;
+    }
     RowForm Input { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -139,8 +142,13 @@ class RowForm(ModalScreen[None]):
             for at, field in enumerate(self._fields):
                 name = clean(f"{field['name']}  ({self._words(field)})")
                 yield Static(name, classes="name", markup=False)
-                if field["kind"] in ("text", "json", "object", "list"):
-                    yield TextArea(self._first[at], id=f"field-{at}", tab_behavior="focus")
+                if len(self._first[at]) > FORM_TEXT_CHARS:
+                    yield LongText(self._first[at], id=f"field-{at}")
+                elif field["kind"] in ("text", "json", "object", "list"):
+                    area = TextArea(self._first[at], id=f"field-{at}", tab_behavior="focus")
+                    # At its end, as in the other fields: who edits goes on writing.
+                    area.move_cursor(area.document.end)
+                    yield area
                 else:
                     yield Input(
                         self._first[at], id=f"field-{at}", compact=True, select_on_focus=False
@@ -163,7 +171,9 @@ class RowForm(ModalScreen[None]):
 
     def _text(self, at: int) -> str:
         found = self.query_one(f"#field-{at}")
-        return found.text if isinstance(found, TextArea) else found.value  # type: ignore[attr-defined]
+        if isinstance(found, TextArea | LongText):
+            return found.text
+        return found.value  # type: ignore[attr-defined, no-any-return]
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go on to the next field."""
@@ -171,6 +181,11 @@ class RowForm(ModalScreen[None]):
         self.focus_next()
 
     def action_save(self) -> None:
+        """Write what was changed, with the keys that the field has not taken in yet."""
+        # The key comes straight here, those before it stand in the queue of their field.
+        (self.focused or self).call_later(self._take)
+
+    def _take(self) -> None:
         """Write what was changed, unless something is wrong with it."""
         values: dict[str, Any] = {}
         wrong: dict[str, str] = {}

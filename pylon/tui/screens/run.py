@@ -59,6 +59,11 @@ class RunScreen(CloseUp, Scrolling):
         self._again = again
 
     @property
+    def crumb(self) -> str:
+        """Return of what it is a run."""
+        return self.title_text if self.found is None else str(self.found["name"])
+
+    @property
     def path(self) -> str:
         """Return where the runtime is asked about it."""
         return f"admin/workflows/{self._admin.quoted(self._run_id)}"
@@ -75,6 +80,7 @@ class RunScreen(CloseUp, Scrolling):
         yield Static(id="news", markup=False)
         yield LineList(
             run_timeline.step_line, head=run_timeline.steps_head, id="steps",
+            is_bad=run_timeline.is_bad_step,
             empty="Nothing is recorded yet.",
         )  # fmt: skip
         with VerticalScroll():

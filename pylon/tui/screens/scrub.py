@@ -184,7 +184,9 @@ class ScrubScreen(CloseUp):
     def action_slide(self, sign: int) -> None:
         """Go a share of the whole log back, or on."""
         if self.found is not None:
-            held, at = self.found["retained"], self._asked.get("seq") or self.found["seq"]
+            held, asked = self.found["retained"], self._asked.get("seq")
+            # What was asked for and did not come yet counts, the 0 before the first change, too.
+            at = self.found["seq"] if asked is None else asked
             self._move(
                 seq=past_tables.moved_by(at, held["floor"], held["head"], sign * _PAGE_SHARE)
             )

@@ -179,10 +179,12 @@ class SqlScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         """Copy the row under the cursor."""
         row = self.query_one("#sql-rows", LineList).current
-        if row is not None:
-            value = dict(zip(self._columns, row, strict=True))
-            self.app.copy_to_clipboard(jsonvalue.encode_text(value))
-            say(self.app, "copied (if your terminal allows it)", seconds=2)
+        if row is None:
+            say(self.app, "there is no row to copy")
+            return
+        value = dict(zip(self._columns, row, strict=True))
+        self.app.copy_to_clipboard(jsonvalue.encode_text(value))
+        say(self.app, "copied (if your terminal allows it)", seconds=2)
 
     def action_sideways(self, by: int) -> None:
         """Show other columns."""

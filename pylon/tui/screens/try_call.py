@@ -9,10 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
+from pylon.schema.masking import is_secret_name
 from pylon.tui.header import HeaderLine
 from pylon.tui.saying import say
 from pylon.tui.try_form import (
@@ -24,7 +25,8 @@ from pylon.tui.try_form import (
     problems_of,
 )
 from pylon.tui.try_run import Phase, TryRun
-from pylon.tui.widgets.form_row import FormRow, UserRow
+from pylon.tui.widgets.form_row import WHOM, FormRow, UserRow
+from pylon.tui.widgets.keys_line import KeysLine
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -64,6 +66,7 @@ class TryScreen(Screen[None]):
                 ("p", "pause"),
                 ("w", "why"),
                 ("n", "problem"),
+                ("N", "problem-back"),
                 ("q", "quit"),
             )
         ],
@@ -92,13 +95,14 @@ class TryScreen(Screen[None]):
         signature = f"{self._function['kind']} {self._function['signature']}"
         yield Static(clean(signature), id="signature", markup=False)
         with VerticalScroll(id="form", can_focus=False):
-            yield UserRow(self._trying.user, self._trying.known_users())
+            user = draft.get(WHOM, self._trying.user)
+            yield UserRow(user, self._trying.known_users())
             for one in self._fields:
                 yield FormRow(one, draft.get(one.name, one.initial))
         yield Static(" f5 or enter in a line runs it", id="state", markup=False)
         with VerticalScroll(id="answer"):
             yield Static(id="answer-text", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
 
     def on_mount(self) -> None:
         """Begin to draw; the cursor is where one has to write first."""
@@ -160,7 +164,7 @@ class TryScreen(Screen[None]):
         if self._run is not None and self._run.phase is Phase.RUNNING:
             say(self.app, "it runs: esc ends that first")
             return
-        self._keep_draft()
+        self.keep_draft()
         texts = {row.name_: row.text for row in self.query(FormRow)}
         args, wrong = arguments_of(self._fields, texts)
         whom = self.query_one(UserRow)
@@ -215,19 +219,29 @@ class TryScreen(Screen[None]):
         if self._run is not None and self._run.phase is Phase.RUNNING:
             self.workers.cancel_group(self, _RUNS)
             return
-        self._keep_draft()
+        self.keep_draft()
         self.dismiss()
 
-    def _keep_draft(self) -> None:
-        texts = {row.name_: row.text for row in self.query(FormRow)}
-        self._trying.drafts[self._function["name"]] = texts
+    def keep_draft(self) -> None:
+        """Keep what stands in the form, for when it is opened again in this session.
+
+        Not an argument that is called like a secret; nor whom as, where that is who is proposed
+        anyway.
+        """
+        draft = {
+            row.name_: row.text for row in self.query(FormRow) if not is_secret_name(row.name_)
+        }
+        whom = self.query_one(UserRow)
+        if whom.text != self._trying.user:
+            draft[whom.name_] = whom.text
+        self._trying.drafts[self._function["name"]] = draft
 
     def action_copy(self) -> None:
         """Offer the answer, curl, and the command."""
         run = self._run
         if run is not None:
             self._dashboard.offer_copies(
-                call_copies(run.name, run.args, run.user, self._dashboard.page_url(), run.answer)
+                call_copies(run.name, run.args, run.user, self._admin.curl, run.answer)
             )
 
     def action_scroll(self, by: int) -> None:

@@ -52,6 +52,12 @@ class UserScreen(CloseUp):
         self._user = user
 
     @property
+    def crumb(self) -> str:
+        """Return whose account it is."""
+        found = self.found or self._user
+        return str(found.get("email") or users_tables.id_of(found))
+
+    @property
     def path(self) -> str:
         """Return where the runtime is asked about it."""
         return f"admin/users/{self._admin.quoted(users_tables.id_of(self._user))}"

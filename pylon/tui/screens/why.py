@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.style import Style
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
@@ -19,6 +19,9 @@ from pylon.tui.dialogs import Menu, Prompt, titled
 from pylon.tui.muted import muted_style
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING, Place, Verb
+
+if TYPE_CHECKING:
+    from pylon.tui.dashboard import Dashboard
 
 ACCESSES = ("read", "insert", "update", "delete")
 
@@ -133,14 +136,22 @@ class WhyScreen(ModalScreen[None], Place):
 class AskingWhy:
     """Asks which row, user and access are meant, then shows why."""
 
-    def __init__(self, app: App[Any], admin: AdminClient) -> None:
+    def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         self._app = app
         self.admin = admin
         self._users: list[str] = []
 
-    def about_row(self, entity: str, row_id: str, user: str | None = None) -> None:
-        """Ask about a row: of whom, unless that is known, and for what."""
-        self._app.run_worker(self._about(entity, row_id, user), name="why", group="ask why")
+    def about_row(
+        self, entity: str, row_id: str, user: str | None = None, *, likely: str = ""
+    ) -> None:
+        """Ask about a row: of whom, unless that is known, and for what.
+
+        `likely` stands in the line that asks for the user.
+        """
+        self._app.ahead.open(
+            "who can be asked about", lambda: self._about(entity, row_id, user, likely),
+            group="ask why",
+        )  # fmt: skip
 
     def about_user(self, user: str) -> None:
         """Ask which row is meant, then about it as this user."""
@@ -155,20 +166,20 @@ class AskingWhy:
             named,
         )
 
-    def prompt(self) -> Prompt:
+    def prompt(self, likely: str = "") -> Prompt:
         """Return the question for a user; known ones complete what is typed."""
         return Prompt(
             "As whom", "an e-mail address, a user id, or anonymous (→ completes)",
-            suggestions=[*self._users, "anonymous"],
+            suggestions=[*self._users, "anonymous"], value=likely,
         )  # fmt: skip
 
-    async def _about(self, entity: str, row_id: str, user: str | None) -> None:
+    async def _about(self, entity: str, row_id: str, user: str | None, likely: str) -> None:
         try:
             listed = (await self.admin.get("admin/users"))["users"]
         except AdminError:
             listed = []  # nothing completes; the address can still be typed
         self._users = [str(one["email"] or one["id"]) for one in listed]
-        who = user or await self._app.push_screen_wait(self.prompt())
+        who = user or await self._app.push_screen_wait(self.prompt(likely))
         if not who:
             return
         options = [(one, f"{one} it") for one in ACCESSES]

@@ -18,6 +18,8 @@ from pylon.printable import clean
 from pylon.tui.saying import say
 from pylon.tui.try_form import Form, FormField, harmless_json
 
+#: What the line of whom to call as is called; no argument is: it is a word of Python.
+WHOM = "as"
 #: The choice of nothing: the argument is left out.
 _NOTHING = ""
 
@@ -104,7 +106,7 @@ class UserRow(Row):
     """Whom a function is called as."""
 
     def __init__(self, user: str, known: list[str]) -> None:
-        super().__init__("as", "as *")
+        super().__init__(WHOM, f"{WHOM} *")
         self._user = user
         # What would steer the terminal is not offered: a completion is drawn as it is.
         self._known = [one for one in known if clean(one) == one]

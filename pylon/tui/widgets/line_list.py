@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from textwrap import wrap
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -23,6 +23,7 @@ from textual.strip import Strip
 from pylon.tui.muted import muted_style
 
 _WHEEL_LINES = 3
+READING: Final = "◔ reading …"
 #: (text, style name) pieces of one line; a style name is one of the component classes.
 Line = Sequence[tuple[str, str]]
 
@@ -73,7 +74,7 @@ class LineList(ScrollView, can_focus=True):
     def __init__(
         self, draw: Callable[[Any, int], Line], *, follows: bool = False,
         head: Callable[[int], Line] | None = None, empty: str = "", id: str | None = None,
-        choose: str | None = None,
+        choose: str | None = None, is_bad: Callable[[Any], bool] | None = None,
     ) -> None:  # fmt: skip
         """Make a list.
 
@@ -84,6 +85,7 @@ class LineList(ScrollView, can_focus=True):
             empty: what is said where there are no rows.
             id: the widget's id.
             choose: what enter does, for the footer; None leaves it out there.
+            is_bad: tells which rows are problems; None: none of them ever is.
         """
         super().__init__(id=id)
         if choose is not None:
@@ -93,11 +95,18 @@ class LineList(ScrollView, can_focus=True):
         self._draw = draw
         self._head = head
         self._empty = empty
+        self._is_bad = is_bad
         self._rows: list[Any] = []
         self._total = 0
+        self._is_read = False
+        #: Why nobody tells what there is; empty where it is only not told yet.
+        self.at_rest = ""
+        self._note = ""
         self._cursor = 0
         self._follows = follows
         self.is_following = follows
+        #: Styles by (name, what lies over them), looked up once for all lines of one pass.
+        self._looks: dict[tuple[str, str | None], Style] = {}
 
     # --- rows
 
@@ -116,16 +125,26 @@ class LineList(ScrollView, can_focus=True):
         """Return the row under the cursor, or None."""
         return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None
 
+    def bad_places(self) -> list[int]:
+        """Return the places of the rows that are problems."""
+        if self._is_bad is None:
+            return []
+        return [place for place, row in enumerate(self._rows) if self._is_bad(row)]
+
     def show(
-        self, rows: list[Any], *, key: Callable[[Any], Any] | None = None, total: int | None = None
-    ) -> None:
+        self, rows: list[Any], *, key: Callable[[Any], Any] | None = None, total: int | None = None,
+        note: str = "", is_read: bool = True,
+    ) -> None:  # fmt: skip
         """Show these rows; the cursor stays on its row where `key` finds it again.
 
-        `total` is how many there are before the filter.
+        `total` is how many there are before the filter; `note` stands behind the counter. Where
+        `is_read` is false nobody knows yet whether there are none.
         """
         before = self.current
         self._rows = rows
         self._total = len(rows) if total is None else total
+        self._note = note
+        self._is_read = is_read
         if self.is_following:
             self._cursor = max(0, len(rows) - 1)
         elif key is not None and before is not None:
@@ -161,41 +180,79 @@ class LineList(ScrollView, can_focus=True):
         place = f" {min(self._cursor + 1, count)}/{count}"
         return place if count == self._total else f"{place} of {self._total}"
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the visible lines; their styles are worked out anew for each pass."""
+        self._looks.clear()
+        strips = super().render_lines(crop)
+        self._looks.clear()
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """Return one visible line."""
         width = self.size.width
         if self._head is not None and y == 0:
-            counter = f"{self.counter} " if self._total else ""
+            counter = f"{self.counter}{self._note} " if self._total else self._note
             head = self._strip(self._head(width), width, "line--head")
             if not counter:
                 return head
             return Strip.join(
-                [head.crop(0, width - cell_len(counter)),
+                [self._clear_of(head, width - cell_len(counter)),
                  self._strip([(counter, "quiet")], cell_len(counter), "line--head")]
             )  # fmt: skip
         place = y - self._head_lines + int(self.scroll_offset.y)
         if place >= len(self._rows) or place < 0:
-            words = wrap(self._empty, max(10, width - 4)) if not self._rows else []
-            if 0 <= y - self._head_lines - 1 < len(words):
-                line = words[y - self._head_lines - 1]
-                return self._strip([(f"  {line}", "quiet")], width, None)
-            return Strip.blank(width, self.rich_style)
+            return self._line_of_none(y, width)
         cursor = "line--cursor" if place == self._cursor else None
         return self._strip(self._draw(self._rows[place], width), width, cursor)
 
+    def _line_of_none(self, y: int, width: int) -> Strip:
+        """Return a line without a row: one of those that say why there are none, or a blank one."""
+        words = wrap(self._said_of_none(), max(10, width - 4)) if not self._rows else []
+        gap = 1 if self.size.height > self._head_lines + 1 else 0  # where there is room for one
+        at = y - self._head_lines - gap
+        if not 0 <= at < len(words):
+            return Strip.blank(width, self.rich_style)
+        return self._strip([(f"  {words[at]}", "quiet")], width, None)
+
+    def say_empty(self, text: str) -> None:
+        """Say this where there are no rows."""
+        if text != self._empty:
+            self._empty = text
+            self.refresh()
+
+    def _said_of_none(self) -> str:
+        """Return why there are no rows: those there are may all be left out by the filter."""
+        if self._total:
+            return f"None of {self._total:,} passes the filter: / changes it, esc clears it."
+        return self._empty if self._is_read else self.at_rest or READING
+
+    def _clear_of(self, head: Strip, room: int) -> Strip:
+        """Return the heads in so many cells: a word that has no room goes whole."""
+        kept = head.crop(0, room)
+        cut = head.crop(room, room + 1).text.strip() and kept.text[-1:].strip()
+        if not cut:
+            return kept
+        words = kept.text.rpartition(" ")[0]
+        return kept.crop(0, cell_len(words)).adjust_cell_length(room, self._look("", "line--head"))
+
     def _strip(self, line: Line, width: int, over: str | None) -> Strip:
-        base = self.rich_style
-        extra = self.get_component_rich_style(over, partial=True) if over else Style.null()
-        # On the cursor's own colour what steps back would be hard to read.
-        quiet = "plain" if over == "line--cursor" else "quiet"
-        segments = [
-            Segment(text, base + self._style(quiet if name == "quiet" else name) + extra)
-            for text, name in line
-        ]
-        strip = Strip(segments)
-        return strip.adjust_cell_length(width, base + extra)
+        strip = Strip([Segment(text, self._look(name, over)) for text, name in line])
+        return strip.adjust_cell_length(width, self._look("", over))
+
+    def _look(self, name: str, over: str | None) -> Style:
+        """Return how a piece looks; without a name, how the line does where it has no piece."""
+        found = self._looks.get((name, over))
+        if found is None:
+            extra = self.get_component_rich_style(over, partial=True) if over else Style.null()
+            # On the cursor's own colour what steps back would be hard to read.
+            is_on_cursor = name == "quiet" and over == "line--cursor"
+            found = self.rich_style + self._style("plain" if is_on_cursor else name) + extra
+            self._looks[name, over] = found
+        return found
 
     def _style(self, name: str) -> Style:
+        if not name:
+            return Style.null()
         if name in ("quiet", "head"):
             return muted_style(self)
         return self.get_component_rich_style(f"line--{name}", partial=True)
@@ -245,6 +302,10 @@ class LineList(ScrollView, can_focus=True):
         event.prevent_default()
         self._go(self._cursor + _WHEEL_LINES)
 
+    def go_to(self, place: int) -> None:
+        """Put the cursor on a row."""
+        self._go(place)
+
     def _go(self, place: int) -> None:
         if not self._rows:
             return
@@ -261,4 +322,6 @@ class LineList(ScrollView, can_focus=True):
         if wanted != top:
             # By force: whether it may scroll is known only after the next layout.
             self.scroll_to(y=wanted, animate=False, immediate=True, force=True)
+        if self.show_vertical_scrollbar:  # a bar that was not there yet was told nothing
+            self.vertical_scrollbar.position = self.scroll_y
         self.refresh()

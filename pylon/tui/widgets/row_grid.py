@@ -61,6 +61,7 @@ class RowGrid(LineList):
         self._offset: int | None = 0
         self._of: int | None = None
         self._is_open = (False, False)
+        self._is_total_old = False
         super().__init__(
             lambda row, width: draw(row, width, self.column, row is self.current),
             head=lambda width: head(width, self.column), empty=empty, id=id,
@@ -68,7 +69,7 @@ class RowGrid(LineList):
 
     def show_window(
         self, rows: list[dict[str, Any]], *, offset: int | None, total: int | None, columns: int,
-        is_open: tuple[bool, bool],
+        is_open: tuple[bool, bool], is_total_old: bool = False,
     ) -> None:  # fmt: skip
         """Show a window of rows; the cursor's row stays where it is on the screen.
 
@@ -78,12 +79,15 @@ class RowGrid(LineList):
             total: how many rows there are; None where nobody knows.
             columns: how many columns there are.
             is_open: whether there are rows (above, below) the window.
+            is_total_old: the number of rows is of before.
         """
         before, place, top = self.current, self._cursor, int(self.scroll_offset.y)
         wanted = None if before is None else before["id"]
         found = next((at for at, row in enumerate(rows) if row["id"] == wanted), None)
         self._rows, self._offset, self._of, self._is_open = rows, offset, total, is_open
         self._total = len(rows)
+        self._is_read = True  # what is said of none (`say_empty`) tells whether they are read yet
+        self._is_total_old = is_total_old
         self._columns = columns
         self.column = max(0, min(self.column, columns - 1))
         self._cursor = max(0, min(place if found is None else found, len(rows) - 1))
@@ -93,10 +97,6 @@ class RowGrid(LineList):
         if found is not None and found != place:
             self.scroll_to(y=top + found - place, animate=False, immediate=True, force=True)
         self._reveal()
-
-    def say_empty(self, text: str) -> None:
-        """Say this where there are no rows."""
-        self._empty = text
 
     def put_cursor(self, place: int, column: int | None = None) -> None:
         """Put the cursor on a row of the window."""
@@ -114,7 +114,8 @@ class RowGrid(LineList):
     def counter(self) -> str:
         """Return which row of how many the cursor is on, as far as that is known."""
         here = "?" if self._offset is None else f"{self._offset + self._cursor + 1:,}"
-        return f" {here}/{'?' if self._of is None else f'{self._of:,}'}"
+        total = "?" if self._of is None else f"{'~' if self._is_total_old else ''}{self._of:,}"
+        return f" {here}/{total}"
 
     def action_sideways(self, by: int) -> None:
         """Move the cursor to another column."""

@@ -1,0 +1,56 @@
+"""What dashboard and launcher have in common as programs on a terminal.
+
+Nothing that they draw steers it, a fault of ours included, and whatever ends them gives it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import traceback
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from rich.text import Text
+from textual.app import App
+from textual.driver import Driver
+from textual.filter import LineFilter
+
+from pylon.printable import clean_block
+from pylon.tui.outlet import driver_for
+from pylon.tui.unsteered import UNSTEERED
+
+Returned = TypeVar("Returned")
+_ENDING: Final = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+
+
+class TerminalApp(App[Returned]):
+    """A program that has the whole terminal."""
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what every line passes on its way out."""
+        return [UNSTEERED, *super().get_line_filters()]
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return what drives the terminal."""
+        return driver_for(super().get_driver_class())
+
+    def _fatal_error(self) -> None:
+        """End after a fault of ours, and say it.
+
+        The library would print the values of variables, too: that is data, and may be a token.
+        """
+        said = clean_block(traceback.format_exc())
+        self._exit_renderables.append(Text(f"{said}the dashboard ends by a fault of its own"))
+        self._close_messages_no_wait()
+
+    async def run_until_told(self) -> Returned | None:
+        """Run until it is left, or told to end by a signal; returns what it was left with.
+
+        The signals stay the loop's afterwards: a terminal that closes sends more than one, and
+        a runtime is being stopped meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        for number in _ENDING:
+            loop.add_signal_handler(number, self.exit)
+        return await self.run_async()
