@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pylon.errors import PylonError
 from pylon.server.config import (
-    SETTINGS,
     ServerConfig,
     demand_loopback,
     load_config,
     load_dotenv,
 )
+from pylon.server.settings_table import SETTINGS
 
 
 def check_settings(project: Path) -> None:

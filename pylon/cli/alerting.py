@@ -73,6 +73,10 @@ class Sender:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # What the library says may have the address, which is a secret: its kind is enough.
             cause = getattr(error, "os_error", error)
+            if isinstance(cause, PermissionError) and not self._config["alerts.allow_private"]:
+                return (
+                    "its address is not a public one; if it is meant: [alerts] allow_private = true"
+                )
             return getattr(cause, "strerror", None) or type(error).__name__
         return ""
 

@@ -89,7 +89,10 @@ def origin_of(url: str) -> str:
 
     A token is sent over plain http to nobody but this machine.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise click.UsageError("URL is no address") from None
     try:
         port = parts.port
     except ValueError:

@@ -9,12 +9,14 @@ from typing import Any
 
 import click
 
+from pylon.cli.files import size_text
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.progress import Progress
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import SystemClock
+from pylon.printable import counted
 from pylon.supervisor.registry import running_runtime
 
 _POLL_SECONDS = 0.2
@@ -53,10 +55,10 @@ def list_(project_path: str | None, as_json: bool) -> None:
         print_json(answer)
         return
     print_table(
-        ["", "BRANCH", "OF", "MADE", "AT SEQ", "BYTES", "WHY"],
+        ["", "BRANCH", "OF", "MADE", "AT SEQ", "SIZE", "WHY"],
         [
             ["*" if one["is_current"] else "", one["name"], one["of"], one["made_at"],
-             one["made_head"], one["bytes"], one["why"]]
+             one["made_head"], size_text(one["bytes"]), one["why"]]
             for one in answer["branches"]
         ],
     )  # fmt: skip
@@ -65,23 +67,39 @@ def list_(project_path: str | None, as_json: bool) -> None:
 @branch.command("create", short_help="Copy the database into a new branch.")
 @click.argument("name")
 @click.option("--of", metavar="BRANCH", help="Copy this one (default: the one in use).")
+@click.option("--masked", "is_masked", is_flag=True,
+              help="With pseudonyms in the place of what people wrote.")  # fmt: skip
+@click.option("--keep", multiple=True, metavar="ENTITY.FIELD",
+              help="With --masked: leave this field as it is; repeatable.")  # fmt: skip
+@click.option("--seeded", "is_seeded", is_flag=True, help="No copy: empty, filled by seed.py.")
 @click.option("--switch", "and_switch", is_flag=True, help="Go on with it at once.")
 @project_option
 @json_option
 def create(
-    name: str, of: str | None, and_switch: bool, project_path: str | None, as_json: bool
-) -> None:
+    name: str, of: str | None, is_masked: bool, keep: tuple[str, ...], is_seeded: bool,
+    and_switch: bool, project_path: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Copy the database into the branch NAME, while the app runs or not.
 
     Jobs, mails and workflow runs that wait are cancelled in the copy: they run where they were.
+    --seeded runs the app's code: it starts where nobody can reach it, and runs seed.py.
     """
+    if keep and not is_masked:
+        raise click.UsageError("--keep goes with --masked")
+    if is_seeded and (is_masked or of is not None):
+        raise click.UsageError("--seeded is no copy: neither --of nor --masked")
     project = find_project(project_path)
-    if running_runtime(project) is not None:
-        made = ask_runtime(project, lambda admin: _create(admin, name, of))
+    asked = {"name": name, "of": of, "masked": is_masked, "keep": list(keep)}
+    if is_seeded:
+        from pylon.cli.branch_seeded import create_seeded
+
+        made = asyncio.run(create_seeded(project, name))
+    elif running_runtime(project) is not None:
+        made = ask_runtime(project, lambda admin: _create(admin, asked))
     else:
-        made = asyncio.run(_create_offline(project, name, of))
+        made = asyncio.run(_create_offline(project, asked))
     if not as_json:
-        print_line(f"{name}: {made['bytes']} bytes, a copy of {made['of']} at {made['made_head']}")
+        print_line(f"{name}: {size_text(made['bytes'])}, {_what(made)}")
     if and_switch:
         made = {**made, "is_current": True}
         _switch(project, name, consent=False)
@@ -93,8 +111,15 @@ def create(
         print_json(made)
 
 
-async def _create(admin: AdminClient, name: str, of: str | None) -> dict[str, Any]:
-    asking = asyncio.ensure_future(admin.post("admin/branches", {"name": name, "of": of}))
+def _what(made: dict[str, Any]) -> str:
+    if made["is_seeded"]:
+        return f"filled by seed.py: {counted(made['made_head'], 'change')}"
+    return f"a {'masked ' * made['is_masked']}copy of {made['of']} at {made['made_head']}"
+
+
+async def _create(admin: AdminClient, asked: dict[str, Any]) -> dict[str, Any]:
+    name = asked["name"]
+    asking = asyncio.ensure_future(admin.post("admin/branches", asked))
     with Progress(f"pages of {name} copied") as progress:
         while not asking.done():
             await asyncio.wait((asking,), timeout=_POLL_SECONDS)
@@ -114,19 +139,24 @@ async def _create(admin: AdminClient, name: str, of: str | None) -> dict[str, An
     return answer
 
 
-async def _create_offline(project: Path, name: str, of: str | None) -> dict[str, Any]:
+async def _create_offline(project: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    from pylon.app.shown_code import literals_of
     from pylon.server.offline import database_path
     from pylon.server.storage import branches
+    from pylon.server.storage.masked import Mask
     from pylon.server.storage.place import place_in_use
 
     data = _data(project)
+    name, of, mask = asked["name"], asked["of"], None
     if of is None:
         database_path(project)
+    if asked["masked"]:
+        mask = Mask(keep=tuple(asked["keep"]), literals=literals_of(project))
     source = place_in_use(data) if of is None else branches.find(data, of)
     with _owned(data), Progress(f"pages of {name} copied") as progress:
         made = await branches.create(
             source, branches.demand_new_name(name), SystemClock(),
-            progress=lambda done, _: progress.step(done - progress.count),
+            progress=lambda done, _: progress.step(done - progress.count), mask=mask,
         )  # fmt: skip
     return made.to_json()
 

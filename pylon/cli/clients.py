@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pylon.cli.listing import ListGroup, list_unless_told
-from pylon.cli.output import print_json, print_line
+from pylon.cli.output import print_done, print_json
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_path, ask_runtime
 from pylon.cli.watching import print_client, print_clients, print_unseen
@@ -61,7 +61,7 @@ def show(client: str, unseen: bool, project_path: str | None, as_json: bool) -> 
 def disconnect(client: str, project_path: str | None, as_json: bool) -> None:
     """Close the connections of CLIENT; it comes again by itself."""
     done = _ask(client, "/disconnect", project_path, {})
-    _say(done, f"{done['disconnected']} closed; it comes again by itself", as_json=as_json)
+    print_done(done, f"{done['disconnected']} closed; it comes again by itself", as_json=as_json)
 
 
 @clients.command("resync", short_help="Have a client start over from a snapshot.")
@@ -71,7 +71,7 @@ def disconnect(client: str, project_path: str | None, as_json: bool) -> None:
 def resync(client: str, project_path: str | None, as_json: bool) -> None:
     """Have CLIENT drop its rows and start from a snapshot; its own writes stay."""
     done = _ask(client, "/resync", project_path, {})
-    _say(done, f"{done['resynced']} start over", as_json=as_json)
+    print_done(done, f"{done['resynced']} start over", as_json=as_json)
 
 
 @clients.command("network", short_help="Spoil a client's network (development).")
@@ -92,7 +92,7 @@ def network(
         raise click.UsageError(f"{error}; such as {EXAMPLE}") from None
     done = _ask(client, "/network", project_path, body)
     words = "its network is as it is" if done["network"] is None else f"network: {' '.join(shape)}"
-    _say(done, words, as_json=as_json)
+    print_done(done, words, as_json=as_json)
 
 
 def _ask(
@@ -100,7 +100,3 @@ def _ask(
 ) -> Any:  # fmt: skip
     path = f"admin/clients/{AdminClient.quoted(client)}{verb}"
     return ask_path(project_path, "GET" if body is None else "POST", path, body or {})
-
-
-def _say(done: Any, text: str, *, as_json: bool) -> None:
-    print_json(done) if as_json else print_line(text)

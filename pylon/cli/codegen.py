@@ -30,7 +30,9 @@ from pylon.errors import LoadFailed
               "(default: web/pylon.gen.ts).")  # fmt: skip
 @click.option("--package", "package", metavar="FOLDER", help="Write client and types as a package "
               "for bundlers (default: [web] package in pylon.toml).")  # fmt: skip
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 if it is stale.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if it is stale or missing."
+)
 @click.option("--watch", "watches", is_flag=True, help="Write it again with every save.")
 def codegen(
     path: str | None, out: str | None, package: str | None, only_check: bool, watches: bool
@@ -111,7 +113,8 @@ def _check(output: _Types | _Package) -> None:
         raise CommandFailed(str(error), "name another place with --out or --package") from error
     if is_stale:
         name = output.target.relative_to(output.project)
-        raise CommandFailed(f"{name} is not what the app says", f"run: {output.command}")
+        why = "is not what the app says" if output.target.exists() else "is missing"
+        raise CommandFailed(f"{name} {why}", f"run: {output.command}")
 
 
 def _write(output: _Types | _Package) -> None:

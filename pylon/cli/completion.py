@@ -79,8 +79,8 @@ def nodes_of(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[No
     flags: list[Flag] = []
     choices: tuple[str, ...] = ()
     for parameter in command.get_params(context):
-        given = parameter.type
-        values = tuple(map(str, given.choices)) if isinstance(given, click.Choice) else ()
+        offered = parameter.shell_complete(context, "")
+        values = tuple(one.value for one in offered if one.type == "plain")
         if isinstance(parameter, click.Option):
             takes = not (parameter.is_flag or parameter.count)
             flags += [

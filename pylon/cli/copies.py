@@ -12,23 +12,38 @@ from typing import Any
 
 import click
 
+from pylon.cli.files import size_text
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.project import find_project, is_project, json_option, project_option
 from pylon.client.admin import AdminClient
+from pylon.printable import counted
 from pylon.supervisor.registry import running_runtime
 
 
 @click.command(short_help="Copy the database into a file, running or not.")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--to", metavar="URL", help="No FILE: make a proven backup and copy it off this machine."
+)
 @project_option
 @json_option
-def backup(file: Path, project_path: str | None, as_json: bool) -> None:
+def backup(file: Path | None, to: str | None, project_path: str | None, as_json: bool) -> None:
     """Copy the database into FILE: the state of one moment, while the app runs or not.
 
     The copy is checked before it gets its name; FILE is either whole or not there. It holds
     everything, sessions and accounts too, and only you can read it.
+
+    With --to URL (file:///folder or s3://bucket/prefix) it is `pylon backups create --to URL`.
     """
+    if (file is None) is (to is None):
+        raise click.UsageError("either a FILE, or --to URL")
     project = find_project(project_path)
+    if to is not None:
+        from pylon.cli.backups import make_backup
+
+        make_backup(project, to, as_json=as_json)
+        return
+    assert file is not None
     target = file.absolute()
     if target.exists():
         raise CommandFailed(f"{file} is there already", "choose another name, or remove it first")
@@ -42,9 +57,9 @@ def backup(file: Path, project_path: str | None, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        print_line(f"{file}: {report['bytes']} bytes, {_described(held)}")
+        print_line(f"{file}: {size_text(report['bytes'])}, {_described(held)}")
         if copied.contents:
-            print_line(f"{file}.files: {copied.bytes} bytes of files; keep the two together")
+            print_line(f"{file}.files: {size_text(copied.bytes)} of files; keep the two together")
 
 
 async def _back_up(project: Path, target: Path) -> tuple[Any, Any]:
@@ -221,4 +236,4 @@ async def _verify(path: Path | None) -> tuple[Any, list[str]]:
 def _described(held: Any) -> str:
     rows = sum(count for name, count in held.rows.items() if not name.startswith("_pylon"))
     changes = held.rows.get("_pylon_log", 0)
-    return f"{rows} rows at seq {held.head}, {changes} changes in the log"
+    return f"{counted(rows, 'row')} at seq {held.head}, {counted(changes, 'change')} in the log"

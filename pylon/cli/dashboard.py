@@ -6,8 +6,9 @@ Composes what does not know each other: the supervisor, the dev session and the 
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,10 @@ import click
 from pylon import limits
 from pylon.cli.address import address_of, check_settings, web_setting
 from pylon.cli.output import CommandFailed
+from pylon.cli.progress import meanwhile
 from pylon.cli.project import find_project, is_project
+from pylon.cli.saves import watched
+from pylon.cli.settings import closed_settings
 from pylon.cli.starting import woken
 from pylon.clock import SystemClock
 from pylon.supervisor import registry
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Pictures a second over SSH.
 _FPS_AFAR: Final = "15"
+#: By then everything that the screens are made of is there.
+_SETTLED_SECONDS: Final = 3.0
 
 
 @click.command(name="dashboard", hidden=True)
@@ -42,7 +48,7 @@ def dashboard(path: str, host: str | None, port: int | None, is_opening: bool) -
     return open_project(find_project(path), host=host, port=port, is_opening=is_opening)
 
 
-def demand_terminal() -> None:
+def demand_terminal(instead: str = "pylon dev --no-tui, or pylon serve") -> None:
     """Make ready to draw on the terminal; raises CommandFailed where there is none."""
     if os.environ.get("SSH_CONNECTION"):
         # The library reads it when it is imported: less goes over a line that may be slow.
@@ -51,27 +57,28 @@ def demand_terminal() -> None:
     # In a browser (`studio --web`) there is none, and Textual draws over pipes.
     is_web = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
     if not is_web and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise CommandFailed(
-            "the dashboard needs a terminal", "without one: pylon dev --no-tui, or pylon serve"
-        )
+        raise CommandFailed("the dashboard needs a terminal", f"without one: {instead}")
 
 
 def open_dashboard(path: str | None) -> int:
     """Open the dashboard of the project here, or the launcher where there is none."""
-    demand_terminal()
     here = Path.cwd() if path is None else Path(path)
     if is_project(here):
         return open_project(here.resolve())
-    return _launch()
+    return open_shelf()
 
 
-def _launch() -> int:
+def open_shelf() -> int:
+    """Open the list of the user's projects, and then what was chosen there."""
+    demand_terminal("pylon projects")
+    _load("your projects", "pylon.tui.launcher")
     from pylon.devtools import scaffold
     from pylon.tui.launcher import Launcher
 
-    choice = Launcher(SystemClock(), lambda name: scaffold.objection(Path.cwd(), name)).run()
+    launcher = Launcher(SystemClock(), lambda name: scaffold.objection(Path.cwd(), name))
+    choice = asyncio.run(launcher.run_until_told())
     if choice is None or (choice.open is None and choice.create is None):
-        return 0
+        return launcher.return_code or 0
     if choice.open is not None:
         return open_project(find_project(str(choice.open)))
     return open_project(scaffold.create_project(Path.cwd(), str(choice.create), choice.template))
@@ -114,7 +121,7 @@ def _attach_to(
 ) -> tuple[int, Path | None]:  # fmt: skip
     url = record.url if record is not None else "" if running is None else running.url
     mode = record.mode if record is not None else "" if running is None else running.mode
-    if is_opening:
+    if is_opening and not url.endswith(":0"):
         asyncio.run(open_page(url))
     return asyncio.run(_attached(project, url, is_dev=mode == "dev"))
 
@@ -122,6 +129,7 @@ def _attach_to(
 async def _supervised(
     project: Path, address: tuple[str, int, bool], *, is_opening: bool, extra: tuple[str, ...]
 ) -> tuple[int, Path | None]:
+    _load(project.name, "pylon.tui.dashboard")
     from pylon.devtools.session import DevSession
     from pylon.server.offline import until_free
     from pylon.supervisor.lifecycle import ProcessState
@@ -137,6 +145,7 @@ async def _supervised(
     supervisor.claim()
     opening: asyncio.Task[None] | None = None
     app = Dashboard(clock, supervisor.admin, supervisor=supervisor)
+    app.closed_settings = lambda: closed_settings(project)
     session = DevSession(
         project,
         supervisor,
@@ -152,8 +161,9 @@ async def _supervised(
         await open_page(supervisor.url)
 
     try:
-        await until_free(project, within_s=limits.ORPHAN_SECONDS)
-        await supervisor.start()
+        with meanwhile(f"opening {project.name} …"):
+            await until_free(project, within_s=limits.ORPHAN_SECONDS)
+            await supervisor.start()
         app.url = supervisor.url
         opening = asyncio.create_task(open_when_up()) if is_opening else None
         return await run_screens(app, session)
@@ -161,10 +171,25 @@ async def _supervised(
         if opening is not None:
             opening.cancel()
         # However the screens ended, the runtime must not stay behind.
-        await supervisor.stop()
+        with meanwhile(f"stopping {project.name} …"):
+            await supervisor.stop()
+
+
+def _load(name: str, module: str) -> None:
+    """Import the screens, which takes a second or more on a small machine, and say so."""
+    with meanwhile(f"opening {name} …"):
+        importlib.import_module(module)
+
+
+def greeting_of(url: str) -> str:
+    """Return what a dashboard of a runtime that was started elsewhere says when it opens."""
+    is_up = bool(url) and not url.endswith(":0")
+    where = f"it runs already on {url}" if is_up else "it is starting elsewhere"
+    return f"{where}: this dashboard watches it, and leaves it running"
 
 
 async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path | None]:
+    _load(project.name, "pylon.tui.dashboard")
     from pylon.client.admin import AdminClient
     from pylon.devtools.control import AttachedControl
     from pylon.devtools.session import DevSession
@@ -174,9 +199,10 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
     clock = SystemClock()
     admin = AdminClient.local(project)
     app = Dashboard(clock, admin, elsewhere=Elsewhere(project))
-    app.command_log.project = project
+    app.command_log.project, app.state.project_name = project, project.name
+    app.closed_settings = lambda: closed_settings(project, is_dev=is_dev)
     app.url = url
-    app.greeting = f"it runs already on {url}: this dashboard watches it, and leaves it running"
+    app.greeting = greeting_of(url)
     session = None
     if is_dev:
         session = DevSession(
@@ -201,14 +227,19 @@ def _reports_to(app: Dashboard) -> Any:
 
 async def run_screens(app: Dashboard, session: DevSession | None) -> tuple[int, Path | None]:
     """Run the screens, with the watch over the project's files beside them."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, lambda: app.exit(0))
-    watching = asyncio.create_task(session.run()) if session is not None else None
+
+    def tell(words: str) -> None:
+        app.take_reload(ok=False, note=words, mistakes=(words,), plan="")
+
+    watching = watched(session.run(), tell) if session is not None else None
+    # It stays until the end: a collection that looks through all of it holds keys up for 60 ms.
+    settling = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, gc.freeze)
     try:
-        code = await app.run_async()
+        code = await app.run_until_told()
     finally:
+        settling.cancel()
+        gc.unfreeze()
         if watching is not None:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-    return code or 0, app.next_project
+    return code or app.return_code or 0, app.next_project

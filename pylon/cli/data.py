@@ -68,10 +68,16 @@ def call(
 
 
 async def _say_if_closed(admin: AdminClient, fn: str) -> None:
-    """Raise CommandFailed for a function that is there, but not for callers."""
+    """Raise CommandFailed for a function that is not for callers, or AdminError for none.
+
+    A built-in one is in no list; what was said of it stands.
+    """
     try:
         found = await admin.get(f"admin/functions/{AdminClient.quoted(fn)}")
-    except AdminError:
+    except AdminError as error:
+        if error.code == "NOT_FOUND" and not fn.startswith("pylon."):
+            error.hint = error.hint or "`pylon functions` lists them"
+            raise
         return
     kind = found["kind"]
     if kind == "workflow":
@@ -114,7 +120,11 @@ def query(
     async def ask(admin: AdminClient) -> dict[str, Any]:
         return await (_past(admin, body, place) if place else admin.post("admin/query", body))
 
-    answer = ask_runtime(find_project(project_path), ask)
+    try:
+        answer = ask_runtime(find_project(project_path), ask)
+    except AdminError as error:
+        error.hint = error.hint or _next_step(error, entity)
+        raise
     if as_json:
         print_json(answer)
         return
@@ -126,6 +136,15 @@ def query(
         print_line("no rows")
     if answer.get("next"):
         say(f"there is more: --after {answer['next']}")
+
+
+def _next_step(error: AdminError, entity: str) -> str | None:
+    """Return where to look after a question that named what is not there."""
+    if error.code == "NOT_FOUND":
+        return "`pylon rows` lists the entities"
+    if error.code == "INVALID_ARGUMENT":
+        return f"`pylon schema {entity}` lists the fields; `pylon query --help` has an example"
+    return None
 
 
 async def _past(admin: AdminClient, body: dict[str, Any], place: str) -> dict[str, Any]:

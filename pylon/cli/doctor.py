@@ -49,12 +49,18 @@ def doctor(
     return _report([one.to_json() for one in findings], mended, as_json=as_json)
 
 
+async def doctor_findings(project: Path) -> list[dict[str, Any]]:
+    """Return what deserves a look in a project, as JSON; none of its code runs."""
+    return [one.to_json() for one in await _here(project, with_app=False, production=False)]
+
+
 async def _here(project: Path, *, with_app: bool, production: bool) -> list[Any]:
     from pylon.cli.address import settings_of
-    from pylon.cli.doctor_checks import port_findings, this_terminal
+    from pylon.cli.doctor_checks import entry_findings, port_findings, this_terminal
     from pylon.errors import ConfigError
     from pylon.server.doctor.examine import examine
     from pylon.server.doctor.findings import sorted_by_level
+    from pylon.supervisor.claim import supervised
 
     running = running_runtime(project)
     is_production = production or (running is not None and running.mode == "serve")
@@ -64,11 +70,14 @@ async def _here(project: Path, *, with_app: bool, production: bool) -> list[Any]
         policies=policies,
     )  # fmt: skip
     found += this_terminal()
+    found += entry_findings()
     try:
         config = settings_of(project)
     except ConfigError:
         return sorted_by_level(found)  # among the findings
-    pid = None if running is None else running.pid
+    # Who supervises it holds its port while the runtime sleeps, or is just starting anew.
+    own = running or supervised(project)
+    pid = None if own is None else own.pid
     found += port_findings(config["server.host"], config["server.port"], pid)
     return sorted_by_level(found)
 
@@ -79,7 +88,7 @@ async def _loaded(project: Path) -> tuple[list[dict[str, Any]] | None, list[Any]
     from pylon.server.doctor.findings import ERROR, Finding
 
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pylon", "policies", str(project), "--json",
+        sys.executable, "-P", "-m", "pylon", "policies", str(project), "--json",
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -98,6 +98,26 @@ def this_terminal() -> list[Finding]:
     )
 
 
+def entry_findings() -> Iterator[Finding]:
+    """Yield what is wrong with the entry of the applications menu, where one was installed."""
+    from pylon.desktop import here
+    from pylon.desktop.install import read_record, states
+
+    def mend() -> None:
+        _ = here.install_here()
+
+    record = read_record()
+    if record is None:
+        return
+    has_edits = "changed" in states(record).values()  # they would be written over
+    for problem in here.problems(record):
+        yield Finding(
+            kind="menu-entry", level=WARNING, what=problem, where="pylon desktop status",
+            why="a click on Pylon in the applications menu opens nothing, or not this",
+            fix="pylon desktop install", mend=None if has_edits else mend,
+        )  # fmt: skip
+
+
 def _tmux_version() -> tuple[int, int] | None:
     try:
         said = subprocess.run(

@@ -20,6 +20,7 @@ from pylon.client.functions_text import (
     outcome_words,
     sharers_words,
 )
+from pylon.printable import counted
 
 LIVE_ORDERS: Final = ("ms", "runs", "useless", "told", "followers")
 
@@ -131,6 +132,7 @@ def _print_slow(call: dict[str, Any]) -> None:
     what = "slow" if call["followers"] is None else f"slow run for {call['followers']} followers"
     print_line(f"{what}: {call['at']} ran {call['run_ms']:g} ms, {call['statements']} statements")
     for one in call["slowest"][:5]:
-        print_line(f"  {one['ms']:g} ms, {one['count']} times, {one['rows']} rows: {one['sql']}")
+        done = f"{counted(one['count'], 'time')}, {counted(one['rows'], 'row')}"
+        print_line(f"  {one['ms']:g} ms, {done}: {one['sql']}")
         for step in one["plan"]:
             print_line(f"    {step}")

@@ -10,7 +10,7 @@ from pylon.cli.files import size_text
 from pylon.cli.output import print_json, print_line, print_table, say
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
-from pylon.tui.health_tables import number_text
+from pylon.tui.health_tables import ms_a_run, number_text
 from pylon.tui.sparks import spark
 
 _HELD_SHOWN = 8
@@ -50,7 +50,7 @@ def health(is_all: bool, is_ascii: bool, project_path: str | None, as_json: bool
     sqlite, disk = found["sqlite"], found["disk"]
     print_line("")
     print_line(f"SQLite {sqlite['version']}, {sqlite['journal_mode']}, {sqlite['synchronous']}:"
-               f" {sqlite['health']}")  # fmt: skip
+               f" writes {sqlite['health']}")  # fmt: skip
     for one in sqlite["faults"]:
         print_line(f"  known fault {one['name']} ({one['first']} to {one['last']}): {one['what']}")
         if one["but"]:
@@ -90,6 +90,16 @@ def _slow(found: dict[str, Any]) -> None:
                 [one["entity"], one["filter"], one["connections"], one["evaluations"],
                  one["pushes"], size_text(one["bytes"])]
                 for one in found["subscriptions"]
+            ],
+        )  # fmt: skip
+    if found.get("followed"):
+        print_line("")
+        print_table(
+            ["FOLLOWED CALL", "ARGUMENTS", "NOW", "RUNS", "MS A RUN", "TOLD"],
+            [
+                [one["function"], one["args"], one["followers"], one["runs"],
+                 round(ms_a_run(one), 2), size_text(one["told_bytes"])]
+                for one in found["followed"]
             ],
         )  # fmt: skip
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from pylon.cli.listing import ListGroup, list_unless_told
-from pylon.cli.output import print_json, print_line, print_pair, print_table, say
+from pylon.cli.output import print_done, print_json, print_line, print_pair, print_table, say
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
 from pylon.client.admin import AdminClient
@@ -124,7 +122,7 @@ def retry(
         path = f"admin/jobs/{AdminClient.quoted(job_id or '')}/retry"
         done = ask_path(project_path, "POST", path, {})
         text = f"{done['name']} {done['id']} is {done['state']}"
-    _say_done(done, text, as_json=as_json)
+    print_done(done, text, as_json=as_json)
 
 
 @jobs.command("cancel", short_help="Cancel a job that has not ended.")
@@ -134,7 +132,7 @@ def retry(
 def cancel(job_id: str, project_path: str | None, as_json: bool) -> None:
     """Cancel a job that has not ended; one that runs is stopped, and stores nothing more."""
     done = ask_path(project_path, "POST", f"admin/jobs/{AdminClient.quoted(job_id)}/cancel", {})
-    _say_done(done, f"{done['name']} {done['id']} is {done['state']}", as_json=as_json)
+    print_done(done, f"{done['name']} {done['id']} is {done['state']}", as_json=as_json)
 
 
 @jobs.command("pause", short_help="Have a queue start nothing.")
@@ -144,7 +142,7 @@ def cancel(job_id: str, project_path: str | None, as_json: bool) -> None:
 def pause(queue: str, project_path: str | None, as_json: bool) -> None:
     """Have QUEUE start nothing more, over restarts too; what runs there ends."""
     done = ask_path(project_path, "POST", f"admin/queues/{AdminClient.quoted(queue)}/pause", {})
-    _say_done(done, f"{queue} is paused", as_json=as_json)
+    print_done(done, f"{queue} is paused", as_json=as_json)
 
 
 @jobs.command("resume", short_help="Have a paused queue go on.")
@@ -154,11 +152,4 @@ def pause(queue: str, project_path: str | None, as_json: bool) -> None:
 def resume(queue: str, project_path: str | None, as_json: bool) -> None:
     """Have QUEUE go on."""
     done = ask_path(project_path, "POST", f"admin/queues/{AdminClient.quoted(queue)}/resume", {})
-    _say_done(done, f"{queue} is open", as_json=as_json)
-
-
-def _say_done(done: Any, text: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(done)
-    else:
-        print_line(text)
+    print_done(done, f"{queue} is open", as_json=as_json)

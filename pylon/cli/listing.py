@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 LIST = "list"
@@ -28,13 +30,16 @@ class ListGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-def list_unless_told(ctx: click.Context, project_path: str | None, *, as_json: bool) -> None:
+def list_unless_told(ctx: click.Context, project_path: str | None, *, as_json: bool) -> Any:
     """Have the group of a context list what it is about, where no command of it is named.
+
+    Returns what the list returns.
 
     Raises click.UsageError for options in front of a command, where they would mean nothing.
     """
     if ctx.invoked_subcommand is None:
         assert isinstance(ctx.command, click.Group)
-        ctx.invoke(ctx.command.commands[LIST], project_path=project_path, as_json=as_json)
-    elif as_json or project_path is not None:
+        return ctx.invoke(ctx.command.commands[LIST], project_path=project_path, as_json=as_json)
+    if as_json or project_path is not None:
         raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,20 +12,24 @@ from pylon.cli.output import CommandFailed, print_json, print_line, print_table,
 from pylon.cli.past import point_of
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
+from pylon.cli.watching import change_line
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.past_text import retained_words
+from pylon.printable import changes_in, counted
 from pylon.supervisor.registry import running_runtime
+
+_NEWEST: Final = 20
 
 
 @click.group(
-    invoke_without_command=True, short_help="Look at a point of the change log; save, trim."
+    invoke_without_command=True, short_help="List the newest changes; look at a point, save, trim."
 )
 @click.option("--at", "place", metavar="SEQ|TIME", help="Show the app as it was after a change.")
 @project_option
 @json_option
 @click.pass_context
 def log(ctx: click.Context, place: str | None, project_path: str | None, as_json: bool) -> None:
-    """Look at a point of the change log, show its size, trim it, or save a stretch of it.
+    """List the newest changes, look at one point, show its size, trim it, save a stretch of it.
 
     `pylon log --at SEQ` says what that change was, what stood before and after it, and how many
     rows there were; `pylon query ENTITY --at SEQ` lists them. The log is trimmed by itself as the
@@ -36,7 +40,8 @@ def log(ctx: click.Context, place: str | None, project_path: str | None, as_json
             raise click.UsageError(f"options stand behind {ctx.invoked_subcommand}")
         return
     if place is None:
-        raise click.UsageError("name a command, or a point by --at")
+        _newest(project_path, as_json=as_json)
+        return
     wanted = place
 
     async def ask(admin: AdminClient) -> dict[str, Any]:
@@ -71,6 +76,19 @@ def log(ctx: click.Context, place: str | None, project_path: str | None, as_json
     say(retained_words(found["retained"]))
 
 
+def _newest(project_path: str | None, *, as_json: bool) -> None:
+    """List the newest changes, the newest last."""
+    found = ask_runtime(
+        find_project(project_path), lambda admin: admin.get("admin/log", limit=_NEWEST)
+    )
+    if as_json:
+        print_json(found["changes"])
+        return
+    for one in found["changes"]:
+        print_line(change_line(one))
+    say("pylon tail follows them; --at SEQ tells about one")
+
+
 def _or_none(seq: int | None) -> str:
     return "-" if seq is None else str(seq)
 
@@ -100,9 +118,10 @@ def stats(project_path: str | None, as_json: bool) -> None:
     print_line(f"clients   {found['clients']} known, {found['clients_beyond']} must load anew")
     back = found["furthest_back"]
     if back is not None:
+        behind = counted(back["behind"], "change")
         print_line(
             f"furthest  {back['client_id']} of {back['email'] or 'nobody signed in'}: "
-            f"{back['cursor']}, {back['behind']} changes behind, last seen {back['last_seen']}"
+            f"{back['cursor']}, {behind} behind, last seen {back['last_seen']}"
         )
 
 
@@ -143,7 +162,7 @@ def trim(
     if as_json:
         print_json(done)
         return
-    say(f"{done['trimmed']} changes went")
+    say(f"{counted(done['trimmed'], 'change')} went")
     print_line(f"horizon   {done['horizon']}")
     print_line(f"head      {done['head']}")
 
@@ -186,7 +205,9 @@ def save(first: int, last: int, target: Path, project_path: str | None, as_json:
     if as_json:
         print_json(done)
         return
-    print_line(f"saved {done['changes']} changes ({done['from']} to {done['to']}) in {target}")
+    print_line(
+        f"saved {counted(done['changes'], 'change')} ({done['from']} to {done['to']}) in {target}"
+    )
     say(f"run it by: pylon test {target}")
 
 
@@ -211,7 +232,7 @@ def replay(first: int, last: int, into: str, project_path: str | None, as_json: 
     if as_json:
         print_json(done)
     else:
-        print_line(f"{done['changes']} changes in {done['transactions']} transactions on {into}")
+        print_line(f"{changes_in(done['changes'], done['transactions'])} on {into}")
     refused = done["refused"]
     if refused is not None:
         raise CommandFailed(

@@ -7,13 +7,16 @@ is wrong usage.
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
-from pylon.cli.output import EXIT_INTERRUPTED, EXIT_USAGE, failure_of, usage_of
+from pylon.cli.output import EXIT_INTERRUPTED, EXIT_USAGE, CommandFailed, failure_of, usage_of
+from pylon.cli.sections import SECTIONS
 from pylon.errors import PylonError
 from pylon.version import __version__
 
@@ -55,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "projects": (
         "pylon.cli.projects",
         "projects",
-        "Show all your projects; start, stop, sleep, wake.",
+        "Show all your projects; start, stop, restart, sleep, wake.",
     ),
     "policies": ("pylon.cli.policies", "policies", "Print who may do what, in words."),
     "explain": ("pylon.cli.explain", "explain", "Say why a user may do something, or not."),
@@ -83,8 +86,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "backup": ("pylon.cli.copies", "backup", "Copy the database into a file, running or not."),
     "restore": ("pylon.cli.copies", "restore", "Put a backup in the place of the database."),
     "verify": ("pylon.cli.copies", "verify", "Check a database against its change log."),
-    "export": ("pylon.cli.export", "export", "Write rows as JSON lines or CSV."),
-    "import": ("pylon.cli.importing", "import_", "Bring in rows from JSON lines or CSV."),
+    "export": ("pylon.cli.export", "export", "Write rows as JSON or CSV."),
+    "import": ("pylon.cli.importing", "import_", "Bring in rows from JSON or CSV."),
     "seed": ("pylon.cli.seed", "seed", "Run the project's seed.py, once."),
     "reset": ("pylon.cli.seed", "reset", "Begin anew: an empty database, the old one kept."),
     "files": ("pylon.cli.files", "files", "Show files; delete, sweep, verify."),
@@ -96,7 +99,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Show workflow runs; start, signal, mend.",
     ),
     "clock": ("pylon.cli.clock", "clock", "Show the time of the app, and warp it."),
-    "log": ("pylon.cli.log", "log", "Look at a point of the change log; save, trim."),
+    "log": ("pylon.cli.log", "log", "List the newest changes; look at a point, save, trim."),
     "history": ("pylon.cli.past", "history", "Show a row's changes, and who set each field."),
     "diff": ("pylon.cli.past", "diff", "Show what differs between two points of the log."),
     "restore-row": ("pylon.cli.past", "restore_row", "Bring a row back to what it was."),
@@ -112,9 +115,20 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "backups",
         "List the backups; create, verify, restore, drop.",
     ),
+    "settings": (
+        "pylon.cli.settings",
+        "settings",
+        "Show every setting and what named it; edit, schema.",
+    ),
     "health": ("pylon.cli.health", "health", "Show how the running app is doing."),
     "doctor": ("pylon.cli.doctor", "doctor", "Say what is wrong here, and what mends it."),
     "alerts": ("pylon.cli.alerts", "alerts", "Send a test alert."),
+    "bug": ("pylon.cli.bug", "bug", "Put a problem into one file; replay one."),
+    "desktop": (
+        "pylon.cli.desktop",
+        "desktop",
+        "Put Pylon into the applications menu, or take it out.",
+    ),
 }
 
 
@@ -136,9 +150,11 @@ class LateGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+        """Write the commands by what they are for, without importing any."""
+        widest = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), COMMANDS[name][2]) for name in names])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -175,11 +191,24 @@ def cli(ctx: click.Context) -> None:
         ctx.exit(open_dashboard(None))
 
 
+#: What to do where the disk refuses a command.
+_RIGHTS: Final = "look at who may write there, or run it as another user"
+_SPACE: Final = "make room on that disk, or use another folder"
+_OF_THE_DISK: Final[dict[int | None, str]] = {
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "that disk can be read only: use a folder on another one",
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+}
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
         code = cli.main(prog_name="pylon", standalone_mode=False)
     except click.exceptions.Abort:
+        click.echo(err=True)  # the question's line is left; the shell asks on one of its own
         sys.exit(EXIT_INTERRUPTED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
@@ -191,6 +220,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except PylonError as error:
         failure_of(error).show()
+        sys.exit(1)
+    except OSError as error:
+        # Of the machine and not of Pylon: its words say it better than a traceback.
+        if error.errno not in _OF_THE_DISK or error.filename is None:
+            raise
+        CommandFailed(f"{error.filename}: {error.strerror}", _OF_THE_DISK[error.errno]).show()
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

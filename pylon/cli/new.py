@@ -6,6 +6,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +22,20 @@ if TYPE_CHECKING:
 _DEFAULT = "blank"
 
 
+def _template_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from pylon.devtools import scaffold
+
+    return [one.name for one in scaffold.templates() if one.name.startswith(begun)]
+
+
 @click.command(short_help="Create a project from a template.")
 @click.argument("name", required=False)
-@click.option("--template", "-t", help=f"What to start from (default: {_DEFAULT}).")
+@click.option(
+    "--template",
+    "-t",
+    shell_complete=_template_names,
+    help=f"What to start from (default: {_DEFAULT}).",
+)
 @click.option("--install/--no-install", "installs", default=None,
               help="Install the npm packages of a template that has some.")  # fmt: skip
 @click.option("--list", "list_templates", is_flag=True, help="List the templates and stop.")
@@ -33,8 +46,8 @@ def new(
 ) -> None:  # fmt: skip
     """Create the project NAME in a new folder of that name.
 
-    In a terminal it asks for what was not given. Nothing is written outside that folder, and a
-    folder that is not empty is refused.
+    In a terminal it asks for what was not given. No file is made outside that folder, and a
+    folder that is not empty is refused. `pylon projects` lists it from then on.
     """
     from pylon.devtools import scaffold
 
@@ -48,6 +61,7 @@ def new(
         name = _ask_name()
         template = template or _ask_template(scaffold.templates())
     target = scaffold.create_project(Path.cwd(), name, template or _DEFAULT)
+    _put_on_the_list(target)
     has_packages = (target / "package.json").is_file()
     if has_packages and installs is None and may_ask:
         installs = click.confirm("install its npm packages now?", default=True, err=True)
@@ -58,9 +72,18 @@ def new(
         return
     print_line(f"created {name} from the template {template or _DEFAULT}")
     if not has_packages and (target / "src").is_dir() and not list((target / "web").glob("*.js")):
-        say("its page is not built: run `make client` in Pylon's checkout and create it again")
+        say("its page is not built: run `make client` in Pylon's checkout, then make it anew")
     steps = [f"cd {name}", *(["npm install"] if has_packages and not installs else []), _command()]
     print_line(f"next:  {' && '.join(steps)}")
+
+
+def _put_on_the_list(project: Path) -> None:
+    """Have it be one of the user's projects."""
+    from pylon.clock import SystemClock
+    from pylon.supervisor import registry
+
+    with suppress(OSError):  # the list can't be written: what was made is there all the same
+        registry.remember_project(project, SystemClock().now_ms())
 
 
 def _list(found: tuple[scaffold.Template, ...], *, as_json: bool) -> None:
@@ -68,7 +91,16 @@ def _list(found: tuple[scaffold.Template, ...], *, as_json: bool) -> None:
         print_json([{"name": one.name, "summary": one.summary} for one in found])
         return
     for one in found:
-        print_line(f"{one.name:<10} {one.summary}")
+        print_line(_described(one, is_wrapped=sys.stdout.isatty()))
+
+
+def _described(one: scaffold.Template, *, is_wrapped: bool) -> str:
+    """Return name and summary; a terminal would break a long line within a word."""
+    line = f"{one.name:<10} {one.summary}"
+    if not is_wrapped:
+        return line
+    columns = shutil.get_terminal_size().columns
+    return textwrap.fill(line, max(40, columns - 1), subsequent_indent=" " * 11)
 
 
 def _ask_name() -> str:
@@ -84,7 +116,7 @@ def _ask_name() -> str:
 
 def _ask_template(found: tuple[scaffold.Template, ...]) -> str:
     for one in found:
-        say(f"  {one.name:<10} {one.summary}")
+        say(_described(one, is_wrapped=True))
     names = click.Choice([one.name for one in found])
     chosen: str = click.prompt(
         "template", type=names, default=_DEFAULT, show_choices=False, err=True

@@ -5,9 +5,11 @@ Exit codes are an interface: 0 done, 1 the thing asked for failed, 2 wrong usage
 
 from __future__ import annotations
 
+import codecs
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -52,12 +54,29 @@ def usage_of(error: click.UsageError) -> click.ClickException:
         return error
     message = error.format_message().rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else "pylon"
-    return CommandFailed(message[:1].lower() + message[1:], f"`{command} --help` says how")
+    if not message[1:2].isupper():  # click's sentences begin large; URL and JSON stay what they are
+        message = message[:1].lower() + message[1:]
+    return CommandFailed(message, f"`{command} --help` says how")
 
 
 def say(text: str) -> None:
-    """Print narration for a person, on stderr."""
-    click.echo(clean_block(text), file=sys.stderr)
+    """Print narration for a person, on stderr; where nobody is left to read it, go on without."""
+    write_through(sys.stderr, clean_block(text) + "\n")
+
+
+def write_through(stream: TextIO, text: str) -> None:
+    """Write and flush; what goes to a pipe whose reader has gone is dropped from then on.
+
+    For narration of what goes on anyway: a supervisor must not fall with the `tee` behind it.
+    """
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        # What the stream still holds goes the same way, now and when it is closed.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def print_json(value: Any) -> None:
@@ -68,6 +87,30 @@ def print_json(value: Any) -> None:
 def print_line(text: str) -> None:
     """Print one line of data."""
     click.echo(clean_block(text))
+
+
+class DataOut:
+    """Standard output for data that comes as bytes: as it is, but not onto a terminal.
+
+    There, what could steer it becomes marks.
+    """
+
+    def __init__(self) -> None:
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._is_terminal = sys.stdout.isatty()
+
+    def write(self, data: bytes) -> int:
+        """Write a piece of it."""
+        if self._is_terminal:
+            sys.stdout.write(clean_block(self._decode(data)))
+        else:
+            sys.stdout.buffer.write(data)
+        return len(data)
+
+
+def print_done(done: Any, text: str, *, as_json: bool) -> None:
+    """Print what was done: the answer as JSON, or a line about it."""
+    print_json(done) if as_json else print_line(text)
 
 
 def print_pair(name: str, value: Any) -> None:

@@ -9,11 +9,13 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from pylon import limits
 from pylon.cli.address import check_settings, web_setting
-from pylon.cli.output import EXIT_FAILED, say
+from pylon.cli.output import EXIT_FAILED, say, write_through
+from pylon.cli.project import shell_line
+from pylon.cli.saves import watched
 from pylon.clock import SystemClock
 from pylon.printable import clean_block
 from pylon.server.offline import until_free
@@ -41,9 +43,12 @@ class Lines:
     def take(self, event: SupervisorEvent) -> None:
         """Print one event of the supervisor."""
         if event.kind == "line":
-            stream = sys.stdout if event.text.startswith("listening on ") else sys.stderr
-            stream.write(clean_block(event.text) + "\n")
-            stream.flush()
+            texts: dict[TextIO, str] = {}
+            for text in event.text.split("\n"):
+                stream = sys.stdout if text.startswith("listening on ") else sys.stderr
+                texts[stream] = f"{texts.get(stream, '')}{clean_block(text)}\n"
+            for stream, text in texts.items():
+                write_through(stream, text)
         elif event.kind == "stack":
             say(f"pylon: the loop does not answer; it hangs here:\n{event.text}")
         elif event.kind == "note" or event.state in (ProcessState.HUNG, ProcessState.BACKING_OFF):
@@ -51,8 +56,13 @@ class Lines:
         if event.kind == "state" and event.state is ProcessState.STOPPED:
             self._stopped.set()
         if event.kind == "state" and event.state is ProcessState.FAILED:
-            has_mistakes = self._supervisor.lifecycle.exit_code == EXIT_APP_MISTAKES
-            if has_mistakes and self._waits:
+            life = self._supervisor.lifecycle
+            if life.is_held and self._waits:
+                say(
+                    "pylon: waiting for a save that mends it, or for your decision; its plan:"
+                    f"\n  {shell_line('migrate', str(self._supervisor.project))}"
+                )
+            elif life.exit_code == EXIT_APP_MISTAKES and self._waits:
                 say("pylon: waiting for a save that mends it")
             elif not self.stays_when_failed:
                 say("pylon: the runtime has failed; see above")
@@ -86,7 +96,7 @@ async def run_plain(
         await until_free(project, within_s=limits.ORPHAN_SECONDS)
         await supervisor.start()
         if mode == "dev":
-            session = asyncio.create_task(_reload_on_save(supervisor))
+            session = watched(_reload_on_save(supervisor), lambda text: say(f"pylon: {text}"))
         alerter = _alerter(supervisor) if mode == "serve" else None
         if alerter is not None:
             telling = asyncio.create_task(alerter.run())
@@ -129,17 +139,25 @@ async def _end(session: asyncio.Task[None] | None) -> None:
 async def _reload_on_save(supervisor: Supervisor) -> None:
     from pylon.devtools.session import DevSession, ReloadReport
 
+    project = supervisor.project
+
     def report(done: ReloadReport) -> None:
         if done.mistakes:
-            say("pylon: the old version serves on; the new one has mistakes:")
+            serves = supervisor.state is not ProcessState.FAILED
+            first = (
+                "the old version serves on; the new one" if serves else "nothing serves; the save"
+            )
+            say(f"pylon: {first} has mistakes:")
             for mistake in done.mistakes:
                 say(mistake)
         else:
             say(f"pylon: {done.summary}")
         if done.plan:
             say(done.plan)
+        if done.plan and done.mistakes:
+            said = shell_line("reload", "--migrate", "--project", str(project))
+            say(f"pylon: a save that takes the change back goes on, or: {said}")
 
-    project = supervisor.project
     await DevSession(
         project,
         supervisor,

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Self
 
-from pylon.clock import SystemClock
+from pylon.clock import Clock, SystemClock
+from pylon.printable import clean
 
 _SECONDS: Final = 0.2
+#: What is left is told by the pace of these last seconds: what an earlier run did goes by fast.
+_PACE_SECONDS: Final = 10.0
+#: Before that, nobody knows the pace.
+_PACE_LEAST_SECONDS: Final = 1.0
 
 
 class Progress:
     """Counts; the line that it shows is gone when it ends."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(
+        self, what: str, *, share: Callable[[], float] | None = None, clock: Clock | None = None
+    ) -> None:
+        """Make it; `share` tells how much of all was looked at, 0 to 1."""
         self._what = what
-        self._clock = SystemClock()
+        self._share = share
+        self._clock = clock or SystemClock()
         self._is_shown = sys.stderr.isatty()
-        self._due = self._clock.monotonic() + _SECONDS
+        now = self._clock.monotonic()
+        self._due = now + _SECONDS
         self.count = 0
+        #: (time, count, share) of the last seconds.
+        self._passed = deque([(now, 0, 0.0)])
 
     def __enter__(self) -> Self:
         return self
@@ -28,10 +43,49 @@ class Progress:
         self.count += count
         if self._is_shown and (now := self._clock.monotonic()) >= self._due:
             self._due = now + _SECONDS
-            sys.stderr.write(f"\r\x1b[K{self.count} {self._what}")
+            sys.stderr.write(f"\r\x1b[K{self._line(now)}")
             sys.stderr.flush()
+
+    def _line(self, now: float) -> str:
+        if self._share is None:
+            return f"{self.count} {self._what}"
+        share = min(1.0, self._share())
+        self._passed.append((now, self.count, share))
+        while now - self._passed[0][0] > _PACE_SECONDS:
+            self._passed.popleft()
+        since, count, before = self._passed[0]
+        words = f"{self.count:,} {self._what}, {share:.0%}"
+        if now - since < _PACE_LEAST_SECONDS or share <= before:
+            return words
+        words += f", {(self.count - count) / (now - since):,.0f}/s"
+        left = (1.0 - share) * (now - since) / (share - before)
+        return f"{words}, {left_text(left)} left"
 
     def __exit__(self, *_: object) -> None:
         if self._is_shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+@contextmanager
+def meanwhile(words: str) -> Iterator[None]:
+    """Show on a terminal what a wait is for; nothing of it stays."""
+    is_shown = sys.stderr.isatty()
+    if is_shown:
+        sys.stderr.write(f"\r\x1b[K{clean(words)}")
+        sys.stderr.flush()
+    try:
+        yield
+    finally:
+        if is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def left_text(seconds: float) -> str:
+    """Return how long something still takes, for people: `2 min 10 s`."""
+    whole = round(seconds)
+    hours, minutes = whole // 3_600, whole % 3_600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

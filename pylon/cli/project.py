@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import click
 
 from pylon.cli.output import CommandFailed
+
+#: Entries of a folder that are looked at for projects, and projects that are named.
+_LOOKED_AT: Final = 1_000
+_NAMED: Final = 5
 
 
 def is_project(folder: Path) -> bool:
@@ -27,10 +34,24 @@ def find_project(path: str | None) -> Path:
     for folder in candidates:
         if is_project(folder):
             return folder
-    raise CommandFailed(
-        f"there is no app.py in {start}",
-        "`pylon new NAME` creates a project; or name the folder of one",
-    )
+    raise CommandFailed(f"there is no app.py in {start}", _where_else(start))
+
+
+def _where_else(folder: Path) -> str:
+    """Return what to do in a folder that is no project: often the project is a step below."""
+    try:
+        below = sorted(one.name for one in islice(folder.iterdir(), _LOOKED_AT) if is_project(one))
+    except OSError:  # not ours to read
+        below = []
+    if not below:
+        return "`pylon new NAME` creates a project; or name the folder of one"
+    more = ", …" if len(below) > _NAMED else ""
+    return f"below it are projects: cd into {', '.join(below[:_NAMED])}{more}"
+
+
+def shell_line(*words: str) -> str:
+    """Return a command of Pylon's as it is typed."""
+    return shlex.join(("pylon", *words))
 
 
 project_argument = click.argument("path", required=False, metavar="[PATH]")

@@ -1,4 +1,4 @@
-"""`pylon projects`: all projects of the user; start, stop, let sleep, wake, take off the list."""
+"""`pylon projects`: all projects of the user; start, stop, start anew, let sleep, wake, forget."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import click
 
 from pylon.cli.listing import ListGroup
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
-from pylon.cli.project import is_project, json_option
-from pylon.clock import Clock, SystemClock, iso_ms
+from pylon.cli.project import is_project, json_option, shell_line
+from pylon.clock import SystemClock, iso_ms
 from pylon.supervisor import registry
 from pylon.supervisor.claim import supervised
 from pylon.supervisor.door import ask_supervisor
@@ -22,22 +22,19 @@ from pylon.supervisor.ports import forget_port, known_ports
 from pylon.supervisor.shelf import Shelved, shelf, shelved
 from pylon.tui.projects import ago, size_words
 
-_STOP_SECONDS = 20.0
-_LOOK_SECONDS = 0.1
-
 
 @click.group(
     cls=ListGroup,
     invoke_without_command=True,
-    short_help="Show all your projects; start, stop, sleep, wake.",
+    short_help="Show all your projects; start, stop, restart, sleep, wake.",
 )
 @json_option
 @click.pass_context
 def projects(ctx: click.Context, as_json: bool) -> None:
-    """Show all your projects; start, stop, let sleep, wake and forget them.
+    """Show all your projects; start, stop, restart, let sleep, wake and forget them.
 
     `pylon projects` alone is `pylon projects list`. A PROJECT is its folder, or its name in the
-    list. None of these runs code of a project but `start` and `wake`.
+    list. None of these runs code of a project but `start`, `restart` and `wake`.
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_projects, as_json=as_json)
@@ -86,15 +83,15 @@ def _cells(one: Shelved, now: int) -> list[Any]:
 @json_option
 def start(project: str, port: int | None, sleep_after: float | None, as_json: bool) -> None:
     """Start PROJECT in the background; one that sleeps is woken."""
-    from pylon.cli.starting import start_kept
+    from pylon.cli.starting import start_kept, until_stopped
 
     folder = _folder_of(project)
     record = supervised(folder)
     if record is not None and record.is_keeper and record.state in ("stopped", "stopping"):
-        asyncio.run(_until_stopped(folder, SystemClock()))  # it is just ending
+        asyncio.run(until_stopped(folder, SystemClock()))  # it is just ending
         record = None
     if record is not None:
-        asyncio.run(ask_supervisor(folder, "wake"))
+        _demand_started(folder, asyncio.run(ask_supervisor(folder, "wake")), "start")
     elif registry.running_runtime(folder) is None:
         if not is_project(folder):
             raise CommandFailed(f"there is no app.py in {folder}", "pylon projects forget")
@@ -108,6 +105,8 @@ def start(project: str, port: int | None, sleep_after: float | None, as_json: bo
 @json_option
 def stop(project: str, as_json: bool) -> None:
     """Stop PROJECT cleanly: its runtime, and the keeper with it."""
+    from pylon.cli.starting import until_stopped
+
     folder = _folder_of(project)
     if supervised(folder) is not None:
         asyncio.run(ask_supervisor(folder, "stop"))
@@ -115,22 +114,48 @@ def stop(project: str, as_json: bool) -> None:
     if running is not None:  # nobody supervises it
         with suppress(ProcessLookupError):
             os.kill(running.pid, signal.SIGTERM)
-    asyncio.run(_until_stopped(folder, SystemClock()))
+    asyncio.run(until_stopped(folder, SystemClock()))
     _show(folder, as_json=as_json)
 
 
-async def _until_stopped(folder: Path, clock: Clock) -> None:
-    end = clock.monotonic() + _STOP_SECONDS
-    while registry.running_runtime(folder) is not None or _is_kept(folder):
-        if clock.monotonic() > end:
-            raise CommandFailed(f"{folder.name} does not stop", "pylon projects list")
-        await clock.sleep(_LOOK_SECONDS)
+@projects.command(short_help="Stop the runtime of one, and start it anew.")
+@click.argument("project")
+@json_option
+def restart(project: str, as_json: bool) -> None:
+    """Stop PROJECT's runtime and start it anew, on the same port; one that sleeps is woken.
+
+    Whoever supervises it does that: its keeper, a dashboard, `pylon dev` or `pylon serve`.
+    """
+    folder = _folder_of(project)
+    if supervised(folder) is None:
+        raise _unsupervised(folder)
+    say(f"restarting {folder.name} …")
+    answer = asyncio.run(ask_supervisor(folder, "restart", why="asked for in a shell"))
+    _demand_started(folder, answer, "restart")
+    _show(folder, as_json=as_json)
 
 
-def _is_kept(folder: Path) -> bool:
-    """Tell whether a keeper is still there: unlike a dashboard it ends with its runtime."""
-    record = supervised(folder)
-    return record is not None and record.is_keeper
+def _demand_started(folder: Path, answer: dict[str, Any], verb: str) -> None:
+    """Raise CommandFailed, with what to do, where a runtime that was asked for did not start."""
+    if answer["state"] != "failed":
+        return
+    hint = f"mend it, then: {shell_line('projects', verb, str(folder))}"
+    if answer.get("is_held"):  # a keeper of an older Pylon does not tell
+        hint = f"its plan, and whether it can be applied: {shell_line('migrate', str(folder))}"
+    raise CommandFailed(f"{folder.name} did not start: {answer['why']}", hint)
+
+
+def _unsupervised(folder: Path) -> CommandFailed:
+    """Return what says that there is nobody to ask for a new start, and what to do instead."""
+    running = registry.running_runtime(folder)
+    start = shell_line("projects", "start", str(folder))
+    if running is None:
+        return CommandFailed(f"{folder.name} is not running", start)
+    return CommandFailed(
+        f"nobody supervises {folder.name}: process {running.pid} runs by itself",
+        "start it anew where it was started, or:"
+        f" {shell_line('projects', 'stop', str(folder))}, then {start}",
+    )
 
 
 @projects.command(short_help="Let one sleep until somebody comes.")
@@ -141,9 +166,7 @@ def sleep(project: str, as_json: bool) -> None:
 
     Refused while somebody is there or something runs: it would be woken at once.
     """
-    folder = _folder_of(project)
-    asyncio.run(ask_supervisor(folder, "sleep"))
-    _show(folder, as_json=as_json)
+    _ask(project, "sleep", as_json=as_json)
 
 
 @projects.command(short_help="Wake one that sleeps.")
@@ -151,9 +174,7 @@ def sleep(project: str, as_json: bool) -> None:
 @json_option
 def wake(project: str, as_json: bool) -> None:
     """Wake PROJECT."""
-    folder = _folder_of(project)
-    asyncio.run(ask_supervisor(folder, "wake"))
-    _show(folder, as_json=as_json)
+    _ask(project, "wake", as_json=as_json)
 
 
 @projects.command(short_help="Take one off the list; its folder stays.")
@@ -163,13 +184,27 @@ def forget(project: str, as_json: bool) -> None:
     """Take PROJECT off the list, and give its port back; nothing of its folder is touched."""
     folder = _folder_of(project)
     if supervised(folder) is not None or registry.running_runtime(folder) is not None:
-        raise CommandFailed(f"{folder.name} runs", f"first: pylon projects stop {folder}")
-    registry.forget_project(str(folder))
-    forget_port(str(folder))
+        raise CommandFailed(
+            f"{folder.name} runs", f"first: {shell_line('projects', 'stop', str(folder))}"
+        )
+    path = str(folder)
+    if path not in known_ports() and all(one.path != path for one in registry.known_projects()):
+        raise CommandFailed(f"{folder} is not on the list", "`pylon projects` shows what is")
+    registry.forget_project(path)
+    forget_port(path)
     if as_json:
-        print_json({"path": str(folder), "forgotten": True})
+        print_json({"path": path, "forgotten": True})
     else:
         print_line(f"{folder.name} is off the list; {folder} stays as it is")
+
+
+def _ask(project: str, verb: str, *, as_json: bool) -> None:
+    """Ask who supervises a project for something, and show how the project is then."""
+    folder = _folder_of(project)
+    answer = asyncio.run(ask_supervisor(folder, verb))
+    if verb == "wake":
+        _demand_started(folder, answer, verb)
+    _show(folder, as_json=as_json)
 
 
 def _folder_of(named: str) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pylon.cli.output import CommandFailed, print_line
 from pylon.client.admin import AdminClient, AdminError
@@ -12,6 +13,10 @@ from pylon.version import ADMIN_PROTOCOL, __version__
 
 if TYPE_CHECKING:
     from pylon.tui.elsewhere import Whereabouts
+
+
+#: What stands in a command that a person may copy: anybody can say that he is of any version.
+_VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9a-z]+)*(?:\+[0-9a-z.]+)?", re.ASCII)
 
 
 class TokenRefused(AdminError):
@@ -63,7 +68,7 @@ async def look(admin: AdminClient, base: str) -> dict[str, Any]:
             f"the runtime at {base} is of {version}, which this dashboard ({__version__}) does not"
             " know",
             f"use the dashboard of its version: uvx --from pylon-runtime=={version} pylon attach …"
-            if status.get("pylon")
+            if _VERSION.fullmatch(version)
             else f"bring it to {__version__} there, or attach with the older Pylon",
         )
     return status

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from pylon import jsonvalue
+from pylon.cli.files import size_text
 from pylon.cli.listing import ListGroup, list_unless_told
-from pylon.cli.output import print_json, print_line, print_pair, print_table, say
+from pylon.cli.output import print_done, print_json, print_line, print_pair, print_table, say
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
 from pylon.client.admin import AdminClient
@@ -36,8 +37,20 @@ def object_of(text: str, name: str) -> dict[str, Any]:
     return value
 
 
+class _Rows(ListGroup):
+    """An entity's name is no command: its rows are listed."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take `pylon rows Note` for `pylon rows list Note`; commands begin with a small letter."""
+        if args[0][:1].isupper():
+            args = ["list", *args]
+        return super().resolve_command(ctx, args)
+
+
 @click.group(
-    cls=ListGroup, invoke_without_command=True,
+    cls=_Rows, invoke_without_command=True,
     short_help="Show rows; create, edit, delete, undo, export.",
 )  # fmt: skip
 @project_option
@@ -47,7 +60,7 @@ def rows(ctx: click.Context, project_path: str | None, as_json: bool) -> None:
     """Show rows of the running app; create, edit, delete, undo, export them.
 
     As the owner, past the policies; each change is in the log with the cause `studio`.
-    `pylon rows` alone lists the entities.
+    `pylon rows` alone lists the entities, and `pylon rows Note` the rows of one.
     """
     list_unless_told(ctx, project_path, as_json=as_json)
 
@@ -75,7 +88,7 @@ def list_rows(
     question = {"filter": where, "as": viewer}
     if count:
         found = ask_path(project_path, "GET", path_of(entity), {**question, "count": 1})
-        print_json(found) if as_json else print_line(str(found["count"]))
+        print_done(found, str(found["count"]), as_json=as_json)
         return
     given = {**question, "order": ",".join(order) or None, "limit": limit, "after": after}
     found = ask_path(project_path, "GET", path_of(entity), given)
@@ -102,8 +115,10 @@ def _list_entities(project_path: str | None, *, as_json: bool) -> None:
         print_json(found)
         return
     print_table(
-        ["ENTITY", "ROWS", "BYTES", "FIELDS"],
-        [[one["name"], one["rows"], one["bytes"], ", ".join(each["name"] for each in one["fields"])]
+        ["ENTITY", "ROWS", "SIZE", "FIELDS"],
+        [[one["name"], one["rows"],
+          None if one["bytes"] is None else size_text(one["bytes"]),
+          ", ".join(each["name"] for each in one["fields"])]
          for one in found["entities"]],
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import click
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
+from pylon.client.plan_text import effect_lines
 from pylon.supervisor.registry import running_runtime
 
 
@@ -32,6 +33,8 @@ def schema(entity: str | None, project_path: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    if not found["entities"]:
+        say("the database has no entity yet: `pylon dev` makes them, `pylon check` reads app.py")
     for one in found["entities"]:
         print_line(one["name"])
         print_table(
@@ -42,8 +45,7 @@ def schema(entity: str | None, project_path: str | None, as_json: bool) -> None:
         for index in one["indexes"]:
             print_line(f"  index {index_words(index)}")
     if found["plan"] is not None:
-        print_line(f"waits:\n{found['plan']['text']}")
-        say(resync_words(found))
+        print_line("\n".join(["waits:", found["plan"]["text"], *effect_lines(found["plan"])]))
     for migration in found["data"]:
         if migration["state"] != "applied":
             say(f"data migration {migration['name']}: {migration['state']}")
@@ -58,14 +60,6 @@ def index_words(index: dict[str, Any]) -> str:
         return words
     keeps = ", which keeps values apart all the same" if index["unique"] else ""
     return f"{words}: " + (f"used {index['uses']} times" if index["uses"] else f"UNUSED{keeps}")
-
-
-def resync_words(found: dict[str, Any]) -> str:
-    """Return who would load anew by the migration that waits."""
-    steps = found["plan"]["resync"]
-    if not steps:
-        return "no client has to load anew"
-    return f"{found['clients']} connected clients load anew, because of: {', '.join(steps)}"
 
 
 async def _offline(project: Path) -> dict[str, Any]:

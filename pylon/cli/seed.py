@@ -53,12 +53,32 @@ async def _ask(project: Path, *, again: bool) -> bool:
 
 
 async def _start(project: Path, *, again: bool) -> bool:
+    return (await seeded(project, None, again=again))[0]
+
+
+async def seeded(project: Path, data: Path | None, *, again: bool) -> tuple[bool, int]:
+    """Start the app where nobody can reach it and run its seed.
+
+    Args:
+        project: the project's folder.
+        data: stands in for its `.pylon`; None: that.
+        again: also where it ran before.
+
+    Returns whether it ran, and the head of the database.
+    """
     from pylon.server.assembly import Runtime
     from pylon.server.config import load_config, load_dotenv
     from pylon.server.functions.seeding import run_seed
 
     class Unheard(Runtime):
         """A runtime that nobody can reach."""
+
+        @property
+        def _data_folder(self) -> Path:
+            return data or super()._data_folder
+
+        def _witness_folder(self) -> Path | None:
+            return super()._witness_folder() if data is None else None
 
         def _set_up_logging(self) -> None:
             """Leave the terminal to the command."""
@@ -74,9 +94,10 @@ async def _start(project: Path, *, again: bool) -> bool:
     await runtime.start(may_migrate=True)
     try:
         services = runtime.services
-        return await run_seed(
+        ran = await run_seed(
             services.database, services.executor, services.definitions.current, again=again
         )
+        return ran, services.database.head
     finally:
         await runtime.stop()
 

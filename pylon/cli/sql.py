@@ -11,6 +11,7 @@ from pylon import limits_data
 from pylon.cli.output import print_json, print_line, print_table, say
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
+from pylon.printable import counted
 
 _STDIN: Final = "-"
 
@@ -52,8 +53,7 @@ def plan_lines(plan: list[Any]) -> list[str]:
 
 def told(found: dict[str, Any]) -> str:
     """Return what is said of an answer: how many rows, how long, and what was left out."""
-    count = len(found["rows"])
-    words = [f"{count:,} row{'' if count == 1 else 's'}{' and more' if found['more'] else ''}"]
+    words = [f"{counted(len(found['rows']), 'row')}{' and more' if found['more'] else ''}"]
     words.append(f"{found['ms']:g} ms")
     if found["cut"]:
         words.append(f"{found['cut']} long cells cut")

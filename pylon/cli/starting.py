@@ -6,12 +6,16 @@ import asyncio
 from pathlib import Path
 
 from pylon.cli.address import address_of, sleep_minutes_of
-from pylon.cli.output import EXIT_FAILED, print_line, say
+from pylon.cli.output import EXIT_FAILED, CommandFailed, print_line, say
+from pylon.clock import Clock
+from pylon.supervisor import registry
 from pylon.supervisor.claim import Record, supervised
 from pylon.supervisor.door import ask_supervisor
 from pylon.tui.browser import open_page
 
 _MINUTE_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_LOOK_SECONDS = 0.1
 #: States in which a supervisor waits for somebody to come or to ask.
 AT_REST = ("asleep", "stopped", "failed")
 
@@ -35,6 +39,7 @@ def start_kept(
 
     address = address_of(project, host, port, is_dev=True, allow_remote="--allow-remote" in extra)
     minutes = sleep_minutes_of(project) if sleep_after is None else sleep_after
+    say(f"starting {project.name} …")
     return start_keeper(
         project, address, extra=extra, sleep_after_s=minutes * _MINUTE_SECONDS, take_line=say
     )
@@ -76,3 +81,21 @@ def woken(project: Path) -> Record | None:
         return record
     say(f"{project.name} is {record.state}: waking it …")
     return Record(**asyncio.run(ask_supervisor(project, "wake")))
+
+
+async def until_stopped(project: Path, clock: Clock) -> None:
+    """Return when neither a runtime nor a keeper of a project is left that was asked to stop.
+
+    A keeper answers before it ends, and unlike a dashboard it ends with its runtime. Raises
+    CommandFailed where it does not end.
+    """
+    end = clock.monotonic() + _STOP_SECONDS
+    while registry.running_runtime(project) is not None or _is_kept(project):
+        if clock.monotonic() > end:
+            raise CommandFailed(f"{project.name} does not stop", "pylon projects list")
+        await clock.sleep(_LOOK_SECONDS)
+
+
+def _is_kept(project: Path) -> bool:
+    record = supervised(project)
+    return record is not None and record.is_keeper

@@ -17,11 +17,14 @@ import click
 
 from pylon.cli.output import CommandFailed, print_line, say
 from pylon.cli.project import find_project, project_argument
-from pylon.cli.starting import start_kept, woken
+from pylon.cli.starting import start_kept, until_stopped, woken
+from pylon.clock import SystemClock
 from pylon.supervisor import registry
 from pylon.supervisor.door import SupervisorRefused, ask_supervisor
 
-_INSTALL: Final = "pip install 'pylon-runtime[web]'"
+_INSTALL: Final = (
+    "pip install 'pylon-runtime[web]'; for a Pylon of uv, pipx, a package: docs/install.md"
+)
 #: The page asks another host for a font, which its policy forbids: it does not even try.
 _FOREIGN_FONT: Final = re.compile(r'<link[^>]*href="https://[^>]*>')
 #: Keys go to the terminal from the start.
@@ -62,10 +65,16 @@ def studio(path: str | None, is_web: bool, port: int | None, is_opening: bool) -
         return asyncio.run(_serve(project, port or 0, is_opening=is_opening))
     finally:
         if is_ours:
-            try:
-                asyncio.run(ask_supervisor(project, "stop"))
-            except SupervisorRefused as error:
-                say(error.message)
+            asyncio.run(_stop(project))
+
+
+async def _stop(project: Path) -> None:
+    """Stop what was started for the pages, and wait until it is gone."""
+    try:
+        await ask_supervisor(project, "stop")
+    except SupervisorRefused as error:
+        say(error.message)
+    await until_stopped(project, SystemClock())
 
 
 def _demand_package() -> None:
@@ -118,7 +127,7 @@ def _application(project: Path, gate: Any) -> Any:
     import jinja2
     from aiohttp import web
 
-    command = shlex.join([sys.executable, "-m", "pylon", "studio", str(project)])
+    command = shlex.join([sys.executable, "-P", "-m", "pylon", "studio", str(project)])
     server = importlib.import_module("textual_serve.server").Server(
         command, title=f"pylon · {project.name}", public_url=gate.origin
     )

@@ -38,12 +38,15 @@ def test(arguments: tuple[str, ...], project_path: str | None, as_json: bool) ->
     project = find_project(project_path)
     missing = [name for name in ("pytest", "pytest_asyncio") if not _is_there(name)]
     if missing:
-        names = " ".join(one.replace("_", "-") for one in missing)
-        raise CommandFailed(f"{names} is not installed", f"install it: pip install {names}")
+        names = [one.replace("_", "-") for one in missing]
+        raise CommandFailed(
+            f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not installed",
+            f"pip install {' '.join(names)}; for a Pylon of uv, pipx, a package: docs/install.md",
+        )
     command = [sys.executable, "-m", "pytest", *_SETTINGS, *arguments]
     if not as_json:
         done = subprocess.run(command, cwd=project, check=False)  # noqa: S603 -- our own
-        return _code(done.returncode, project)
+        return _code(done.returncode, project, arguments)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         done = subprocess.run(  # noqa: S603 -- our own
@@ -51,18 +54,23 @@ def test(arguments: tuple[str, ...], project_path: str | None, as_json: bool) ->
         )
         if report.is_file():
             print_json(_told(report, done.returncode))
-    return _code(done.returncode, project)
+    return _code(done.returncode, project, arguments)
 
 
 def _is_there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _code(of_pytest: int, project: Path) -> int:
-    """Return the exit code for pytest's; raises CommandFailed where there are no tests."""
+def _code(of_pytest: int, project: Path, arguments: tuple[str, ...]) -> int:
+    """Return the exit code for pytest's; raises CommandFailed where no test ran."""
     match of_pytest:
         case 0:
             return 0
+        case code if code == _NO_TESTS and arguments:
+            raise CommandFailed(
+                f"no test of {project.name} is meant by {' '.join(arguments)}",
+                "pylon test, without more words, runs all there are",
+            )
         case code if code == _NO_TESTS:
             raise CommandFailed(
                 f"there are no tests in {project.name}",

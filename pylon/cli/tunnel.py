@@ -8,6 +8,7 @@ the screens (`remote`).
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import shutil
 import subprocess
@@ -36,6 +37,10 @@ _OPEN_SECONDS: Final = 60.0
 _END_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.05
 _PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
+#: A socket's path that means itself to ssh, and a token that is one word of a header.
+_SOCKET: Final = re.compile(r"/[^$%:\\\"'\x00-\x1f\x7f]{1,200}\Z")
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,500}\Z")
+_PORTS: Final = 1 << 16
 #: No master connection of the user's is used, nor left behind: this ssh ends with us.
 _OPTIONS: Final = (
     "-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ConnectTimeout=15",
@@ -69,7 +74,10 @@ class Place:
 
 def place_of(url: str) -> Place:
     """Return what ssh://[USER@]HOST[:PORT]/PATH means; raises UsageError for anything else."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise click.UsageError("URL is no address") from None
     try:
         port = parts.port
     except ValueError:
@@ -119,14 +127,34 @@ def find_door(place: Place, remote_pylon: str, *, is_batch: bool) -> dict[str, A
             "say where it is: pylon attach --remote-pylon /path/to/pylon ssh://…",
         )
     if done.returncode != 0:
-        raise CommandFailed(f"{place.host} says: {said.removeprefix('pylon: ')}")
+        # Told whole, remedy and all; where to read about the command there is no remedy here.
+        wrong, usage, _ = said.removeprefix("pylon: ").partition("\n  `pylon admin-door --help`")
+        hint = "ssh://HOST/PATH names the folder of a project there" if usage else None
+        raise CommandFailed(f"{place.host} says: {wrong}", hint)
     for line in reversed(done.stdout.splitlines()):  # a profile there may print before it
-        with suppress(InvalidJson, KeyError, TypeError):
+        with suppress(InvalidJson, KeyError, TypeError, ValueError):
             found: dict[str, Any] = jsonvalue.parse(line)
-            return {"socket": found["socket"], "port": int(found["port"]), "token": found["token"]}
+            return _door_of(found["socket"], found["port"], found["token"])
     raise CommandFailed(
         f"what {place.host} said is no answer", f"is {remote_pylon} there the same version?"
     )
+
+
+def _door_of(socket: Any, port: Any, token: Any) -> dict[str, Any]:
+    """Return what the far side said, where it is what ours says; raises ValueError.
+
+    Our ssh puts this machine's environment in the place of `${NAME}` in a socket's path, and other
+    things of its own in that of `%h`: it would tell them to whoever asks for such a path.
+    """
+    is_path = isinstance(socket, str) and _SOCKET.match(socket) is not None
+    is_token = isinstance(token, str) and _TOKEN.match(token) is not None
+    if (
+        type(port) is not int
+        or not 0 < port < _PORTS
+        or not ((socket is None or is_path) and (token is None or is_token))
+    ):
+        raise ValueError("no admin door says that")
+    return {"socket": socket, "port": port, "token": token}
 
 
 def _quoted(word: str) -> str:
@@ -230,6 +258,7 @@ class Tunnel:
     # --- what the dashboard asks of a runtime that is elsewhere (`tui.elsewhere.Whereabouts`)
 
     is_supervised = False
+    is_held = False
 
     async def look(self, *, is_first: bool) -> str:
         """Return why the runtime says nothing."""
@@ -240,7 +269,7 @@ class Tunnel:
     async def restart(self) -> None:
         """Say that this can be done there only."""
         raise SupervisorRefused(
-            f"it is started anew there: ssh {self._place.host} pylon projects start …"
+            f"it is started anew there: ssh {self._place.host} pylon projects restart …"
         )
 
     async def stop(self) -> None:

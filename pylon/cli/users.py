@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pylon.cli.asking import is_confirmed
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.people import origin_of_project
 from pylon.cli.project import find_project, json_option, project_option
@@ -186,7 +187,7 @@ def invite(email: str, roles: tuple[str, ...], project_path: str | None, as_json
 @json_option
 def delete(user: str, yes: bool, project_path: str | None, as_json: bool) -> None:
     """Delete USER: account, sessions, and the rows that the app's references say."""
-    if not yes and not click.confirm(f"delete {user} and what belongs to him?", err=True):
+    if not yes and not is_confirmed(f"delete {user} and what belongs to him?"):
         raise CommandFailed("nothing was deleted")
     done = _ask(project_path, user, "delete", {}, lambda people: people.delete(user))
     _report(done, f"{_name(done)} is deleted", as_json=as_json)
@@ -203,9 +204,7 @@ def erase(user: str, yes: bool, project_path: str | None, as_json: bool) -> None
     Asks the running runtime. It cannot be undone, and backups made before still have him.
     """
     project = find_project(project_path)
-    if not yes and not click.confirm(
-        f"erase {user} and all that is left of him, for good?", err=True
-    ):
+    if not yes and not is_confirmed(f"erase {user} and all that is left of him, for good?"):
         raise CommandFailed("nothing was erased")
     done = ask_runtime(project, lambda admin: admin.post(_path(user, "erase"), {}, is_patient=True))
     _report(done, "\n".join(erased_words(done)), as_json=as_json)

@@ -50,17 +50,22 @@ def tail(
         if as_json:
             print_json(change)
         else:
-            print_line(
-                f"{change['at'][11:23]}  {change['seq']:>8}  {change['kind']:<6}  "
-                f"{change['entity']:<16}  {change['row_id']}  {change['user'] or 'system'}"
-                f"  {change.get('effect', '')}"
-            )
+            print_line(change_line(change))
 
     async def follow(admin: AdminClient) -> None:
         async for change in _changes(admin, since, lines, is_endless=not no_follow):
             show(change)
 
     ask_runtime(find_project(project_path), follow)
+
+
+def change_line(change: dict[str, Any]) -> str:
+    """Return a change of the log as a line."""
+    return (
+        f"{change['at'][11:23]}  {change['seq']:>8}  {change['kind']:<6}  "
+        f"{change['entity']:<16}  {change['row_id']}  {change['user'] or 'system'}"
+        f"  {change.get('effect', '')}"
+    )
 
 
 async def _changes(

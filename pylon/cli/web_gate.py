@@ -8,11 +8,14 @@ ports, and other programs of this machine are none of our business.
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
+
+from pylon.cli.peer_user import user_of_peer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 COOKIE: Final = "pylon_studio"
@@ -84,6 +87,8 @@ class WebGate:
         return None
 
     def _open(self, request: web.Request) -> web.StreamResponse:
+        if _is_of_another_user(request):
+            return _said(HTTPStatus.FORBIDDEN, "This link is another user's.")
         given = request.query.get("token", "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, self._link.encode()):
             return _said(
@@ -96,6 +101,18 @@ class WebGate:
         )
         self._when_used()
         return answer
+
+
+def _is_of_another_user(request: web.Request) -> bool:
+    """Tell whether somebody else of this machine asks: who opens a browser shows the link to all.
+
+    Root may do whatever the owner may. Where nothing says who it is, the link must do.
+    """
+    ends = [request.get_extra_info(name) for name in ("peername", "sockname")]
+    if not hasattr(os, "getuid") or not all(isinstance(one, tuple) for one in ends):
+        return False
+    user = user_of_peer(ends[0][:2], ends[1][:2])
+    return user is not None and user not in (0, os.getuid())
 
 
 def _said(status: HTTPStatus, text: str) -> web.Response:

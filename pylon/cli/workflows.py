@@ -8,7 +8,15 @@ import click
 
 from pylon import jsonvalue
 from pylon.cli.listing import ListGroup, list_unless_told
-from pylon.cli.output import CommandFailed, print_json, print_line, print_pair, print_table, say
+from pylon.cli.output import (
+    CommandFailed,
+    print_done,
+    print_json,
+    print_line,
+    print_pair,
+    print_table,
+    say,
+)
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
 from pylon.client.admin import AdminClient, AdminError
@@ -205,7 +213,4 @@ def rerun(run: str, step: str | None, project_path: str | None, as_json: bool) -
 
 
 def _say_done(done: Any, *, as_json: bool) -> None:
-    if as_json:
-        print_json(done)
-    else:
-        print_line(f"{done['name']} {done['id']} is {done['state']}")
+    print_done(done, f"{done['name']} {done['id']} is {done['state']}", as_json=as_json)

@@ -40,13 +40,13 @@ def test_bash_offers_what_may_come_next(bash: Path) -> None:
         bash,
         ['pylon exp', 'pylon jobs ""', 'pylon export --form', 'pylon export --format ""',
          'pylon export --where jobs ""', 'pylon users --search jobs rev', 'pylon completion ""',
-         'pylon jobs show --js'],
+         'pylon jobs show --js', 'pylon new shop --template re'],
     )  # fmt: skip
     assert offered[0] == ["explain", "export"]
     assert offered[1] == ["cancel", "list", "pause", "resume", "retry", "show"]
-    assert offered[2:4] == [["--format"], ["jsonl", "csv"]]
+    assert offered[2:4] == [["--format"], ["jsonl", "json", "csv"]]
     assert offered[4:6] == [[], ["revoke"]]  # the value of an option is no command
-    assert offered[6:] == [["bash", "zsh", "fish"], ["--json"]]
+    assert offered[6:] == [["bash", "zsh", "fish"], ["--json"], ["react"]]
 
 
 @pytest.mark.parametrize("write", [bash_script, zsh_script, fish_script])

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from pylon import jsonvalue
 from pylon.cli.check import check
+from pylon.cli.copies import backup
 from pylon.cli.main import COMMANDS, cli
 from pylon.cli.output import failure_of, print_json
 from pylon.errors import NotFound
@@ -92,6 +93,8 @@ def test_wrong_arguments_are_wrong_usage(tmp_path: Path) -> None:
         assert len(lines) == 2, lines
         assert lines[0].startswith("pylon: ")
         assert lines[1] == f"  `pylon {arguments[0]} --help` says how"
+    assert "pylon: URL begins with https://" in _pylon("attach", "ftp://x", cwd=tmp_path).stderr
+    assert "pylon: no such option" in _pylon("tail", "--nope", cwd=tmp_path).stderr
 
 
 def test_json_carries_nothing_that_steers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,12 +157,12 @@ def test_check_advises_on_mail_templates(tmp_path: Path) -> None:
     (mail / "poor.sample.json").write_text('{"nme": "Ada"}')
     done = CliRunner().invoke(check, [str(tmp_path)])
     assert done.exit_code == 0
-    assert "advice: mail/open.txt:" in done.output
-    assert "advice: mail/poor.txt:3: 'name' is undefined" in done.output
+    assert "mail/open.txt:3: warning: " in done.output
+    assert "mail/poor.txt:3: warning: 'name' is undefined [ADVICE]" in done.output
     assert "foot" not in done.output
     (mail / "open.txt").unlink()
     (mail / "poor.sample.json").write_text('{"name": "Ada"}')
-    assert "advice" not in CliRunner().invoke(check, [str(tmp_path)]).output
+    assert "warning" not in CliRunner().invoke(check, [str(tmp_path)]).output
 
 
 def test_errors_are_one_paragraph_and_clean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,3 +173,24 @@ def test_errors_are_one_paragraph_and_clean(capsys: pytest.CaptureFixture[str]) 
     shown = capsys.readouterr().err
     assert "look again" in shown
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("given", [[], ["copy.db", "--to", "file:///tmp"]])
+def test_a_backup_goes_to_a_file_or_off_the_machine(given: list[str], tmp_path: Path) -> None:
+    """One of the two is named; nothing is made before that is clear."""
+    (tmp_path / "app.py").write_text("from pylon import App\napp = App('x')\n")
+    done = CliRunner().invoke(backup, [*given, "--project", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "either a FILE, or --to URL" in done.output
+    assert not (tmp_path / ".pylon").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder where nobody may write")
+def test_a_disk_that_refuses_is_said_without_a_traceback() -> None:
+    """Which path, why, and what to do; what else goes wrong keeps its traceback."""
+    done = _pylon("new", "shop", cwd=Path("/sys"))
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2, lines
+    assert lines[0].startswith("pylon: /sys/shop: ")
+    assert lines[1].strip()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pexpect
 
+from pylon.supervisor.registry import known_projects
+
 COMMAND = [sys.executable, "-m", "pylon", "new"]
 
 
@@ -17,7 +19,7 @@ def test_it_asks_for_name_and_template(tmp_path: Path) -> None:
     """A name that cannot be is said and asked for again; packages are asked about last."""
     asked = pexpect.spawn(
         COMMAND[0], COMMAND[1:], cwd=str(tmp_path), timeout=60, encoding="utf-8",
-        env={**os.environ, "TERM": "xterm"},
+        env={**os.environ, "TERM": "xterm"}, dimensions=(24, 80),
     )  # fmt: skip
     asked.expect("name of the project")
     asked.sendline("../out")
@@ -26,6 +28,9 @@ def test_it_asks_for_name_and_template(tmp_path: Path) -> None:
     asked.sendline("shop")
     asked.expect("react +React on Vite")
     asked.expect(r"template \[blank\]")
+    told = asked.before.splitlines()
+    assert max(map(len, told)) < 80, "no word is broken"
+    assert any(line.startswith(" " * 11) for line in told), "a long one goes on in the next line"
     asked.sendline("react")
     asked.expect("install its npm packages now")
     asked.sendline("n")
@@ -47,6 +52,7 @@ def test_without_a_terminal_it_asks_nothing(tmp_path: Path) -> None:
         [*COMMAND, "mine", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == {"path": str(tmp_path / "mine"), "template": "blank"}
+    assert [one.path for one in known_projects()] == [str(tmp_path / "mine")], "at once"
 
 
 def test_no_npm_is_said_and_the_project_stays(tmp_path: Path) -> None:

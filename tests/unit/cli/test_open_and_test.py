@@ -66,7 +66,7 @@ def test_the_tests_of_a_project_run_with_the_kit(project: Path) -> None:
 @pytest.mark.parametrize(("of_pytest", "ours"), [(0, 0), (1, 1), (2, 130), (3, 1), (4, 2)])
 def test_codes_of_pytest_become_ours(of_pytest: int, ours: int, tmp_path: Path) -> None:
     """Failed 1, wrong usage 2, interrupted 130."""
-    assert testing._code(of_pytest, tmp_path) == ours
+    assert testing._code(of_pytest, tmp_path, ()) == ours
 
 
 def test_no_tests_and_no_pytest_say_what_to_do(
@@ -74,7 +74,9 @@ def test_no_tests_and_no_pytest_say_what_to_do(
 ) -> None:
     """A project without tests is no success."""
     with pytest.raises(testing.CommandFailed, match="no tests"):
-        testing._code(5, project)
+        testing._code(5, project, ())
+    with pytest.raises(testing.CommandFailed, match="is meant by -k chat"):
+        testing._code(5, project, ("-k", "chat"))
     monkeypatch.setattr(testing, "_is_there", lambda name: name != "pytest_asyncio")
     said = _said("test", "--project", str(project))
     assert (said.exit_code, "pip install pytest-asyncio" in said.output) == (1, True)

@@ -96,14 +96,16 @@ async def test_interrupting_a_tail_ends_with_130(serve: Serve) -> None:
     await served.login("ada@example.com")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pylon", "tail", "--project", str(served.project),
-        env={**os.environ, "PYLON_STATE_DIR": str(served.state)},
+        env={**os.environ, "PYLON_STATE_DIR": str(served.state), "PYTHONFAULTHANDLER": "1"},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
-    await process.stdout.readline()
+    stuck = asyncio.get_running_loop().call_later(60, process.send_signal, signal.SIGABRT)
+    line = await process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, err = await process.communicate()
-    assert process.returncode == 130
+    stuck.cancel()  # else what it says is where it was stuck
+    assert process.returncode == 130, (line, err)
     assert b"Traceback" not in err
 
 

@@ -16,4 +16,4 @@ def test_changes_in_words() -> None:
     hidden = {**head, "row_id": "a", "kind": "delete", "cause": "hidden"}
     assert change_words(hidden)[-1] == "hidden"
     refresh = {**head, "kind": "refresh", "where": {"room": "r"}, "rows": [row], "done": False}
-    assert change_words(refresh)[-1] == '1 rows are all with {"room":"r"}, more to come'
+    assert change_words(refresh)[-1] == '1 row is all with {"room":"r"}, more to come'
