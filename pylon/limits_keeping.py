@@ -25,3 +25,17 @@ SUBSCRIPTION_COSTS_MAX: Final = 1_000
 ALERTS_PER_HOUR_MAX: Final = 10
 #: Time for one alert to leave, by mail or webhook. Above: tried again, three times in all.
 ALERT_SECONDS: Final = 15.0
+
+# --- reports of a problem ----------------------------------------------------------------
+#: Newest changes that a report has where nobody says which.
+BUG_CHANGES: Final = 200
+#: Lines of the runtime's log, and failures of a kind, that it has at most; the oldest are left out.
+BUG_LINES_MAX: Final = 300
+BUG_FAILURES_MAX: Final = 50
+#: Code of the project in it. Above: files are left out, and it says which.
+BUG_CODE_BYTES_MAX: Final = 4 * MIB
+#: A report that is opened: of the file, and of all that is packed in it. Above: BUG_UNREADABLE.
+BUG_FILE_BYTES_MAX: Final = 32 * MIB
+BUG_UNPACKED_BYTES_MAX: Final = 128 * MIB
+#: Parts of it. Above: the same.
+BUG_PARTS_MAX: Final = 500

@@ -121,6 +121,11 @@ def preferences_file() -> Path:
     return state_dir() / "preferences.json"
 
 
+def desktop_file() -> Path:
+    """Return what says which files a launcher entry was installed as."""
+    return state_dir() / "desktop.json"
+
+
 def keys_file() -> Path:
     """Return where the user binds keys otherwise; it need not exist."""
     given = os.environ.get("PYLON_STATE_DIR")

@@ -49,6 +49,11 @@ SQLITE_DENY: Final = sqlite3.SQLITE_DENY
 SQLITE_LIMIT_LENGTH: Final = sqlite3.SQLITE_LIMIT_LENGTH
 
 
+def open_memory() -> RawConnection:
+    """Return a connection to an empty database of its own, which goes with it."""
+    return sqlite3.connect(":memory:")
+
+
 def has_wal_reset_fault() -> bool:
     """Tell whether the library lies in the range of the WAL-reset fault."""
     return (3, 7, 0) <= sqlite3.sqlite_version_info <= LAST_WAL_RESET_FAULT

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from pylon import jsonvalue, paths
+from pylon.client.curl import curl_line
 from pylon.client.event_lines import EventLines
 from pylon.client.silence import refusal, silence
 from pylon.errors import PylonError
@@ -26,7 +27,9 @@ _UNKNOWN_HINT = (
     " (or its run-time token, which each start makes anew)"
 )
 _CHUNK_BYTES = 262_144
-_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
+#: How long an answer is waited for.
+ANSWER_SECONDS = 30
+_TIMEOUT = aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=5)
 
 
 class AdminError(PylonError):
@@ -69,7 +72,9 @@ class AdminClient:
                 if self._socket_path is not None
                 else None
             )
-            self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=_TIMEOUT, json_serialize=jsonvalue.encode_text
+            )
         return self._session
 
     @staticmethod
@@ -86,6 +91,14 @@ class AdminClient:
             return base, self._given_token, None
         socket_path = str(self._socket_path)
         return base, self._given_token, lambda: aiohttp.UnixConnector(socket_path)
+
+    def curl(self, path: str, body: Any = None, **params: str | None) -> str:
+        """Return the line of curl that asks the same of /api/PATH, and runs as it is."""
+        has_file = self._token_path is not None and self._token_path.is_file()
+        return curl_line(
+            self._base, path, body, socket_path=self._socket_path,
+            token_path=self._token_path if has_file else None, **params,
+        )  # fmt: skip
 
     @property
     def _given_token(self) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pylon import jsonvalue
+from pylon.printable import counted
 from pylon.protocol import messages as m
 from pylon.protocol.messages import Downstream
 
@@ -22,14 +23,14 @@ def frame_words(message: Downstream) -> tuple[str, str]:
             is_whole = message.done and message.total == len(message.rows)
             of = "" if message.total is None or is_whole else f" of about {message.total}"
             end = ", done" if message.done else ""
-            return "snapshot", f"{message.entity}: {len(message.rows)} rows{of}{end}"
+            return "snapshot", f"{message.entity}: {counted(len(message.rows), 'row')}{of}{end}"
         case m.Changes():
             more = ", more to come" if message.more else ""
             count = len(message.changes)
             said = "nothing to see" if not count else f"{count} change{'' if count == 1 else 's'}"
             return "changes", f"({_seq(message.after)}, {_seq(message.through)}]: {said}{more}"
         case m.Window():
-            return "window", f"{message.subscription}: {len(message.ids)} rows listed"
+            return "window", f"{message.subscription}: {counted(len(message.ids), 'row')} listed"
         case m.Resync():
             return "resync", f"{message.reason}: start over from {message.head}"
         case m.SchemaChanged():
@@ -47,9 +48,10 @@ def change_words(change: dict[str, Any]) -> tuple[str, str, str, str, str]:
     """Return (seq, kind, entity, row id, what) of a change in a batch."""
     row = change.get("row")
     if change.get("kind") == "refresh":
-        end = "" if change["done"] else ", more to come"
+        count, end = len(change["rows"]), "" if change["done"] else ", more to come"
         what = (
-            f"{len(change['rows'])} rows are all with {jsonvalue.encode_text(change['where'])}{end}"
+            f"{counted(count, 'row')} {'is' if count == 1 else 'are'} all with"
+            f" {jsonvalue.encode_text(change['where'])}{end}"
         )
     else:
         what = jsonvalue.encode_text(row) if row is not None else str(change.get("cause") or "")

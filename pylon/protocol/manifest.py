@@ -73,3 +73,5 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hash: str
     entities: list[EntityManifest]
     functions: list[FunctionManifest]
+    #: Pages that connect as an older build are to be loaded again; 0 asks for nothing.
+    min_client: int = 0

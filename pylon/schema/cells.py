@@ -6,6 +6,9 @@ one that begins with a quotation mark, stands in its JSON form, so that nothing 
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from pylon import jsonvalue
@@ -15,6 +18,20 @@ from pylon.schema.model import Field, FieldKind
 
 _TEXTS: Final = frozenset({FieldKind.STR, FieldKind.TEXT})
 _TRUTHS: Final = {"true": True, "false": False, "1": True, "0": False}
+
+
+def csv_lines(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of cells as lines of CSV that end in LF.
+
+    The writer sets only those characters in quotation marks that end its lines; every reader takes
+    a CR for an end, too.
+    """
+    lines: list[str] = []
+    for cells in rows:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\r\n").writerow(cells)
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def to_cell(field: Field, value: Any) -> str:
@@ -69,7 +86,11 @@ def _json(text: str) -> Any:
 
 
 def _number(kind: type[int] | type[float], text: str, otherwise: str) -> int | float:
+    text = text.strip()
+    # Python takes more for a number than a table means: 1_000, and digits of other scripts.
+    if not text.isascii() or "_" in text:
+        raise ValueError(otherwise)
     try:
-        return kind(text.strip())
+        return kind(text)
     except ValueError:
         raise ValueError(otherwise) from None

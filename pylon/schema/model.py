@@ -92,6 +92,8 @@ class Position:
     #: For a text: (offset in its value, line, column) wherever the next character of the value is
     #: not simply the next one of the source, such as behind an escape or in a joined literal.
     breaks: tuple[tuple[int, int, int], ...] = ()
+    #: The value is put together, not written there: all of it stands at this one place.
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

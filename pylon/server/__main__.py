@@ -26,15 +26,18 @@ from pylon import limits, paths, sqlite
 from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
 from pylon.clock import SystemClock
 from pylon.errors import LoadFailed, PylonError
-from pylon.server.assembly import Runtime, report_failure
+from pylon.server.assembly import Runtime
 from pylon.server.background import check_settings
 from pylon.server.backups.restoring import Prepared
 from pylon.server.config import ServerConfig, apply_dotenv, demand_loopback, load_config
 from pylon.server.memory import bound_memory, memory_limit_mb
+from pylon.server.storage.migrate import MigrationRefused
 from pylon.server.storage.place import use_place
 
 #: The app or its settings have mistakes: a save may mend them, so whoever supervises waits for one.
 EXIT_APP_MISTAKES = 3
+#: A migration waits for a decision: rows stand against it, or it would lose some.
+EXIT_MIGRATION_WAITS = 4
 #: Another branch is in use, and this process is not fit to go on with it: start another.
 EXIT_SWITCHED = 75
 _TOKEN_VARIABLE = "PYLON_ADMIN_TOKEN"  # noqa: S105 -- its name
@@ -64,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         if config.is_dev and not given.allow_remote:
             demand_loopback(config["server.host"])
     except PylonError as error:
-        report_failure(error)
+        _report(error)
         return EXIT_APP_MISTAKES
     _keep_from_exit()
     _ask_for_files()
@@ -232,13 +235,16 @@ class RuntimeProcess:
                 web_port=self._given.web_port,
             )
         except LoadFailed as failure:
-            report_failure(failure)
+            _report(failure)
             return EXIT_APP_MISTAKES
+        except MigrationRefused as refused:
+            _report(refused)
+            return EXIT_MIGRATION_WAITS
         except PylonError as error:
-            report_failure(error)
+            _report(error)
             return 1
         except (OSError, sqlite.Error) as error:
-            report_failure(_not_started(error))
+            _report(_not_started(error))
             return 1
         if self._door is None and self._runtime.door is not None:
             self._door = self._runtime.door.dup()
@@ -259,6 +265,12 @@ async def _put_in_place(prepared: Prepared) -> None:
         return
     kept = "" if restored.kept is None else f"; what was there is {restored.kept.name}"
     _log.info("restore.done head=%d%s", restored.contents.head, kept)
+
+
+def _report(error: PylonError) -> None:
+    """Print why the runtime could not start, as one short paragraph."""
+    hint = f"  {error.hint}\n" if error.hint else ""
+    _print(sys.stderr, f"pylon: {error.message}\n{hint}")
 
 
 def _not_started(error: Exception) -> PylonError:

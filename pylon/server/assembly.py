@@ -7,27 +7,22 @@ import logging
 import os
 import secrets
 import socket
-import sys
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pylon import limits, paths
 from pylon.app.definition import AppDefinition
 from pylon.app.loader import load_app
 from pylon.clock import Clock, SystemClock, WarpedClock
-from pylon.errors import PylonError
 from pylon.ids import IdSource
 from pylon.server.auth.house import build_identity
-from pylon.server.auth.rates import RateLimiter
 from pylon.server.background import make_background, make_backups, make_files, make_trimmer
 from pylon.server.backups.keeper import BackupKeeper
 from pylon.server.backups.restoring import Prepared
+from pylon.server.bounds import quotas_of, rates_of
 from pylon.server.branching import Branching
 from pylon.server.config import ServerConfig
 from pylon.server.erasing import Eraser
-from pylon.server.functions.data_migrations import DataMigrations
 from pylon.server.functions.definitions import DefinitionHolder
 from pylon.server.functions.executor import Executor
 from pylon.server.functions.policy_coverage import PolicyCoverage
@@ -44,16 +39,14 @@ from pylon.server.lifecycle import Stopper
 from pylon.server.mail.mailer import Mailer
 from pylon.server.mail.preview import MailPreviews
 from pylon.server.mail.templates import MailTemplates
+from pylon.server.migrating import bring_to_schema
 from pylon.server.observe import Observer, set_up_logging
 from pylon.server.presence import Presence
-from pylon.server.quota import Quota, Quotas
 from pylon.server.reloading import Reloader, load_next, run_hooks
 from pylon.server.storage import backup, branches
 from pylon.server.storage.database import Database
 from pylon.server.storage.folder import demand_free
 from pylon.server.storage.known_policies import use_policies
-from pylon.server.storage.migrate import migrate
-from pylon.server.storage.migration_plan import make_plan
 from pylon.server.storage.served_policies import ServedPolicies
 from pylon.server.sync.hub import Hub
 from pylon.server.sync.switchboard import Switchboard
@@ -127,7 +120,7 @@ class Runtime:
             if not config.is_dev:
                 policies = ServedPolicies(database, accepts=accepts_policies)
                 await policies.demand(definition)
-            data = await self._migrate(database, definition, may_migrate=may_migrate)
+            data = await bring_to_schema(database, definition, may_migrate=may_migrate)
             self._build(database, DefinitionHolder(definition), policies, coverage)
             await use_policies(database, definition.slice_rules, definition.read_meanings)
             await data.apply()
@@ -166,28 +159,6 @@ class Runtime:
     def _witness_folder(self) -> Path | None:
         return paths.witness_dir()
 
-    async def _migrate(
-        self, database: Database, definition: AppDefinition, *, may_migrate: bool
-    ) -> DataMigrations:
-        """Bring the database to the app's schema; returns the changes of rows that wait."""
-        schema = definition.schema
-        plan = await database.run_on_writer(lambda raw: make_plan(raw, schema))
-        is_first = database.head == 0 and not database.schema.entities
-        if not plan.is_empty and not may_migrate and not (is_first and _is_new(plan)):
-            raise PylonError(
-                "the app's schema is not the database's:\n" + plan.render(),
-                hint="start with --migrate, or apply it first: pylon migrate --apply",
-            )
-        data = DataMigrations(database, definition)
-        if data.pending and not may_migrate and not is_first:
-            raise PylonError(
-                f"data migrations wait: {', '.join(data.names)}",
-                hint="start with --migrate, or apply them first: pylon migrate --apply",
-            )
-        await data.try_first(consent=False)
-        await migrate(database, schema)
-        return data
-
     def _build(
         self, database: Database, definitions: DefinitionHolder, policies: ServedPolicies | None,
         coverage_path: Path | None,
@@ -209,7 +180,7 @@ class Runtime:
             database, definitions, identity.sessions, self.clock, executor.app_code,
             queue_bytes_max=config["limits.send_queue_bytes"],
             heartbeat_s=config["limits.heartbeat_seconds"],
-            quotas=_quotas(config), calls=self.observer.calls,
+            quotas=quotas_of(config), calls=self.observer.calls,
         )  # fmt: skip
         self._stopper.add("outgoing", executor.close)
         coverage, effects = self._policy_watch(database, definitions, coverage_path)
@@ -218,12 +189,6 @@ class Runtime:
             config, database, definitions, executor, self.clock, self.ids, self.observer
         )
         files = make_files(config, database, definitions, executor, self.ids, self._stopper)
-        per_second = config["limits.requests_per_second"]
-        rates = partial(RateLimiter, self.clock)
-
-        def hourly(count: int) -> RateLimiter:
-            return rates(count / 3600, count)
-
         self.services = Services(
             config=config, clock=self.clock, ids=self.ids, database=database,
             trimmer=trimmer, definitions=definitions, executor=executor,
@@ -236,11 +201,7 @@ class Runtime:
             worker=background.worker, workflows=background.workflows,
             policies=PolicyMatrix(database, definitions),
             observer=self.observer, hub=hub, branches=self._make_branching(database, definitions),
-            sign_in_rates=rates(limits.SIGN_INS_PER_SECOND, limits.SIGN_INS_AT_ONCE),
-            auth_rates=rates(limits.AUTH_CALLS_PER_SECOND, limits.AUTH_CALLS_AT_ONCE),
-            code_rates=hourly(limits.CODES_PER_ADDRESS_HOUR),
-            new_account_rates=hourly(limits.NEW_ACCOUNTS_PER_ADDRESS),
-            data_rates=rates(per_second, per_second * 2) if per_second else None,
+            **rates_of(config, self.clock),
             admin_tokens=self._admin_tokens(), presence=Presence(self.clock),
             reload=Reloader(
                 database, definitions, hub, executor, background.app_reloaded, self.clock, policies,
@@ -367,31 +328,6 @@ class Runtime:
         await run_hooks(definition, definition.on_stop, self.services.executor)
 
 
-def _quotas(config: ServerConfig) -> Quotas:
-    def quota(what: str) -> Quota:
-        return Quota(
-            what, config[f"limits.{what}"], config[f"limits.{what}_per_user"],
-            config[f"limits.{what}_per_address"],
-        )  # fmt: skip
-
-    return Quotas(
-        quota("sockets"), quota("subscriptions"), quota("snapshots"),
-        config["limits.subscriptions_per_socket"],
-    )  # fmt: skip
-
-
-def _is_new(plan: Any) -> bool:
-    return all(step.kind == "create table" for step in plan.steps)
-
-
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def report_failure(error: PylonError) -> None:
-    """Print why the runtime could not start, as one short paragraph."""
-    with suppress(OSError):  # nobody reads any more: whoever started us is gone
-        sys.stderr.write(f"pylon: {error.message}\n")
-        if error.hint:
-            sys.stderr.write(f"  {error.hint}\n")

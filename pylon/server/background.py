@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from pylon.clock import Clock
 from pylon.errors import ConfigError
 from pylon.ids import IdSource
 from pylon.server.backups.keeper import BackupKeeper
-from pylon.server.backups.keeper import settings_of as backups_of
+from pylon.server.backups.settings import settings_of as backups_of
+from pylon.server.buckets import parse_bucket
 from pylon.server.config import ServerConfig
 from pylon.server.files.pieces import Pieces
 from pylon.server.files.room import Room
-from pylon.server.files.s3 import S3Backend, parse_bucket
+from pylon.server.files.s3 import S3Backend
 from pylon.server.files.store import FileStore
 from pylon.server.files.sweeper import Sweeper
 from pylon.server.functions.definitions import DefinitionHolder
@@ -46,6 +47,12 @@ _log = logging.getLogger("pylon.runtime")
 
 def check_settings(config: ServerConfig) -> None:
     """Raise ConfigError for settings whose text says nothing that can be done."""
+    for mistake in texts_wrong(config):
+        raise mistake
+
+
+def texts_wrong(config: ServerConfig) -> Iterator[ConfigError]:
+    """Yield what is wrong with settings whose text says nothing that can be done."""
     for key, parse in (
         ("jobs.queues", parse_queues), ("mail.from", parse_sender), ("mail.url", _server_of),
         ("files.backend", parse_bucket),
@@ -53,14 +60,17 @@ def check_settings(config: ServerConfig) -> None:
         try:
             parse(config[key])
         except ValueError as error:
-            raise ConfigError(f"{key}: {error}") from None
-    backups_of(config)
+            yield ConfigError(f"{key}: {error}")
+    try:
+        backups_of(config)
+    except ConfigError as error:
+        yield error
     for address in config["alerts.mail"]:
         if not is_address(address):
-            raise ConfigError(f"alerts.mail: {address!r} is no address")
+            yield ConfigError(f"alerts.mail: {address!r} is no address")
     webhook = config["alerts.webhook"]
     if webhook and not webhook.startswith(("http://", "https://")):
-        raise ConfigError("alerts.webhook: it is an http or https address")
+        yield ConfigError("alerts.webhook: it is an http or https address")
 
 
 def _server_of(url: str) -> object:

@@ -22,6 +22,7 @@ from pylon.server.storage import branch_diff, branches
 from pylon.server.storage.backup import opened
 from pylon.server.storage.branches import BranchRefused
 from pylon.server.storage.database import Database
+from pylon.server.storage.masked import Mask
 from pylon.server.storage.migration_plan import MigrationPlan, make_plan, stored_schema
 from pylon.server.storage.place import Place, demand_name, use_place
 from pylon.sqlite import RawConnection
@@ -90,8 +91,10 @@ class Branching:
             "failure": None if self._failure is None else self._failure.to_wire(),
         }  # fmt: skip
 
-    async def create(self, name: object, of: object = None) -> dict[str, Any]:
-        """Copy a branch, by default the one in use, while it is written to.
+    async def create(
+        self, name: object, of: object = None, mask: Mask | None = None
+    ) -> dict[str, Any]:
+        """Copy a branch, by default the one in use, while it is written to; a mask masks it.
 
         Returns the branch, or {"making"} where it takes long: `list` says how far it is, and what
         became of it. Raises as `storage.branches.create`, Unavailable while another one is made.
@@ -101,11 +104,11 @@ class Branching:
         if self._task is not None:
             raise Unavailable("a branch is being made at this moment", reason="busy")
         self.making, self._failure = Making(name), None
-        self._task = task = asyncio.ensure_future(self._make(source, self.making))
+        self._task = task = asyncio.ensure_future(self._make(source, self.making, mask))
         await asyncio.wait((task,), timeout=_WAIT_SECONDS)
         return task.result() if task.done() else {"making": self.making.to_json()}
 
-    async def _make(self, source: Place, making: Making) -> dict[str, Any]:
+    async def _make(self, source: Place, making: Making, mask: Mask | None) -> dict[str, Any]:
         def told(done: int, total: int) -> None:
             if self._is_stopping:  # raised through SQLite, which ends the copy
                 raise Unavailable("the runtime is stopping", reason="stopping")
@@ -113,7 +116,9 @@ class Branching:
 
         try:
             async with self._turn:
-                made = await branches.create(source, making.name, self._clock, progress=told)
+                made = await branches.create(
+                    source, making.name, self._clock, progress=told, mask=mask
+                )
             return made.to_json()
         except PylonError as error:
             self._failure = error

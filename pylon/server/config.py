@@ -1,6 +1,7 @@
-"""Settings: one table of keys, one precedence — flag, environment, pylon.toml, default.
+"""Settings as they are read: one precedence — flag, environment, pylon.toml, default.
 
-Unknown keys and wrong types stop the start, naming file, line and the nearest known key.
+Unknown keys and wrong types stop the start, naming file, line and the nearest known key. What does
+not live here: the table of keys (`settings_table`), and how settings are shown (`settings_shown`).
 """
 
 from __future__ import annotations
@@ -10,121 +11,46 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
-from pylon import limits, limits_files
 from pylon.errors import ConfigError
 from pylon.server.hosts import is_this_machine
 from pylon.server.provider_settings import PROVIDERS, provider_settings
+from pylon.server.settings_table import AUTH_METHODS, SETTINGS
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One key: its type, its default, what it is for, and the least that a number may be."""
-
-    kind: type
-    default: Any
-    doc: str
-    least: float = 0
-
-
-def _bound(default: int, doc: str) -> Setting:
-    return Setting(int, default, doc, 1)
-
-
-#: Every key that pylon.toml and the environment may set, as `section.key`.
-SETTINGS: Final[Mapping[str, Setting]] = {
-    "server.host": Setting(str, "127.0.0.1", "Address to listen on."),
-    "server.port": Setting(int, 4321, "Port to listen on."),
-    "server.origins": Setting(list, [], "Origins of your own pages, such as https://chat.example."),
-    "server.trusted_proxies": Setting(
-        list, [], "Proxies of yours whose X-Forwarded-For counts: addresses or networks."
-    ),
-    "server.durability": Setting(str, "full", "full: survives power loss. normal: faster."),
-    "server.sleep_minutes": Setting(
-        float, limits.SLEEP_MINUTES, "Minutes until a detached runtime sleeps; 0: never."
-    ),
-    "log.retain_changes": Setting(int, limits.RETAIN_CHANGES, "Changes the log keeps at least."),
-    "log.retain_days": Setting(int, limits.RETAIN_DAYS, "Days the log keeps at least."),
-    "auth.methods": Setting(list, ["magic"], "How people sign in."),
-    "auth.session_days": Setting(int, limits.SESSION_DAYS, "Days that a sign-in lasts.", 1),
-    "limits.requests_per_second": Setting(int, 0, "Data requests per address; 0: no limit."),
-    "limits.sockets": _bound(limits.SOCKETS_MAX, "Sync sockets in all."),
-    "limits.sockets_per_user": _bound(limits.SOCKETS_PER_USER_MAX, "Sockets per user."),
-    "limits.sockets_per_address": _bound(limits.SOCKETS_PER_ADDRESS_MAX, "Sockets per address."),
-    "limits.subscriptions": _bound(limits.SUBSCRIPTIONS_TOTAL_MAX, "Subscriptions in all."),
-    "limits.subscriptions_per_user": _bound(
-        limits.SUBSCRIPTIONS_PER_USER_MAX, "Subscriptions per user."
-    ),
-    "limits.subscriptions_per_address": _bound(
-        limits.SUBSCRIPTIONS_PER_ADDRESS_MAX, "Subscriptions per address."
-    ),
-    "limits.subscriptions_per_socket": _bound(
-        limits.SUBSCRIPTIONS_MAX, "Subscriptions of one socket."
-    ),
-    "limits.snapshots": _bound(limits.SNAPSHOTS_MAX, "Snapshot pages under way, in all."),
-    "limits.snapshots_per_user": _bound(limits.SNAPSHOTS_PER_USER_MAX, "The same per user."),
-    "limits.snapshots_per_address": _bound(
-        limits.SNAPSHOTS_PER_ADDRESS_MAX, "The same per address."
-    ),
-    "limits.send_queue_bytes": _bound(
-        limits.SEND_QUEUE_BYTES_MAX, "Bytes queued for one slow socket."
-    ),
-    "limits.memory_mb": Setting(
-        int, 0, "MiB of memory that the runtime may have; 0: three quarters of the machine's."
-    ),
-    "limits.heartbeat_seconds": Setting(
-        float, limits.HEARTBEAT_SECONDS, "Interval of heartbeats on a socket.", 0.1
-    ),
-    "jobs.concurrency": _bound(limits.QUEUE_CONCURRENCY, "Jobs of a queue that run at a time."),
-    "jobs.queues": Setting(list, [], "Queues with bounds of their own: name, jobs, rate."),
-    "mail.url": Setting(str, "", "Mail server: smtp://user:password@host:587, or smtps://."),
-    "files.max_mb": _bound(limits_files.FILE_MB_MAX, "Megabytes (2^20 bytes) of one file."),
-    "files.quota_mb": Setting(int, limits_files.FILE_QUOTA_MB, "Megabytes per user; 0: no limit."),
-    "files.total_mb": Setting(int, 0, "Megabytes of all files; 0: no limit."),
-    "files.anonymous": Setting(
-        bool, default=False, doc="Callers who are not signed in may upload."
-    ),
-    "files.backend": Setting(str, "disk", "disk, or s3://bucket/prefix?endpoint=https://…"),
-    "web.dev": Setting(
-        str, "", "A web server of yours that `pylon dev` runs and serves; {port} is its port."
-    ),
-    "web.package": Setting(
-        str, "", "Folder that `pylon codegen` writes the client to, for a bundler."
-    ),
-    "mail.from": Setting(str, "Pylon <pylon@localhost>", "Sender of mails."),
-    "backup.every": Setting(str, "", "A backup so often, such as 6h; replaces backup.at."),
-    "backup.at": Setting(str, "03:00", "A daily backup by serve, at this time (UTC)."),
-    "backup.keep_daily": _bound(7, "Days of which the newest scheduled backup is kept."),
-    "backup.keep_weekly": Setting(int, 4, "Weeks of which the newest one is kept."),
-    "backup.folder": Setting(str, "", "Where backups lie; empty: .pylon/backups."),
-    "backup.to": Setting(str, "", "Where scheduled ones are copied: file:///… or s3://…"),
-    "backup.access_key": Setting(str, "", "Key of that bucket; write it env:NAME."),
-    "backup.secret_key": Setting(str, "", "Its secret; write it env:NAME."),
-    "alerts.mail": Setting(list, [], "Addresses that serve tells when the app is unwell."),
-    "alerts.webhook": Setting(str, "", "Address that is posted the same; write it env:NAME."),
-    "alerts.allow_private": Setting(
-        bool, default=False, doc="The webhook may be on this machine or network."
-    ),
-    "alerts.restarts": _bound(3, "Restarts in ten minutes that are worth telling."),
-    "alerts.disk_percent": Setting(int, 10, "Percent of the disk; less free is worth telling."),
-}
-#: How people can sign in: what `auth.methods` may name.
-AUTH_METHODS: Final = ("magic", "link", "password", "oauth", "guest")
 _KINDS: Final[Mapping[type, str]] = {
     str: "a text", bool: "true or false", int: "an integer", float: "a number",
     list: "a list of texts",
 }  # fmt: skip
 _PORT_MAX: Final = 65_535
+_ENV: Final = "env:"
 _ORIGIN: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 _ENV_NAME: Final = re.compile(r"PYLON_([A-Z]+)_([A-Z_]+)\Z")
 _ENV_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z")
 #: Names that a project's .env must not set: they would steer the interpreter.
 _ENV_REFUSED: Final = re.compile(r"PATH|PYTHON.*|LD_.*|DYLD_.*|HOME|SHELL|IFS|BASH_ENV|ENV")
+
+
+#: Takes a mistake of the settings.
+Told = Callable[[ConfigError], None]
+#: What names a value.
+FILE, ENVIRONMENT, FLAG = "pylon.toml", "environment", "flag"
+
+
+#: The names that a .env has added to this process's environment.
+_added: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What named a value: its kind, and the variable or flag; of the file an `env:` it names."""
+
+    kind: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +60,8 @@ class ServerConfig:
     project: Path
     is_dev: bool
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: What named each value; those that are as by default are not in it.
+    origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, key: str) -> Any:
         """Return a setting by `section.key`."""
@@ -156,8 +84,9 @@ class ServerConfig:
 
 
 def load_config(
-    project: Path, *, is_dev: bool, flags: Mapping[str, Any], environment: Mapping[str, str]
-) -> ServerConfig:
+    project: Path, *, is_dev: bool, flags: Mapping[str, Any], environment: Mapping[str, str],
+    told: Told | None = None,
+) -> ServerConfig:  # fmt: skip
     """Return the settings of a project; raises ConfigError naming file, line and key.
 
     Args:
@@ -165,35 +94,60 @@ def load_config(
         is_dev: development mode.
         flags: values by `section.key` from the command line; None means not given.
         environment: the process environment.
+        told: takes each mistake instead of raising it; what is wrong is as by default then.
     """
+    told = told or _raise
     values: dict[str, Any] = {key: setting.default for key, setting in SETTINGS.items()}
     values[PROVIDERS] = {}
+    origins: dict[str, Origin] = {}
     path = project / "pylon.toml"
     if path.is_file():
-        values |= _from_toml(path, environment)
-    values |= _from_environment(environment)
-    values |= {key: value for key, value in flags.items() if value is not None}
+        _take(values, origins, FILE, _from_toml(path, environment, told))
+    _take(values, origins, ENVIRONMENT, _from_environment(environment, told))
+    for key, value in flags.items():
+        # Whoever supervises hands on what it read: a flag is what says otherwise.
+        if value is not None and value != values[key]:
+            values[key], origins[key] = value, Origin(FLAG, f"--{key.partition('.')[2]}")
+    for mistake in _beyond_types(values):
+        told(mistake)
+    return ServerConfig(project, is_dev, values, origins)
+
+
+def _raise(mistake: ConfigError) -> None:
+    raise mistake
+
+
+def _take(
+    values: dict[str, Any], origins: dict[str, Origin], kind: str,
+    found: Mapping[str, tuple[Any, str]],
+) -> None:  # fmt: skip
+    for key, (value, name) in found.items():
+        values[key], origins[key] = value, Origin(kind, name)
+
+
+def _beyond_types(values: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Yield what is wrong with values that have their types."""
     if values["server.durability"] not in ("full", "normal"):
-        raise ConfigError("server.durability is full or normal")
+        yield ConfigError("server.durability is full or normal")
     for key, setting in SETTINGS.items():
         is_number = setting.kind in (int, float)
         if is_number and not setting.least <= values[key] < math.inf:
-            raise ConfigError(f"{key} is at least {setting.least:g}, not {values[key]}")
+            yield ConfigError(f"{key} is at least {setting.least:g}, not {values[key]}")
     if values["server.port"] > _PORT_MAX:
-        raise ConfigError(f"server.port is 0 to {_PORT_MAX}")
+        yield ConfigError(f"server.port is 0 to {_PORT_MAX}")
     for proxy in values["server.trusted_proxies"]:
         if not _is_network(proxy):
-            raise ConfigError(
+            yield ConfigError(
                 f"server.trusted_proxies: {proxy!r} is no address or network",
                 hint="such as 127.0.0.1 or 10.0.0.0/8",
             )
     for method in values["auth.methods"]:
         if method not in AUTH_METHODS:
-            raise ConfigError(
+            yield ConfigError(
                 f"auth.methods: there is no {method!r}", hint=f"there is {', '.join(AUTH_METHODS)}"
             )
     if ("oauth" in values["auth.methods"]) != bool(values[PROVIDERS]):
-        raise ConfigError(
+        yield ConfigError(
             "auth.methods names oauth, and there is no provider"
             if not values[PROVIDERS]
             else "there are providers, and auth.methods does not name oauth",
@@ -201,11 +155,10 @@ def load_config(
         )
     for origin in values["server.origins"]:
         if not _ORIGIN.fullmatch(origin):
-            raise ConfigError(
+            yield ConfigError(
                 f"server.origins: {origin!r} is no origin",
                 hint="scheme and name, and the port where it is unusual: https://chat.example",
             )
-    return ServerConfig(project, is_dev, values)
 
 
 def demand_loopback(host: str) -> None:
@@ -228,32 +181,49 @@ def _is_network(text: str) -> bool:
     return True
 
 
-def _from_toml(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    text = _text_of(path)
+def _from_toml(
+    path: Path, environment: Mapping[str, str], told: Told
+) -> dict[str, tuple[Any, str]]:  # fmt: skip
+    """Return what the file names: values, each with the variable that its `env:` names."""
+    values: dict[str, tuple[Any, str]] = {}
     try:
+        text = text_of(path)
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path.name}: {error}") from error
-    values: dict[str, Any] = {}
+        told(ConfigError(f"{path.name}: {error}"))
+        return values
+    except ConfigError as error:
+        told(error)
+        return values
     auth = tree.get("auth")
     if isinstance(auth, dict) and "oauth" in auth:
-        values[PROVIDERS] = provider_settings(
-            path.name, auth.pop("oauth"), lambda key, value: _resolved(key, value, environment)
-        )
+        try:
+            found = provider_settings(
+                path.name, auth.pop("oauth"), lambda key, value: _resolved(key, value, environment)
+            )
+            values[PROVIDERS] = found, ""
+        except ConfigError as error:
+            told(error)
     for section, keys in tree.items():
         if not isinstance(keys, dict):
-            raise _unknown(path.name, text, section, section)
+            told(_unknown(path.name, text, section, section))
+            continue
         for name, value in keys.items():
             key = f"{section}.{name}"
             if key not in SETTINGS:
-                raise _unknown(path.name, text, key, name)
-            values[key] = _typed(
-                key, _resolved(key, value, environment), f"{path.name}:{_line(text, name)}"
-            )
+                told(_unknown(path.name, text, key, name))
+                continue
+            variable = value.removeprefix(_ENV) if _is_env(value) else ""
+            try:
+                resolved = _resolved(key, value, environment)
+                values[key] = _typed(key, resolved, f"{path.name}:{_line(text, name)}"), variable
+            except ConfigError as error:
+                told(error)
     return values
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return a file's text; raises ConfigError where there is none."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -262,9 +232,13 @@ def _text_of(path: Path) -> str:
         raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from error
 
 
+def _is_env(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_ENV)
+
+
 def _resolved(key: str, value: Any, environment: Mapping[str, str]) -> Any:
-    if isinstance(value, str) and value.startswith("env:"):
-        name = value.removeprefix("env:")
+    if _is_env(value):
+        name = value.removeprefix(_ENV)
         if name not in environment:
             raise ConfigError(
                 f"{key} wants the environment's {name}, which is not set",
@@ -274,17 +248,23 @@ def _resolved(key: str, value: Any, environment: Mapping[str, str]) -> Any:
     return value
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(
+    environment: Mapping[str, str], told: Told
+) -> dict[str, tuple[Any, str]]:  # fmt: skip
     sections = {key.partition(".")[0] for key in SETTINGS}
-    values: dict[str, Any] = {}
+    values: dict[str, tuple[Any, str]] = {}
     for name, text in environment.items():
         found = _ENV_NAME.match(name)
         if found is None or found[1].lower() not in sections:
             continue
         key = f"{found[1]}.{found[2]}".lower()
         if key not in SETTINGS:
-            raise ConfigError(f"{name}: there is no setting {key}", hint=_nearest(key))
-        values[key] = _parsed(key, text, name)
+            told(ConfigError(f"{name}: there is no setting {key}", hint=_nearest(key)))
+            continue
+        try:
+            values[key] = _parsed(key, text, name), name
+        except ConfigError as error:
+            told(error)
     return values
 
 
@@ -334,7 +314,7 @@ def load_dotenv(project: Path, environment: Mapping[str, str]) -> dict[str, str]
     if not path.is_file():
         return {}
     added: dict[str, str] = {}
-    for line in _text_of(path).splitlines():
+    for line in text_of(path).splitlines():
         found = _ENV_LINE.match(line)
         if found is None or line.lstrip().startswith("#"):
             continue
@@ -348,7 +328,14 @@ def load_dotenv(project: Path, environment: Mapping[str, str]) -> dict[str, str]
 
 def apply_dotenv(project: Path) -> None:
     """Add a project's .env to this process's environment."""
-    os.environ.update(load_dotenv(project, os.environ))
+    added = load_dotenv(project, os.environ)
+    _added.update(added)
+    os.environ.update(added)
+
+
+def outer_environment() -> dict[str, str]:
+    """Return this process's environment without what a .env has added."""
+    return {name: value for name, value in os.environ.items() if name not in _added}
 
 
 def origin_of(config: ServerConfig, port: int | None = None) -> str:

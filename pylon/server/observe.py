@@ -91,7 +91,8 @@ class _Handler(logging.Handler):
             message += "\n" + logging.Formatter().formatException(record.exc_info)
         event = message.split(" ", 1)[0]
         level = record.levelname.lower()
-        if record.levelno >= logging.ERROR:
+        # What ended by a failure that was told on a line of its own is no second one.
+        if record.levelno >= logging.ERROR and not getattr(record, "is_told", False):
             self._observer.counters["errors"] += 1
         self._observer.note_line(level, event, message)
         if self._as_json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pylon import limits
+from pylon import limits, limits_live
 from pylon.errors import RateLimited
 
 _RETRY_SECONDS = 5.0
@@ -81,3 +81,10 @@ class Quotas:
         )
     )  # fmt: skip
     subscriptions_per_socket: int = limits.SUBSCRIPTIONS_MAX
+    #: Arguments of followed functions.
+    live_args: Quota = field(
+        default_factory=lambda: Quota(
+            "bytes of arguments", limits_live.LIVE_ARGS_TOTAL_BYTES_MAX,
+            limits_live.LIVE_ARGS_USER_BYTES_MAX, limits_live.LIVE_ARGS_ADDRESS_BYTES_MAX,
+        )
+    )  # fmt: skip

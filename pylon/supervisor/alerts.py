@@ -141,7 +141,8 @@ def troubles_of(
     if failed:
         restarts = f"The app has failed and is not started any more: {failed}"
     elif crashes >= crashes_told:
-        restarts = f"The app was restarted {crashes} times in ten minutes."
+        often = "once" if crashes == 1 else f"{crashes} times"
+        restarts = f"The app was restarted {often} in ten minutes."
     share = 100 * disk_free / disk_total if disk_total else 100.0
     disk = ""
     if share < disk_percent:

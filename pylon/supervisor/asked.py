@@ -66,5 +66,5 @@ async def reload_or_start(supervisor: Supervisor, *, consent: bool) -> dict[str,
     is_good = await supervisor.until(*_UP, timeout_s=_SAVED_SECONDS) is ProcessState.RUNNING
     return {
         "ok": is_good, "generation": 1, "ms": 0.0, "plan": "",
-        "mistakes": [] if is_good else ["the runtime did not start; its lines say why"],
+        "mistakes": [] if is_good else [f"the runtime did not start: {supervisor.lifecycle.why}"],
     }  # fmt: skip

@@ -38,6 +38,8 @@ class Record:
     port: int
     state: str = "stopped"
     why: str = ""
+    #: It failed because a migration waits for a decision.
+    is_held: bool = False
     since_ms: int = 0
     #: Runs with no terminal, and ends with its runtime.
     is_keeper: bool = False

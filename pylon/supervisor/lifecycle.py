@@ -12,8 +12,8 @@ from enum import StrEnum
 from pylon import limits
 
 #: Exit codes of a runtime that said itself why it can't start.
-EXIT_FAILED, EXIT_APP_MISTAKES = 1, 3
-_SAYS_WHY = (EXIT_FAILED, EXIT_APP_MISTAKES)
+EXIT_FAILED, EXIT_APP_MISTAKES, EXIT_MIGRATION_WAITS = 1, 3, 4
+_SAYS_WHY = (EXIT_FAILED, EXIT_APP_MISTAKES, EXIT_MIGRATION_WAITS)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -75,6 +75,11 @@ class Lifecycle:
     killed_for: str = ""
     #: What holds a loop that does not answer, as its stacks say; told by the shell.
     held_by: str = ""
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether a migration that waits for a decision keeps it from starting."""
+        return self.state is ProcessState.FAILED and self.exit_code == EXIT_MIGRATION_WAITS
 
     def step(
         self, event: Event, now: float, *, exit_code: int | None = None, said: str = ""

@@ -15,14 +15,17 @@ from pylon import paths
 from pylon.supervisor.runtime_log import RuntimeLog
 
 _LINE_BYTES_MAX = 262_144
+#: What is read at once. Whoever watches gets these lines together, and then the loop a turn: one
+#: that prints 50,000 lines a second must not keep keys and heartbeats waiting.
+_CHUNK_BYTES = 65_536
 
 
 class RuntimeProcess:
-    """One child; `on_line(text)` gets what it prints, `on_exit(code)` its end."""
+    """One child; `on_lines(texts)` gets what it prints, `on_exit(code)` its end."""
 
     def __init__(
         self, project: Path, *, mode: str, listener: socket.socket, host: str, port: int,
-        extra: tuple[str, ...], on_line: Callable[[str], None],
+        extra: tuple[str, ...], on_lines: Callable[[list[str]], None],
         on_exit: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._project = project
@@ -30,7 +33,7 @@ class RuntimeProcess:
         self._listener = listener
         self._host, self._port = host, port
         self._extra = extra
-        self._on_line = on_line
+        self._on_lines = on_lines
         self._on_exit = on_exit
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -46,14 +49,13 @@ class RuntimeProcess:
         """Start the child in a session of its own."""
         descriptor = self._listener.fileno()
         command = [
-            sys.executable, "-m", "pylon.server", "--project", str(self._project),
+            sys.executable, "-P", "-m", "pylon.server", "--project", str(self._project),
             "--mode", self._mode, "--host", self._host, "--port", str(self._port),
             "--listen-fd", str(descriptor), *self._extra,
         ]  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), limit=_LINE_BYTES_MAX,
-            start_new_session=True,
+            stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), start_new_session=True,
         )  # fmt: skip
         self._process = process
         self._printed = printed = RuntimeLog(paths.runtime_log_path(self._project))
@@ -62,19 +64,27 @@ class RuntimeProcess:
     async def _watch(self, process: asyncio.subprocess.Process, log: RuntimeLog) -> None:
         assert process.stdout is not None
         try:
-            while True:
-                try:
-                    line = await process.stdout.readline()
-                except ValueError:  # a line beyond the limit: what is left of it comes next
-                    continue
-                if not line:
-                    break
-                log.write(line)
-                self._on_line(line.decode("utf-8", "replace").rstrip("\n"))
+            rest = b""
+            while chunk := await process.stdout.read(_CHUNK_BYTES):
+                whole, line_end, tail = chunk.rpartition(b"\n")
+                if line_end:
+                    self._take(rest + whole, log)
+                    rest = tail
+                else:
+                    rest += tail
+                if len(rest) > _LINE_BYTES_MAX:
+                    rest = b""  # no line is that long: what is left of it comes next
+                await asyncio.sleep(0)
+            if rest:
+                self._take(rest, log)
         finally:
             self._printed = None
             log.close()
         self._on_exit(await process.wait())
+
+    def _take(self, lines: bytes, log: RuntimeLog) -> None:
+        log.write(lines + b"\n")
+        self._on_lines(lines.decode("utf-8", "replace").split("\n"))
 
     def log(self, line: str) -> None:
         """Write a line of ours into its log, where that comes through us."""

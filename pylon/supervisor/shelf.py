@@ -28,6 +28,7 @@ _NO_SOURCES: Final = frozenset(
     {".git", ".venv", "venv", "node_modules", "__pycache__", ".pylon", "dist", "build"}
 )
 _DAY_MS: Final = 86_400_000
+_MAIN: Final = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Shelved:
     host: str | None
     port: int | None
     url: str | None
+    #: The branch in use: whose data counts.
+    branch: str
     #: The process that supervises it, or the runtime where nobody does.
     pid: int | None
     is_supervised: bool
@@ -90,11 +93,14 @@ def shelved(known: KnownProject, port: int | None) -> Shelved:
     if not project.is_dir():
         state, why = "missing", "its folder is gone"
     data = project / ".pylon"
+    branch = _branch_in_use(data)
     size, is_more = _size_of(data)
-    touched = max(known.last_used_ms, _newest_ms(_data_files(data)), _newest_ms(_sources(project)))
+    touched = max(
+        known.last_used_ms, _newest_ms(_data_files(data, branch)), _newest_ms(_sources(project))
+    )
     return Shelved(
         path=known.path, name=known.name, state=state, why=why, mode=mode, host=host, port=port,
-        url=url, pid=pid, is_supervised=record is not None,
+        url=url, branch=branch, pid=pid, is_supervised=record is not None,
         wake_at_ms=None if record is None else record.wake_at_ms,
         disk_bytes=size, disk_is_more=is_more,
         error="" if before is None else before.error,
@@ -128,8 +134,17 @@ def _size_of(folder: Path) -> tuple[int, bool]:
     return total, False
 
 
-def _data_files(data: Path) -> Iterator[Path]:
-    yield from (data / name for name in ("app.db", "app.db-wal"))
+def _branch_in_use(data: Path) -> str:
+    """Return the branch that a project's runtime opens, by the pointer that it keeps."""
+    try:
+        return str(jsonvalue.parse((data / "branch.json").read_bytes())["branch"])
+    except (OSError, InvalidJson, KeyError, TypeError):
+        return _MAIN
+
+
+def _data_files(data: Path, branch: str) -> Iterator[Path]:
+    folder = data if branch == _MAIN else data / "branches" / branch
+    yield from (folder / name for name in ("app.db", "app.db-wal"))
 
 
 def _sources(project: Path) -> Iterator[Path]:
@@ -152,7 +167,9 @@ def _proven_ms(folder: Path) -> int | None:
     """Return the moment of the newest backup that was proven and is still there, whole."""
     newest: int | None = None
     with suppress(OSError):
-        for path in sorted(folder.glob("*.json"), reverse=True)[:_BACKUPS_MAX]:
+        # A copy of before something final is none of what came of that.
+        made = [one for one in folder.glob("*.json") if not one.name.startswith("before-")]
+        for path in sorted(made, reverse=True)[:_BACKUPS_MAX]:
             at_ms = _proven_at(path)
             if at_ms is not None and (newest is None or at_ms > newest):
                 newest = at_ms

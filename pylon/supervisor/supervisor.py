@@ -48,11 +48,12 @@ _ONCE = ("--accept-policy-change",)
 
 @dataclass(frozen=True, slots=True)
 class SupervisorEvent:
-    """Something that a person may want to see: a line, a new state, or a stack."""
+    """Something that a person may want to see: lines, a new state, or a stack."""
 
     kind: str
     text: str
     state: ProcessState
+    is_held: bool = False  # by a migration that waits
 
 
 Listener = Callable[[SupervisorEvent], None]
@@ -254,7 +255,7 @@ class Supervisor:
         is_asleep = self.state is ProcessState.ASLEEP
         self._claim.tell(
             state=str(self.state), why=self.lifecycle.why if self._is_bad else "", since_ms=now,
-            wake_at_ms=self.sleep.wake_at_ms if is_asleep else None,
+            wake_at_ms=self.sleep.wake_at_ms if is_asleep else None, is_held=self.lifecycle.is_held,
         )  # fmt: skip
 
     async def _spawn(self) -> None:
@@ -267,7 +268,7 @@ class Supervisor:
         self._process = RuntimeProcess(
             self.project, mode=self._mode, listener=self._listener_socket, host=self.host,
             port=self.port, extra=extra,
-            on_line=self._line, on_exit=self._exited,
+            on_lines=self._take_lines, on_exit=self._exited,
         )  # fmt: skip
         self._said = ""
         try:
@@ -288,26 +289,26 @@ class Supervisor:
             self.stack = "\n".join(loop_first(text).splitlines()[:_STACK_LINES_MAX])
             held = held_by(text, self.project.resolve())
             self.lifecycle.held_by = held or ""
-            self._log(f"function.hung {held or 'something'} does not give the loop back")
+            self.log(f"function.hung {held or 'something'} does not give the loop back")
             self._tell("stack", self.stack)
 
-    def _log(self, message: str) -> None:
+    def log(self, message: str) -> None:
         """Say something in the runtime's place, as a line of its log: it can't, itself."""
         line = error_line(message, as_json=self._mode != "dev")
         if self._process is not None:
             self._process.log(line)
-        self._line(line)
+        self._take_lines([line])
 
-    def _line(self, text: str) -> None:
-        self.lines.append(text)
-        if text.startswith(_COMPLAINT):
-            self._said = text.removeprefix(_COMPLAINT)
-        elif text.startswith("listening on "):
-            self._extra = tuple(one for one in self._extra if one not in _ONCE)
-        error = error_in(text)
-        if error is not None:
-            self._claim.note_error(self.clock.now_ms(), error)
-        self._tell("line", text)
+    def _take_lines(self, texts: list[str]) -> None:
+        self.lines.extend(texts)
+        for text in texts:
+            if text.startswith(_COMPLAINT):
+                self._said = text.removeprefix(_COMPLAINT)
+            elif text.startswith("listening on "):
+                self._extra = tuple(one for one in self._extra if one not in _ONCE)
+            elif (error := error_in(text)) is not None:
+                self._claim.note_error(self.clock.now_ms(), error)
+        self._tell("line", "\n".join(texts))
 
     def _exited(self, code: int) -> None:
         task = asyncio.get_running_loop().create_task(
@@ -316,7 +317,7 @@ class Supervisor:
         self._tasks.append(task)
 
     def _tell(self, kind: str, text: str) -> None:
-        event = SupervisorEvent(kind, text, self.state)
+        event = SupervisorEvent(kind, text, self.state, is_held=self.lifecycle.is_held)
         for listener in self._listeners:
             listener(event)
 
@@ -355,7 +356,7 @@ class Supervisor:
         """Restart a runtime that keeps more memory than it may, before nothing works in it."""
         said = self._memory.too_much(status)
         if said is not None and self.state is ProcessState.RUNNING:
-            self._log(f"runtime.memory {said}")
+            self.log(f"runtime.memory {said}")
             await self.restart(said)
 
     # --- sleep

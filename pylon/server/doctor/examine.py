@@ -9,7 +9,8 @@ from typing import Any
 
 from pylon.clock import Clock
 from pylon.errors import PylonError
-from pylon.server.backups.keeper import BackupKeeper, settings_of
+from pylon.server.backups.keeper import BackupKeeper
+from pylon.server.backups.settings import settings_of
 from pylon.server.config import ServerConfig
 from pylon.server.doctor import project as looks
 from pylon.server.doctor.findings import ERROR, Finding, sorted_by_level
@@ -66,7 +67,11 @@ def _by_settings(
 
 async def _of_database(project: Project) -> tuple[int | None, dict[str, Any] | None, list[Finding]]:
     """Return when the newest change was made, figures of the log, and whether it can be read."""
-    path = place_in_use(project.data).path
+    path = project.data / "branch.json"
+    try:
+        path = place_in_use(project.data).path
+    except PylonError as error:
+        return None, None, [_unusable(error, path)]
     if not path.is_file():
         return None, None, []
 
@@ -78,10 +83,13 @@ async def _of_database(project: Project) -> tuple[int | None, dict[str, Any] | N
         async with backup.opened(path, is_live=True) as reader:
             newest, figures = await reader.run(read)
     except PylonError as error:
-        finding = Finding(
-            kind="database-unusable", level=ERROR, what=error.message, where=str(path),
-            why="the app does not start with it",
-            fix="pylon verify says more; a proven backup: pylon backups restore NAME",
-        )  # fmt: skip
-        return None, None, [finding]
+        return None, None, [_unusable(error, path)]
     return newest, figures, []
+
+
+def _unusable(error: PylonError, path: Path) -> Finding:
+    return Finding(
+        kind="database-unusable", level=ERROR, what=error.message, where=str(path),
+        why="the app does not start with it",
+        fix=error.hint or "pylon verify says more; a proven backup: pylon backups restore NAME",
+    )  # fmt: skip

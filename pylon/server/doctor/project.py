@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from pylon.server.background import check_settings
 from pylon.server.config import ServerConfig, load_config, load_dotenv
 from pylon.server.doctor.findings import ERROR, NOTE, WARNING, Finding
 from pylon.server.storage.folder import DATABASE_NAME
+from pylon.server.storage.place import MAIN, BranchUnknown, Place, place_in_use
 
 _DAY_MS: Final = 86_400_000
 _PROVEN_MS: Final = 2 * _DAY_MS
@@ -49,6 +50,14 @@ class Project:
     def data(self) -> Path:
         """Return where its data lies."""
         return self.path / ".pylon"
+
+    @property
+    def place(self) -> Place:
+        """Return the database in use; main where the pointer names none that is there."""
+        try:
+            return place_in_use(self.data)
+        except BranchUnknown:  # a finding of its own
+            return Place(self.data, MAIN)
 
 
 def settings_findings(project: Project) -> tuple[ServerConfig | None, list[Finding]]:
@@ -156,21 +165,34 @@ def code_findings(project: Project) -> Iterator[Finding]:
             return
 
 
+def _unwritable(project: Project) -> Iterator[Finding]:
+    """Yield folders that this user may not write into: what that leaves unknown is said."""
+    for one in (project.path, project.data):
+        if one.is_dir() and not os.access(one, os.W_OK | os.X_OK):
+            yield Finding(
+                kind="folder-read-only", level=WARNING, what="you can't write into it",
+                where=str(one),
+                why="whether the app could start here, and keep data, was not tried",
+                fix="chown or remount it; or look as the user that the app runs as",
+            )  # fmt: skip
+
+
 def file_findings(project: Project) -> Iterator[Finding]:
     """Yield what is wrong about the files of the project."""
     data = project.data
+    yield from _unwritable(project)
     if data.is_dir() and os.name == "posix":
-        yield from _modes(data)
+        yield from _modes(project)
     dotenv = project.path / ".env"
     if dotenv.is_file() and os.name == "posix" and stat.S_IMODE(dotenv.stat().st_mode) & 0o077:
         yield Finding(
             kind="dotenv-readable", level=WARNING, what="others on this machine can read .env",
             where=str(dotenv), why="secrets are in it", fix="chmod 600 .env",
-            mend=lambda: dotenv.chmod(0o600),
+            mend=_own(project, [dotenv], lambda: dotenv.chmod(0o600)),
         )  # fmt: skip
     yield from _ignored(project)
     yield from _leftovers(project)
-    wal = data / f"{DATABASE_NAME}-wal"
+    wal = project.place.folder / f"{DATABASE_NAME}-wal"
     if wal.is_file() and wal.stat().st_size > _WAL_BYTES:
         yield Finding(
             kind="wal-large", level=WARNING,
@@ -179,7 +201,8 @@ def file_findings(project: Project) -> Iterator[Finding]:
             fix="end what reads for long (an export, a copy), or restart the app",
         )  # fmt: skip
     for one in sorted(data.glob("branches/*")):
-        if _age_ms(one, project.now_ms) > _STALE_MS:
+        is_in_use = project.place.branch == one.name
+        if _age_ms(one, project.now_ms) > _STALE_MS and not is_in_use:
             yield Finding(
                 kind="branch-stale", level=NOTE, where=str(one),
                 what=f"the branch {one.stem} is {_age_ms(one, project.now_ms) // _DAY_MS} days old",
@@ -188,16 +211,31 @@ def file_findings(project: Project) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _modes(data: Path) -> Iterator[Finding]:
-    names = (".", DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", "backups", "files")
-    open_ = [data / one for one in names if (data / one).exists()]
+def _own(
+    project: Project, those: Iterable[Path], mend: Callable[[], None]
+) -> Callable[[], None] | None:
+    """Return what mends files, where each of them lies in the project as it is.
+
+    A link of a folder that somebody gave us may lead to the user's home: a person has to look.
+    """
+    root = project.path.resolve()
+    is_own = all(one.resolve() == root / one.relative_to(project.path) for one in those)
+    return mend if is_own else None
+
+
+def _modes(project: Project) -> Iterator[Finding]:
+    data, place = project.data, project.place
+    databases = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
+    parts = (data, *(data / one for one in (*databases, "backups", "files")))
+    in_use = () if place.branch == MAIN else (place.folder / one for one in databases)
+    open_ = [one for one in (*parts, *in_use) if one.exists()]
     open_ = [one for one in open_ if stat.S_IMODE(one.stat().st_mode) & 0o077]
     if open_:
         yield Finding(
             kind="data-readable", level=WARNING, where=str(data),
             what=f"others on this machine can read {', '.join(one.name for one in open_)}",
             why="accounts, sessions and everybody's rows are in it",
-            fix="chmod -R go= .pylon", mend=lambda: _close(open_),
+            fix="chmod -R go= .pylon", mend=_own(project, open_, lambda: _close(open_)),
         )  # fmt: skip
 
 
@@ -218,7 +256,7 @@ def _ignored(project: Project) -> Iterator[Finding]:
             kind="git-not-ignored", level=WARNING, where=str(path),
             what=f"git does not ignore {' and '.join(missing)}",
             why="data and secrets would be committed", fix=f"add {', '.join(missing)} to it",
-            mend=lambda: _append(path, missing),
+            mend=_own(project, [path], lambda: _append(path, missing)),
         )  # fmt: skip
 
 
@@ -241,7 +279,8 @@ def _leftovers(project: Project) -> Iterator[Finding]:
         yield Finding(
             kind="leftovers", level=NOTE, where=str(data),
             what=f"{len(old)} temporary files are left of what was cut off", fix="remove them",
-            why="they take room, and nobody reads them", mend=lambda: _remove(old),
+            why="they take room, and nobody reads them",
+            mend=_own(project, old, lambda: _remove(old)),
         )  # fmt: skip
 
 
@@ -268,7 +307,7 @@ def backup_findings(project: Project, status: Mapping[str, Any]) -> Iterator[Fin
             fix="pylon backups create, once what it says is mended",
         )  # fmt: skip
     age_s = status["proven_age_s"]
-    if not (project.data / DATABASE_NAME).is_file():
+    if not project.place.path.is_file():
         return
     if age_s is None:
         yield Finding(

@@ -36,10 +36,26 @@ def _update(writes: RowWrites, args: Mapping[str, Any]) -> str:
 
 def _delete(writes: RowWrites, args: Mapping[str, Any]) -> str:
     entity = _entity(writes, args)
+    if _went_before(writes, entity, args):
+        return "null"
     before = _row(writes, entity, args)
     _check(args, required=("entity", "id"), optional=("if_seq",))
     writes.delete(entity, before, _if_seq(args))
     return "null"
+
+
+def _went_before(writes: RowWrites, entity: Entity, args: Mapping[str, Any]) -> bool:
+    """Tell whether an operation before this one, of one batch, has deleted the row already.
+
+    By a cascade, that is. Only the owner is told so: another would learn of rows he can't read.
+    """
+    transaction, row_id = writes.transaction, args.get("id")
+    if not (transaction.is_joined and writes.identity.is_system and isinstance(row_id, str)):
+        return False
+    return transaction.get(entity, row_id) is None and any(
+        one.kind == "delete" and (one.entity, one.row_id) == (entity.name, row_id)
+        for one in transaction.records
+    )
 
 
 def _entity(writes: RowWrites, args: Mapping[str, Any]) -> Entity:

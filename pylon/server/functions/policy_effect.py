@@ -241,7 +241,8 @@ def effect_words(effect: dict[str, Any]) -> str:
     of = f" (of {effect['sampled']:,} sampled)" if effect["access"] != "call" else ""
     found = effect["effects"]
     if not found:
-        return f"{name} changed: nothing for the {effect['users']} callers asked{of}"
+        rows = of.replace("sampled", "row" if effect["sampled"] == 1 else "rows")
+        return f"{name} changed: nothing for the {effect['users']} callers asked{rows}"
     first = found[0]["lost"] or found[0]["gained"]
     unit = "" if effect["access"] == "call" else " row" if first == 1 else " rows"
     said = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 from pylon.app.definition import AppDefinition
 from pylon.app.functions import ArgSpec, Function, FunctionKind
 from pylon.app.seedfile import SEED_FILE, load_seed
-from pylon.errors import AppError
+from pylon.errors import AppError, PylonError
 from pylon.identity import SYSTEM
 from pylon.server.functions.context import MutationContext
 from pylon.server.functions.executor import Executor
@@ -55,9 +56,22 @@ async def run_seed(
         lines = _LINE.findall(error.traceback_text)
         place = f"{SEED_FILE}:{lines[-1]}" if lines else SEED_FILE
         raise AppError(f"{place}: {error.said}", hint=error.hint) from error
+    except PylonError as error:
+        # What a write or a call was refused for keeps its code, and gets the line that asked.
+        if (line := _line_of(error)) is not None:
+            error.message = f"{SEED_FILE}:{line}: {error.message}"
+        raise
     if is_action:
         await database.writer.submit(_mark)
     return True
+
+
+def _line_of(error: PylonError) -> int | None:
+    """Return the innermost line of the seed that an error went through."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.endswith(f"/{SEED_FILE}"):
+            return frame.lineno
+    return None
 
 
 def _marked(seed: Callable[[Any], Any]) -> Callable[[MutationContext], None]:

@@ -136,8 +136,13 @@ def change_of(record: LogRecord, emails: dict[str, str], schema: Schema) -> dict
 
 def emails_of(services: Services, records: Iterable[LogRecord]) -> dict[str, str]:
     """Return what to call those who wrote records, by user id."""
-    actors = {one.actor for one in records if one.actor is not None}
-    found = (services.accounts.find(actor) for actor in actors if "@" not in actor)
+    return labels_of(services, (one.actor for one in records))
+
+
+def labels_of(services: Services, users: Iterable[str | None]) -> dict[str, str]:
+    """Return what to call accounts, by user id; whoever has none is left out."""
+    ids = {one for one in users if one is not None and "@" not in one}
+    found = (services.accounts.find(one) for one in ids)
     return {one.id: one.label for one in found if one is not None}
 
 

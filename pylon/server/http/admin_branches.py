@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
 
+from pylon.app.shown_code import literals_of
+from pylon.errors import InvalidArgument
 from pylon.server.http.exchange import Exchange, integer, json_value
+from pylon.server.storage.masked import Mask
 
 _ROWS: Final = 100
 
@@ -17,9 +21,24 @@ async def listed(exchange: Exchange) -> web.StreamResponse:
 
 
 async def create(exchange: Exchange) -> web.StreamResponse:
-    """POST /api/admin/branches {name, of?}: copy the database in use, or another branch."""
+    """POST /api/admin/branches {name, of?, masked?, keep?}: copy the database in use, or another.
+
+    `masked` puts pseudonyms in the place of what people wrote, but for the fields of `keep`.
+    """
     body = await exchange.json_object()
-    made = await exchange.services.branches.create(body.get("name"), body.get("of"))
+    mask, keep, is_masked = None, body.get("keep", []), body.get("masked", False)
+    # Of a slip here nobody may get a copy with everything in it.
+    if not isinstance(is_masked, bool):
+        raise InvalidArgument("masked is true or false", field="masked")
+    if not isinstance(keep, list) or not all(isinstance(one, str) for one in keep):
+        raise InvalidArgument("keep is a list of fields, such as Note.title", field="keep")
+    if keep and not is_masked:
+        raise InvalidArgument("keep goes with masked", field="keep")
+    if is_masked:
+        root = exchange.services.definitions.current.root
+        literals = await asyncio.to_thread(literals_of, root)
+        mask = Mask(keep=tuple(keep), literals=literals)
+    made = await exchange.services.branches.create(body.get("name"), body.get("of"), mask)
     return json_value(made, 202 if "making" in made else 201)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from pylon import jsonvalue
-from pylon.errors import Conflict, InvalidArgument, NotFound
+from pylon.errors import Conflict, InvalidArgument, NotFound, PylonError
 from pylon.identity import SYSTEM, Identity
 from pylon.schema.describe import field_json_schema
 from pylon.schema.model import Entity, Field
@@ -19,7 +19,7 @@ from pylon.server.functions.outcome import Outcome
 from pylon.server.functions.owner_reads import Asked, OwnerReads
 from pylon.server.functions.queries import entity_of
 from pylon.server.functions.restoring import step_to
-from pylon.server.functions.undoing import STUDIO
+from pylon.server.functions.undoing import STUDIO, change_of
 from pylon.server.http.acting import acting
 from pylon.server.http.exchange import Exchange, flag, integer, json_value, listed
 from pylon.server.http.services import Services
@@ -173,7 +173,7 @@ async def _write(exchange: Exchange, fn: str, args: dict[str, Any]) -> web.Strea
     outcome = await exchange.services.executor.mutate(
         SYSTEM, fn, {"entity": entity.name, **args}, op_id=None, cause=STUDIO
     )
-    return _answer(outcome)
+    return await _answer(exchange.services, outcome)
 
 
 def demand_not_account(entity: Entity, fn: str) -> None:
@@ -185,11 +185,19 @@ def demand_not_account(entity: Entity, fn: str) -> None:
         )  # fmt: skip
 
 
-def _answer(outcome: Outcome) -> web.StreamResponse:
+async def _answer(services: Services, outcome: Outcome) -> web.StreamResponse:
     if outcome.error is not None:
         return json_value({"error": outcome.error}, outcome.http_status)
     value = jsonvalue.decode_trusted((outcome.value or "null").encode())
-    return json_value({"seq": outcome.seq, "row": value})
+    last = outcome.seq
+    assert last is not None
+    # The outcome is of the whole transaction; the number that the owner goes on with (its row's
+    # history, its undo) is that of the change.
+    try:
+        seq = await services.database.readers.run(lambda reader: change_of(reader, last))
+    except PylonError:
+        seq = last  # it is stored: whoever is told of an error writes it twice; undo takes this one
+    return json_value({"seq": seq, "row": value})
 
 
 ROUTES: Final = (

@@ -36,6 +36,7 @@ def health_of(services: Services, since: int) -> dict[str, Any]:
         "held": [one.to_json() for one in held_by(services)],
         "slow_functions": _slow_functions(services), "slow_queries": _slow_queries(services),
         "subscriptions": services.hub.costs(_SHOWN),
+        "followed": services.hub.live.costs(None, "ms", _SHOWN),
         "queues": _queues(services),
         "sqlite": {
             "version": storage.sqlite, "journal_mode": storage.journal_mode,

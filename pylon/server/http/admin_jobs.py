@@ -9,6 +9,7 @@ from aiohttp import web
 from pylon.app.jobs import is_queue_name
 from pylon.clock import iso_ms
 from pylon.errors import Conflict, InvalidArgument, NotFound
+from pylon.server.http.admin import labels_of
 from pylon.server.http.exchange import Exchange, integer, json_value
 from pylon.server.http.services import Services
 from pylon.server.jobs.states import JobState
@@ -41,9 +42,12 @@ async def list_jobs(exchange: Exchange) -> web.StreamResponse:
         return page, job_reads.count_jobs(raw)
 
     page, counts = await services.database.readers.run(lambda reader: read(reader.raw))
+    labels = labels_of(services, (one.user_id for one in page))
     return json_value(
         {
-            "jobs": [_shown(services, one) for one in page],
+            "jobs": [
+                {**_shown(services, one), "email": labels.get(one.user_id or "")} for one in page
+            ],
             "next": page[-1].n if len(page) == limit else None,
             **_overview(services, counts),
         }

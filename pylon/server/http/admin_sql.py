@@ -24,7 +24,9 @@ async def sql(exchange: Exchange) -> web.StreamResponse:
     body = await exchange.json_object()
     statement, limit = body.get("sql"), body.get("limit", limits_data.SQL_ROWS_MAX)
     if not isinstance(statement, str) or not statement.strip():
-        raise InvalidArgument("sql is one statement", field="sql")
+        raise InvalidArgument(
+            "sql is one statement", field="sql", hint="such as: SELECT count(*) FROM User"
+        )
     if len(statement.encode()) > limits_data.SQL_BYTES_MAX:
         raise PayloadTooLarge(f"a statement has at most {limits_data.SQL_BYTES_MAX} bytes")
     if type(limit) is not int or not 1 <= limit <= limits_data.SQL_ROWS_MAX:

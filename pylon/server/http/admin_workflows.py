@@ -10,6 +10,7 @@ from pylon.app.functions import FunctionKind
 from pylon.errors import Conflict, InvalidArgument, NotFound
 from pylon.identity import SYSTEM
 from pylon.server.functions.workflow_calls import new_run, signal_run
+from pylon.server.http.admin import labels_of
 from pylon.server.http.exchange import Exchange, integer, json_value
 from pylon.server.http.services import Services
 from pylon.server.storage import workflow_reads, workflows
@@ -47,10 +48,16 @@ async def list_runs(exchange: Exchange) -> web.StreamResponse:
     found = await services.database.readers.run(lambda reader: read(reader.raw))
     return json_value(
         {
-            "runs": found["runs"], "next": found["next"],
+            "runs": _signed(services, found["runs"]), "next": found["next"],
             "workflows": figures_of(services, found["counts"]),
         }
     )  # fmt: skip
+
+
+def _signed(services: Services, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return runs with the address of whoever each runs as; None where that is nobody's."""
+    labels = labels_of(services, (one["user"] for one in runs))
+    return [{**one, "email": labels.get(one["user"])} for one in runs]
 
 
 def figures_of(services: Services, counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
@@ -79,7 +86,8 @@ async def workflows_of(services: Services, ids: list[str] | None) -> dict[str, A
 
     runs, counts = await services.database.readers.run(lambda reader: read(reader.raw))
     return {
-        "type": "workflows", "runs": [workflow_reads.run_json(one) for one in runs],
+        "type": "workflows",
+        "runs": _signed(services, [workflow_reads.run_json(one) for one in runs]),
         "workflows": figures_of(services, counts),
     }  # fmt: skip
 
@@ -104,7 +112,8 @@ def _shown(exchange: Exchange, run_id: str) -> web.StreamResponse:
 async def show(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/workflows/{run}: one run with its journal and what it waits for."""
     raw = exchange.services.database.readers.inline.raw
-    return json_value(workflow_reads.whole_json(raw, _run(exchange)))
+    whole = workflow_reads.whole_json(raw, _run(exchange))
+    return json_value(_signed(exchange.services, [whole])[0])
 
 
 async def start(exchange: Exchange) -> web.StreamResponse:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from pylon import limits
+from pylon import limits, limits_live
 from pylon.errors import ResyncRequired, Unauthenticated
 from pylon.server.http.event_stream import HEADERS, POLL_SECONDS, EventStream, demand_session
 from pylon.server.http.exchange import Exchange
@@ -106,7 +106,7 @@ class _Stream:
         """
         name = members.partition(",")[0]
         kept = sum(len(one) for each, one in self._values.items() if each != name)
-        if kept > limits.LIVE_QUEUE_BYTES_MAX:
+        if kept > limits_live.LIVE_QUEUE_BYTES_MAX:
             return False
         self._values[name] = members
         return True

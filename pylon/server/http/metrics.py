@@ -19,7 +19,7 @@ _FIGURES = (
     ("clients", "clients", "gauge", "Connected sync clients."),
     ("writes", "operations_total", "counter", "Operations that were committed."),
     ("batches", "commits_total", "counter", "Commits, each of one or more operations."),
-    ("errors", "log_errors_total", "counter", "Lines of the log with an error."),
+    ("errors", "log_errors_total", "counter", "Errors that the log told, each once."),
     ("commit_ms", "commit_ms", "gauge", "Milliseconds that the last commit took."),
     ("loop_lag_ms", "loop_lag_ms", "gauge", "Milliseconds that the event loop was late by."),
     ("memory_mb", "memory_mb", "gauge", "Resident memory in MiB."),

@@ -11,7 +11,6 @@ import msgspec
 from aiohttp import web
 
 from pylon import limits
-from pylon.clock import iso_ms
 from pylon.errors import InvalidArgument, ResyncRequired
 from pylon.identity import Identity
 from pylon.policy.sqlclause import both
@@ -98,9 +97,9 @@ async def read_batch(
     """Return the next page of a view, in turn among askers; raises ResyncRequired."""
     database = exchange.services.database
     await exchange.services.hub.passing.ready(view)
-    now = iso_ms(exchange.services.clock.now_ms())
+    clock = exchange.services.hub.asked_clock
     return await database.readers.run(
-        lambda reader: read_page(reader, view, cursor, database.epoch, limit, now),
+        lambda reader: read_page(reader, view, cursor, database.epoch, limit, reader.moment(clock)),
         asker=asker,
     )
 
@@ -164,17 +163,17 @@ async def snapshot(exchange: Exchange) -> web.StreamResponse:
     query = exchange.query(("entity", "where", "after"))
     if not entity.sync:
         raise InvalidArgument(f"{entity.name} is kept off the live path", field="entity")
-    now = iso_ms(services.clock.now_ms())
     where = json_parameter(query.get("where"), "where")
-    unusable = unusable_fields(definition, identity, entity)
-    clause = both(
-        read_clause(definition, identity, entity, now),
-        filter_of(entity, where, unusable).clause(identity, alias="t", now=now),
-    )
-    wire = wire_clause(definition, identity, entity, now)
+    wanted = filter_of(entity, where, unusable_fields(definition, identity, entity))
     after = query.get("after", "")
 
     def read(reader: ReadConnection) -> tuple[bytes, str | None, int]:
+        now = reader.moment(services.hub.asked_clock)
+        clause = both(
+            read_clause(definition, identity, entity, now),
+            wanted.clause(identity, alias="t", now=now),
+        )
+        wire = wire_clause(definition, identity, entity, now)
         head, _ = read_head(reader.raw)
         rows, last = snapshot_page(
             reader.raw, entity, clause, after, limits.SNAPSHOT_PAGE_ROWS, limits.FRAME_BYTES_MAX,

@@ -63,6 +63,8 @@ class _Feed:
             name: deque(maxlen=_BATCH_MAX)
             for name in ("calls", "mail", "logs", "reload", "policy_change")
         }
+        #: Lines that came faster than they are sent.
+        self._lines_dropped = 0
         #: What was sent of the functions: of which generation, and the counts of each.
         self._generation = self._services.definitions.current.generation
         self._timed: dict[str, dict[str, Any]] = {}
@@ -104,6 +106,7 @@ class _Feed:
             return
         waiting = self._others.get(kind)
         if waiting is not None:
+            self._lines_dropped += kind == "logs" and len(waiting) == waiting.maxlen
             waiting.append(value)
 
     async def _run(self) -> None:
@@ -229,7 +232,10 @@ class _Feed:
                 await self._send({"type": name, **one})
         elif values:
             member = {"calls": "calls", "mail": "mails", "logs": "lines"}[name]
-            await self._send({"type": name, member: values})
+            message: dict[str, Any] = {"type": name, member: values}
+            if name == "logs":
+                message["dropped"], self._lines_dropped = self._lines_dropped, 0
+            await self._send(message)
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._socket.send_str(jsonvalue.encode_text(message))

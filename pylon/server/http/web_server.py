@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import WSMsgType, hdrs, web
 from yarl import URL
 
-from pylon.errors import Unavailable
+from pylon.errors import BadRequest, Unavailable
 from pylon.server.http.exchange import Exchange
 
 _CHUNK_BYTES: Final = 65_536
@@ -80,6 +80,8 @@ class WebServerPages:
 
     def _url(self, request: web.BaseRequest) -> URL:
         path = request.raw_path if request.raw_path.startswith("/") else request.path_qs
+        if not path.startswith("/"):
+            raise BadRequest("this names no page")  # `OPTIONS *`: it would become part of the host
         return URL(f"{self._base}{path}", encoded=True)
 
     async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -147,12 +147,14 @@ class Failure:
     traceback: str | None
     #: Trying again is of no use: the job refused, or its caller is gone.
     is_final: bool
+    #: The log has told it already, when the function failed.
+    is_told: bool = False
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """Return the failure that an exception is."""
         if isinstance(error, AppFailed):
-            return cls(error.said, error.traceback_text, is_final=False)
+            return cls(error.said, error.traceback_text, is_final=False, is_told=True)
         cause = error.__cause__ if isinstance(error, PylonError) and error.__cause__ else error
         if isinstance(cause, PylonError):
             return cls(

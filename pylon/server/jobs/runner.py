@@ -234,7 +234,10 @@ class Runner:
 
     def _tell(self, attempt: Attempt, failure: Failure, verdict: Verdict | None) -> None:
         if verdict is not None and verdict.state is JobState.DEAD:
-            _log.error("job.dead %s %s: %s", attempt.job.name, attempt.job.id, failure.error)
+            _log.error(
+                "job.dead %s %s: %s", attempt.job.name, attempt.job.id, failure.error,
+                extra={"is_told": failure.is_told},
+            )  # fmt: skip
 
     async def _end(self, attempt: Attempt, work: Callable[[Transaction], T]) -> T:
         """Store the end of an attempt; again and again while nothing can be written."""

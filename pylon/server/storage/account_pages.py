@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pylon import jsonvalue
 from pylon.server.storage.accounts import COLUMNS, NO_EMAIL, Account, Rows, account_of
+from pylon.server.storage.search_line import WORDS_MAX, key_of
 
 #: In the order in which they are asked: the first that holds is the account's state.
 STATES: Final = ("disabled", "guest", "invited", "unproven", "active")
@@ -19,6 +20,13 @@ _STATE: Final = (
     " WHEN NOT a.proven THEN 'unproven' ELSE 'active' END"
 )
 _EMAIL: Final = f"CASE WHEN a.email LIKE '{NO_EMAIL}%' THEN '' ELSE a.email END"
+#: What a search line names, and how often the expression asks for the time of now.
+_NAMED: Final = {
+    "state": (_STATE, 2), "email": (_EMAIL, 0), "id": ("a.id", 0),
+    "sessions": (f"(SELECT count(*) {_LIVE} AND s.kind = 'session')", 1),
+    "tokens": (f"(SELECT count(*) {_LIVE} AND s.kind = 'token')", 1),
+    "created": ("strftime('%Y-%m-%d %H:%M', a.created_at / 1000, 'unixepoch')", 0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,9 @@ def read_page(rows: Rows, search: str, *, after: str, limit: int, now_ms: int) -
 
     Args:
         rows: what is asked.
-        search: words that must all be in address, id or roles; `role:x` and `state:x` look at
-            the beginning of those; a `!` before the line turns it round.
+        search: words that must all be in address, id or roles; `role:x`, `state:x` and others of
+            `_NAMED` look at the beginning of those; a `!` before the line turns it round. Ten
+            words count.
         after: only those behind this key (`accounts.key_of`).
         limit: how many.
         now_ms: what has expired until then does not count.
@@ -82,15 +91,16 @@ def _condition(search: str, now_ms: int) -> tuple[str, tuple[Any, ...]]:
     is_inverse = line.startswith("!")
     parts: list[str] = []
     params: list[Any] = []
-    for word in line.removeprefix("!").split():
+    for word in line.removeprefix("!").split()[:WORDS_MAX]:
         name, colon, value = word.partition(":")
-        if colon and name == "role":
+        expression, values = _NAMED.get(key_of(name), ("", 0)) if colon else ("", 0)
+        if colon and key_of(name) in ("role", "roles"):
             parts.append("EXISTS (SELECT 1 FROM json_each(a.roles) j"
                          " WHERE instr(lower(j.value), ?) = 1)")  # fmt: skip
             params.append(value)
-        elif colon and name == "state":
-            parts.append(f"instr({_STATE}, ?) = 1")
-            params += [now_ms, now_ms, value]
+        elif expression:
+            parts.append(f"instr({expression}, ?) = 1")
+            params += [*[now_ms] * values, value]
         else:
             parts.append(f"(instr({_EMAIL}, ?) OR instr(a.id, ?) OR instr(lower(a.roles), ?))")
             params += [word, word, word]

@@ -4,16 +4,19 @@ A branch has its name only once it is whole: it is made under another name, sync
 loses its name before it is removed. What a kill left of either goes at the next start. The bytes of
 files are shared, by their hash: nothing that any branch knows is swept (`is_used_elsewhere`).
 
-What does not live here: which one is in use (`place`), what differs between two (`branch_diff`).
+What does not live here: which one is in use (`place`), what differs between two (`branch_diff`),
+who is making one (`making`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +24,18 @@ from typing import Any, Final
 from pylon import jsonvalue, limits_branches, paths
 from pylon.clock import Clock, iso_ms
 from pylon.errors import InvalidArgument, InvalidJson, PylonError, Unavailable
+from pylon.schema.masking import NO_BYTES
 from pylon.server.storage import backup
 from pylon.server.storage.folder import DATABASE_NAME
 from pylon.server.storage.lineage import meta
+from pylon.server.storage.making import MAKING, claimed, making_folder, sweep_making
+from pylon.server.storage.masked import Mask, mask_database
 from pylon.server.storage.place import (
     BRANCHES,
     MAIN,
     BranchUnknown,
     Place,
+    can_be_named,
     demand_name,
     place_in_use,
     place_of,
@@ -40,8 +47,8 @@ from pylon.sqlite import Error, RawConnection, open_alone, read_alone
 #: Of a branch that was made before something that can't be taken back.
 AUTOMATIC: Final = "before-"
 _ABOUT: Final = "about.json"
-#: Begins the names of those that are being made, or tried on; and removed.
-MAKING, _GOING = ".new-", ".gone-"
+#: Begins the names of those that are being removed.
+_GOING: Final = ".gone-"
 #: What a copy does not do over again: the database that it was copied from does it.
 _HELD: Final = "it was waiting when this branch was made, and runs where that was copied from"
 _HOLD: Final = {
@@ -73,13 +80,19 @@ class Branch:
     head: int | None = None
     #: What it was made before; empty where somebody asked for it.
     why: str = ""
+    #: It holds nothing that somebody wrote.
+    is_masked: bool = False
+    #: It is no copy: it began empty, and seed.py filled it.
+    is_seeded: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it for the wire."""
+        kind = "masked" if self.is_masked else "seeded" if self.is_seeded else ""
         return {
             "name": self.name, "is_current": self.is_current, "bytes": self.bytes, "of": self.of,
             "made_at": None if self.made_ms is None else iso_ms(self.made_ms),
-            "made_head": self.head, "why": self.why,
+            "made_head": self.head, "why": self.why or kind, "is_masked": self.is_masked,
+            "is_seeded": self.is_seeded,
         }  # fmt: skip
 
 
@@ -104,16 +117,21 @@ def _names(data: Path) -> list[str]:
     folder = data / BRANCHES
     if not folder.is_dir():
         return []
-    return sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+    # What else lies there, such as a desktop's notes, is none: it has no name to ask for it by.
+    return sorted(one.name for one in folder.iterdir() if can_be_named(one.name) and one.is_dir())
 
 
 def _described(place: Place, current: str) -> Branch:
-    about: dict[str, Any] = {}
+    about: Any = {}
     with suppress(OSError, InvalidJson):
         about = jsonvalue.parse((place.folder / _ABOUT).read_bytes())
+    about = about if isinstance(about, dict) else {}  # damaged: the copy itself counts
+    of, made_ms, head = about.get("of"), about.get("made_ms"), about.get("head")
     return Branch(
-        place.branch, place.branch == current, needed_bytes(place), about.get("of"),
-        about.get("made_ms"), about.get("head"), str(about.get("why", "")),
+        place.branch, place.branch == current, needed_bytes(place),
+        of if isinstance(of, str) else None, made_ms if isinstance(made_ms, int) else None,
+        head if isinstance(head, int) else None, str(about.get("why", "")),
+        about.get("is_masked") is True, about.get("is_seeded") is True,
     )  # fmt: skip
 
 
@@ -136,44 +154,116 @@ def demand_room(folder: Path, need: int, what: str) -> None:
 
 
 async def create(
-    source: Place, name: str, clock: Clock, *, why: str = "", progress: Progress | None = None
-) -> Branch:
+    source: Place, name: str, clock: Clock, *, why: str = "", progress: Progress | None = None,
+    mask: Mask | None = None,
+) -> Branch:  # fmt: skip
     """Copy a database, in use or not, into a new branch.
 
     Whoever writes the source goes on meanwhile. Sessions do not come along, and what waits (jobs,
-    mails among them, and workflow runs) is held: it runs where it was, not twice.
+    mails among them, and workflow runs) is held: it runs where it was, not twice. A mask has
+    pseudonyms put in the place of what people wrote, before the branch has its name.
 
     Raises InvalidArgument, BranchRefused where there is one of that name, Unavailable (disk_full),
     DatabaseUnusable, BackupFailed. Nothing is left behind by a failure.
     """
-    target = place_of(source.data, name)
+    target = _demand_free(source.data, name)
+    branches = target.folder.parent
+    demand_room(branches, needed_bytes(source), f"the branch {name}")
+    with _made(target) as making:
+        copied = [0, 0]
+
+        def told(done: int, total: int) -> None:
+            copied[:] = done, total
+            if progress is not None:
+                progress(done, total)
+
+        copy, held = await backup.make_copy(source.path, making, is_live=True, progress=told)
+        now_ms = clock.machine_ms()
+        open_alone(copy, lambda raw: _detach(raw, now_ms))
+        if mask is not None:
+            # Every row is written anew, by Python: beside what the runtime does meanwhile.
+            tick = partial(progress, *copied) if progress is not None else lambda: None
+            mask_it = partial(mask_database, mask=mask, now_ms=now_ms, tick=tick)
+            await asyncio.to_thread(open_alone, copy, mask_it)
+            _have_no_bytes(source.data)
+        copy.replace(making / DATABASE_NAME)
+        about = {
+            "of": source.branch, "made_ms": now_ms, "head": held.head, "why": why,
+            "is_masked": mask is not None,
+        }  # fmt: skip
+        write_synced(making / _ABOUT, jsonvalue.encode(about))
+        making.rename(target.folder)
+        paths.sync_folder(branches)
+    return _described(target, place_in_use(source.data).branch)
+
+
+def _demand_free(data: Path, name: str) -> Place:
+    """Return where a new branch is to lie; raises BranchRefused."""
+    target = place_of(data, name)
     if target.branch == MAIN or target.folder.exists():
         raise BranchRefused(
             f"there is a branch {name} already", hint="choose another name, or drop that one first"
         )
-    if len(_names(source.data)) >= limits_branches.BRANCHES_MAX:
+    if len(_names(data)) >= limits_branches.BRANCHES_MAX:
         raise BranchRefused(
             f"there are {limits_branches.BRANCHES_MAX} branches",
             hint="drop one first: pylon branch list",
         )
-    branches = source.data / BRANCHES
-    branches.mkdir(mode=0o700, exist_ok=True)
-    demand_room(branches, needed_bytes(source), f"the branch {name}")
-    making = branches / f"{MAKING}{name}"
-    making.mkdir(mode=0o700)  # a second one of the same name ends here
-    try:
-        copy, held = await backup.make_copy(source.path, making, is_live=True, progress=progress)
-        now_ms = clock.machine_ms()
-        open_alone(copy, lambda raw: _detach(raw, now_ms))
-        copy.replace(making / DATABASE_NAME)
-        about = {"of": source.branch, "made_ms": now_ms, "head": held.head, "why": why}
+    target.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return target
+
+
+@contextmanager
+def _made(target: Place) -> Iterator[Path]:
+    """Give the folder that a branch is made in, which goes where that fails.
+
+    Raises BranchRefused where another process is making it.
+    """
+    branches = target.folder.parent
+    with claimed(branches, target.branch) as is_mine:
+        if not is_mine:
+            raise BranchRefused(
+                f"{target.branch} is being made already", hint="wait for it, or choose another name"
+            )
+        _demand_free(target.data, target.branch)  # whoever made it may have come to its end
+        making = making_folder(branches, target.branch)
+        shutil.rmtree(making, ignore_errors=True)  # whoever began it was killed
+        making.mkdir(mode=0o700)
+        try:
+            yield making
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+
+
+async def create_by(
+    data: Path, name: str, clock: Clock, make: Callable[[Path], Awaitable[int]]
+) -> Branch:
+    """Make a branch of the database that `make` leaves in the folder it is given.
+
+    `make` returns the head of that database, which is closed then. Nothing else of the folder
+    stays, and nothing at all where it fails. Raises InvalidArgument, BranchRefused.
+    """
+    target = _demand_free(data, name)
+    with _made(target) as making:
+        head = await make(making)
+        for one in making.iterdir():
+            if one.name != DATABASE_NAME:
+                shutil.rmtree(one) if one.is_dir() else one.unlink()
+        about = {"of": None, "made_ms": clock.machine_ms(), "head": head, "is_seeded": True}
         write_synced(making / _ABOUT, jsonvalue.encode(about))
         making.rename(target.folder)
-        paths.sync_folder(branches)
-    except BaseException:
-        shutil.rmtree(making, ignore_errors=True)
-        raise
-    return _described(target, place_in_use(source.data).branch)
+        paths.sync_folder(target.folder.parent)
+    return _described(target, place_in_use(data).branch)
+
+
+def _have_no_bytes(data: Path) -> None:
+    """Have the bytes of the files of a masked branch be there, of which there are none."""
+    blobs = data / "files" / "blobs"
+    if blobs.is_dir():
+        folder = blobs / NO_BYTES[:2]
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / NO_BYTES).touch(mode=0o600)
 
 
 def _detach(raw: RawConnection, now_ms: int) -> None:
@@ -224,9 +314,9 @@ def sweep(data: Path) -> None:
     """Remove what a kill left of branches being made or dropped; the caller owns the folder."""
     folder = data / BRANCHES
     if folder.is_dir():
-        for prefix in (MAKING, _GOING):
-            for one in folder.glob(f"{prefix}*"):
-                shutil.rmtree(one, ignore_errors=True)
+        sweep_making(folder)
+        for one in folder.glob(f"{_GOING}*"):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 async def keep_before(source: Place, what: str, clock: Clock) -> Branch:

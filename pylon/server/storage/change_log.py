@@ -18,6 +18,8 @@ from pylon.sqlite import RawConnection
 _IDENTITY = "identity "
 #: The kind of a record that stands for a slice; what it stands for is in `after`.
 SLICE: Final = "slice"
+#: Beyond every number that a change may have.
+_NUMBERS_END: Final = 2**62
 #: What `record_of` takes, in order.
 RECORD_COLUMNS: Final = (
     "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
@@ -96,6 +98,20 @@ def read_together(
         (row[0], row[0], limit),
     ).fetchall()
     return [record_of(one, schema) for one in rows]
+
+
+def read_change(connection: RawConnection, seq: int) -> int | None:
+    """Return the last record that is no slice of the transaction that wrote `seq`, or None."""
+    row = connection.execute("SELECT tx FROM _pylon_log WHERE seq = ?", (seq,)).fetchone()
+    if row is None:
+        return None
+    # Looked at up to where the next transaction begins, and not to the end of the log.
+    (found,) = connection.execute(
+        "SELECT max(CASE WHEN kind <> ? THEN seq END) FROM _pylon_log WHERE seq >= ? AND seq < "
+        "ifnull((SELECT seq FROM _pylon_log WHERE seq > ? AND tx <> ? ORDER BY seq LIMIT 1), ?)",
+        (SLICE, row[0], seq, row[0], _NUMBERS_END),
+    ).fetchone()
+    return None if found is None else int(found)
 
 
 def read_of_row(

@@ -129,14 +129,14 @@ class Database:
             place = beside or place_in_use(folder)
             prepare_folder(place.folder)
             database = cls(place, clock, ids, durability.upper(), lock, engine)
-            await database._open(witness)
+            await database._open(witness, is_in_use=beside is None)
         except BaseException:
             if lock is not None:
                 lock.release()
             raise
         return database
 
-    async def _open(self, witness: Path | None) -> None:
+    async def _open(self, witness: Path | None, *, is_in_use: bool) -> None:
         self._connection = await self._engine.open_writer(self.path, synchronous=self._synchronous)
         self._inode = _inode_of(self.path)
         try:
@@ -144,7 +144,7 @@ class Database:
             _bring_up_system_tables(raw)
             self._read_bounds(raw)
             self._lineage, self._witness = settle_lineage(
-                raw, self.ids, witness, self.head, self.place
+                raw, self.ids, witness, self.head, self.place, is_in_use=is_in_use
             )
             await self.readers.open(self.schema, self._tables)
         except BaseException:

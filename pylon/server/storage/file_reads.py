@@ -24,6 +24,16 @@ _MORE: Final = (
     "coalesce((SELECT group_concat(o.entity || '/' || o.row_id || '.' || o.field)"
     " FROM _pylon_file_owners AS o WHERE o.file_id = _pylon_files.id), '')",
 )  # fmt: skip
+#: What the list shows under other names, or words without a name don't look at.
+_ONLY: Final = {
+    "by": _SEARCHED["user"], "sha256": "sha256", "id": "id",
+    "size": "CASE WHEN size < 1024 THEN size || ' B'"
+            " WHEN size < 1048576 THEN printf('%.1f KiB', size / 1024.0)"
+            " WHEN size < 1073741824 THEN printf('%.1f MiB', size / 1048576.0)"
+            " ELSE printf('%.1f GiB', size / 1073741824.0) END",
+    "in": "coalesce((SELECT group_concat(o.entity || '.' || o.field || ' ' || o.row_id)"
+          " FROM _pylon_file_owners AS o WHERE o.file_id = _pylon_files.id), '')",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +71,9 @@ def list_files(connection: RawConnection, query: FileQuery) -> list[StoredFile]:
     if query.after is not None:
         terms.append((f"({column}, id) < (?, ?)", query.after))
     condition, words = condition_of(
-        query.search, _SEARCHED, _MORE, first=sum(len(values) for _, values in terms) + 1
-    )
+        query.search, _SEARCHED, _MORE, first=sum(len(values) for _, values in terms) + 1,
+        only=_ONLY,
+    )  # fmt: skip
     if words:
         terms.append((condition, tuple(words)))
     where = " AND ".join(term for term, _ in terms) or "1"

@@ -24,6 +24,15 @@ _SEARCHED: Final = {
     "user": "coalesce(user_id, principal)", "cause": "coalesce(cause, '')",
 }  # fmt: skip
 _MORE: Final = ("id", "coalesce(error, '')")
+#: What the list shows under other names, or words without a name don't look at.
+_ONLY: Final = {
+    "job": "name", "id": "id", "try": "attempt || '/' || (retries + 1)",
+    "by": "coalesce((SELECT a.email FROM _pylon_accounts AS a WHERE a.id = user_id), user_id,"
+          " principal)",
+    "what": "CASE WHEN state = 'running' THEN coalesce(progress_text, 'key ' || job_key, '')"
+            " WHEN error IS NOT NULL AND state <> 'completed' THEN error"
+            " ELSE coalesce('key ' || job_key, '') END",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +116,12 @@ def list_jobs(
         name: of this function only.
         search: words that must all be in name, id, queue, state, key, user, cause or error;
             `queue:x`, `state:x`, `name:x`, `key:x`, `user:x` and `cause:x` look at the beginning
-            of one of those; a `!` before the line turns it round.
+            of one of those, `job:x`, `id:x`, `try:x`, `by:x` and `what:x` of what the list shows
+            there; a `!` before the line turns it round.
         before: the `n` that a page ended with.
         limit: how many.
     """
-    condition, words = condition_of(search, _SEARCHED, _MORE, first=6)
+    condition, words = condition_of(search, _SEARCHED, _MORE, first=6, only=_ONLY)
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM _pylon_jobs WHERE (?1 IS NULL OR queue = ?1)"
         " AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR name = ?3)"

@@ -12,6 +12,7 @@ from pylon import limits, limits_data
 from pylon.errors import Conflict, InvalidArgument, PayloadTooLarge
 from pylon.schema.model import Entity, FieldKind, Row, Schema
 from pylon.server.storage.change_log import RECORD_COLUMNS, LogRecord, record_of
+from pylon.server.storage.files import LOG_NAME
 from pylon.server.storage.readers import ReadConnection
 from pylon.server.storage.time_travel import demand_retained, demand_same_table, stand_at
 from pylon.sqlite import RawConnection
@@ -74,8 +75,8 @@ def _changes(raw: RawConnection, schema: Schema, first: int, last: int) -> list[
     most = limits_data.REPLAY_CHANGES_MAX
     rows = raw.execute(
         f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE seq >= ? AND seq <= ? AND row_id <> ''"
-        " AND kind <> 'slice' ORDER BY seq LIMIT ?",
-        (first, last, most + 1),
+        " AND kind <> 'slice' AND entity <> ? ORDER BY seq LIMIT ?",
+        (first, last, LOG_NAME, most + 1),
     ).fetchall()
     if len(rows) > most:
         raise PayloadTooLarge(f"changes {first} to {last} are more than {most}; ask for fewer")

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from pylon import jsonvalue, paths
 from pylon.errors import InvalidArgument, InvalidJson, PylonError
@@ -54,12 +54,17 @@ class Place:
         return self.folder / DATABASE_NAME
 
 
+def can_be_named(name: object) -> TypeGuard[str]:
+    """Tell whether a branch can have that name."""
+    return isinstance(name, str) and _NAME.match(name) is not None
+
+
 def demand_name(name: object) -> str:
     """Return the name of a branch; raises InvalidArgument for what can't be one.
 
     The same file must not be meant by two names where a file system folds capitals.
     """
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not can_be_named(name):
         raise InvalidArgument(
             "a branch's name is 1-48 of a-z, 0-9, _ and -, and begins with a letter or digit",
             field="name",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pylon.policy.sqlclause import SqlClause, both
+from pylon.policy.sqlclause import SqlClause
 from pylon.schema.model import Value
 from pylon.server.storage.select import OrderTerm
-from pylon.sqlite import RawConnection
+from pylon.sqlite import OperationalError, RawConnection, open_memory
 
 
 def first_of(
@@ -22,25 +24,69 @@ def first_of(
     return SqlClause(text, clause.params)
 
 
-def has_parent(
-    entity: str, alias: str, column: str, value: str, clause: SqlClause, *, as_set: bool
-) -> SqlClause:  # fmt: skip
-    """Return whether a row that a clause selects has a value in a column.
+@dataclass(frozen=True, slots=True)
+class Above:
+    """A step of a path towards its start: the rows of an entity that a clause selects.
+
+    `source` is the column that leads down, `target` the one that the next step leads to; None at
+    the start of the path.
+    """
+
+    entity: str
+    alias: str
+    source: str
+    target: str | None
+    clause: SqlClause
+
+
+def has_parents(steps: Iterable[Above], value: str, *, as_set: bool) -> SqlClause:
+    """Return whether a row leads to a value, and rows above to it, up to the start of the path.
+
+    All steps stand beside each other in one query: SQLite's parser takes only so much nesting.
 
     Args:
-        entity: whose rows are asked.
-        alias: what the clause calls them.
-        column: the column.
+        steps: nearest first.
         value: the value, as SQL.
-        clause: selects rows.
         as_set: many values are asked about: the rows are found first, once for all of them.
     """
-    table, own = f'"{entity}" AS {alias}', f'{alias}."{column}"'
+    tables: list[str] = []
+    terms: list[str] = []
+    params: list[Any] = []
+    led_to, first = value, ""
+    for one in steps:
+        own = f'{one.alias}."{one.source}"'
+        first = first or own
+        tables.append(f'"{one.entity}" AS {one.alias}')
+        if not as_set or own is not first:
+            terms.append(f"{own} = {led_to}")
+        terms.append(one.clause.text)
+        params += one.clause.params
+        led_to = f'{one.alias}."{one.target}"'
+    text = f"FROM {', '.join(tables)} WHERE {' AND '.join(terms)}"
     if as_set:
-        text = f"{value} IN (SELECT {own} FROM {table} WHERE {clause.text})"
-        return SqlClause(text, clause.params)
-    is_led = both(SqlClause(f"{own} = {value}", ()), clause)
-    return SqlClause(f"EXISTS (SELECT 1 FROM {table} WHERE {is_led.text})", is_led.params)
+        return SqlClause(f"{value} IN (SELECT {first} {text})", tuple(params))
+    return SqlClause(f"EXISTS (SELECT 1 {text})", tuple(params))
+
+
+def is_parsed(clause: SqlClause) -> bool:
+    """Tell whether SQLite's parser takes a clause, deep within a statement.
+
+    It keeps a fixed stack and gives up where too much is nested, before it looks for any table.
+    """
+    around = 4  # more than stands around it in any statement
+    start = "(1 OR 1 AND " * around
+    connection = open_memory()
+    try:
+        connection.execute(
+            f"SELECT 1 FROM (SELECT CASE WHEN 1 AND {start}{clause.text}{')' * around}"
+            " THEN 1 END FROM t)",
+            clause.params,
+        )
+    except OperationalError as error:
+        return "stack overflow" not in str(error)
+    finally:
+        connection.close()
+    return True
 
 
 def is_so(connection: RawConnection, clause: SqlClause, value: Value) -> bool:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pylon import limits, limits_data
-from pylon.clock import Clock
+from pylon.clock import Clock, iso_ms
 from pylon.errors import FunctionTimeout, Unavailable
 from pylon.policy.compiled import ExistsNode
 from pylon.schema.model import Entity, Row, Schema, Value
 from pylon.server.storage.apart import Apart, run_apart
+from pylon.server.storage.change_log import read_head
 from pylon.server.storage.fair_queue import FairQueue
 from pylon.server.storage.tables import EntityTable
 from pylon.server.storage.transaction import exists_in, inverse_in
@@ -66,6 +67,15 @@ class ReadConnection:
     ) -> list[Value] | None:
         """Return for which values of one filter's field an `exists` holds; None for too many."""
         return inverse_in(self.raw, node, place, values, at_most)
+
+    def moment(self, clock: Clock) -> str:
+        """Return the time at which to ask a policy: none before what the transaction sees.
+
+        A page that holds a turn of the time, and was asked at a moment before it, would keep it
+        from whoever reads on behind it.
+        """
+        read_head(self.raw)  # from here on it sees one state
+        return iso_ms(clock.now_ms())
 
     def rows(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a statement of our own."""

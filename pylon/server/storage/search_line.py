@@ -6,14 +6,17 @@ One meaning for jobs, runs of workflows and files, on the dashboard and in comma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
-_WORDS_MAX: Final = 10
+#: So many words of a line count.
+WORDS_MAX: Final = 10
 
 
 def condition_of(
-    line: str, named: Mapping[str, str], more: Sequence[str], *, first: int
-) -> tuple[str, list[str]]:
+    line: str, named: Mapping[str, str], more: Sequence[str], *, first: int,
+    only: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, list[str]]:  # fmt: skip
     """Return the SQL condition of a search line, and its parameters.
 
     Args:
@@ -22,13 +25,17 @@ def condition_of(
         named: the SQL expression of each column that a word can name.
         more: expressions that words without a name look at, too.
         first: the number of the condition's first parameter.
+        only: expressions that a word must name, written without `-` and `_`: what the list calls
+            its columns, and what would be in the way of words without a name.
     """
     found = line.strip().lower()
+    expressions = {**only, **named}
     parts, params = [], []
-    for place, word in enumerate(found.removeprefix("!").split()[:_WORDS_MAX], first):
+    for place, word in enumerate(found.removeprefix("!").split()[:WORDS_MAX], first):
         column, colon, value = word.partition(":")
-        if colon and column in named:
-            parts.append(f"instr(lower({named[column]}), ?{place}) = 1")
+        expression = expressions.get(key_of(column)) if colon else None
+        if expression is not None:
+            parts.append(f"instr(lower({expression}), ?{place}) = 1")
         else:
             value = word
             places = (f"instr(lower({one}), ?{place})" for one in (*named.values(), *more))
@@ -38,3 +45,8 @@ def condition_of(
         return "1", []
     whole = f"({' AND '.join(parts)})"
     return f"NOT {whole}" if found.startswith("!") else whole, params
+
+
+def key_of(name: str) -> str:
+    """Return a name of a column as it is looked up: waits-for and waits_for are one."""
+    return name.replace("-", "").replace("_", "")

@@ -128,7 +128,16 @@ def _refusal(error: Exception, guard: Guard) -> FunctionTimeout | InvalidArgumen
         return InvalidArgument(
             guard.refused, field="sql", hint="this line reads: one SELECT, WITH or EXPLAIN"
         )
-    return InvalidArgument(f"SQLite: {error}", field="sql")
+    return InvalidArgument(f"SQLite: {error}", field="sql", hint=_next_step(str(error)))
+
+
+def _next_step(said: str) -> str:
+    """Return where to look after a statement that SQLite does not take."""
+    if "no such table" in said:
+        return "each entity is a table of its name: `pylon schema` lists them"
+    if "no such column" in said:
+        return "`pylon schema ENTITY` lists the fields; a text stands in 'single quotes'"
+    return "one SELECT, WITH or EXPLAIN of SQLite, such as: SELECT count(*) FROM User"
 
 
 class Guard:

@@ -224,18 +224,19 @@ def _stretch(
     bytes_max: int, wire: SqlClause,
 ) -> tuple[bytes, int, int, K]:  # fmt: skip
     """Return (rows joined by commas, how many, their bytes, key of the last)."""
-    # Which rows, first: their text is made of those alone, whatever has to be sorted for it.
+    # Which rows, first: their text is made of those alone, whatever has to be sorted for it. Each
+    # by itself, not one within the other: SQLite's parser takes only so much nesting.
     found: tuple[bytes, int, int, K] = connection.execute(
-        f"""SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max(one)
+        f"""WITH found AS (SELECT {key} AS one FROM "{entity.name}" AS t
+            WHERE {visible.text} AND {key} > ? ORDER BY {key} LIMIT ?),
+          told AS (SELECT {wire.text} AS wire, one
+            FROM found CROSS JOIN "{entity.name}" AS t ON {key} = one)
+        SELECT CAST(group_concat(wire, ',') AS BLOB), count(*), max(size), max(one)
         FROM (SELECT wire, one, size FROM (
           SELECT wire, one, sum(length(CAST(wire AS BLOB))) OVER (ORDER BY one) AS size,
-            length(CAST(wire AS BLOB)) AS own
-          FROM (SELECT {wire.text} AS wire, one FROM (
-              SELECT {key} AS one FROM "{entity.name}" AS t
-              WHERE {key} > ? AND {visible.text} ORDER BY {key} LIMIT ?)
-            CROSS JOIN "{entity.name}" AS t ON {key} = one))
+            length(CAST(wire AS BLOB)) AS own FROM told)
           WHERE size - own < ? ORDER BY one)""",
-        (*wire.params, after, *visible.params, limit, bytes_max),
+        (*visible.params, after, limit, *wire.params, bytes_max),
     ).fetchone()
     return found
 
@@ -260,6 +261,15 @@ def slices_between(
         "SELECT seq, tx, entity, after FROM _pylon_log NOT INDEXED WHERE seq > ? AND seq <= ?"
         " AND kind = 'slice' ORDER BY seq",
         (after, through),
+    ).fetchall()
+
+
+def slices_after(connection: RawConnection, entity: str, seq: int) -> list[tuple[int, str]]:
+    """Return (last seq, what it stands for) of each slice of an entity behind a seq, by text."""
+    return connection.execute(
+        "SELECT max(seq), after FROM _pylon_log INDEXED BY _pylon_log_row"
+        " WHERE entity = ? AND row_id = '' AND seq > ? GROUP BY after",
+        (entity, seq),
     ).fetchall()
 
 

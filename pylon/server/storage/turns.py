@@ -5,18 +5,22 @@ What does not live here: when to look, and what becomes of it (`server.sync.pass
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from pylon import limits
+from pylon.clock import iso_ms
 from pylon.policy.slices import Named, Where
-from pylon.policy.timing import TimeRule, Timing
+from pylon.policy.timing import TURN_SLACK_MS, TimeRule, Timing
 from pylon.schema.times import datetime_ms
+from pylon.server.storage.change_log import newest_ms
 from pylon.server.storage.lineage import meta, set_meta
 from pylon.server.storage.readers import ReadConnection
+from pylon.server.storage.tables import EntityTable
 from pylon.server.storage.transaction import Transaction
 
 _KEY: Final = "turned_ms"
+_ASKED: Final = "asked_ms"
 NEVER_MS: Final = 2**60
 
 
@@ -26,9 +30,15 @@ def followed_through(reader: ReadConnection) -> int | None:
     return None if stored is None else int(stored)
 
 
-def remember(transaction: Transaction, now_ms: int) -> None:
-    """Note through when turns were followed, Unix ms."""
+def asked_through(reader: ReadConnection) -> int:
+    """Return the last time known at which policies were asked for replicas, Unix ms."""
+    return max(int(meta(reader.raw, _ASKED) or 0), newest_ms(reader.raw) or 0)
+
+
+def remember(transaction: Transaction, now_ms: int, asked_ms: int) -> None:
+    """Note through when turns were followed, and when policies were last asked, Unix ms."""
     set_meta(transaction.connection, _KEY, now_ms)
+    set_meta(transaction.connection, _ASKED, asked_ms)
 
 
 def has_turned(reader: ReadConnection, timing: Timing, since: str, until: str) -> bool:
@@ -65,15 +75,35 @@ def turned(
         if since <= moment <= until:
             yield entity, (), ()
     for rule in timing.rules:
-        yield from _turned_by(transaction, rule, since, until)
+        yield from _turned_by(transaction.tables, transaction.select, rule, since, until)
+
+
+def ahead_of_the_log(
+    reader: ReadConnection, rules: Iterable[TimeRule], now: str
+) -> list[tuple[str, Where, Named]]:
+    """Return what turned by rows that are looked at, and is not in the log yet.
+
+    Policies are asked at this moment: they know of it already.
+    """
+    since_ms = None
+    found: list[tuple[str, Where, Named]] = []
+    for rule in rules:
+        if rule.rule is None:
+            continue
+        if since_ms is None:
+            stored_ms = followed_through(reader)
+            since_ms = datetime_ms(now) - TURN_SLACK_MS if stored_ms is None else stored_ms
+        found += _turned_by(reader.tables, reader.rows, rule, iso_ms(since_ms), now)
+    return found
 
 
 def _turned_by(
-    transaction: Transaction, rule: TimeRule, since: str, until: str
-) -> Iterator[tuple[str, Where, Named]]:
-    table = transaction.tables[rule.looks_at]
+    tables: Mapping[str, EntityTable], select: Callable[[str, tuple[Any, ...]], list[Any]],
+    rule: TimeRule, since: str, until: str,
+) -> Iterator[tuple[str, Where, Named]]:  # fmt: skip
+    table = tables[rule.looks_at]
     most = limits.TRANSACTION_ROWS_MAX
-    rows = transaction.select(
+    rows = select(
         f'{table.select_sql} WHERE "{rule.field}" BETWEEN ? AND ? LIMIT ?',
         (*rule.between(since, until), most + 1),
     )

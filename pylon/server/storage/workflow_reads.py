@@ -25,6 +25,18 @@ _MORE: Final = (
     " FROM _pylon_journal AS j WHERE j.run = n AND j.seq IS NULL"
     " AND _pylon_workflows.ended_at IS NULL), '')",
 )  # fmt: skip
+#: What the list shows under other names, or words without a name don't look at.
+_ONLY: Final = {
+    "workflow": "name", "id": "id", "steps": "seq",
+    "by": "coalesce((SELECT a.email FROM _pylon_accounts AS a WHERE a.id = user_id), user_id,"
+          " principal)",
+    "waitsfor": "CASE WHEN error IS NOT NULL"
+                " THEN json_extract(error, '$.code') || ': ' || json_extract(error, '$.message')"
+                " WHEN ended_at IS NOT NULL THEN '' ELSE coalesce((SELECT"
+                " CASE j.kind WHEN 'wait' THEN 'signal' ELSE j.kind END || ' ' || j.name"
+                " FROM _pylon_journal AS j WHERE j.run = n AND j.seq IS NULL"
+                " ORDER BY j.due_at IS NULL, j.due_at, j.path LIMIT 1), '') END",
+}  # fmt: skip
 
 
 def list_runs(
@@ -39,11 +51,12 @@ def list_runs(
         state: in this state only.
         search: words that must all be in name, id, state, key, user, cause, error or what it waits
             for; `name:x`, `state:x`, `key:x`, `user:x` and `cause:x` look at the beginning of one
-            of those; a `!` before the line turns it round.
+            of those, `workflow:x`, `id:x`, `steps:x`, `by:x` and `waits-for:x` of what the list
+            shows there; a `!` before the line turns it round.
         before: the `n` that a page ended with.
         limit: how many.
     """
-    condition, words = condition_of(search, _SEARCHED, _MORE, first=5)
+    condition, words = condition_of(search, _SEARCHED, _MORE, first=5, only=_ONLY)
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM _pylon_workflows WHERE (?1 IS NULL OR name = ?1)"
         f" AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR n < ?3) AND {condition}"

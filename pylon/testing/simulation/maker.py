@@ -228,7 +228,8 @@ class _Maker:
             case "trim":
                 return Step(kind=kind, more={"keep": chance.choice((0, 3, 10))})
             case "clock":
-                return Step(kind=kind, more={"ms": chance.choice((-3_600_000, -1_000, 1_000))})
+                ms = chance.choice((-3_600_000, -20_000, -3_000, -1_000, 1_000))
+                return Step(kind=kind, more={"ms": ms})
             case _:
                 return Step(kind=kind, actor=actor)
 
