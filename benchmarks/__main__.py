@@ -12,43 +12,34 @@ import argparse
 import asyncio
 import contextlib
 import json
-import socket
 import statistics
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import data_works, dev, file_works, job_works, sync_works, workflow_works, works
+from benchmarks import (
+    data_works,
+    dev,
+    file_works,
+    flood_works,
+    import_works,
+    job_works,
+    sync_works,
+    workflow_works,
+    works,
+)
+from benchmarks.line import Line, free_port
 from benchmarks.load import Figures
 from benchmarks.pocketbase import PocketBase
 from benchmarks.pylon_runtime import PylonRuntime
 
 OUT = Path(__file__).parent / "out"
-
-
-@dataclass(slots=True)
-class Line:
-    """One line of the table; `holds` is None where no promise is made."""
-
-    work: str
-    pylon: str
-    pocketbase: str
-    ratio: float | None
-    promise: str
-    holds: bool | None
-    raw: dict[str, Any]
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _line(
@@ -116,9 +107,9 @@ _ROWS_BEFORE = {"read": 1_000, "catch-up": works.CATCH_UP_ROWS + 2_000}
 async def _pair() -> AsyncIterator[tuple[PylonRuntime, PocketBase]]:
     """Start both servers on empty databases: no work pays for what the one before it left."""
     with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
-        ours = await PylonRuntime(Path(folder), _free_port()).start()
+        ours = await PylonRuntime(Path(folder), free_port()).start()
         try:
-            theirs = await PocketBase(Path(folder), _free_port()).start()
+            theirs = await PocketBase(Path(folder), free_port()).start()
             try:
                 yield ours, theirs
             finally:
@@ -146,12 +137,10 @@ async def _start_lines() -> list[Line]:
         ]  # fmt: skip
 
 
-async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
-    lines = (
-        []
-        if only in ("data", "dev", "files", "jobs", "sync", "team", "workflows")
-        else await _start_lines()
-    )
+async def _run(
+    only: str | None, rounds: int, console: Console, rows: int | None = None
+) -> list[Line]:
+    lines = [] if only in (*GROUPS, "import") else await _start_lines()
     for key, (name, for_us, for_them, at_least, latency) in WORKS.items():
         if only not in (None, key):
             continue
@@ -166,56 +155,11 @@ async def _run(only: str | None, rounds: int, console: Console) -> list[Line]:
                 their_runs.append(await for_them(theirs))
                 our_runs.append(await for_us(ours))
             lines.append(_line(name, our_runs, their_runs, at_least=at_least, latency=latency))
-    if only in (None, "sync"):
-        lines += await _sync_lines(console)
-    if only == "team":
-        lines += await _team_lines(console)
-    if only in (None, "jobs"):
-        lines += await _job_lines(console)
-    if only in (None, "workflows"):
-        lines += await _workflow_lines(console)
-    if only in (None, "files"):
-        lines += await _file_lines(console)
-    if only in (None, "data"):
-        lines += await _data_lines(console)
-    if only in (None, "dev"):
-        lines += await asyncio.to_thread(_dev_lines, console)
-    return lines
-
-
-async def _data_lines(console: Console) -> list[Line]:
-    """Measure what the Data screen of the dashboard takes over a table of a million rows."""
-    console.print(f"the dashboard on {data_works.ROWS:,} rows", style="dim")
-    with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
-        server = await PylonRuntime(Path(folder), _free_port()).start()
-        await server.stop()
-        data_works.fill(server.folder / "project" / ".pylon" / "app.db")
-        await server.start()
-        try:
-            found = [await data_works.measure(server, size) for size in data_works.SIZES]
-        finally:
-            await server.stop()
-    lines = []
-    for one in found:
-        more = one.mib_after - one.mib_before
-        lines += [
-            Line(
-                f"{data_works.ROWS:,} rows opened at {one.size}",
-                f"{one.open_ms:.0f} ms ({one.open_cpu_ms:.0f} ms of a core), worst"
-                f" {one.open_worst_ms:.0f} ms", "", None, "≤ 300 ms",
-                one.open_ms <= 300, one.to_json(),
-            ),
-            Line(
-                f"scrolled by a page, to the end, at {one.size}",
-                f"{one.page_ms:.0f} ms, {one.end_ms:.0f} ms; {more:.0f} MiB more", "", None,
-                "≤ 50 MiB more", more <= 50, {},
-            ),
-            Line(
-                f"filtered by an indexed field, and by another, at {one.size}",
-                f"{one.indexed_ms:.0f} ms, {one.unindexed_ms:.0f} ms", "", None,
-                "0.25 s of it waits for typing to end", None, {},
-            ),
-        ]  # fmt: skip
+    for key, group in GROUPS.items():
+        if only == key or (only is None and key not in _ASKED_FOR_ONLY):
+            lines += await group(console)
+    if only in (None, "import"):
+        lines += await import_works.import_lines(console, rows or import_works.ROWS)
     return lines
 
 
@@ -223,7 +167,7 @@ async def _data_lines(console: Console) -> list[Line]:
 async def _alone() -> AsyncIterator[PylonRuntime]:
     """Start Pylon alone, on an empty database."""
     with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
-        server = await PylonRuntime(Path(folder), _free_port()).start()
+        server = await PylonRuntime(Path(folder), free_port()).start()
         try:
             yield server
         finally:
@@ -362,7 +306,11 @@ async def _file_lines(console: Console) -> list[Line]:
     return lines
 
 
-def _dev_lines(console: Console) -> list[Line]:
+async def _dev_lines(console: Console) -> list[Line]:
+    return await asyncio.to_thread(_dev_lines_here, console)
+
+
+def _dev_lines_here(console: Console) -> list[Line]:
     """Measure what only Pylon has; asyncio's own loop, as the dashboard uses it."""
     console.print("saves until they are live, and the dashboard's share of a core", style="dim")
     with asyncio.Runner() as runner:
@@ -381,6 +329,16 @@ def _dev_lines(console: Console) -> list[Line]:
     ]  # fmt: skip
 
 
+#: What is measured of Pylon alone, or beside others than PocketBase, by the word that asks for it.
+GROUPS: dict[str, Callable[[Console], Awaitable[list[Line]]]] = {
+    "sync": _sync_lines, "team": _team_lines, "jobs": _job_lines, "workflows": _workflow_lines,
+    "files": _file_lines, "data": data_works.data_lines, "dev": _dev_lines,
+    "flood": flood_works.flood_lines,
+}  # fmt: skip
+#: Part of another group, so not in a run of all.
+_ASKED_FOR_ONLY = ("team",)
+
+
 def _print(lines: list[Line], console: Console) -> None:
     table = Table(title="Pylon (durability full) beside PocketBase, one run")
     for head in ("work", "Pylon", "PocketBase", "ratio", "promise", "holds"):
@@ -395,18 +353,17 @@ def _print(lines: list[Line], console: Console) -> None:
 def main() -> int:
     """Measure, print, write; exit 1 where a promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--only", choices=[*sorted(WORKS), "dev", "files", "jobs", "sync", "team", "workflows"]
-    )
+    parser.add_argument("--only", choices=sorted([*WORKS, *GROUPS, "import"]))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, help="rows that are imported")
     arguments = parser.parse_args()
     console = Console()
     try:
         import uvloop
 
-        lines = uvloop.run(_run(arguments.only, arguments.rounds, console))
+        lines = uvloop.run(_run(arguments.only, arguments.rounds, console, arguments.rows))
     except ImportError:
-        lines = asyncio.run(_run(arguments.only, arguments.rounds, console))
+        lines = asyncio.run(_run(arguments.only, arguments.rounds, console, arguments.rows))
     _print(lines, console)
     OUT.mkdir(exist_ok=True)
     machine = works.describe_machine()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import works
-from benchmarks.__main__ import _free_port
+from benchmarks.line import free_port
 from benchmarks.load import Figures
 from benchmarks.pylon_runtime import PylonRuntime
 
@@ -21,7 +21,7 @@ from benchmarks.pylon_runtime import PylonRuntime
 async def _measure() -> list[tuple[str, Figures, Figures | None]]:
     lines: list[tuple[str, Figures, Figures | None]] = []
     with tempfile.TemporaryDirectory(prefix="pylon-bench-") as folder:
-        server = await PylonRuntime(Path(folder), _free_port()).start()
+        server = await PylonRuntime(Path(folder), free_port()).start()
         try:
             await works.fill_pylon(server, 10_000)
             lines.append(("reads alone", await works.read_pylon(server), None))
