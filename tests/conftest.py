@@ -24,7 +24,8 @@ _NUMBERS: Final = itertools.count()
 #: Which folders' files are handed out first where tests run beside each other: those with the
 #: longest ones, so that nobody waits for the last.
 _LONGEST_FIRST: Final = (
-    "canary", "browser", "simulation", "properties", "sabotage", "wheel", "integration", "screens",
+    "canary", "browser", "simulation", "properties", "sabotage", "wheel", "installers",
+    "integration", "screens",
 )  # fmt: skip
 #: Most of the time is waited, for processes, disks and browsers: more workers than cores.
 _WORKERS_PER_CORE: Final = 2

@@ -41,6 +41,34 @@ def write(ctx) -> None:
 """
 
 
+#: One that has lost a field: its rows have values there.
+WIDE = """from pylon import App, Entity
+
+app = App("held")
+
+
+@app.entity(read="true", insert="true")
+class Note(Entity):
+    text: str
+    more: str = ""
+"""
+NARROW = WIDE.replace('    more: str = ""\n', "")
+_ROWS = """def migrate(ctx):
+    for number in range(3):
+        ctx.db.insert("Note", text=str(number), more="some")
+"""
+
+
+def make_held(folder: Path, app: str = NARROW) -> Path:
+    """Write a project of three rows, whose next start waits for a decision."""
+    make_project(folder, WIDE)
+    (folder / "migrations").mkdir()
+    (folder / "migrations/0001_rows.py").write_text(_ROWS)
+    pylon("migrate", "--apply", str(folder))
+    (folder / "app.py").write_text(app)
+    return folder
+
+
 def make_project(folder: Path, app: str = APP) -> Path:
     """Write a small project into a folder."""
     folder.mkdir(parents=True)

@@ -7,6 +7,7 @@ import shlex
 import click
 
 from pylon.cli.main import cli
+from pylon.tui.command_log import redirected
 
 
 def parsed(line: str) -> str:
@@ -14,7 +15,7 @@ def parsed(line: str) -> str:
 
     Raises click.UsageError where the command does not take what the line gives it.
     """
-    words = shlex.split(line.partition(" > ")[0])
+    words = shlex.split(redirected(line)[0])
     assert words[0] == "pylon"
     command: click.Command = cli
     parent: click.Context | None = None

@@ -15,11 +15,12 @@ import click
 import pytest
 
 import pylon
-from pylon import limits, limits_branches, limits_data, limits_files, limits_keeping
+from pylon import limits, limits_branches, limits_data, limits_files, limits_keeping, limits_live
 from pylon.app.loader import load_app
 from pylon.cli.main import COMMANDS, cli
 from pylon.errors import PylonError, Refused
-from pylon.server.config import SETTINGS, load_config
+from pylon.server.config import load_config
+from pylon.server.settings_table import SETTINGS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = ROOT / "docs"
@@ -199,6 +200,7 @@ def _constants() -> dict[str, Any]:
             **vars(limits_data),
             **vars(limits_files),
             **vars(limits_keeping),
+            **vars(limits_live),
         }.items()
         if name.isupper() and isinstance(value, int | float)
     }

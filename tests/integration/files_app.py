@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
@@ -19,6 +20,7 @@ from pylon.server.http.table import make_router
 from pylon.testing import running
 from pylon.testing.harness import Running
 
+_LARGE_BYTES: Final = 1_000_000
 FILES = """
 from __future__ import annotations
 
@@ -137,6 +139,8 @@ class Person:
         if isinstance(data, dict):
             data = jsonvalue.encode(data)
             given.setdefault("Content-Type", "application/json")
+        if isinstance(data, bytes) and len(data) > _LARGE_BYTES:
+            data = io.BytesIO(data)  # in chunks: one large one would hold the loop up
         async with self.front.session.request(
             method, self.front.url + path, data=data, headers=given, allow_redirects=False
         ) as answer:

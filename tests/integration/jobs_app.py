@@ -48,6 +48,11 @@ def fails(ctx):
     raise ValueError("broken")
 
 
+@app.job(retries=0)
+def spoils(ctx):
+    raise ValueError("spoilt")
+
+
 @app.job
 def refuses(ctx):
     raise Refused("NO", "never")

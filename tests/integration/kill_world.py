@@ -157,7 +157,10 @@ def _check_books_and_money(database: sqlite3.Connection, journal: Journal) -> No
     for operation, result in journal.answered.values():
         if operation["fn"] == "append":
             args = operation["args"]
-            assert books[args["book"]][result["value"] - 1] == args["page"]
+            if "error" in result:  # a machine that is busy lets no function have its time
+                assert args["page"] not in every
+            else:
+                assert books[args["book"]][result["value"] - 1] == args["page"]
 
 
 def _check_seen(database: sqlite3.Connection, journal: Journal) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from pylon import jsonvalue
+from pylon.testing.served import ServedProject
 from tests.conftest import Serve
 from tests.integration.smtp_server import smtp_server
 from tests.shell import Shell
@@ -70,6 +72,8 @@ async def test_a_test_alert_arrives_where_that_was_consented_to(serve: Serve) ->
         toml.write_text(hook.toml())
         said = await pylon("alerts", "test", code=1)
         assert "secret-path" not in said
+        assert "if it is meant: [alerts] allow_private = true" in said
+        assert "ctx.http" not in said
         assert hook.heard == []
         toml.write_text(hook.toml("allow_private = true\n"))
         assert "sent: webhook" in await pylon("alerts", "test")
@@ -93,29 +97,70 @@ async def test_an_alert_goes_by_mail(serve: Serve) -> None:
         assert len(server.mails) == 1
 
 
-async def test_a_crash_loop_is_told_once(serve: Serve, tmp_path: Path) -> None:
+@asynccontextmanager
+async def _serving(served: ServedProject) -> AsyncIterator[None]:
+    """Serve a project as an operator does, until the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pylon", "serve", str(served.project), "--port", "0",
+        env={**os.environ, "PYLON_STATE_DIR": str(served.state)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            assert b"listening" in await process.stdout.readline()
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def _first(hook: Hook) -> dict[str, Any]:
+    """Return what it is told first."""
+    async with asyncio.timeout(60):
+        while not hook.heard:
+            await asyncio.sleep(0.1)
+    return hook.heard[0]
+
+
+async def test_a_crash_loop_is_told_once(serve: Serve) -> None:
     """By the process that supervises, which is the one that is left."""
     async with Hook() as hook:
         toml = hook.toml("allow_private = true\nrestarts = 1\ndisk_percent = 0\n")
         served = await serve(APP, is_started=False, toml=toml)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pylon", "serve", str(served.project), "--port", "0",
-            env={**os.environ, "PYLON_STATE_DIR": str(served.state)},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            async with asyncio.timeout(60):
-                assert b"listening" in await process.stdout.readline()
-                state = next((served.state / "run").glob("*/runtime.json"))
-                os.kill(jsonvalue.parse(state.read_bytes())["pid"], signal.SIGKILL)
-                while not hook.heard:
-                    await asyncio.sleep(0.1)
-            (heard,) = hook.heard
-            assert (heard["kind"], heard["state"]) == ("restarts", "firing")
-        finally:
-            process.send_signal(signal.SIGTERM)
-            await process.wait()
+        async with _serving(served):
+            state = next((served.state / "run").glob("*/runtime.json"))
+            os.kill(jsonvalue.parse(state.read_bytes())["pid"], signal.SIGKILL)
+            heard = await _first(hook)
+        assert (heard["kind"], heard["state"]) == ("restarts", "firing")
+        assert "restarted once" in heard["text"]
+        assert len(hook.heard) == 1
+
+
+async def test_a_filling_disk_is_told_once(serve: Serve) -> None:
+    """Less is free than was asked for: no disk has all of itself free."""
+    async with Hook() as hook:
+        toml = hook.toml("allow_private = true\ndisk_percent = 100\n")
+        served = await serve(APP, is_started=False, toml=toml)
+        async with _serving(served):
+            heard = await _first(hook)
+        assert (heard["kind"], heard["state"]) == ("disk", "firing")
+        assert "MiB are free" in heard["text"]
+        assert len(hook.heard) == 1
+
+
+async def test_a_failed_backup_is_told_once(serve: Serve) -> None:
+    """Where the folder that it is to lie in is a file."""
+    async with Hook() as hook:
+        toml = hook.toml("allow_private = true\ndisk_percent = 0\n")
+        served = await serve(APP, is_started=False, toml=toml)
+        (served.project / ".pylon").mkdir(exist_ok=True)
+        (served.project / ".pylon" / "backups").write_text("in the way")
+        async with _serving(served):
+            await Shell(served)("backups", "create", code=1)
+            heard = await _first(hook)
+        assert (heard["kind"], heard["state"]) == ("backup", "firing")
+        assert len(hook.heard) == 1
 
 
 @pytest.mark.parametrize(

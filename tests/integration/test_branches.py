@@ -15,6 +15,7 @@ from pylon import jsonvalue
 from pylon.client import PylonClient
 from pylon.client.events import NetworkChanged
 from pylon.server.storage.backup import verify_file
+from pylon.server.storage.making import claimed
 from pylon.testing.served import Caller, ServedProject
 from tests.conftest import Serve
 from tests.shell import Shell
@@ -210,6 +211,9 @@ async def test_what_is_refused_says_why(world: World) -> None:
         ("branches", {"name": "before-x"}, "INVALID_ARGUMENT"),
         ("branches", {"name": "try"}, "BRANCH_REFUSED"),
         ("branches", {"name": "x", "of": "nothing"}, "BRANCH_UNKNOWN"),
+        # A slip of who wants a masked copy makes no copy of everything.
+        ("branches", {"name": "x", "masked": "true"}, "INVALID_ARGUMENT"),
+        ("branches", {"name": "x", "keep": ["Thing.name"]}, "INVALID_ARGUMENT"),
         ("branches/main/switch", {}, "BRANCH_REFUSED"),
         ("branches/nothing/switch", {}, "BRANCH_UNKNOWN"),
         ("branches/main/drop", {"confirm": "main"}, "BRANCH_REFUSED"),
@@ -322,7 +326,12 @@ async def test_production_switches_only_with_consent(serve: Serve) -> None:
 async def test_without_a_runtime_it_is_the_same(world: World) -> None:
     """Create, switch, list and drop over the closed database; the next start goes by them."""
     await world.served.stop()
+    folder = world.data / "branches"
+    (folder / ".new-try" / "half").mkdir(parents=True)  # by a command that was killed
+    with claimed(folder, "try"):
+        assert "is being made already" in await world.pylon("branch", "create", "try", code=1)
     await world.pylon("branch", "create", "try")
+    assert [one.name for one in folder.iterdir()] == ["try"]
     await world.pylon("branch", "switch", "try")
     listed = jsonvalue.parse((await world.pylon("branch", "list", "--json")).encode())
     assert listed["current"] == "try"

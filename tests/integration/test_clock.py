@@ -211,7 +211,7 @@ async def test_what_does_not_end_runs_on(rt: Running, monkeypatch: pytest.Monkey
     ann = await rt.user("ann@example.com")
     await ann.call("start", fn="slow", delay=60.0)
     found = await rt.travel("+3h")
-    assert found["last"]["ran_on"] == ["slow"]
+    assert "slow" in found["last"]["ran_on"]
     assert found["last"]["ran"]["hourly"] == 3
 
 

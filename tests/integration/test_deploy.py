@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from pylon.server.config import SETTINGS
+from pylon.server.settings_table import SETTINGS
 from pylon.testing.served import ServedProject
 from tests.conftest import ROOT, Serve
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from pylon.server.files.s3 import Bucket, parse_bucket
+from pylon.server.buckets import Bucket, parse_bucket
 from tests.integration.files_app import files_front
 
 pytest.importorskip("obstore")

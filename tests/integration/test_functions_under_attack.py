@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pylon import jsonvalue, limits
+from pylon import jsonvalue, limits_live
 from pylon.client import ServerRefused
 from pylon.testing.inprocess import URL
 from tests.integration.in_process import House, house
@@ -124,7 +124,9 @@ async def test_a_stream_that_nobody_reads_keeps_few_values(at: House) -> None:
         async with asyncio.timeout(60):
             while live.runs < len(wanted):
                 await asyncio.sleep(0.01)
-        assert live.sizes["live_held"] >= len(wanted) - 2 * (limits.LIVE_QUEUE_BYTES_MAX // 200_000)
+        assert live.sizes["live_held"] >= len(wanted) - 2 * (
+            limits_live.LIVE_QUEUE_BYTES_MAX // 200_000
+        )
         came: set[str] = set()
         async with asyncio.timeout(60):
             while len(came) < len(wanted):

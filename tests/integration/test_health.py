@@ -24,6 +24,11 @@ class Note(Entity):
 
 
 @app.query
+def count(ctx) -> int:
+    return len(ctx.db.list("Note"))
+
+
+@app.query
 def slow(ctx) -> int:
     time.sleep(0.15)
     return len(ctx.db.list("Note"))
@@ -81,12 +86,17 @@ async def test_what_a_subscription_costs_is_counted(serve: Serve) -> None:
     """Pushes and bytes of a socket that follows, by entity and filter."""
     served = await serve(APP)
     ada = await served.login("ada@example.com")
-    socket = await ada.sync({"id": "s", "entity": "Note"})
+    socket = await ada.sync({"id": "s", "entity": "Note"}, {"id": "f", "fn": "count"})
     await socket.until("snapshot")
     await ada.insert("Note", text="pushed")
     await socket.until("changes")
-    (one,) = jsonvalue.parse((await Shell(served)("health", "--json")).encode())["subscriptions"]
+    found = jsonvalue.parse((await Shell(served)("health", "--json")).encode())
+    said = await Shell(served)("health")
     await socket.close()
+    (one,), (followed,) = found["subscriptions"], found["followed"]
+    assert (followed["function"], followed["args"], followed["followers"]) == ("count", "{}", 1)
+    assert followed["runs"] >= 1
+    assert "FOLLOWED CALL" in said
     assert (one["entity"], one["connections"], one["evaluations"]) == ("Note", 1, 1)
     assert one["pushes"] == 1
     assert one["bytes"] > 20

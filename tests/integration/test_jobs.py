@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pylon.errors import NotFound
+from pylon.server.observe import set_up_logging
 from pylon.server.storage import jobs, schedules
 from pylon.testing import ServerRefused, running
 from pylon.testing.harness import Member, Running
@@ -476,3 +478,22 @@ async def test_what_a_lost_claim_left_running_is_found(rt: Running) -> None:
     await rt.settled()
     found = await ann.call("job", id=job_id)
     assert (found["state"], found["attempt"]) == ("completed", 2)
+
+
+async def test_a_dead_job_is_one_error(rt: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the function threw is counted, and that the job died of it is no second error."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    set_up_logging(rt.runtime.services.observer, as_json=False)
+    ada = await rt.user("ada@example.com")
+    before = rt.runtime.services.observer.counters["errors"]
+    job = await _enqueue(ada, "spoils")
+    assert (await _ended(rt, ada, job))["state"] == "dead"
+    await rt.settled()  # the log tells it after it is stored
+    assert rt.runtime.services.observer.counters["errors"] == before + 1
+    # One that nothing was said of before is an error of its own.
+    job = await _enqueue(ada, "refuses")
+    assert (await _ended(rt, ada, job))["state"] == "dead"
+    await rt.settled()  # the log tells it after it is stored
+    assert rt.runtime.services.observer.counters["errors"] == before + 2

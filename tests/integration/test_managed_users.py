@@ -120,7 +120,7 @@ async def test_the_owner_finds_disables_and_revokes(at: House) -> None:
 
 
 async def test_accounts_are_searched_by_words_role_and_state(at: House) -> None:
-    """Words in address, id and roles, `role:`, `state:`, `!` turns it; wildcards are text."""
+    """Words in address, id and roles, `role:`, `state:`, `!` turns it; ten words count."""
     await at.signed_in(ADA)
     await at.signed_in("bob_b@example.com")
     await _admin(at, "POST", "roles", {"user": "bob_b@example.com", "role": "Editor"})
@@ -132,7 +132,8 @@ async def test_accounts_are_searched_by_words_role_and_state(at: House) -> None:
         ("state:invited", {"new"}), ("state:active", {"ada"}), ("state:nothing", set()),
         ("!state:active", {"bob_b", "new"}), ("!role:editor new", {"ada", "bob_b", "new"}),
         ("b%b", set()), ("b_b", {"bob_b"}), ("'", set()), ("", {"ada", "bob_b", "new"}),
-        ("!", {"ada", "bob_b", "new"}),
+        ("!", {"ada", "bob_b", "new"}), ("example " * 9 + "ada@ zz", {"ada"}),
+        ("example " * 9 + "zz ada@", set()),
     ):  # fmt: skip
         answer = (await _admin(at, "GET", f"users?search={quote(line)}")).body
         assert {one["email"].partition("@")[0] for one in answer["users"]} == found, line

@@ -98,12 +98,19 @@ async def test_many_rows_are_looked_at_asked_about_changed_and_undone(shell: She
     await shell.json("edit", "Task", "t8", "--set", '{"isOpen":false}')
     done = await shell.run("undo", str(seq))
     assert done.exit_code == 1
+    assert "4 changes in 1 transaction\n" in done.stdout
     assert "Task t8 has changed since then" in done.stdout
     assert "--anyway skip" in done.stderr
     look = await shell.json("undo", str(seq), "--look")
     assert (look["changes"], len(look["depends"])) == (4, 1)
     done = await shell.run("undo", str(seq), "--anyway", "skip")
     assert "left as they are: 1" in done.stderr
+    await shell.json("delete", "Task", "t4", "t5", "t7", "--yes")
+    done = await shell.run("undo", str(seq), "--anyway", "skip")
+    assert (done.exit_code, done.stdout) == (0, "nothing was left to undo\n"), done.output
+    assert "left as they are: 4" in done.stderr
+    again = await shell.json("undo", str(seq), "--anyway", "skip")
+    assert (again["rows"], again["seq"]) == (0, None)
     assert (await shell.json("delete", "Task", "t1", "t2", "--yes"))["rows"] == 2
     done = await shell.run("delete", "Task", "--where", "rank == 99", "--yes")
     assert (done.exit_code, "no Task matches" in done.output) == (1, True)
@@ -166,6 +173,14 @@ async def test_an_export_is_a_new_file_with_its_rows_counted(shell: Shell, tmp_p
     assert (await shell.run("export", "Task", str(other), "--where", "titel")).exit_code == 1
     assert not other.exists()
     assert (await shell.json("export", "Task", str(other)))["rows"] == 10
+    array, none = tmp_path / "tasks.json", tmp_path / "none.json"
+    assert (await shell.json("export", "Task", str(array)))["rows"] == 10
+    lines = other.read_text().splitlines()
+    assert json.loads(array.read_text()) == [json.loads(one) for one in lines]
+    assert (await shell.json("export", "Task", str(none), "--where", "rank > 99"))["rows"] == 0
+    assert json.loads(none.read_text()) == []
+    done = await shell.run("export", "Task", "-", "--format", "json")
+    assert done.stdout == array.read_text()
 
 
 async def test_an_expression_is_completed_by_the_fields_of_its_entity(shell: Shell) -> None:

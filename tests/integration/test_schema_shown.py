@@ -13,7 +13,9 @@ from tests.shell import Shell
 APP = """
 from __future__ import annotations
 
-from pylon import App, Entity, Ref, field, index
+from datetime import datetime
+
+from pylon import App, Entity, Ref, field, index, now
 
 app = App("shown")
 
@@ -24,6 +26,8 @@ class Note(Entity):
     title: str = "t"
     other: int = 0
     parentId: Ref["Note"] | None = None
+    at: datetime = field(default=now)
+    long: str = "x" * 5_000
 
     by_text = index("text")
     by_other = index("other")
@@ -49,6 +53,11 @@ async def test_uses_plans_and_consent(serve: Serve) -> None:
     assert before["by_other"] == 0
     for _ in range(7):
         assert (await ada.post("/api/query/Note", {"where": {"text": "a"}})).status == 200
+    (note,) = [one for one in (await shown())["entities"] if one["name"] == "Note"]
+    assert {one["name"]: one["default"] for one in note["fields"]} == {
+        "text": None, "title": '"t"', "other": "0", "parentId": None, "at": "now",
+        "long": f'"{"x" * 199}…',
+    }  # fmt: skip
     after = await uses()
     assert after["by_text"] >= before["by_text"] + 7
     assert after["by_other"] == 0

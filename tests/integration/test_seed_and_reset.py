@@ -74,8 +74,21 @@ def test_a_seed_runs_once_and_all_of_it_or_nothing(project: Path) -> None:
     assert "is seeded" in _said(*seed)
     assert "was seeded before" in _said(*seed)
     assert '{"ran":false}' in _said(*seed, "--json")
-    assert "id is taken" in _said(*seed, "--again", code=1)
+    assert "seed.py:6: this id is taken" in _said(*seed, "--again", code=1)
     assert _notes(project) == ["hi"]
+
+
+def test_a_seed_that_is_refused_names_the_line(project: Path) -> None:
+    """What a write or a call of the seed is refused for has the line, and its own code."""
+    seed = ("seed", "--project", str(project))
+    for text, message in (
+        ('def seed(ctx):\n    ctx.db.insert("Note", text=7)', "seed.py:2: text must be text"),
+        ('def seed(ctx):\n    ctx.db.insert("Nite")', "seed.py:2: there is no entity Nite"),
+        ('from app import put\n\nasync def seed(ctx):\n    await ctx.run(put, text=7)\n',
+         "seed.py:4: text must be text"),
+    ):  # fmt: skip
+        (project / "seed.py").write_text(text)
+        assert message in _said(*seed, code=1)
 
 
 def test_a_seed_of_many_transactions_is_an_action(project: Path) -> None:
@@ -121,3 +134,45 @@ async def test_a_running_runtime_seeds_itself(
     assert [one["text"] for one in rows] == ["hi"]
     with pytest.raises(AssertionError, match="stop it first"):
         await asyncio.to_thread(_said, "reset", str(served.project), "--yes")
+
+
+def test_a_branch_begins_with_the_seed(project: Path) -> None:
+    """Empty but for it, beside a running app or without one; a seed that fails leaves nothing."""
+    folder = str(project)
+    assert "there is no seed.py" in _said(
+        "branch", "create", "none", "--seeded", "--project", folder, code=1
+    )
+    (project / "seed.py").write_text(SEED + "    raise ValueError('no')\n")
+    assert "seed.py" in _said("branch", "create", "bad", "--seeded", "--project", folder, code=1)
+    (project / "seed.py").write_text(SEED)
+    said = _said("branch", "create", "fresh", "--seeded", "--switch", "--project", folder)
+    assert "filled by seed.py: " in said
+    branches = project / ".pylon" / "branches"
+    assert [one.name for one in branches.iterdir()] == ["fresh"]
+    assert {one.name for one in (branches / "fresh").iterdir()} >= {"app.db", "about.json"}
+    assert _notes(project) == ["hi"]
+    listed = jsonvalue.parse(_said("branch", "list", "--json", "--project", folder).encode())
+    shown = [(one["is_seeded"], one["why"]) for one in listed["branches"]]
+    assert shown == [(False, ""), (True, "seeded")]
+    for wrong in (["--masked"], ["--of", "main"]):
+        _said("branch", "create", "x", "--seeded", *wrong, "--project", folder, code=2)
+
+
+async def test_a_branch_is_seeded_beside_a_running_app(serve: Serve) -> None:
+    """The runtime goes on with its own rows, and switches to the new ones when asked."""
+    served = await serve(APP)
+    (served.project / "seed.py").write_text(SEED)
+    state, folder = {"PYLON_STATE_DIR": str(served.state)}, str(served.project)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner(env=state).invoke(cli, [*arguments, "--project", folder])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.output
+
+    await asyncio.to_thread(run, "branch", "create", "fresh", "--seeded")
+    assert jsonvalue.parse((await asyncio.to_thread(run, "query", "Note", "--json")).encode())[
+        "rows"
+    ] == []  # fmt: skip
+    await asyncio.to_thread(run, "branch", "switch", "fresh")
+    rows = jsonvalue.parse((await asyncio.to_thread(run, "query", "Note", "--json")).encode())
+    assert [one["text"] for one in rows["rows"]] == ["hi"]

@@ -144,6 +144,12 @@ async def test_foreign_pages_do_not_reach_it(tmp_path: Path) -> None:
         foreign = {"Origin": "http://evil.example", "Upgrade": "websocket", "Connection": "Upgrade"}
         async with session.get(f"{url}/socket", headers=foreign) as answer:
             assert answer.status == 403
+        # What is no path must not become a part of the host that is asked.
+        host = url.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        writer.write(f"OPTIONS * HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
 
 
 async def test_it_is_started_again_and_ends_with_us(tmp_path: Path) -> None:

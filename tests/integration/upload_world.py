@@ -62,6 +62,8 @@ class UploadWorld:
         #: Uploads that were begun, or not: nobody was told.
         self.unheard = 0
         self.kills = 0
+        #: A file that is to go, while nobody knows yet how far that came.
+        self._going: str | None = None
         self._keys = self._pictures = 0
 
     @property
@@ -161,11 +163,12 @@ class UploadWorld:
 
     async def own_and_drop(self) -> None:
         """Put a file into a row, delete that, and sweep: the file is to go."""
-        file_id = next(reversed(self.files))
+        file_id = self._going = next(reversed(self.files))
         doc = await self.ada.insert("Doc", file=file_id)
-        del self.files[file_id]
         gone = await self.ada.ask("DELETE", f"/api/entities/Doc/{doc['id']}")
         assert gone.status == 204
+        del self.files[file_id]
+        self._going = None
         await self.admin("POST", "admin/files/sweep", {"now": True})
 
     async def look_at_picture(self) -> None:
@@ -245,6 +248,7 @@ class UploadWorld:
         """Start; send again what had no answer; then look at everything there is."""
         await self.served.start()
         self._adopt()
+        await self._let_go()
         for owed in list(self.owed):
             await (self._bring(owed) if owed.url is None else self.go_on(owed))
         await self.admin("POST", "admin/files/sweep", {"now": True})
@@ -266,6 +270,24 @@ class UploadWorld:
         pictures = {one.name.partition("-")[0] for one in (self.folder / "images").iterdir()}
         assert pictures <= set(hashes.values()), "no picture of a file that is gone"
         await self._read_some()
+
+    async def _let_go(self) -> None:
+        """Go on where a file was to go: once a row had it, it goes with that row."""
+        file_id, self._going = self._going, None
+        if file_id is None:
+            return
+        with closing(self._database()) as database:
+            docs = database.execute(
+                'SELECT id FROM "Doc" WHERE instr(file, ?)', (file_id,)
+            ).fetchall()
+            was_owned = database.execute(
+                "SELECT 1 FROM _pylon_log WHERE entity = 'Doc' AND instr(after, ?)", (file_id,)
+            ).fetchone()
+        for (doc,) in docs:
+            gone = await self.ada.ask("DELETE", f"/api/entities/Doc/{doc}")
+            assert gone.status == 204, gone
+        if was_owned:
+            del self.files[file_id]
 
     def _adopt(self) -> None:
         """Know of pictures whose answer was lost: they were brought without an operation id."""

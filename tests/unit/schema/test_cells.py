@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pylon.schema.cells import from_cell, to_cell
+from pylon.schema.cells import csv_lines, from_cell, to_cell
 from pylon.schema.model import Field, FieldKind
 
 #: What no field holds is no cell either: NUL, and halves of characters.
@@ -54,9 +56,20 @@ def test_cells_of_other_programs_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("kind", "cell"),
     [(FieldKind.BOOL, "yes"), (FieldKind.INT, "1.5"), (FieldKind.FLOAT, "x"),
-     (FieldKind.LIST, "a,b")],
+     (FieldKind.LIST, "a,b"), (FieldKind.INT, "1_000"), (FieldKind.INT, "\u0663"),
+     (FieldKind.FLOAT, "1_0.5")],
 )  # fmt: skip
 def test_a_cell_that_fits_no_value_says_what_it_should_be(kind: FieldKind, cell: str) -> None:
     """In words for the person who wrote the table."""
     with pytest.raises(ValueError, match="must be"):
         from_cell(Field(name="x", kind=kind), cell)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(_TEXT | st.sampled_from(["\r", "a\rb", "\n", "\r\n", '"']), _TEXT)))
+def test_a_cell_survives_its_line(rows: list[tuple[str, str]]) -> None:
+    """Whatever ends lines elsewhere, a lone CR included."""
+    lines = io.StringIO(csv_lines([("1", *row) for row in rows]), newline="")
+    assert [tuple(cells) for cells in csv.reader(lines, strict=True)] == [
+        ("1", *row) for row in rows
+    ]

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from pylon.server.config import (
-    SETTINGS,
     ConfigError,
     ServerConfig,
     load_config,
     load_dotenv,
     origin_of,
 )
+from pylon.server.settings_table import SETTINGS
 
 
 def _load(

@@ -12,8 +12,14 @@ from typing import Any
 
 import pytest
 
-from pylon.cli.doctor_checks import port_findings, remote_findings, terminal_findings
+from pylon.cli.doctor_checks import (
+    entry_findings,
+    port_findings,
+    remote_findings,
+    terminal_findings,
+)
 from pylon.clock import SystemClock
+from pylon.desktop import here
 from pylon.server.config import load_config
 from pylon.server.doctor import machine as machines
 from pylon.server.doctor import project as looks
@@ -21,6 +27,7 @@ from pylon.server.doctor.examine import examine
 from pylon.server.doctor.findings import Finding
 from pylon.server.doctor.machine import Machine, machine_findings
 from pylon.server.doctor.project import Project
+from pylon.server.storage.place import use_place
 from pylon.testing.manual_clock import START_MS, ManualClock
 
 DOCS = Path(__file__).resolve().parents[4] / "docs" / "doctor.md"
@@ -146,6 +153,19 @@ def _mended(tmp_path: Path, kind: str) -> None:
     assert kind not in _kinds(looks.file_findings(_project(tmp_path)))
 
 
+def test_a_folder_that_can_not_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not tried there is not called good; a test as root may write everywhere."""
+    (tmp_path / ".pylon").mkdir()
+    project = _project(tmp_path)
+    assert "folder-read-only" not in _kinds(looks.file_findings(project))
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    found = [one for one in looks.file_findings(project) if one.kind == "folder-read-only"]
+    assert [one.where for one in found] == [str(tmp_path), str(tmp_path / ".pylon")]
+    assert "was not tried" in found[0].why
+
+
 def test_rights_are_mended(tmp_path: Path) -> None:
     """Of the data and of .env; nobody but the owner reads them afterwards."""
     data = tmp_path / ".pylon"
@@ -158,6 +178,31 @@ def test_rights_are_mended(tmp_path: Path) -> None:
     _mended(tmp_path, "dotenv-readable")
     for one in (data, data / "app.db", tmp_path / ".env"):
         assert stat.S_IMODE(one.stat().st_mode) & 0o077 == 0
+
+
+def test_nothing_is_mended_through_a_link(tmp_path: Path) -> None:
+    """A folder from somewhere else may have links to what is the user's; a person has to look."""
+    project, home = tmp_path / "p", tmp_path / "home"
+    (project / ".git").mkdir(parents=True)
+    (project / ".pylon").mkdir(mode=0o700)
+    (home / "backups").mkdir(parents=True)
+    for name in ("env", "ignore", "backups/film.part"):
+        (home / name).write_text("mine\n")
+        os.utime(home / name, (0, 0))
+        (home / name).chmod(0o644)
+    home.chmod(0o755)
+    (project / ".env").symlink_to(home / "env")
+    (project / ".gitignore").symlink_to(home / "ignore")
+    (project / ".pylon" / "files").symlink_to(home)
+    (project / ".pylon" / "backups").symlink_to(home / "backups")
+    found = _kinds(looks.file_findings(_project(project)))
+    linked = {"dotenv-readable", "data-readable", "git-not-ignored", "leftovers"}
+    assert linked <= found.keys()
+    assert not [kind for kind in linked if found[kind].mend is not None]
+    (project / ".env").unlink()
+    (project / ".env").write_text("MINE=1\n")
+    (project / ".env").chmod(0o644)
+    assert _kinds(looks.file_findings(_project(project)))["dotenv-readable"].mend is not None
 
 
 def test_git_is_told_what_to_ignore(tmp_path: Path) -> None:
@@ -193,6 +238,44 @@ def test_files_that_nobody_mends_for_one_are_found(tmp_path: Path) -> None:
     found = _kinds(looks.file_findings(_project(tmp_path)))
     assert {"wal-large", "branch-stale"} <= set(found)
     assert "pylon branch drop try" in found["branch-stale"].fix
+
+
+def test_the_branch_in_use_is_what_is_looked_at(tmp_path: Path) -> None:
+    """Its journal and its rights; nobody is told to drop it; the journal of main is nothing."""
+    data = tmp_path / ".pylon"
+    folder = data / "branches" / "try"
+    folder.mkdir(parents=True)
+    (folder / "app.db").write_bytes(b"")
+    use_place(data, "try", "t1", before="main")
+    os.utime(folder, (0, 0))
+    with (data / "app.db-wal").open("wb") as stream:
+        stream.truncate(300 * 1024**2)
+    assert {"wal-large", "branch-stale"} & set(
+        _kinds(looks.file_findings(_project(tmp_path)))
+    ) == set()
+    (data / "app.db-wal").replace(folder / "app.db-wal")
+    (folder / "app.db").chmod(0o644)
+    assert _kinds(looks.file_findings(_project(tmp_path)))["wal-large"].where.startswith(
+        str(folder)
+    )
+    _mended(tmp_path, "data-readable")
+    assert stat.S_IMODE((folder / "app.db").stat().st_mode) & 0o077 == 0
+    found = _kinds(looks.backup_findings(_project(tmp_path), {**STATUS, "proven_age_s": None}))
+    assert "backup-unproven" in found, "a database is there, though main has none"
+
+
+async def test_a_branch_that_is_gone_is_found(tmp_path: Path) -> None:
+    """The pointer names nothing: the app would not start, and the round goes on."""
+    (tmp_path / "app.py").write_text("")
+    (tmp_path / ".pylon" / "branches" / "try").mkdir(parents=True)
+    use_place(tmp_path / ".pylon", "try", "t1", before="main")
+    (tmp_path / ".pylon" / "branches" / "try").rmdir()
+    found = _kinds(
+        await examine(tmp_path, ManualClock(), is_production=True, is_running=False, environment={})
+    )
+    assert "try, is gone" in found["database-unusable"].what
+    assert "back to main" in found["database-unusable"].fix
+    assert "mail-missing" in found
 
 
 @pytest.mark.parametrize(
@@ -278,6 +361,28 @@ def test_who_has_the_port_is_named() -> None:
         assert str(os.getpid()) in found.what
         assert list(port_findings("127.0.0.1", port, 1)) == []
     assert list(port_findings("127.0.0.1", port, None)) == []
+
+
+def test_an_entry_of_the_menu_that_opens_nothing_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None installed, none looked at; `--fix` has it open this Pylon, but over nobody's edits."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    assert list(entry_findings()) == []
+    with monkeypatch.context() as was:
+        was.setattr(here, "own", lambda: (str(tmp_path / "gone/pylon"),))
+        here.install_here()
+    found = _kinds(entry_findings())["menu-entry"]
+    assert "there is no" in found.what
+    (script,) = tmp_path.glob("share/*/launch.sh")
+    good = script.read_text()
+    script.write_text("somebody's own")
+    assert [one.mend for one in entry_findings()] == [None]
+    script.write_text(good)
+    assert found.mend is not None
+    found.mend()
+    assert list(entry_findings()) == []
 
 
 async def test_a_runtime_elsewhere_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:

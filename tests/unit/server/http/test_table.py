@@ -141,6 +141,7 @@ SERVED = """
 /api/admin/backups/{name}/verify POST
 /api/admin/health GET
 /api/admin/doctor GET
+/api/admin/settings GET
 /metrics GET
 """
 #: What development serves beyond that, and production must not.

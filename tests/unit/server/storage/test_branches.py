@@ -80,6 +80,30 @@ async def test_what_a_kill_left_goes_and_what_is_whole_stays(database: Database)
     assert branches.is_used_elsewhere(database.place, "0" * 64), "it can't be asked"
 
 
+async def test_what_is_no_branch_is_not_listed_and_hides_none(database: Database) -> None:
+    """A stray folder or file beside them, and a description that another program wrote over."""
+    await fill(database)
+    await branches.create(database.place, "good", CLOCK)
+    await branches.create(database.place, "odd", CLOCK)
+    folder = database.folder / "branches"
+    (folder / "a stray \x1b[2J folder").mkdir()
+    (folder / "note").write_text("of somebody")
+    damaged = (
+        b'{"of": ["x"], "made_ms": "never", "head": {}, "why": "\\u001b[2J"}',
+        b"[1]",
+        b"\xff",
+    )
+    for about in damaged:
+        (folder / "odd" / "about.json").write_bytes(about)
+        found = {one.name: one for one in branches.list_branches(database.folder)}
+        assert list(found) == ["main", "good", "odd"]
+        assert (found["odd"].of, found["odd"].made_ms, found["odd"].head) == (None, None, None)
+        assert found["odd"].to_json()["made_at"] is None
+    assert branches.find(database.folder, "good").branch == "good"
+    with pytest.raises(BranchUnknown, match="no branch other"):
+        branches.find(database.folder, "other")
+
+
 async def test_a_pointer_that_names_nothing_opens_nothing(tmp_path: Path) -> None:
     """Neither a wrong file nor a lost branch has another database be taken for it."""
     database = await open_database(tmp_path)
