@@ -7,7 +7,7 @@ CLIENT_SOURCES := $(shell find $(CLIENT)/src examples/chat/src -type f 2>/dev/nu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fix types contracts unit client client-test generate screens bench wheel clean
+.PHONY: help run test check lint fix types contracts unit client client-test generate screens snapshots bench wheel deb bundle formula installers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -20,7 +20,8 @@ test: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Set up and run every ch
 	@sh installers/chromium.sh >/dev/null
 	@sh installers/test-tools.sh
 	@$(MAKE) -j2 --no-print-directory lint types contracts client-test
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not alone"
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not alone and not pair"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m pair
 	@$(BIN)/python -m pytest -m alone
 
 check: $(VENV)/.installed-dev lint types contracts ## Format, lint, types, contracts and the fast tests
@@ -52,8 +53,13 @@ client-test: $(CLIENT)/dist/client.js ## Types and tests of the browser client, 
 generate: $(VENV)/.installed-dev ## Write the generated files anew
 	@$(BIN)/python -m pylon.devtools.codegen.wire
 
-screens: $(VENV)/.installed-dev ## Draw the README's picture of the dashboard
+screens: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Draw the pictures of README and docs, those of the tour by walking through it
+	@sh installers/chromium.sh >/dev/null
 	@$(BIN)/python -m pylon.tui.screenshot docs/dashboard.svg
+	@$(BIN)/python -m tests.tour
+
+snapshots: $(VENV)/.installed-dev ## Write the grids anew that the screens are held against; look at each
+	@PYLON_SNAPSHOTS=renew $(BIN)/python -m pytest -q tests/screens/test_snapshots.py
 
 bench: $(VENV)/.installed-bench $(CLIENT)/dist/client.js ## Measure, beside PocketBase in the same run (about 8 minutes)
 	@$(BIN)/python -m benchmarks
@@ -62,20 +68,28 @@ bench: $(VENV)/.installed-bench $(CLIENT)/dist/client.js ## Measure, beside Pock
 wheel: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .
 
+deb: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Build the package for Debian and Ubuntu into dist/
+	@$(BIN)/python installers/deb.py
+
+bundle: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Build the folder with its own Python into dist/ (Linux)
+	@$(BIN)/python installers/bundle.py
+
+formula: $(VENV)/.installed-dev $(CLIENT)/dist/client.js ## Write the formula for Homebrew into dist/
+	@$(BIN)/python installers/formula.py
+
+installers: wheel deb bundle formula ## Build all that people install
+
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pylon needs Python 3.11 or newer, and $(PYTHON) is not; name another: make run PYTHON=python3.12"; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "no virtual environment could be made (Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
-	@echo "installing Pylon into $(VENV) (about a minute) …"
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(PYTHON) installers/environment.py $(VENV)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@echo "installing what the tests need …"
-	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@$(PYTHON) installers/environment.py $(VENV) dev
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
-	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@$(PYTHON) installers/environment.py $(VENV) bench
 	@touch $@
 
 clean: ## Remove what was built (the environment stays)
