@@ -1,6 +1,6 @@
 // What a leading tab tells its followers: a copy at first, then what each step changed. Pure.
 //
-// Differences are against what was told last; telling something twice does no harm.
+// Differences are against what was told last, be it by a copy; telling something twice does no harm.
 
 import { isSame } from "./compare.ts";
 import type { Engine, EngineStep } from "./engine.ts";
@@ -30,11 +30,12 @@ export class Relay {
 
   state(): TabState {
     const { engine } = this;
+    this.look();
     return {
       cursor: engine.machine.replica.shownCursor,
       generation: engine.generation,
-      queries: [...engine.states()],
-      pending: engine.machine.pending.all(),
+      queries: [...this.queries],
+      pending: [...this.pending.values()],
       stored: [...engine.operations.stored],
       rejected: engine.operations.rejected,
       status: engine.status,
@@ -44,19 +45,16 @@ export class Relay {
   }
 
   change(step: EngineStep): TabChange {
-    const { engine } = this;
+    const { engine, queries, pending } = this;
     const { replica } = engine.machine;
-    const pending = new Map(engine.machine.pending.all().map((one) => [one.op_id, one]));
-    const added = [...pending.values()].filter((one) => this.pending.get(one.op_id) !== one);
-    const gone = [...this.pending.keys()].filter((id) => !pending.has(id));
-    this.pending = pending;
+    this.look();
     return {
       cursor: replica.shownCursor,
       generation: engine.generation,
       rows: [...step.changes].flatMap(([entity, ids]) => ids.map((id) => [entity, id, replica.row(entity, id) ?? null] as const)),
-      queries: this.changedQueries(),
-      added,
-      gone,
+      queries: this.changedQueries(queries),
+      added: [...this.pending.values()].filter((one) => pending.get(one.op_id) !== one),
+      gone: [...pending.keys()].filter((id) => !this.pending.has(id)),
       stored: step.stored,
       settled: step.settled,
       ...(step.isRejectedChanged ? { rejected: engine.operations.rejected } : {}),
@@ -66,9 +64,15 @@ export class Relay {
     };
   }
 
-  private changedQueries(): readonly (readonly [key: string, state: QueryProgress | null])[] {
-    const before = this.queries;
+  /** Notes what there is, as told. */
+  private look(): void {
     this.queries = new Map(this.engine.states());
+    this.pending = new Map(this.engine.machine.pending.all().map((one) => [one.op_id, one]));
+  }
+
+  private changedQueries(
+    before: ReadonlyMap<string, QueryProgress>,
+  ): readonly (readonly [key: string, state: QueryProgress | null])[] {
     const changed: (readonly [string, QueryProgress | null])[] = [];
     for (const [key, state] of this.queries) {
       const known = before.get(key);

@@ -92,6 +92,21 @@ describe.each([["with locks", true], ["without locks", false]])("tabs %s", (_, h
     expect(new Set(seen)).toEqual(new Set(["xxxyy", "yy", "yymine", "xxxmine"]));
   });
 
+  test("a tab that comes while a write of another is under way sees it end", async () => {
+    const one = await visit();
+    await until(() => one.db.status.state === "live");
+    const refused = one.db.insert("Note", { text: server.refused }).catch((error: { code: string }) => error.code);
+    // The server's answer stays under way until the network is carried on.
+    const other = await connect({ url: "http://localhost:4321", surroundings: browser.tab().surroundings });
+    open.push(other);
+    expect([one.db.status.pending, other.status.pending]).toEqual([1, 1]);
+    await until(() => one.db.status.pending === 0);
+    expect(await refused).toBe("POLICY_DENIED");
+    await network.settle();
+    expect(other.status.pending).toBe(0);
+    expect(other.pending).toEqual([]);
+  });
+
   test("a follower's own write never flickers, and a refused one rolls back in all", async () => {
     const [one, other] = [await visit(), await visit()];
     const queries = [one, other].map(({ db }) => db.query("Note"));
