@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Locator, Page, TimeoutError
 
 from pylon.devtools.scaffold import create_project
 
@@ -73,6 +73,16 @@ async def opened(browser: Browser, url: str, email: str) -> Page:
     return page
 
 
+async def save_until_seen(file: Path, text: str, seen: Locator) -> None:
+    """Save a file until a page shows it: Vite hears of no save before it watches all."""
+    for _ in range(3):
+        file.write_text(text)
+        with suppress(TimeoutError):
+            await seen.wait_for(timeout=15_000)
+            return
+    raise AssertionError(f"no page shows what was saved in {file.name}")
+
+
 @pytest.mark.timeout(900)
 async def test_it_is_developed_built_and_served(
     browser: Browser, tmp_path: Path, with_node: dict[str, str]
@@ -93,8 +103,8 @@ async def test_it_is_developed_built_and_served(
 
         await ada.get_by_label("New item").fill("typed, not sent")
         page = project / "src" / "List.tsx"
-        page.write_text(page.read_text().replace("<h1>List</h1>", "<h1>Shopping</h1>"))
-        await ada.get_by_role("heading", name="Shopping").wait_for()
+        text = page.read_text().replace("<h1>List</h1>", "<h1>Shopping</h1>")
+        await save_until_seen(page, text, ada.get_by_role("heading", name="Shopping"))
         assert await ada.get_by_label("New item").input_value() == "typed, not sent"
 
         # What `pylon dev` wrote for the page says what app.py says, also after a save of it.
