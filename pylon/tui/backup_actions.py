@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -68,8 +69,8 @@ class BackupActions(Acting):
 
         def sent(to: str | None) -> None:
             if to:
-                self._work(f"send {name}", f"{_path(one)}/send", {"to": to},
-                           f"pylon backups send {name} --to {to}", done)  # fmt: skip
+                line = shlex.join(["pylon", "backups", "send", name, "--to", to])
+                self._work(f"send {name}", f"{_path(one)}/send", {"to": to}, line, done)
 
         self._app.push_screen(
             Prompt(f"Send {name} to", "file:///mnt/disk or s3://bucket/prefix", value=self._to),

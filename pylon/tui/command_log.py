@@ -13,8 +13,8 @@ from typing import Final
 _KEPT: Final = 500
 _MARK: Final = "$ "
 _ARROW: Final = " > "
-#: Commands that name the project that they are about themselves.
-_NAMED: Final = frozenset({"projects"})
+#: Commands that name the project that they are about themselves, or are about none.
+_NAMED: Final = frozenset({"projects", "desktop"})
 #: Commands that take the project's folder as their last word, and not by `--project`.
 _BY_WORD: Final = frozenset({"migrate", "reset", "verify", "check", "policies", "open"})
 
@@ -47,7 +47,8 @@ class CommandLog:
 
     def note_said(self, what: str, said: str) -> None:
         """Note the commands in a text that says what came of something: lines that begin with $."""
-        for line in said.splitlines():
+        # Not at every break that Unicode knows: those stand in quoted values as they are.
+        for line in said.split("\n"):
             if line.startswith(_MARK):
                 self.note(what, line.removeprefix(_MARK))
 

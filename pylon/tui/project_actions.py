@@ -168,6 +168,7 @@ class ProjectActions:
             say(self._app, text, title="✗ desktop install", seconds=_SAID_SECONDS, is_bad=True)
         else:
             say(self._app, text, title="$ pylon desktop install", seconds=_SAID_SECONDS)
+            self._note("desktop install", "pylon desktop install")
 
     def _forget(self, row: Project) -> None:
         if row["pid"] is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -224,11 +225,13 @@ class UserActions(Acting):
 
         async def step() -> str:
             url = str((await self._post(user, "sign-in-as", {}))["url"])
+            line = f"$ {command('login-link', user)}"
             if await open_page(url):
-                return "the page that opens signs in, once; a private window keeps your own session"
+                said = "the page that opens signs in, once; a private window keeps your own session"
+                return f"{said}\n{line}"
             words = f"No browser opens from here. This works once, within ten minutes:\n\n{url}"
             self._app.push_screen(Details(f"Sign in as {label_of(user)}", words, copied=url))
-            return ""
+            return line
 
         self.run(f"sign in as {label_of(user)}", step, done)
 
@@ -263,9 +266,10 @@ def invited_words(made: dict[str, Any], *, is_dev: bool) -> str:
     if mail.get("way") == "smtp":
         way = f"goes to {made['email']} by {mail['host']}"
     roles = ", ".join(made["roles"]) or "none"
-    options = "".join(f" --role {one}" for one in made["roles"])
+    options = [word for one in made["roles"] for word in ("--role", str(one))]
+    line = shlex.join(["pylon", "users", "invite", str(made["email"]), *options])
     return (f"roles   {roles}\nmail    {way}\nworks   once, within a week\n\n"
-            f"{made['url']}\n\n$ pylon users invite {made['email']}{options}")  # fmt: skip
+            f"{made['url']}\n\n$ {line}")  # fmt: skip
 
 
 def _plain(character: str) -> str:

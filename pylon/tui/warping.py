@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
@@ -96,4 +97,4 @@ def told(found: dict[str, Any], to: str) -> str:
             lines.append(f"runs on: {', '.join(last['ran_on'])}")
         if last["stopped"]:
             lines.append(f"not there: {last['stopped']}")
-    return "\n".join([*lines, f"$ pylon clock {to}"])
+    return "\n".join([*lines, f"$ {shlex.join(['pylon', 'clock', to])}"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from pylon.testing.grid import grid
 from tests.screens.fakes import AT, ScriptedAdmin, status
@@ -119,3 +122,23 @@ async def test_a_backup_is_made_and_its_command_told() -> None:
         await pilot.press("c")
         await until(app, lambda text: "backup-three: being proven" in text)
         await until(app, lambda text: "$ pylon backups create" in text)
+
+
+@pytest.mark.parametrize(
+    "to", ["s3://b/x?endpoint=https://a.example&region=eu-1", "file:///mnt/it's"]
+)
+async def test_a_copy_is_sent_by_a_line_that_quotes_its_place(to: str) -> None:
+    """The address of a bucket has an ampersand, which a shell would take for its own."""
+    async with opened((120, 30)) as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        admin.answers["admin/backups/backup-one/send"] = {"name": "backup-one"}
+        admin.answers["admin/backups/backup-one"] = {**GOOD, "away": []}
+        app.command_log.project = Path("/srv/chat")
+        await pilot.press("g", "s")
+        await _seen(app, "Send backup-one to")
+        app.screen.query_one(Input).value = to
+        await pilot.press("enter")
+        await until(app, lambda text: "✓ send backup-one" in text)
+        (done,) = app.command_log.done
+        words = ["pylon", "backups", "send", "backup-one", "--to", to, "--project", "/srv/chat"]
+        assert shlex.split(done.line) == words

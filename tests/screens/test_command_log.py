@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from pylon import jsonvalue
 from pylon.clock import SystemClock
 from pylon.supervisor import registry
+from pylon.tui.command_log import CommandLog
 from tests.kept import make_project
 from tests.screens.fakes import job, jobs, queue, queues, status
 from tests.screens.test_dashboard import opened, until
@@ -55,3 +58,37 @@ async def test_what_is_done_to_projects_stands_there_too(tmp_path: Path) -> None
         await until(app, lambda text: "No project yet" in text)
         (done,) = app.command_log.done
         assert (done.what, done.line) == ("forget my old", f"pylon projects forget '{old}'")
+
+
+#: What `str.splitlines` takes for the end of a line, and a value may have.
+BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c"
+
+
+def test_a_value_with_any_break_stays_in_its_line() -> None:
+    """Only a newline ends a line: what Unicode calls a break stands in quoted values."""
+    log = CommandLog(lambda: "", lambda: None)
+    log.project = Path("/srv/chat")
+    words = ["pylon", "rows", "edit", "Note", "n1", "--set",
+             jsonvalue.encode_text({"body": f"a{BREAKS}b"})]  # fmt: skip
+    log.note_said("update", f"change 7\n$ {shlex.join(words)}")
+    (done,) = log.done
+    assert shlex.split(done.line) == [*words, "--project", "/srv/chat"]
+
+
+async def test_what_is_about_no_project_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_line_lies: list[str]
+) -> None:
+    """Pylon is put into the applications menu from any project; the command takes no folder."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    async with opened((120, 30)) as (app, admin, pilot):
+        app.command_log.project = Path("/srv/chat")
+        admin.say(status(head=7))
+        await until(app, lambda text: "head 7" in text)
+        await pilot.press("ctrl+p")
+        await until(app, lambda text: "Search for commands" in text)
+        await pilot.press(*"applications menu")
+        await until(app, lambda text: "Put Pylon into the applications menu" in text)
+        await pilot.press("enter")
+        await until(app, lambda text: "$ pylon desktop install" in text)
+        assert [one.line for one in app.command_log.done] == no_line_lies
+        assert no_line_lies == ["pylon desktop install"]

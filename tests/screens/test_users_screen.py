@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,26 @@ async def test_invite_delete_and_export(
         await _seen(app, "nothing is overwritten")
 
 
+async def test_an_address_with_signs_of_a_shell_is_invited_by_a_line_that_quotes_it() -> None:
+    """An apostrophe is a letter of an address; in the line for a shell it is no more than that."""
+    hard = "o'brien&`id`$x@example.com"
+    async with opened((120, 30)) as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        admin.answers["admin/invite"] = {
+            "email": hard, "roles": ["editor"], "url": "http://h/auth/link#t=S", "mail": {},
+        }  # fmt: skip
+        app.command_log.project = Path("/srv/chat")
+        await pilot.press("i")
+        await _seen(app, "an e-mail address")
+        await _type(app, pilot, hard)
+        await _seen(app, "Roles of")
+        await _type(app, pilot, "editor")
+        await _seen(app, "Invited:")
+        (done,) = app.command_log.done
+        words = ["pylon", "users", "invite", hard, "--role", "editor", "--project", "/srv/chat"]
+        assert shlex.split(done.line) == words
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_through_its_eyes(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """s opens a link in the browser, v is a ghost, w asks why, y copies."""
@@ -234,6 +255,7 @@ async def test_through_its_eyes(size: tuple[int, int], monkeypatch: pytest.Monke
         await pilot.press("s")
         await _seen(app, "sign in as ada@example.com", "private window")
         assert pages == ["http://h/auth/link#t=S"]
+        assert [one.line for one in app.command_log.done] == ["pylon login-link ada@example.com"]
         await pilot.press("v")
         await _seen(app, "as id-ada")
         assert ghosts == ["id-ada"]
