@@ -131,6 +131,8 @@ class RowForm(ModalScreen[None]):
         self._save = save
         self._fields = [one for one in fields if is_new or not one["immutable"]]
         self._first = [text_of(one, self._row.get(one["name"])) for one in self._fields]
+        #: What the fields made of it: an area of text has one kind of line end, whatever came.
+        self._shown = self._first
 
     def compose(self) -> ComposeResult:
         """Lay out a line for each field."""
@@ -166,10 +168,16 @@ class RowForm(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Begin with the first field."""
+        self._shown = [self._held(at) for at in range(len(self._fields))]
         if self._fields:
             self.query_one("#field-0").focus()
 
     def _text(self, at: int) -> str:
+        """Return what a field means: where nobody touched it, what came, to the last character."""
+        held = self._held(at)
+        return self._first[at] if held == self._shown[at] else held
+
+    def _held(self, at: int) -> str:
         found = self.query_one(f"#field-{at}")
         if isinstance(found, TextArea | LongText):
             return found.text
@@ -190,8 +198,11 @@ class RowForm(ModalScreen[None]):
         values: dict[str, Any] = {}
         wrong: dict[str, str] = {}
         for at, field in enumerate(self._fields):
-            text = self._text(at)
-            if not self._is_new and text == self._first[at]:
+            text, came = self._text(at), self._row.get(field["name"])
+            if text == self._first[at] and not self._is_new:
+                continue
+            if text == self._first[at] and came is not None:  # of the row that it is like
+                values[field["name"]] = came["id"] if field["kind"] == "file" else came
                 continue
             try:
                 value = value_of(field, text, is_new=self._is_new, of_many=self._of_many)
