@@ -173,6 +173,24 @@ async def test_rows_that_refer_to_one_that_would_go_are_told(world: World) -> No
     assert (look["seq"], look["changes"]) == (None, [])
 
 
+async def test_a_row_that_came_later_does_not_go_with_those_that_came_together(
+    world: World,
+) -> None:
+    """What one transaction brought goes with it; a remark that somebody made since is told."""
+    await world.insert("Remark", "r1", taskId="t1", text="old")
+    gone = await world.admin.post("admin/data/Task/t1/delete", {})
+    back = await world.admin.post("admin/data-undo", {"seq": gone["seq"]})
+    assert {one["id"] for one in back["changes"]} == {"t1", "r1"}
+    await world.insert("Remark", "r2", taskId="t1", text="new")
+    with pytest.raises(AdminError) as refused:
+        await world.admin.post("admin/data-undo", {"seq": back["seq"]})
+    (depends,) = refused.value.details["depends"]
+    assert depends["words"] == "1 Remark refers to Task t1 by taskId by now"
+    await world.admin.post("admin/data/Remark/r2/delete", {})
+    again = await world.admin.post("admin/data-undo", {"seq": back["seq"]})
+    assert {one["id"] for one in again["changes"]} == {"t1", "r1"}
+
+
 async def test_changes_of_one_row_are_undone_one_after_the_other(world: World) -> None:
     """What an undo brought back is what the change before it had left."""
     first = await world.admin.post("admin/data/Task/t1/update", {"values": {"title": "a"}})

@@ -9,7 +9,8 @@ says what to do about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -151,10 +152,10 @@ def undo_of(connection: ReadConnection, seq: int, anyway: Anyway = Anyway.REFUSE
         raise Conflict(f"change {seq} is part of more than {most} changes: too many to undo")
     rows = _rows_of(connection, records)
     undo = Undo()
-    inserted = {key for key, one in rows.items() if one.was is None}
     blocked: set[tuple[str, str]] = set()
+    own = _own_references(connection, rows)
     for key, one in rows.items():
-        dependent = _dependent(connection, key, one, inserted)
+        dependent = _dependent(connection, key, one, own)
         if dependent is not None:
             undo.depends.append(dependent)
             blocked.add(key)
@@ -201,7 +202,7 @@ def _rows_of(
 
 
 def _dependent(
-    connection: ReadConnection, key: tuple[str, str], row: _Row, inserted: set[tuple[str, str]]
+    connection: ReadConnection, key: tuple[str, str], row: _Row, own: Counter[tuple[str, str, str]]
 ) -> Dependent | None:
     """Return why a row is not as it was left, or None where it is."""
     entity = connection.schema.entities[key[0]]
@@ -218,16 +219,37 @@ def _dependent(
     changed = tuple(name for name in mine if now[name] != left[name])
     if changed:
         return _told(connection, key, row, kind, "changed", changed)
-    referrers = tuple(
-        (one.entity.name, one.field.name, one.count)
-        for one in (referrers_of(connection, entity, key[1]) if row.was is None else ())
-        if one.count and not any(name == one.entity.name for name, _ in inserted)
-    )
+    referrers = _foreign(connection, entity, key[1], own) if row.was is None else ()
     if not referrers:
         return None
     return Dependent(
         entity=key[0], row_id=key[1], kind=kind, why="referred", referrers=referrers
     )  # fmt: skip
+
+
+def _own_references(
+    connection: ReadConnection, rows: Mapping[tuple[str, str], _Row]
+) -> Counter[tuple[str, str, str]]:
+    """Count the rows that a transaction inserted and that refer, by entity, field and to which."""
+    own: Counter[tuple[str, str, str]] = Counter()
+    for (name, _), one in rows.items():
+        if one.was is not None or one.now is None:
+            continue
+        for each in connection.schema.entities[name].fields:
+            if each.ref is not None and one.now[each.name] is not None:
+                own[name, each.name, one.now[each.name]] += 1
+    return own
+
+
+def _foreign(
+    connection: ReadConnection, entity: Entity, row_id: str, own: Counter[tuple[str, str, str]]
+) -> tuple[tuple[str, str, int], ...]:
+    """Return (entity, field, count) of rows that refer to one and did not come with it."""
+    counts = [
+        (one.entity.name, one.field.name, one.count - own[one.entity.name, one.field.name, row_id])
+        for one in referrers_of(connection, entity, row_id)
+    ]
+    return tuple(one for one in counts if one[2] > 0)
 
 
 def _told(
