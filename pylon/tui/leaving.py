@@ -85,6 +85,8 @@ class Leaving:
         if self._supervisor is not None:
             self._begin(yes=True)
             return
+        if app.production.objects():  # its supervisor is asked past all requests
+            return
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -110,3 +110,21 @@ async def test_keys_of_screens_are_stopped_as_they_are_pressed() -> None:
         await until(app, lambda text: "UNLOCKED (W)" in text)
         await pilot.press("c")
         await until(app, lambda text: "Create a branch: its name" in text)
+
+
+async def test_production_is_not_stopped_from_the_palette_until_it_is_unlocked() -> None:
+    """*Stop the runtime* has no key; it asks nothing, and stops nothing, until `W`."""
+    async with opened((100, 30)) as (app, admin, pilot):
+        admin.say(status(environment="production"))
+        await until(app, lambda text: "PROD" in text and "read-only (W)" in text)
+        await pilot.press("ctrl+p")
+        await until(app, lambda text: "Search for commands" in text)
+        await pilot.press(*"stop the runtime")
+        await until(app, lambda text: "it was started elsewhere" in text)
+        await pilot.press("enter")
+        await until(app, lambda text: "W unlocks it" in text)
+        assert len(app.screen_stack) == 1
+        assert admin.posted == []
+        app.state.is_unlocked = True
+        app.action_stop_runtime()
+        await until(app, lambda text: "Stop the runtime of" in text)
