@@ -75,13 +75,20 @@ def open_shelf() -> int:
     from pylon.devtools import scaffold
     from pylon.tui.launcher import Launcher
 
-    launcher = Launcher(SystemClock(), lambda name: scaffold.objection(Path.cwd(), name))
+    launcher = Launcher(
+        SystemClock(), lambda name: scaffold.objection(Path.cwd(), name),
+        [(one.name, one.summary) for one in scaffold.templates()],
+    )  # fmt: skip
     choice = asyncio.run(launcher.run_until_told())
     if choice is None or (choice.open is None and choice.create is None):
         return launcher.return_code or 0
     if choice.open is not None:
         return open_project(find_project(str(choice.open)))
-    return open_project(scaffold.create_project(Path.cwd(), str(choice.create), choice.template))
+    from pylon.cli.new import install_packages
+
+    made = scaffold.create_project(Path.cwd(), str(choice.create), choice.template)
+    install_packages(made, None, may_ask=True)
+    return open_project(made)
 
 
 def open_project(

@@ -46,7 +46,8 @@ def new(
 ) -> None:  # fmt: skip
     """Create the project NAME in a new folder of that name.
 
-    In a terminal it asks for what was not given. No file is made outside that folder, and a
+    In a terminal it asks for a NAME that was not given, then for a template, and whether to install
+    npm packages where there are some. No file is made outside that folder, and a
     folder that is not empty is refused. `pylon projects` lists it from then on.
     """
     from pylon.devtools import scaffold
@@ -63,10 +64,7 @@ def new(
     target = scaffold.create_project(Path.cwd(), name, template or _DEFAULT)
     _put_on_the_list(target)
     has_packages = (target / "package.json").is_file()
-    if has_packages and installs is None and may_ask:
-        installs = click.confirm("install its npm packages now?", default=True, err=True)
-    if has_packages and installs:
-        _install(target)
+    installs = install_packages(target, installs, may_ask=may_ask)
     if as_json:
         print_json({"path": str(target), "template": template or _DEFAULT})
         return
@@ -75,6 +73,20 @@ def new(
         say("its page is not built: run `make client` in Pylon's checkout, then make it anew")
     steps = [f"cd {name}", *(["npm install"] if has_packages and not installs else []), _command()]
     print_line(f"next:  {' && '.join(steps)}")
+
+
+def install_packages(target: Path, installs: bool | None, *, may_ask: bool) -> bool:
+    """Install the npm packages of a new project that has some; tells whether that was done.
+
+    `installs` is what was said about it; None: nothing, and it is asked where that may be.
+    """
+    if not (target / "package.json").is_file():
+        return False
+    if installs is None and may_ask:
+        installs = click.confirm("install its npm packages now?", default=True, err=True)
+    if installs:
+        _install(target)
+    return bool(installs)
 
 
 def _put_on_the_list(project: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
@@ -28,6 +28,8 @@ from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
 
 _FRAME_SECONDS = 0.25
+_USUAL: Final = "blank"
+_TEMPLATES: Final = ((_USUAL, "one entity, one page"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Choice:
 
     open: Path | None = None
     create: str | None = None
-    template: str = "blank"
+    template: str = _USUAL
 
 
 class Shelf(ProjectsPane, inherit_bindings=False):
@@ -59,10 +61,20 @@ class Launcher(TerminalApp[Choice]):
         Binding("q,ctrl+q,ctrl+c", "leave", "Quit", key_display="q", id="quit"),
     ]
 
-    def __init__(self, clock: Clock, objection: Callable[[str], str] = lambda _: "") -> None:
-        """Make a launcher; `objection(name)` says what is wrong with a new project's name."""
+    def __init__(
+        self, clock: Clock, objection: Callable[[str], str] = lambda _: "",
+        templates: Sequence[tuple[str, str]] = _TEMPLATES,
+    ) -> None:  # fmt: skip
+        """Make a launcher.
+
+        Args:
+            clock: tells the time.
+            objection: says what is wrong with a new project's name.
+            templates: (name, summary) of what a project may start from.
+        """
         super().__init__()
         self._objection = objection
+        self._templates = templates
         self._clock = clock
 
     def compose(self) -> ComposeResult:
@@ -121,13 +133,10 @@ class Launcher(TerminalApp[Choice]):
                 lambda name: self.exit(Choice(create=name, template=template)) if name else None,
             )
 
-        self.push_screen(
-            Menu(
-                "Start from",
-                [("blank", "blank: one entity, one page"), ("chat", "chat: the whole example")],
-            ),
-            chosen,
-        )
+        # The usual one first, as `pylon new` proposes it.
+        offered = sorted(self._templates, key=lambda one: one[0] != _USUAL)
+        options = [(name, f"{name}: {summary}") for name, summary in offered]
+        self.push_screen(Menu("Start from", options), chosen)
 
     def action_leave(self) -> None:
         """Leave."""

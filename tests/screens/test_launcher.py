@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from pylon import jsonvalue, paths
+from pylon.cli import dashboard as cli_dashboard
 from pylon.clock import SystemClock
 from pylon.desktop import install as desktop
 from pylon.desktop.files import ID
+from pylon.devtools import scaffold
 from pylon.supervisor import registry
 from pylon.supervisor.claim import Record
 from pylon.testing.grid import shown
@@ -166,15 +168,56 @@ async def test_the_palette_puts_pylon_into_the_menu(
 
 async def test_creating_asks_for_template_and_name() -> None:
     """c offers the templates, then asks for a name."""
-    app = Launcher(SystemClock())
+    offered = [(one.name, one.summary) for one in scaffold.templates()]
+    app = Launcher(SystemClock(), templates=offered)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
-        await _until(app, "chat: the whole example")
-        await pilot.press("down", "enter")
+        text = await _until(app, "chat: the whole example")
+        assert text.index("blank: ") < text.index("api: "), "the usual one stands first"
+        await pilot.press("down", "down", "enter")
         await _until(app, "New project in")
         await pilot.press(*"mine", "enter")
         await _left(app)
     assert app.return_value == Choice(create="mine", template="chat")
+
+
+def test_the_list_of_projects_offers_every_template_of_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What `pylon new --list` has, `c` has; packages of one that has some are asked about."""
+    asked: list[tuple[str, ...]] = []
+
+    async def told(self: Launcher) -> Choice:
+        asked.append(tuple(name for name, _ in self._templates))
+        return Choice()
+
+    monkeypatch.setattr(Launcher, "run_until_told", told)
+    monkeypatch.setattr(cli_dashboard, "demand_terminal", lambda _: None)
+    assert cli_dashboard.open_shelf() == 0
+    assert asked == [tuple(one.name for one in scaffold.templates())]
+    assert "react" in asked[0]
+
+
+def test_packages_of_a_project_that_was_made_in_the_list_are_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page on Vite does not start without them."""
+    said: list[str] = []
+
+    async def told(self: Launcher) -> Choice:
+        return Choice(create="page", template="react")
+
+    def confirm(text: str, **_: object) -> bool:
+        said.append(text)
+        return False
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Launcher, "run_until_told", told)
+    monkeypatch.setattr(cli_dashboard, "demand_terminal", lambda _: None)
+    monkeypatch.setattr(cli_dashboard, "open_project", lambda project: len(project.name))
+    monkeypatch.setattr("click.confirm", confirm)
+    assert cli_dashboard.open_shelf() == len("page")
+    assert said == ["install its npm packages now?"]
 
 
 async def test_a_name_that_will_not_do_is_said_in_its_place() -> None:
