@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -54,13 +54,16 @@ class Sender:
 
     async def send(self, alert: Alert) -> None:
         """Send an alert every way there is; raises AlertFailed naming those that did not work."""
-        ways = {f"mail to {one}": partial(self._mail, alert, one) for one in self.to}
-        if self._webhook:
-            ways["webhook"] = partial(self._post, alert)
-        tried = {name: await self._tried(way) for name, way in ways.items()}
-        failed = [f"{name}: {why}" for name, why in tried.items() if why]
+        failed = await self.tried(alert, self.ways)
         if failed:
-            raise AlertFailed("; ".join(failed))
+            raise AlertFailed(_words(failed))
+
+    async def tried(self, alert: Alert, ways: Iterable[str]) -> dict[str, str]:
+        """Send an alert these ways; returns those that did not work, each with why."""
+        known = {f"mail to {one}": partial(self._mail, alert, one) for one in self.to}
+        known["webhook"] = partial(self._post, alert)
+        tried = {name: await self._tried(known[name]) for name in ways}
+        return {name: why for name, why in tried.items() if why}
 
     async def _tried(self, way: Callable[[], Awaitable[None]]) -> str:
         try:
@@ -120,7 +123,8 @@ class Alerter:
         self._book = AlertBook(supervisor.project.name)
         self._path = paths.runtime_dir(supervisor.project) / "alerts.json"
         self._crashes: deque[float] = deque(maxlen=1_000)
-        self._waiting: deque[tuple[Alert, int, float]] = deque(maxlen=50)
+        #: Alerts, each with the ways that it has not gone, tries left, and when to try again.
+        self._waiting: deque[tuple[Alert, list[str], int, float]] = deque(maxlen=50)
         with suppress(OSError, InvalidJson, KeyError, TypeError, ValueError):
             self._book.load(jsonvalue.parse(self._path.read_bytes()))
         supervisor.listen(self._take)
@@ -151,16 +155,20 @@ class Alerter:
         alerts = self._book.step(troubles, self._clock.machine_ms())
         if alerts:
             paths.write_private(self._path, jsonvalue.encode(self._book.to_json()))
-        self._waiting.extend((one, _TRIES, now) for one in alerts)
+        self._waiting.extend((one, self._sender.ways, _TRIES, now) for one in alerts)
         for _ in range(len(self._waiting)):
-            alert, tries, due = self._waiting.popleft()
+            alert, ways, tries, due = self._waiting.popleft()
             if due > now and not is_failed:
-                self._waiting.append((alert, tries, due))
+                self._waiting.append((alert, ways, tries, due))
                 continue
-            try:
-                await self._sender.send(alert)
-                say(f"pylon: told {', '.join(self._sender.ways)}: {alert.subject}")
-            except AlertFailed as error:
-                say(f"pylon: an alert was not sent: {error.message}")
-                if tries > 1:
-                    self._waiting.append((alert, tries - 1, now + _AGAIN_SECONDS))
+            failed = await self._sender.tried(alert, ways)
+            if told := [one for one in ways if one not in failed]:
+                say(f"pylon: told {', '.join(told)}: {alert.subject}")
+            if failed:
+                say(f"pylon: an alert was not sent: {_words(failed)}")
+                if tries > 1:  # not once more to those that have heard it
+                    self._waiting.append((alert, list(failed), tries - 1, now + _AGAIN_SECONDS))
+
+
+def _words(failed: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in failed.items())

@@ -14,6 +14,10 @@ import pytest
 from aiohttp import web
 
 from pylon import jsonvalue
+from pylon.cli.address import production_settings_of
+from pylon.cli.alerting import Alerter
+from pylon.supervisor.supervisor import Supervisor
+from pylon.testing.manual_clock import ManualClock
 from pylon.testing.served import ServedProject
 from tests.conftest import Serve
 from tests.integration.smtp_server import smtp_server
@@ -135,6 +139,26 @@ async def test_a_crash_loop_is_told_once(serve: Serve) -> None:
         assert (heard["kind"], heard["state"]) == ("restarts", "firing")
         assert "restarted once" in heard["text"]
         assert len(hook.heard) == 1
+
+
+async def test_a_way_that_works_is_told_once_while_another_is_tried_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail leaves, the webhook answers 500 three times: one mail, three posts."""
+    async with smtp_server() as server, Hook(500) as hook:
+        toml = hook.toml(
+            'mail = ["you@your.example"]\nallow_private = true\ndisk_percent = 100\n'
+            f'[mail]\nurl = "smtp://127.0.0.1:{server.port}"\nfrom = "a@a.example"\n'
+        )
+        served = await serve(APP, is_started=False, toml=toml)
+        monkeypatch.setenv("PYLON_STATE_DIR", str(served.state))
+        clock = ManualClock()
+        supervisor = Supervisor(served.project, clock, mode="serve", host="127.0.0.1", port=0)
+        alerter = Alerter(supervisor, production_settings_of(served.project), clock)
+        for _ in range(5):
+            await alerter.step()
+            await clock.advance(30.0)
+        assert (len(server.mails), len(hook.heard)) == (1, 3)
 
 
 async def test_a_filling_disk_is_told_once(serve: Serve) -> None:
