@@ -23,7 +23,7 @@ _LEFT_OUT = shutil.ignore_patterns(
 )
 #: The name of a template's app; a project's name has nothing that a string would have to escape.
 _APP = re.compile(r'^app = App\("[^"]*"', re.MULTILINE)
-_GITIGNORE = ".pylon/\n.env\n__pycache__/\nnode_modules/\n*-bug-*.zip\n"
+GITIGNORE = ".pylon/\n.env\n__pycache__/\nnode_modules/\n*-bug-*.zip\n"
 
 
 class ScaffoldError(PylonError):
@@ -71,7 +71,7 @@ def create_project(parent: Path, name: str, template_name: str) -> Path:
     _call_it(target / "app.py", name)
     ignored = target / ".gitignore"
     own = ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
-    ignored.write_text(_GITIGNORE + own, encoding="utf-8")
+    ignored.write_text(GITIGNORE + own, encoding="utf-8")
     return target
 
 

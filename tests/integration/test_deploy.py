@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pylon.devtools import scaffold
 from pylon.server.settings_table import SETTINGS
 from pylon.testing.served import ServedProject
 from tests.conftest import ROOT, Serve
@@ -173,6 +174,23 @@ def test_the_container_is_no_root_and_keeps_its_data() -> None:
     assert named["CMD"] == '["pylon", "serve", "--host", "0.0.0.0"]'
     names = [name for name, _ in steps]
     assert names.index("USER") > max(at for at, name in enumerate(names) if name == "RUN")
+
+
+def test_an_image_holds_nothing_of_the_machine_that_built_it() -> None:
+    """`COPY . .` takes a folder as it is: rows, sessions and secrets are named to be left out.
+
+    What lies in the image where a volume is mounted becomes the first content of that volume.
+    """
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    assert "COPY --chown=app . .\n" in dockerfile
+    assert "Only with the .dockerignore beside it" in dockerfile
+    left_out = set((DEPLOY / ".dockerignore").read_text().splitlines())
+    assert {".pylon", ".env", ".venv", ".git", "*-bug-*.zip"} <= left_out
+    kept = {one for one in scaffold.GITIGNORE.splitlines() if one}
+    named = {one.removeprefix("**/").rstrip("/") for one in left_out}
+    assert {one.rstrip("/") for one in kept} <= named, "what is in no repository is in no image"
+    docs = (ROOT / "docs" / "deploy.md").read_text()
+    assert "(deploy/.dockerignore)" in docs
 
 
 def test_nginx_takes_files_as_large_as_the_default() -> None:
