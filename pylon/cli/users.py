@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pylon.cli.asking import is_confirmed
+from pylon.cli.listing import ListGroup, list_unless_told
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.people import origin_of_project
 from pylon.cli.project import find_project, json_option, project_option
@@ -17,19 +18,30 @@ from pylon.client.erased_text import erased_words
 from pylon.printable import clean
 
 
-@click.group(short_help="List the accounts, and manage them.", invoke_without_command=True)
+@click.group(
+    cls=ListGroup, invoke_without_command=True, short_help="List the accounts, and manage them."
+)
+@project_option
+@json_option
+@click.pass_context
+def users(ctx: click.Context, project_path: str | None, as_json: bool) -> None:
+    """List the accounts with their roles, or manage one: see the commands below.
+
+    `pylon users` alone is `pylon users list`.
+    """
+    list_unless_told(ctx, project_path, as_json=as_json)
+
+
+@users.command("list")
 @click.option(
     "--search", help="Words in address, id or roles; role:x, state:x; a ! before it turns it round."
 )
 @project_option
 @json_option
-@click.pass_context
-def users(
-    context: click.Context, search: str | None, project_path: str | None, as_json: bool
+def list_users(
+    search: str | None = None, project_path: str | None = None, as_json: bool = False
 ) -> None:
-    """List the accounts with their roles, or manage one: see the commands below."""
-    if context.invoked_subcommand is not None:
-        return
+    """List the accounts with their roles."""
     listed = ask_people(
         find_project(project_path),
         lambda admin: _every(lambda after: admin.get("admin/users", search=search, after=after)),
@@ -213,8 +225,12 @@ def erase(user: str, yes: bool, project_path: str | None, as_json: bool) -> None
 @users.command("export")
 @click.argument("user")
 @project_option
-def export(user: str, project_path: str | None) -> None:
-    """Print what USER's own export says, as JSON; asks the running runtime."""
+@json_option
+def export(user: str, project_path: str | None, as_json: bool) -> None:
+    """Print what USER's own export says; asks the running runtime.
+
+    It is JSON with and without `--json`.
+    """
     project = find_project(project_path)
     print_json(ask_runtime(project, lambda admin: admin.get(_path(user, "export"))))
 

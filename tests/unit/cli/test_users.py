@@ -50,6 +50,24 @@ def test_an_account_is_invited_looked_at_locked_out_and_deleted(project: Path) -
     assert "no accounts yet" in _said(project, "users", code=1)
 
 
+@pytest.mark.parametrize("option", [("--project", "elsewhere"), ("--json",)])
+def test_options_in_front_of_a_verb_are_refused(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
+) -> None:
+    """They would be left out, and the verb act on the project of this folder."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "app.py").write_text("from pylon import App\napp = App('x')\n")
+    _said(project, "users", "invite", "ada@example.com")
+    monkeypatch.chdir(project)
+    words = ["users", *(str(tmp_path / one) if one == "elsewhere" else one for one in option)]
+    asked = CliRunner().invoke(cli, [*words, "disable", "ada@example.com"])
+    assert asked.exit_code == 2
+    assert "options stand behind disable" in asked.output
+    shown = jsonvalue.parse(_said(project, "users", "show", "ada@example.com", "--json").encode())
+    assert not shown["disabled"]
+    assert _said(project, "users", "list") == _said(project, "users")
+
+
 def test_all_accounts_are_listed_however_many_there_are(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
