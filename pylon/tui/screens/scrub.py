@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -35,6 +36,7 @@ SCRUB_VERBS: Final = (
          cli="diff"),
 )  # fmt: skip
 _PAGE_SHARE: Final = 0.05
+_SEQ: Final = re.compile(r"[0-9]{1,18}")
 
 
 class ScrubScreen(CloseUp):
@@ -202,7 +204,7 @@ class ScrubScreen(CloseUp):
         def named(text: str | None) -> None:
             if text:
                 number = text.replace(",", "")
-                self._move(**({"seq": int(number)} if number.isdigit() else {"time": text}))
+                self._move(**({"seq": int(number)} if _SEQ.fullmatch(number) else {"time": text}))
 
         self.app.push_screen(
             Prompt("Go to", "the number of a change, or a time: 2026-11-29T13:30:00Z"), named
