@@ -140,7 +140,7 @@ class Running:
         """Give a user these roles and no others; his open clients start over as who he is now."""
         await self.runtime.services.accounts.ensure(email, frozenset(roles))
 
-    async def system_insert(self, entity: str, **values: Any) -> ClientRow:
+    async def system_insert(self, entity: str, /, **values: Any) -> ClientRow:
         """Insert a row as the system: no policy is asked. For what a test starts from."""
         row_id = values.pop("id", None) or self.runtime.ids.uuid7()
         args = {"entity": entity, "id": row_id, "values": values}

@@ -72,3 +72,39 @@ async def test_copied_typescript_names_entity_values_and_id(tmp_path: Path) -> N
     assert 'await db.insert("Remark", {\n  taskId: "t1",\n  seenId: "t2",\n  text: "it' in insert
     assert 'db.query("Remark", { where: { id: "r1" } })' in query
     assert "\x1b" not in insert
+
+
+NAMED = """
+from pylon import App, Entity
+
+app = App("named")
+
+
+@app.entity(read="true")
+class Audit(Entity):
+    entity: str
+    self: str
+    values: str = "v"
+"""
+
+
+async def test_fields_may_have_the_names_that_the_kit_has_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entity of a log of its own has a field `entity`: its row is copied, made and compared."""
+    (tmp_path / "app.py").write_text(NAMED)
+    monkeypatch.chdir(tmp_path)
+    names = ("entity", "self", "values")
+    fields = [{"name": one, "kind": "str", "private": False, "required": True, "ref": None}
+              for one in names]  # fmt: skip
+    row = {"id": "a1", "entity": "Task", "self": "me", "values": "w", "_seq": 1}
+    namespace: dict[str, Any] = {}
+    exec(
+        compile(as_pytest([({"name": "Audit", "fields": fields}, row)]), "copied", "exec"),
+        namespace,
+    )
+    await namespace["test_audit_as_it_was"]()
+    values = {one: row[one] for one in names}
+    async with running(tmp_path) as rt:
+        await rt.replay([("Audit", "a1", values)], [])
+        assert rt.stored("Audit", "a1") == values
