@@ -21,14 +21,17 @@ _TAKEN = frozenset(
     infer instanceof interface is keyof let module namespace never new null number object of package
     private protected public readonly require return set static string super switch symbol this
     throw true try type typeof undefined unique unknown var void while with yield
-    App Array Date Promise Readonly ReadonlyArray Record
+    App Array Date Promise Readonly ReadonlyArray Record RefusalCode
     """.split()  # noqa: SIM905 -- eighty names read better as words
 )
 
 
 def ts_name(entity: str) -> str:
-    """Return the name of an entity's rows in TypeScript: its own, unless that is taken."""
-    return f"{entity}_" if entity in _TAKEN else entity
+    """Return the name of an entity's rows in TypeScript: its own, unless that is taken.
+
+    An entity that has the name which another one would get, `Date_`, gets a longer one, too.
+    """
+    return f"{entity}_" if entity.rstrip("_") in _TAKEN else entity
 
 
 def ts_type(field: Field) -> str:

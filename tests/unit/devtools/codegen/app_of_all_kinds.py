@@ -56,6 +56,16 @@ class Date(Entity):
     """Named like something that TypeScript has."""
 
 
+@app.entity(read="true")
+class Date_(Entity):
+    """Named as that one is called in TypeScript."""
+
+
+@app.entity(read="true")
+class RefusalCode(Entity):
+    """Named like something that the generated file has."""
+
+
 @app.query
 def things(
     ctx, state: Literal["draft", "sent"] = "draft", since: datetime | None = None

@@ -84,6 +84,8 @@ def test_what_is_said_of_rows_writes_and_functions(definition: AppDefinition) ->
     assert "/** What there is. *\\/ And more. */\nexport interface Thing {" in row
     assert '  readonly colors: readonly ("red" | "a \\"b\\" */")[];' in row
     assert "export interface Date_ {" in row
+    assert "export interface Date__ {" in row
+    assert "export interface RefusalCode_ {" in row
     assert "readonly returns: Record<string, Date_>;" in app
     assert "readonly returns: number[];\n      readonly part: number;" in app
 
