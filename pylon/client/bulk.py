@@ -189,7 +189,11 @@ async def ids_of(
 
 def export_path(entity: str, question: Mapping[str, Any], form: str) -> str:
     """Return the path of an export: `question` has filter, order, fields, as and as_of."""
-    given = {name: value for name, value in question.items() if value not in (None, "")}
+    # Of no field is something else than of every one, private ones too.
+    given = {
+        name: value for name, value in question.items()
+        if value is not None and (value != "" or name == "fields")
+    }  # fmt: skip
     return f"admin/data-export/{AdminClient.quoted(entity)}?{urlencode({**given, 'format': form})}"
 
 

@@ -332,7 +332,7 @@ def _export_options(question: Mapping[str, Any]) -> list[str]:
         ("as", "as"),
         ("as_of", "at"),
     ):
-        if question.get(name):
+        if question.get(name) or (name == "fields" and question.get(name) is not None):
             words.append(f"--{option}={question[name]}")
     order = str(question.get("order") or "")
     return [*words, *(f"--order={one}" for one in order.split(",") if one)]

@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 import pytest
 
 from pylon.client.admin import AdminError
+from pylon.client.bulk import export_path
 from pylon.identity import SYSTEM
 from pylon.server.functions import owner_export
 from pylon.server.functions.owner_reads import Asked, OwnerReads
+from pylon.tui.data_many import _export_options
 from tests.integration import test_admin_data as data
 
 world = data.world
@@ -247,6 +249,16 @@ async def test_an_export_has_what_is_shown_and_no_more(world: World) -> None:
         with pytest.raises(AdminError, match=why):
             await exported(world, **asked)
     assert world.harness.runtime.services.database.readers._own == 0
+
+
+async def test_an_export_of_no_column_is_not_one_of_every_column(world: World) -> None:
+    """Where all columns are hidden, or all fields are private, the ids are what is shown."""
+    question = {"filter": "rank >= 4", "order": "", "as": "", "fields": "", "as_of": None}
+    target = io.BytesIO()
+    await world.admin.download(export_path("Task", question, "csv"), target)
+    assert target.getvalue() == b"id\nt8\n"
+    assert "--fields=" in _export_options(question)
+    assert not any("fields" in one for one in _export_options({**question, "fields": None}))
 
 
 async def test_an_export_is_of_one_moment_however_many_rows_there_are(
