@@ -192,6 +192,7 @@ def save(first: int, last: int, target: Path, project_path: str | None, as_json:
     from pylon.client.log_pytest import pytest_file
 
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as file:
             file.write(pytest_file(found, project.name))
     except FileExistsError as error:

@@ -16,7 +16,7 @@ from pylon.ids import IdSource
 from pylon.printable import counted
 from pylon.tui.acting import Acting, Done
 from pylon.tui.dialogs import Details, Prompt
-from pylon.tui.export import OwnFile
+from pylon.tui.export import OwnFile, typed_path
 from pylon.tui.saying import say
 from pylon.tui.screens.depends import DependsScreen
 from pylon.tui.screens.row_form import RowForm
@@ -274,7 +274,7 @@ class ManyActions(Acting):
 
         def named(text: str | None) -> None:
             if text:
-                self._export(entity, question, Path(text).expanduser(), done)
+                self._export(entity, question, typed_path(text), done)
 
         self._app.push_screen(
             Prompt(

@@ -9,6 +9,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def typed_path(text: str) -> Path:
+    """Return the path that somebody typed; `~` is his home, of a user who is none only a name."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 class OwnFile:
     """One file to write."""
 
@@ -18,7 +26,7 @@ class OwnFile:
     @staticmethod
     def objection(text: str) -> str:
         """Return what is wrong with a path that was typed, or nothing."""
-        path = Path(text).expanduser()
+        path = typed_path(text)
         if path.exists():
             return "there is something of this name: nothing is overwritten"
         return "" if path.parent.is_dir() else f"there is no folder {path.parent}"

@@ -12,6 +12,7 @@ from pylon.printable import changes_in, counted
 from pylon.tui.acting import Acting
 from pylon.tui.branch_actions import free_name, make_branch
 from pylon.tui.dialogs import Menu, Prompt
+from pylon.tui.export import typed_path
 from pylon.tui.saying import say
 from pylon.tui.verbs import Verb
 
@@ -64,7 +65,7 @@ class LogActions(Acting):
 
         def named(text: str | None) -> None:
             if text:
-                target = Path(text)
+                target = typed_path(text)
                 self.run(
                     f"save {first} to {last}",
                     lambda: self._save(target, project.name, first, last), lambda: None,

@@ -12,7 +12,7 @@ from pylon.printable import clean
 from pylon.tui.acting import GROUP, Acting, Done
 from pylon.tui.browser import open_page
 from pylon.tui.dialogs import Details, Prompt
-from pylon.tui.export import OwnFile
+from pylon.tui.export import OwnFile, typed_path
 from pylon.tui.saying import say
 from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.users import known_roles
@@ -244,7 +244,7 @@ class UserActions(Acting):
                 return
 
             async def step() -> str:
-                file = OwnFile(Path(text).expanduser())
+                file = OwnFile(typed_path(text))
                 path = f"admin/users/{self._admin.quoted(id_of(user))}/export"
                 count = await file.write(lambda target: self._admin.download(path, target))
                 return f"{count:,} bytes in {file.path}\n$ {command('users export', user)} > FILE"
