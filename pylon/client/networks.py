@@ -50,7 +50,7 @@ def line_of(shape: dict[str, Any]) -> str:
     """Return the line that describes a network; empty for one that is as it is."""
     words = {member: word for word, member in _NAMES.items()}
     return " ".join(
-        f"{words[name]}={value if isinstance(value, str) else f'{value:g}'}"
+        f"{words[name]}={value if isinstance(value, str) else f'{value:.15g}'}"
         for name, value in shape.items()
     )
 
