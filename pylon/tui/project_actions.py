@@ -167,8 +167,8 @@ class ProjectActions:
             text = f"{error.message} [{error.code}]\n{error.hint or ''}"
             say(self._app, text, title="✗ desktop install", seconds=_SAID_SECONDS, is_bad=True)
         else:
-            say(self._app, text, title="$ pylon desktop install", seconds=_SAID_SECONDS)
             self._note("desktop install", "pylon desktop install")
+            say(self._app, text, title="$ pylon desktop install", seconds=_SAID_SECONDS)
 
     def _forget(self, row: Project) -> None:
         if row["pid"] is not None:

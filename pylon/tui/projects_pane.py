@@ -159,7 +159,7 @@ class ProjectsPane(Pane):
 
     def action_into_menu(self) -> None:
         """Put Pylon into the menu of applications."""
-        ProjectActions(self.app, self.ask_again).put_into_menu()
+        ProjectActions(self.app, self.ask_again, self._take_command).put_into_menu()
 
     def action_about(self) -> None:
         """Show all about the project under the cursor."""

@@ -172,7 +172,7 @@ async def test_creating_asks_for_template_and_name() -> None:
     app = Launcher(SystemClock(), templates=offered)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
-        text = await _until(app, "chat: the whole example")
+        text = await _until(app, "chat: Channels")
         assert text.index("blank: ") < text.index("api: "), "the usual one stands first"
         await pilot.press("down", "down", "enter")
         await _until(app, "New project in")
