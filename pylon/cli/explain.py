@@ -14,6 +14,7 @@ from pylon.cli.output import print_json
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
 from pylon.errors import InvalidJson
+from pylon.cli.rownames import ROW_HELP, RowName, row_argument
 from pylon.printable import clean
 from pylon.schema.model import Access
 from pylon.supervisor.registry import running_runtime
@@ -24,9 +25,8 @@ _COLOURS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@click.command(short_help="Say why a user may do something, or not.")
-@click.argument("entity")
-@click.argument("row_id", metavar="ID")
+@click.command(epilog=ROW_HELP, short_help="Say why a user may do something, or not.")
+@row_argument
 @click.option(
     "--as", "user", required=True, metavar="USER",
     help="An e-mail address, a user id, or `anonymous`.",
@@ -40,17 +40,17 @@ _COLOURS: dict[str, dict[str, Any]] = {
 @project_option
 @json_option
 def explain(
-    entity: str, row_id: str, user: str, action: str, values: str | None, field_name: str | None,
+    row: RowName, user: str, action: str, values: str | None, field_name: str | None,
     project_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Say why USER may, or may not, do something with the row ID of ENTITY, by the app's policies.
+    """Say why USER may, or may not, do something with a row, by the app's policies.
 
     Shows the value of each part of the policy, which part decided, and the smallest single change
     that would make it pass. Exits 0 also when denied. Asks the running app, or loads the app and
     reads its database where none runs.
     """
     given = {
-        "entity": entity, "id": row_id, "as": user, "access": action, "values": _values(values),
+        "entity": row.entity, "id": row.id, "as": user, "access": action, "values": _values(values),
         "field": field_name,
     }  # fmt: skip
     found = _explained(find_project(project_path), given)

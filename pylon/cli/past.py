@@ -9,6 +9,7 @@ import click
 from pylon.cli.output import print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_path, ask_runtime
+from pylon.cli.rownames import ROW_HELP, RowName, row_argument
 from pylon.client.admin import AdminClient
 from pylon.client.past_text import (
     came_with_field,
@@ -23,28 +24,6 @@ from pylon.client.past_text import (
 from pylon.printable import counted
 
 
-def _joined(context: click.Context, parameter: click.Parameter, words: tuple[str, ...]) -> str:
-    """Return a row as Entity/id; it may be written in two words, as `pylon explain` has it."""
-    row = "/".join(words)
-    if len(words) > 2 or (len(words) == 2 and "/" in words[0]) or not all(_parts(row)):
-        raise click.UsageError(f"a row is written Entity/id, not {' '.join(words)!r}", context)
-    return row
-
-
-def _parts(row: str) -> tuple[str, str]:
-    entity, _, row_id = row.partition("/")
-    return entity, row_id
-
-
-row_argument = click.argument("row", metavar="ENTITY/ID", nargs=-1, required=True, callback=_joined)
-
-
-def row_path(row: str) -> str:
-    """Return the path of a row that is written Entity/id."""
-    entity, row_id = _parts(row)
-    return f"{AdminClient.quoted(entity)}/{AdminClient.quoted(row_id)}"
-
-
 async def point_of(admin: AdminClient, text: str | None) -> dict[str, Any]:
     """Return the place in the log of a number or a time; None: its end."""
     if text is None:
@@ -52,7 +31,7 @@ async def point_of(admin: AdminClient, text: str | None) -> dict[str, Any]:
     return await admin.get("admin/at", **{"seq" if text.isdigit() else "time": text})
 
 
-@click.command(short_help="Show a row's changes, and who set each field.")
+@click.command(epilog=ROW_HELP, short_help="Show a row's changes, and who set each field.")
 @row_argument
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500))
 @click.option("--before", type=click.IntRange(1), metavar="SEQ", help="Only older changes.")
@@ -60,15 +39,16 @@ async def point_of(admin: AdminClient, text: str | None) -> dict[str, Any]:
 @project_option
 @json_option
 def history(
-    row: str, limit: int, before: int | None, blame: bool, project_path: str | None, as_json: bool
+    row: RowName, limit: int, before: int | None, blame: bool, project_path: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Show what became of the row ID of ENTITY, newest first: what changed, by whom, and why.
+    """Show what became of a row, newest first: what changed, by whom, and why.
 
     A row that was deleted has its history, too, as far back as the log reaches. Long values are
     cut; `pylon query` and `--at` show a row whole.
     """
     found = ask_path(
-        project_path, "GET", f"admin/history/{row_path(row)}", {"limit": limit, "before": before}
+        project_path, "GET", f"admin/history/{row.path}", {"limit": limit, "before": before}
     )
     if as_json:
         print_json(found)
@@ -148,13 +128,13 @@ def diff(
             say(f"there is more: --after {found['next']}")
 
 
-@click.command("restore-row", short_help="Bring a row back to what it was.")
+@click.command("restore-row", epilog=ROW_HELP, short_help="Bring a row back to what it was.")
 @row_argument
 @click.option("--to", required=True, metavar="SEQ|TIME", help="As it was after this change.")
 @project_option
 @json_option
-def restore_row(row: str, to: str, project_path: str | None, as_json: bool) -> None:
-    """Bring the row ID of ENTITY back to what it was after a change, also where it was deleted.
+def restore_row(row: RowName, to: str, project_path: str | None, as_json: bool) -> None:
+    """Bring a row back to what it was after a change, also where it was deleted.
 
     That is a change like any other, with the cause `studio`: `pylon restore-row` with the number
     of the change before it takes it back, and so does `u` on the dashboard's Data screen.
@@ -162,7 +142,7 @@ def restore_row(row: str, to: str, project_path: str | None, as_json: bool) -> N
 
     async def ask(admin: AdminClient) -> dict[str, Any]:
         point = await point_of(admin, to)
-        return await admin.post(f"admin/data/{row_path(row)}/restore", {"to": point["seq"]})
+        return await admin.post(f"admin/data/{row.path}/restore", {"to": point["seq"]})
 
     found = ask_runtime(find_project(project_path), ask)
     if as_json:
@@ -171,21 +151,21 @@ def restore_row(row: str, to: str, project_path: str | None, as_json: bool) -> N
         print_line(f"change {found['seq']}: {row} is as it was")
 
 
-@click.command(short_help="Show a row as the server, a user and a client have it.")
+@click.command(epilog=ROW_HELP, short_help="Show a row as the server, a user and a client have it.")
 @row_argument
 @click.option("--as", "as_user", metavar="USER", help="As this user reads it.")
 @click.option("--client", metavar="ID", help="As this client holds it, by its cursor.")
 @project_option
 @json_option
 def lens(
-    row: str, as_user: str | None, client: str | None, project_path: str | None, as_json: bool
+    row: RowName, as_user: str | None, client: str | None, project_path: str | None, as_json: bool
 ) -> None:
-    """Show the row ID of ENTITY on the server, as USER reads it and as the client ID holds it.
+    """Show a row on the server, as USER reads it and as the client ID holds it.
 
     `pylon cursors` lists the clients. What a client holds is told by the cursor it has stored.
     """
     found = ask_path(
-        project_path, "GET", f"admin/lens/{row_path(row)}", {"as": as_user, "client": client}
+        project_path, "GET", f"admin/lens/{row.path}", {"as": as_user, "client": client}
     )
     if as_json:
         print_json(found)

@@ -12,6 +12,7 @@ from pylon.cli.listing import ListGroup, list_unless_told
 from pylon.cli.output import print_done, print_json, print_line, print_pair, print_table, say
 from pylon.cli.project import json_option, project_option
 from pylon.cli.reach import ask_path
+from pylon.cli.rownames import ROW_HELP, RowName, row_argument
 from pylon.client.admin import AdminClient
 from pylon.errors import InvalidJson
 
@@ -38,14 +39,14 @@ def object_of(text: str, name: str) -> dict[str, Any]:
 
 
 class _Rows(ListGroup):
-    """An entity's name is no command: its rows are listed."""
+    """An entity's name is no command: its rows are listed; a row's is none, either: it is shown."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Take `pylon rows Note` for `pylon rows list Note`; commands begin with a small letter."""
         if args[0][:1].isupper():
-            args = ["list", *args]
+            args = ["get" if "/" in args[0] else "list", *args]
         return super().resolve_command(ctx, args)
 
 
@@ -60,7 +61,8 @@ def rows(ctx: click.Context, project_path: str | None, as_json: bool) -> None:
     """Show rows of the running app; create, edit, delete, undo, export them.
 
     As the owner, past the policies; each change is in the log with the cause `studio`.
-    `pylon rows` alone lists the entities, and `pylon rows Note` the rows of one.
+    `pylon rows` alone lists the entities, `pylon rows Note` the rows of one, and
+    `pylon rows Note/n1` shows one row.
     """
     list_unless_told(ctx, project_path, as_json=as_json)
 
@@ -123,17 +125,14 @@ def _list_entities(project_path: str | None, *, as_json: bool) -> None:
     )  # fmt: skip
 
 
-@rows.command("get", short_help="Show one row, and how many rows refer to it.")
-@click.argument("entity")
-@click.argument("row_id", metavar="ID")
+@rows.command("get", epilog=ROW_HELP, short_help="Show one row, and how many rows refer to it.")
+@row_argument
 @as_option
 @project_option
 @json_option
-def get(
-    entity: str, row_id: str, viewer: str | None, project_path: str | None, as_json: bool
-) -> None:
+def get(row: RowName, viewer: str | None, project_path: str | None, as_json: bool) -> None:
     """Show one row whole, and how many rows refer to it by which fields."""
-    found = ask_path(project_path, "GET", path_of(entity, row_id), {"as": viewer})
+    found = ask_path(project_path, "GET", path_of(*row), {"as": viewer})
     if as_json:
         print_json(found)
         return
@@ -158,21 +157,18 @@ def create(
     _report(ask_path(project_path, "POST", path_of(entity), body), entity, "made", as_json=as_json)
 
 
-@rows.command("duplicate", short_help="Make a row like another.")
-@click.argument("entity")
-@click.argument("row_id", metavar="ID")
+@rows.command("duplicate", epilog=ROW_HELP, short_help="Make a row like another.")
+@row_argument
 @click.option("--set", "values", metavar="JSON", default="{}", help="What is different in it.")
 @project_option
 @json_option
-def duplicate(
-    entity: str, row_id: str, values: str, project_path: str | None, as_json: bool
-) -> None:
-    """Make a row of ENTITY with the values of the row ID, but for those of --set."""
+def duplicate(row: RowName, values: str, project_path: str | None, as_json: bool) -> None:
+    """Make a row with the values of another, but for those of --set."""
     other = object_of(values, "--set")
-    row = ask_path(project_path, "GET", path_of(entity, row_id), {})["row"]
-    kept = {name: value for name, value in row.items() if name not in ("id", "_seq")}
-    made = ask_path(project_path, "POST", path_of(entity), {"values": {**kept, **other}})
-    _report(made, entity, "made", as_json=as_json)
+    found = ask_path(project_path, "GET", path_of(*row), {})["row"]
+    kept = {name: value for name, value in found.items() if name not in ("id", "_seq")}
+    made = ask_path(project_path, "POST", path_of(row.entity), {"values": {**kept, **other}})
+    _report(made, row.entity, "made", as_json=as_json)
 
 
 def _report(made: dict[str, Any], entity: str, verb: str, *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from pylon.cli.progress import Progress
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_path, ask_runtime
 from pylon.cli.rowfiles import FORMATS, format_of
+from pylon.cli.rownames import ROWS_HELP, RowNames, rows_argument
 from pylon.cli.rows import as_option, object_of, rows, where_option
 from pylon.client import bulk
 from pylon.client.admin import AdminClient
@@ -28,7 +29,6 @@ from pylon.policy.completion import complete as offers_of
 from pylon.printable import changes_in, counted
 from pylon.tui.export import OwnFile
 
-_ids_argument = click.argument("ids", nargs=-1, metavar="[ID]...")
 _look_option = click.option("--look", is_flag=True, help="Only say what it would do.")
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 _ANYWAY: Final = ("refuse", "skip", "force")
@@ -38,9 +38,8 @@ def _group() -> str:
     return IdSource(SystemClock(), os.urandom).uuid7()
 
 
-@rows.command("edit", short_help="Change rows: by id, or all that match.")
-@click.argument("entity")
-@_ids_argument
+@rows.command("edit", epilog=ROWS_HELP, short_help="Change rows: by id, or all that match.")
+@rows_argument
 @click.option("--set", "values", metavar="JSON", required=True, help="The new values.")
 @where_option
 @_look_option
@@ -48,42 +47,42 @@ def _group() -> str:
 @project_option
 @json_option
 def edit(
-    entity: str, ids: tuple[str, ...], values: str, where: str | None, look: bool, yes: bool,
+    named: RowNames, values: str, where: str | None, look: bool, yes: bool,
     project_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Set fields of the rows ID of ENTITY, or of all rows that match --where.
+    """Set fields of some rows, or of all of ENTITY that match --where.
 
     Up to 1,000 rows are one transaction, all or none; more go in parts of 200, and the first part
     that is refused ends it.
     """
     what = {"values": object_of(values, "--set")}
-    _change(entity, ids, where, what, look=look, yes=yes, project_path=project_path,
+    _change(named, where, what, look=look, yes=yes, project_path=project_path,
             as_json=as_json)  # fmt: skip
 
 
-@rows.command("delete", short_help="Delete rows: by id, or all that match.")
-@click.argument("entity")
-@_ids_argument
+@rows.command("delete", epilog=ROWS_HELP, short_help="Delete rows: by id, or all that match.")
+@rows_argument
 @where_option
 @_look_option
 @_yes_option
 @project_option
 @json_option
 def delete(
-    entity: str, ids: tuple[str, ...], where: str | None, look: bool, yes: bool,
+    named: RowNames, where: str | None, look: bool, yes: bool,
     project_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Delete the rows ID of ENTITY, or all that match --where, with what refers to them."""
-    _change(entity, ids, where, {"delete": True}, look=look, yes=yes, project_path=project_path,
+    """Delete some rows, or all of ENTITY that match --where, with what refers to them."""
+    _change(named, where, {"delete": True}, look=look, yes=yes, project_path=project_path,
             as_json=as_json)  # fmt: skip
 
 
 def _change(
-    entity: str, ids: tuple[str, ...], where: str | None, what: dict[str, Any], *, look: bool,
+    named: RowNames, where: str | None, what: dict[str, Any], *, look: bool,
     yes: bool, project_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
+    entity, ids = named
     if bool(ids) == (where is not None):
-        raise click.UsageError("name rows by their ids, or give --where")
+        raise click.UsageError("name rows, each as Entity/id, or give the entity and --where")
     project = find_project(project_path)
 
     async def seen(admin: AdminClient) -> tuple[list[str], dict[str, Any]]:

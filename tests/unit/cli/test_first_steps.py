@@ -40,15 +40,51 @@ def test_above_its_projects_a_command_names_them(here: Path) -> None:
     assert "cd into notes, shop" in _refused("check")
 
 
-def test_a_row_may_be_written_in_two_words(here: Path) -> None:
-    """As `explain` has it; what is no row is answered with how one is written."""
+#: The commands that take one row, with what they need besides.
+_OF_A_ROW = (
+    ["history"], ["lens"], ["restore-row", "--to", "1"], ["rows", "get"], ["rows", "duplicate"],
+)  # fmt: skip
+_OF_ROWS = (["rows", "delete"], ["rows", "edit", "--set", "{}"])
+
+
+def test_a_row_is_written_in_one_form_everywhere(here: Path) -> None:
+    """Entity/id, or two words; what is no row is answered with how one is written."""
     create_project(here, "notes", "blank")
-    for command in (["history"], ["lens"], ["restore-row", "--to", "1"]):
-        project = ("--project", "notes")
-        assert "no runtime runs" in _refused(*command, "Note", "1", *project), command
-        assert "no runtime runs" in _refused(*command, "Note/1", *project), command
-        for wrong in (["Note"], ["Note/1", "2"], ["Note", "1", "2"]):
+    project = ("--project", "notes")
+    for command in _OF_A_ROW:
+        for right in (["Note", "1"], ["Note/1"], ["Note/a/b"], ["Note", "a/b"]):
+            assert "no runtime runs" in _refused(*command, *right, *project), (command, right)
+        for wrong in (["Note"], ["Note/1", "2"], ["Note", "1", "2"], ["/1"], ["Note/"], [""]):
             assert "a row is written Entity/id" in _refused(*command, *wrong, *project), wrong
+    for command in _OF_ROWS:
+        for right in (
+            ["Note", "1", "2"],
+            ["Note/1"],
+            ["Note/1", "Note/2"],
+            ["Note", "--where", "1"],
+        ):
+            assert "no runtime runs" in _refused(*command, *right, *project), (command, right)
+        for wrong in (["Note/1", "Task/2"], ["Note/1", "2"], ["Note", ""], ["Note/"]):
+            assert "are written Entity/id" in _refused(*command, *wrong, *project), wrong
+        assert "each as Entity/id" in _refused(*command, "Note", *project)
+    assert "no runtime runs" in _refused("rows", "Note/1", *project)
+
+
+def test_explain_takes_a_row_in_the_same_form(here: Path) -> None:
+    """It answers without a runtime, too; both forms lead to the same row."""
+    create_project(here, "notes", "react")
+    asked = ("--as", "anonymous", "--action", "delete", "--project", "notes")
+    said = [_refused("explain", *row, *asked) for row in (["Note/n1"], ["Note", "n1"])]
+    assert "a row is written" not in said[0]
+    assert said[0] == said[1]
+    assert "a row is written Entity/id, not 'Note'" in _refused("explain", "Note", *asked)
+
+
+def test_every_command_of_rows_says_the_form() -> None:
+    """Where one looks when one does not know it."""
+    for command in (["explain"], *_OF_A_ROW, *_OF_ROWS):
+        told = " ".join(_run(*command, "--help").stdout.split())
+        assert "written Entity/id, such as Note/n1" in told, command
 
 
 def test_a_project_that_never_ran_has_no_schema_and_says_so(here: Path) -> None:
