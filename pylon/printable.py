@@ -7,6 +7,7 @@ a terminal becomes a visible mark. Pure.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any, Final
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -79,3 +80,15 @@ def without_controls(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_controls(one) for one in value]
     return value
+
+
+def refusal_words(error: Exception) -> str:
+    """Return what the system refused, and of which file: without the number of the error."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+
+
+def shell_line(*words: object) -> str:
+    """Return a command of Pylon's as it is typed: a shell takes each word as it is."""
+    return shlex.join(("pylon", *map(str, words)))

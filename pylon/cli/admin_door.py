@@ -10,6 +10,7 @@ from pylon import paths
 from pylon.cli.output import CommandFailed, print_json, print_line
 from pylon.cli.project import find_project, json_option
 from pylon.cli.starting import woken
+from pylon.printable import shell_line
 from pylon.supervisor import registry
 from pylon.version import ADMIN_PROTOCOL, __version__
 
@@ -28,7 +29,8 @@ def admin_door(path: str | None, as_json: bool) -> None:
     running = registry.running_runtime(project)
     if running is None:
         raise CommandFailed(
-            f"no runtime runs for {project}", f"start it there: pylon projects start {project}"
+            f"no runtime runs for {project}",
+            f"start it there: {shell_line('projects', 'start', project)}",
         )
     socket = paths.admin_socket_path(project)
     found: dict[str, Any] = {

@@ -15,7 +15,7 @@ from pylon.cli.reach import ask_runtime
 from pylon.cli.watching import change_line
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.past_text import retained_words
-from pylon.printable import changes_in, counted
+from pylon.printable import changes_in, counted, shell_line
 from pylon.supervisor.registry import running_runtime
 
 _NEWEST: Final = 20
@@ -209,7 +209,7 @@ def save(first: int, last: int, target: Path, project_path: str | None, as_json:
     print_line(
         f"saved {counted(done['changes'], 'change')} ({done['from']} to {done['to']}) in {target}"
     )
-    say(f"run it by: pylon test {target}")
+    say(f"run it by: {shell_line('test', target)}")
 
 
 @log.command("replay", short_help="Make a stretch of changes once more, on a branch.")

@@ -9,11 +9,12 @@ from typing import Any, Final
 import click
 
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
-from pylon.cli.project import find_project, json_option, project_argument, shell_line
+from pylon.cli.project import find_project, json_option, project_argument
 from pylon.cli.reach import ask_runtime
 from pylon.client.admin import ANSWER_SECONDS, AdminClient, AdminError
 from pylon.client.plan_text import effect_lines
 from pylon.supervisor.claim import supervised
+from pylon.printable import shell_line
 from pylon.supervisor.door import ask_supervisor
 from pylon.supervisor.registry import running_runtime
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, TextIO
 from pylon import limits
 from pylon.cli.address import check_settings, web_setting
 from pylon.cli.output import EXIT_FAILED, say, write_through
-from pylon.cli.project import shell_line
 from pylon.cli.saves import watched
 from pylon.clock import SystemClock
-from pylon.printable import clean_block
+from pylon.printable import clean_block, shell_line
 from pylon.server.offline import until_free
 from pylon.supervisor import registry
 from pylon.supervisor.lifecycle import EXIT_APP_MISTAKES, ProcessState

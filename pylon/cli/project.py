@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -47,11 +46,6 @@ def _where_else(folder: Path) -> str:
         return "`pylon new NAME` creates a project; or name the folder of one"
     more = ", …" if len(below) > _NAMED else ""
     return f"below it are projects: cd into {', '.join(below[:_NAMED])}{more}"
-
-
-def shell_line(*words: str) -> str:
-    """Return a command of Pylon's as it is typed."""
-    return shlex.join(("pylon", *words))
 
 
 project_argument = click.argument("path", required=False, metavar="[PATH]")

@@ -13,8 +13,9 @@ import click
 
 from pylon.cli.listing import ListGroup
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
-from pylon.cli.project import is_project, json_option, shell_line
+from pylon.cli.project import is_project, json_option
 from pylon.clock import SystemClock, iso_ms
+from pylon.printable import shell_line
 from pylon.supervisor import registry
 from pylon.supervisor.claim import supervised
 from pylon.supervisor.door import ask_supervisor

@@ -10,6 +10,7 @@ from pylon.cli.output import EXIT_FAILED, CommandFailed, print_line, say
 from pylon.clock import Clock
 from pylon.supervisor import registry
 from pylon.supervisor.claim import Record, supervised
+from pylon.printable import shell_line
 from pylon.supervisor.door import ask_supervisor
 from pylon.tui.browser import open_page
 
@@ -59,7 +60,10 @@ def keep(
     if has_screen:
         return _shown(project, is_opening=is_opening)
     print_line(f"listening on {url}")
-    say(f"it runs on; `pylon {project}` attaches to it, `pylon projects stop {project}` ends it")
+    say(
+        f"it runs on; `{shell_line(project)}` attaches to it,"
+        f" `{shell_line('projects', 'stop', project)}` ends it"
+    )
     if is_opening:
         asyncio.run(open_page(url))
     return 0

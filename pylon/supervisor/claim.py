@@ -14,6 +14,7 @@ import msgspec
 
 from pylon import jsonvalue, paths
 from pylon.errors import InvalidJson, PylonError
+from pylon.printable import shell_line
 from pylon.supervisor.registry import is_alive
 
 _TEXT_MAX = 500
@@ -100,8 +101,8 @@ class Claim:
             where = "" if holder is None else f", on {holder.url}"
             raise AlreadySupervised(
                 f"{self._project.name} is in use: {who} supervises it{where}",
-                hint=f"attach to it with `pylon {self._project}`,"
-                f" or end it with `pylon projects stop {self._project}`",
+                hint=f"attach to it with `{shell_line(self._project)}`,"
+                f" or end it with `{shell_line('projects', 'stop', self._project)}`",
             )
         self._descriptor = descriptor
         before = last_record(self._project)

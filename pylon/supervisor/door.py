@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pylon import jsonvalue, paths
 from pylon.errors import InvalidJson, PylonError
+from pylon.printable import shell_line
 
 _LINE_BYTES_MAX: Final = 65_536
 _ASK_SECONDS: Final = 90.0
@@ -112,7 +113,7 @@ async def ask_supervisor(project: Path, do: str, **given: Any) -> dict[str, Any]
         why = str(error) or "no time left"
         raise SupervisorRefused(
             f"nobody supervises {project.name}, or it does not answer: {why}",
-            hint=f"start it: pylon projects start {project}",
+            hint=f"start it: {shell_line('projects', 'start', project)}",
         ) from error
     refusal = answer.get("error")
     if isinstance(refusal, dict):

@@ -14,6 +14,7 @@ from typing import Final
 
 from pylon import jsonvalue, paths
 from pylon.errors import AddressInUse, InvalidJson
+from pylon.printable import shell_line
 from pylon.supervisor.claim import supervised
 from pylon.supervisor.registry import known_projects
 
@@ -65,7 +66,8 @@ def bind_named(host: str, port: int) -> socket.socket:
     except OSError as error:
         holder = _holder_of(port) if error.errno == errno.EADDRINUSE else None
         if holder is not None:
-            hint = f"{holder} has it: pylon projects stop {holder}, or choose another with --port"
+            end = shell_line("projects", "stop", holder)
+            hint = f"{holder} has it: {end}, or choose another with --port"
         else:
             hint = "another program has the port; choose one with --port"
         raise AddressInUse(

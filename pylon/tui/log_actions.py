@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.log_pytest import pytest_file
-from pylon.printable import changes_in, counted
+from pylon.printable import changes_in, counted, shell_line
 from pylon.tui.acting import Acting
 from pylon.tui.branch_actions import free_name, make_branch
 from pylon.tui.dialogs import Menu, Prompt
@@ -85,8 +84,8 @@ class LogActions(Acting):
         changes, rows = len(found["changes"]), len(found["before"])
         words = ["log", "save", str(first), str(last), "--as-pytest", str(target.absolute())]
         return (
-            f"{counted(changes, 'change')} with {counted(rows, 'row')} · pylon test {target}"
-            f"\n$ {shlex.join(['pylon', *words])}"
+            f"{counted(changes, 'change')} with {counted(rows, 'row')}"
+            f" · {shell_line('test', target)}\n$ {shell_line(*words)}"
         )
 
     def replay(self, first: int, last: int) -> None:

@@ -11,6 +11,9 @@ from click.testing import CliRunner
 from pylon.cli import projects
 from pylon.cli.main import cli
 from pylon.cli.output import CommandFailed
+from pylon.errors import AddressInUse
+from pylon.supervisor import ports
+from pylon.supervisor.door import SupervisorRefused, ask_supervisor
 
 FOLDER = Path("/my apps/chat")
 
@@ -45,3 +48,19 @@ def test_one_that_nobody_supervises_or_that_runs(monkeypatch: pytest.MonkeyPatch
     assert f"first: {stop}" in said.stderr
     monkeypatch.setattr(projects.registry, "running_runtime", lambda _: None)
     assert projects._unsupervised(FOLDER).hint == start
+
+
+async def test_what_its_door_or_its_port_refuses_names_what_a_shell_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody supervises it, or its port is that of another one of the user's projects."""
+    project = tmp_path / "my apps"
+    project.mkdir()
+    with pytest.raises(SupervisorRefused) as refused:
+        await ask_supervisor(project, "wake")
+    assert refused.value.hint == f"start it: pylon projects start '{project}'"
+    monkeypatch.setattr(ports, "_holder_of", lambda _: str(project))
+    with ports.listening_socket("127.0.0.1", 0) as held, pytest.raises(AddressInUse) as taken:
+        ports.bind_named("127.0.0.1", held.getsockname()[1])
+    assert taken.value.hint is not None
+    assert f"pylon projects stop '{project}', or choose another" in taken.value.hint
