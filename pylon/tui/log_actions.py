@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.log_pytest import pytest_file
@@ -122,28 +122,61 @@ class LogActions(Acting):
                 return
             name, what = text or free, f"replay {first} to {last}"
 
-            async def step() -> str:
-                await make_branch(self._admin, name)
-                self._app.command_log.note(f"create {name}", f"pylon branch create {name}")
-                return await self._replay(first, last, name, is_new=True)
-
-            self.run(what, step, lambda: None)
+            self.run(what, lambda: self._copy_and_replay(first, last, name), lambda: None)
 
         title = f"Into a new branch, a copy of {current}: its name (enter: {free})"
         self._app.push_screen(Prompt(title, free, takes_nothing=True), named)
 
-    async def _replay(self, first: int, last: int, into: str, *, is_new: bool = False) -> str:
-        body = {"from": first, "to": last, "into": into}
-        done = await self._admin.post("admin/log-replay", body)
-        made = f"{changes_in(done['changes'], done['transactions'])} on {into}"
+    async def _copy_and_replay(self, first: int, last: int, name: str) -> str:
+        """Make a branch and replay into it; one into which nothing went is not left behind."""
+        # A range that can't be had is refused before anything is copied.
+        await self._admin.get("admin/log-range", **{"from": first, "to": last})
+        await make_branch(self._admin, name)
+        self._app.command_log.note(f"create {name}", f"pylon branch create {name}")
+        done = await self._made_again(first, last, name)
+        if done["refused"] is None:
+            return self._replayed(first, last, done)
+        hint = f"{name} is a copy of now: it has had these changes already"
+        if not done["changes"]:
+            hint = f"a copy of now has had these changes already; {await self._let_go(name)}"
+        raise AdminError(_refusal(done), answer={"hint": hint})
+
+    async def _let_go(self, name: str) -> str:
+        """Remove the branch that was made for nothing; returns what became of it."""
+        path = f"admin/branches/{self._admin.quoted(name)}/drop"
+        try:
+            await self._admin.post(path, {"confirm": name})
+        except AdminError as error:
+            return f"{name} is left: {error.message}"
+        self._app.command_log.note(f"drop {name}", f"pylon branch drop {name}")
+        return f"{name} was removed again"
+
+    async def _replay(self, first: int, last: int, into: str) -> str:
+        done = await self._made_again(first, last, into)
         if done["refused"] is not None:
-            refused = done["refused"]
-            said = f"{made}; change {refused['seq']} was refused: {refused['error']['message']}"
-            hint = f"{into} is a copy of now: it has had these changes already" if is_new else None
-            raise AdminError(said, answer={"hint": hint})
+            raise AdminError(_refusal(done))
+        return self._replayed(first, last, done)
+
+    async def _made_again(self, first: int, last: int, into: str) -> dict[str, Any]:
+        return await self._admin.post("admin/log-replay", {"from": first, "to": last, "into": into})
+
+    def _replayed(self, first: int, last: int, done: dict[str, Any]) -> str:
         self.marks.clear()
-        return f"{made} · pylon branch diff {into}\n$ pylon log replay {first} {last} --into {into}"
+        into = done["into"]
+        return (
+            f"{_made(done)} · pylon branch diff {into}"
+            f"\n$ pylon log replay {first} {last} --into {into}"
+        )
 
     def nothing_meant(self) -> None:
         """Say how a range is marked."""
         say(self._app, "space marks the first and the last change of a range")
+
+
+def _made(done: dict[str, Any]) -> str:
+    return f"{changes_in(done['changes'], done['transactions'])} on {done['into']}"
+
+
+def _refusal(done: dict[str, Any]) -> str:
+    refused = done["refused"]
+    return f"{_made(done)}; change {refused['seq']} was refused: {refused['error']['message']}"
