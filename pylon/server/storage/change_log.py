@@ -20,6 +20,13 @@ _IDENTITY = "identity "
 SLICE: Final = "slice"
 #: Beyond every number that a change may have.
 _NUMBERS_END: Final = 2**62
+#: The records of one transaction, of (tx, one seq of it, tx, _NUMBERS_END). A transaction is
+#: numbered by its first record, and its records stand together: up to where the next one begins,
+#: so that an old one is not looked for to the end of the log.
+_TOGETHER: Final = (
+    "seq >= ? AND seq < "
+    "ifnull((SELECT seq FROM _pylon_log WHERE seq > ? AND tx <> ? ORDER BY seq LIMIT 1), ?)"
+)
 #: What `record_of` takes, in order.
 RECORD_COLUMNS: Final = (
     "seq, tx, at, entity, row_id, kind, before, after, actor, cause, operation_id"
@@ -92,10 +99,9 @@ def read_together(
     row = connection.execute("SELECT tx FROM _pylon_log WHERE seq = ?", (seq,)).fetchone()
     if row is None:
         return []
-    # A transaction is numbered by its first record, and its records stand together.
     rows = connection.execute(
-        f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE seq >= ? AND tx = ? ORDER BY seq LIMIT ?",
-        (row[0], row[0], limit),
+        f"SELECT {RECORD_COLUMNS} FROM _pylon_log WHERE {_TOGETHER} ORDER BY seq LIMIT ?",
+        (row[0], seq, row[0], _NUMBERS_END, limit),
     ).fetchall()
     return [record_of(one, schema) for one in rows]
 
@@ -105,10 +111,8 @@ def read_change(connection: RawConnection, seq: int) -> int | None:
     row = connection.execute("SELECT tx FROM _pylon_log WHERE seq = ?", (seq,)).fetchone()
     if row is None:
         return None
-    # Looked at up to where the next transaction begins, and not to the end of the log.
     (found,) = connection.execute(
-        "SELECT max(CASE WHEN kind <> ? THEN seq END) FROM _pylon_log WHERE seq >= ? AND seq < "
-        "ifnull((SELECT seq FROM _pylon_log WHERE seq > ? AND tx <> ? ORDER BY seq LIMIT 1), ?)",
+        f"SELECT max(CASE WHEN kind <> ? THEN seq END) FROM _pylon_log WHERE {_TOGETHER}",
         (SLICE, row[0], seq, row[0], _NUMBERS_END),
     ).fetchone()
     return None if found is None else int(found)
