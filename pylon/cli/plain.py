@@ -61,7 +61,9 @@ class Lines:
                     "pylon: waiting for a save that mends it, or for your decision; its plan:"
                     f"\n  {shell_line('migrate', str(self._supervisor.project))}"
                 )
-            elif life.exit_code == EXIT_APP_MISTAKES and self._waits:
+            elif life.is_mendable and self._waits:
+                if life.exit_code != EXIT_APP_MISTAKES:  # it has said nothing itself
+                    say(f"pylon: {life.why}")
                 say("pylon: waiting for a save that mends it")
             elif not self.stays_when_failed:
                 say("pylon: the runtime has failed; see above")

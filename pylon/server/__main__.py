@@ -25,7 +25,7 @@ from typing import NoReturn, TextIO
 from pylon import limits, paths, sqlite
 from pylon.app.policy_coverage import FILE_NAME as COVERAGE_NAME
 from pylon.clock import SystemClock
-from pylon.errors import LoadFailed, PylonError
+from pylon.errors import AppError, ConfigError, PylonError
 from pylon.server.assembly import Runtime
 from pylon.server.background import check_settings
 from pylon.server.backups.restoring import Prepared
@@ -77,13 +77,15 @@ def main(arguments: list[str] | None = None) -> int:
     descriptor = os.open(stacks, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, file=descriptor, all_threads=True)
-    code = 1
+    # What nobody foresaw is the app's code, as far as anybody can tell.
+    code = EXIT_APP_MISTAKES
     try:
         code = _run(RuntimeProcess(config, given, lambda: os.ftruncate(descriptor, 0)))
     except SystemExit as error:  # of a task that the app started: no way to stop a runtime
         _print(sys.stderr, f"pylon: code of the app called sys.exit({error.code!r})\n")
-    except Exception:  # noqa: BLE001 -- the process must end, whatever it was
-        _print(sys.stderr, traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 -- the process must end, whatever it was
+        said = f"pylon: the runtime ended by {type(error).__name__}: {error}"
+        _print(sys.stderr, f"{traceback.format_exc()}{said}\n")
     finally:
         os.close(descriptor)
     _end_threads(code)
@@ -234,8 +236,8 @@ class RuntimeProcess:
                 listen_fd=None if self._door is None else self._door.dup().detach(),
                 web_port=self._given.web_port,
             )
-        except LoadFailed as failure:
-            _report(failure)
+        except (AppError, ConfigError) as mistaken:
+            _report(mistaken)
             return EXIT_APP_MISTAKES
         except MigrationRefused as refused:
             _report(refused)

@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from pylon import limits
 
-#: Exit codes of a runtime that said itself why it can't start.
+#: Exit codes of a runtime that said itself why it can't start. The first is for what no save mends:
+#: the folder is another's, the disk is full, the database can't be read.
 EXIT_FAILED, EXIT_APP_MISTAKES, EXIT_MIGRATION_WAITS = 1, 3, 4
 _SAYS_WHY = (EXIT_FAILED, EXIT_APP_MISTAKES, EXIT_MIGRATION_WAITS)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -80,6 +81,11 @@ class Lifecycle:
     def is_held(self) -> bool:
         """Tell whether a migration that waits for a decision keeps it from starting."""
         return self.state is ProcessState.FAILED and self.exit_code == EXIT_MIGRATION_WAITS
+
+    @property
+    def is_mendable(self) -> bool:
+        """Tell whether it failed for something that a save may mend: all but machine and place."""
+        return self.state is ProcessState.FAILED and self.exit_code != EXIT_FAILED
 
     def step(
         self, event: Event, now: float, *, exit_code: int | None = None, said: str = ""

@@ -51,6 +51,22 @@ def test_a_start_that_says_why_it_failed_is_not_repeated() -> None:
         assert machine.why == "no app.py"
 
 
+def test_a_save_may_mend_all_but_what_the_machine_refuses() -> None:
+    """Mistakes, a migration, a crash again and again; not a folder in use, or a full disk."""
+    for code, is_mendable in ((1, False), (3, True), (4, True)):
+        machine = Lifecycle()
+        machine.step(Event.START_ASKED, 0.0)
+        assert not machine.is_mendable
+        machine.step(Event.EXITED, 0.5, exit_code=code)
+        assert machine.is_mendable is is_mendable, code
+    machine = Lifecycle()
+    machine.step(Event.START_ASKED, 0.0)
+    for now in range(limits.RESTARTS_MAX + 1):
+        machine.step(Event.EXITED, now, exit_code=-9)
+        machine.step(Event.TICK, now + 10.0)
+    assert machine.is_mendable
+
+
 def test_a_hang_is_shown_with_its_stack_and_then_ended() -> None:
     """Silence first asks for the stacks, later kills; an answer in between saves it."""
     machine = _running()
