@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pylon.cli.output import CommandFailed, say
-from pylon.cli.reach import ask_runtime
+from pylon.cli.reach import ask_runtime, local_admin
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import SystemClock
 from pylon.supervisor.registry import running_runtime
@@ -101,7 +101,7 @@ async def _tell_phases(doing: Callable[[], dict[str, Any] | None]) -> None:
 
 
 async def _watched(project: Path, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    admin = AdminClient.local(project)
+    admin = local_admin(project)
     try:
         begun = await admin.post(path, body)
         name, said = str(begun["name"]), ""
@@ -119,7 +119,7 @@ async def _watched(project: Path, path: str, body: dict[str, Any]) -> dict[str, 
 
 async def restarted(project: Path, path: str, name: str) -> dict[str, Any]:
     """Have the running app put a backup in place; returns once it answers in a new epoch."""
-    admin = AdminClient.local(project)
+    admin = local_admin(project)
     clock = SystemClock()
     silent_since: float | None = None
     try:

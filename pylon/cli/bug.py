@@ -13,7 +13,8 @@ import click
 from pylon.cli.files import size_text
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.project import find_project, json_option, project_option
-from pylon.client.admin import AdminClient, AdminError
+from pylon.cli.reach import local_admin
+from pylon.client.admin import AdminError
 from pylon.clock import SystemClock
 from pylon.printable import counted
 from pylon.supervisor.registry import running_runtime
@@ -107,7 +108,7 @@ async def _runtime(project: Path) -> dict[str, Any]:
     """Return what a running runtime says; nothing where none runs. Says where one is silent."""
     if running_runtime(project) is None:
         return {}
-    admin = AdminClient.local(project)
+    admin = local_admin(project)
     try:
         health = await admin.get("admin/health")
         policies = (await admin.get("admin/policies"))["rows"]

@@ -15,7 +15,7 @@ import click
 from pylon.cli.files import size_text
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.project import find_project, is_project, json_option, project_option
-from pylon.client.admin import AdminClient
+from pylon.cli.reach import local_admin
 from pylon.printable import counted
 from pylon.supervisor.registry import running_runtime
 
@@ -109,7 +109,7 @@ async def _fetched(project: Path, folder: Path) -> tuple[Path, Any]:
     """Have the running runtime make a copy, and take it over under a temporary name."""
     from pylon.server.storage import backup as copies
 
-    admin = AdminClient.local(project)
+    admin = local_admin(project)
     descriptor, name = tempfile.mkstemp(prefix=".copy-", suffix=".partial", dir=folder)
     copy = Path(name)
     try:

@@ -21,6 +21,7 @@ from pylon import jsonvalue, limits
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.progress import Progress
 from pylon.cli.project import find_project, json_option, project_option
+from pylon.cli.reach import local_admin
 from pylon.cli.rowarray import array_says_entity, is_array, read_array
 from pylon.cli.rowfiles import (
     CSV,
@@ -33,7 +34,7 @@ from pylon.cli.rowfiles import (
     read_jsonl,
     says_entity,
 )
-from pylon.client.admin import AdminClient, AdminError
+from pylon.client.admin import AdminError
 from pylon.client.import_pace import ImportPace, Load, Turn
 from pylon.errors import PylonError
 from pylon.printable import counted
@@ -223,7 +224,7 @@ async def _import(
 async def _taking(project: Path) -> AsyncIterator[Take]:
     """Yield what takes a part: the running runtime, or the closed database."""
     if running_runtime(project) is not None:
-        admin = AdminClient.local(project)
+        admin = local_admin(project)
         try:
             yield lambda body: admin.post("admin/import", body)
         finally:

@@ -10,7 +10,7 @@ import click
 
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_argument
-from pylon.cli.reach import ask_runtime
+from pylon.cli.reach import ask_for_it, ask_runtime
 from pylon.client.admin import ANSWER_SECONDS, AdminClient, AdminError
 from pylon.client.plan_text import effect_lines
 from pylon.supervisor.claim import supervised
@@ -109,7 +109,7 @@ def _go_on(project: Path, report: dict[str, Any]) -> None:
         return
     say(f"starting {project.name} …")
     why = "its migration was applied"
-    answer = asyncio.run(ask_supervisor(project, "restart", why=why))
+    answer = ask_for_it(project, "restart", why=why)
     if answer["state"] == "failed":
         raise CommandFailed(f"{project.name} did not start: {answer['why']}", "mend it, and save")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +18,9 @@ _SECONDS: Final = 0.2
 _PACE_SECONDS: Final = 10.0
 #: Before that, nobody knows the pace.
 _PACE_LEAST_SECONDS: Final = 1.0
+#: An answer that takes longer is said to be waited for, anew with every tick.
+_LATE_SECONDS: Final = 2.0
+_TICK_SECONDS: Final = 0.5
 
 
 class Progress:
@@ -78,6 +83,59 @@ def meanwhile(words: str) -> Iterator[None]:
         yield
     finally:
         if is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+class Waiting:
+    """Tells on a terminal what is waited for, once that takes a while; nothing of it stays.
+
+    `with waiting():` around each request. What answers now and then is not told of: a command that
+    asks again and again shows how far that is itself.
+    """
+
+    def __init__(self, what: str, clock: Clock | None = None) -> None:
+        self._what = clean(what)
+        self._clock = clock or SystemClock()
+        self._asked = 0
+        self._since = 0.0
+        self._is_shown = False
+        self._ticking: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Say so from `_LATE_SECONDS` on, until the block ends; inside a running loop."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        self._asked += 1
+        if self._ticking is None:
+            self._since = self._clock.monotonic()
+            self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        try:
+            yield
+        finally:
+            self._asked -= 1
+            self._since = self._clock.monotonic()
+            self._wipe()
+            if not self._asked:
+                self._ticking.cancel()
+                self._ticking = None
+
+    async def _tick(self) -> None:
+        while True:
+            passed = self._clock.monotonic() - self._since
+            if passed >= _LATE_SECONDS:
+                self._is_shown = True
+                words = f"{self._what}: {int(passed)} s (ctrl+c ends the wait)"
+                width = shutil.get_terminal_size().columns - 1
+                sys.stderr.write(f"\r\x1b[K{words[:width]}")
+                sys.stderr.flush()
+            await self._clock.sleep(_TICK_SECONDS)
+
+    def _wipe(self) -> None:
+        if self._is_shown:
+            self._is_shown = False
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 

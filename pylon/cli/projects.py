@@ -14,11 +14,11 @@ import click
 from pylon.cli.listing import ListGroup
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import is_project, json_option
+from pylon.cli.reach import ask_for_it
 from pylon.clock import SystemClock, iso_ms
 from pylon.printable import shell_line
 from pylon.supervisor import registry
 from pylon.supervisor.claim import supervised
-from pylon.supervisor.door import ask_supervisor
 from pylon.supervisor.ports import forget_port, known_ports
 from pylon.supervisor.shelf import Shelved, shelf, shelved
 from pylon.tui.projects import ago, size_words
@@ -92,7 +92,7 @@ def start(project: str, port: int | None, sleep_after: float | None, as_json: bo
         asyncio.run(until_stopped(folder, SystemClock()))  # it is just ending
         record = None
     if record is not None:
-        _demand_started(folder, asyncio.run(ask_supervisor(folder, "wake")), "start")
+        _demand_started(folder, ask_for_it(folder, "wake"), "start")
     elif registry.running_runtime(folder) is None:
         if not is_project(folder):
             raise CommandFailed(f"there is no app.py in {folder}", "pylon projects forget")
@@ -110,7 +110,7 @@ def stop(project: str, as_json: bool) -> None:
 
     folder = _folder_of(project)
     if supervised(folder) is not None:
-        asyncio.run(ask_supervisor(folder, "stop"))
+        ask_for_it(folder, "stop")
     running = registry.running_runtime(folder)
     if running is not None:  # nobody supervises it
         with suppress(ProcessLookupError):
@@ -131,7 +131,7 @@ def restart(project: str, as_json: bool) -> None:
     if supervised(folder) is None:
         raise _unsupervised(folder)
     say(f"restarting {folder.name} …")
-    answer = asyncio.run(ask_supervisor(folder, "restart", why="asked for in a shell"))
+    answer = ask_for_it(folder, "restart", why="asked for in a shell")
     _demand_started(folder, answer, "restart")
     _show(folder, as_json=as_json)
 
@@ -202,7 +202,7 @@ def forget(project: str, as_json: bool) -> None:
 def _ask(project: str, verb: str, *, as_json: bool) -> None:
     """Ask who supervises a project for something, and show how the project is then."""
     folder = _folder_of(project)
-    answer = asyncio.run(ask_supervisor(folder, verb))
+    answer = ask_for_it(folder, verb)
     if verb == "wake":
         _demand_started(folder, answer, verb)
     _show(folder, as_json=as_json)

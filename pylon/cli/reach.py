@@ -8,11 +8,30 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pylon.cli.output import CommandFailed
+from pylon.cli.progress import Waiting
 from pylon.cli.project import find_project
 from pylon.client.admin import AdminClient
+from pylon.supervisor.door import ask_supervisor
 from pylon.supervisor.registry import running_runtime
 
 T = TypeVar("T")
+
+
+def local_admin(project: Path) -> AdminClient:
+    """Return the client of a project's own runtime, which tells a person of a long wait."""
+    admin = AdminClient.local(project)
+    admin.waiting = Waiting(f"no answer yet of the runtime of {project.name}")
+    return admin
+
+
+def ask_for_it(project: Path, do: str, **given: Any) -> dict[str, Any]:
+    """Ask whoever supervises a project, as `ask_supervisor`, and tell a person of a long wait."""
+
+    async def asked() -> dict[str, Any]:
+        with Waiting(f"no answer yet of who supervises {project.name}")():
+            return await ask_supervisor(project, do, **given)
+
+    return asyncio.run(asked())
 
 
 def ask_runtime(project: Path, ask: Callable[[AdminClient], Awaitable[T]]) -> T:
@@ -23,7 +42,7 @@ def ask_runtime(project: Path, ask: Callable[[AdminClient], Awaitable[T]]) -> T:
         )
 
     async def asked() -> T:
-        admin = AdminClient.local(project)
+        admin = local_admin(project)
         try:
             return await ask(admin)
         finally:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pylon.cli.address import address_of, sleep_minutes_of
 from pylon.cli.output import EXIT_FAILED, CommandFailed, print_line, say
+from pylon.cli.progress import Waiting
+from pylon.cli.reach import ask_for_it
 from pylon.clock import Clock
+from pylon.printable import shell_line
 from pylon.supervisor import registry
 from pylon.supervisor.claim import Record, supervised
-from pylon.printable import shell_line
-from pylon.supervisor.door import ask_supervisor
 from pylon.tui.browser import open_page
 
 _MINUTE_SECONDS = 60.0
@@ -84,7 +85,7 @@ def woken(project: Path) -> Record | None:
     if record is None or record.state not in AT_REST:
         return record
     say(f"{project.name} is {record.state}: waking it …")
-    return Record(**asyncio.run(ask_supervisor(project, "wake")))
+    return Record(**ask_for_it(project, "wake"))
 
 
 async def until_stopped(project: Path, clock: Clock) -> None:
@@ -94,10 +95,11 @@ async def until_stopped(project: Path, clock: Clock) -> None:
     CommandFailed where it does not end.
     """
     end = clock.monotonic() + _STOP_SECONDS
-    while registry.running_runtime(project) is not None or _is_kept(project):
-        if clock.monotonic() > end:
-            raise CommandFailed(f"{project.name} does not stop", "pylon projects list")
-        await clock.sleep(_LOOK_SECONDS)
+    with Waiting(f"{project.name} is stopping")():
+        while registry.running_runtime(project) is not None or _is_kept(project):
+            if clock.monotonic() > end:
+                raise CommandFailed(f"{project.name} does not stop", "pylon projects list")
+            await clock.sleep(_LOOK_SECONDS)
 
 
 def _is_kept(project: Path) -> bool:

@@ -7,6 +7,7 @@ runtime elsewhere with the token that the person gives.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -56,6 +57,8 @@ class AdminClient:
         self._token_path: Path | None = None
         self._session: aiohttp.ClientSession | None = None
         self.guard: Guard = lambda path, body: None
+        #: Is entered while an answer is waited for, to tell a person of that.
+        self.waiting: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @classmethod
     def local(cls, project: Path, port: int | None = None) -> AdminClient:
@@ -149,14 +152,17 @@ class AdminClient:
         body = {"fn": name, "args": args, "as": user}
         self.guard("admin/call", body)
         try:
-            async with self._open().post(
-                f"{self._base}/api/admin/call", json=body,
-                headers={**self._headers, "Accept": accept},
-                timeout=aiohttp.ClientTimeout(total=None, connect=5),
-            ) as answer:  # fmt: skip
-                if on_part is not None and answer.content_type == "text/event-stream":
-                    return await self._read_parts(answer, on_part)
-                data = await answer.read()
+            with ExitStack() as waited:
+                waited.enter_context(self.waiting())
+                async with self._open().post(
+                    f"{self._base}/api/admin/call", json=body,
+                    headers={**self._headers, "Accept": accept},
+                    timeout=aiohttp.ClientTimeout(total=None, connect=5),
+                ) as answer:  # fmt: skip
+                    if on_part is not None and answer.content_type == "text/event-stream":
+                        waited.close()
+                        return await self._read_parts(answer, on_part)
+                    data = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
             raise self._silent(error) from error
         return self._read(answer, data).get("value")
@@ -177,11 +183,12 @@ class AdminClient:
 
     async def _ask(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
         try:
-            async with self._open().request(
-                method, f"{self._base}/api/{path}", headers=self._headers, allow_redirects=False,
-                **keywords,
-            ) as answer:  # fmt: skip
-                data = await answer.read()
+            with self.waiting():
+                async with self._open().request(
+                    method, f"{self._base}/api/{path}", headers=self._headers,
+                    allow_redirects=False, **keywords,
+                ) as answer:  # fmt: skip
+                    data = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
             raise self._silent(error) from error
         return self._read(answer, data)
@@ -215,16 +222,19 @@ class AdminClient:
         Raises AdminError, also where the answer ends early.
         """
         try:
-            async with self._open().get(
-                f"{self._base}/api/{path}", headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=None, connect=5),
-            ) as answer:  # fmt: skip
-                if answer.status >= 400:
-                    value = jsonvalue.decode_trusted(await answer.read())
-                    raise AdminError(value["error"]["message"], answer=value["error"])
-                async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
-                    target.write(chunk)
-                return answer.headers.get("X-Pylon-Contents", "")
+            with ExitStack() as waited:
+                waited.enter_context(self.waiting())
+                async with self._open().get(
+                    f"{self._base}/api/{path}", headers=self._headers,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=5),
+                ) as answer:  # fmt: skip
+                    waited.close()
+                    if answer.status >= 400:
+                        value = jsonvalue.decode_trusted(await answer.read())
+                        raise AdminError(value["error"]["message"], answer=value["error"])
+                    async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                        target.write(chunk)
+                    return answer.headers.get("X-Pylon-Contents", "")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AdminError(f"the runtime does not answer: {error}") from error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 
 import pytest
 
-from pylon.cli.progress import Progress, left_text
+from pylon.cli.progress import Progress, Waiting, left_text
 from pylon.testing.manual_clock import ManualClock
 
 
@@ -52,6 +53,45 @@ def test_what_is_left_is_said_for_people() -> None:
     ]  # fmt: skip
 
 
+async def test_a_long_wait_is_told_and_goes_with_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not before two seconds; then by the second, within the width, until somebody answers."""
+    terminal, clock = _Terminal(), ManualClock()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "60")
+    waiting = Waiting("no answer yet of the runtime of \x1b[2Jchat", clock)
+    with waiting():
+        await asyncio.sleep(0)
+        await clock.advance(1.9)
+        assert terminal.getvalue() == ""
+        for _ in range(4):
+            await clock.advance(0.5)
+    shown = terminal.getvalue().split("\r\x1b[K")[1:]
+    assert shown[0] == "no answer yet of the runtime of �[2Jchat: 2 s (ctrl+c ends "
+    assert "3 s" in shown[-2]
+    assert shown[-1] == "", "the line is gone in the end"
+    await clock.advance(10.0)
+    assert terminal.getvalue().endswith("\r\x1b[K"), "nothing is told where nobody waits"
+
+
+async def test_of_many_requests_one_that_is_answered_is_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever asks again and again while something is made shows how far that is."""
+    terminal, clock = _Terminal(), ManualClock()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    waiting = Waiting("no answer", clock)
+    with waiting():
+        await asyncio.sleep(0)
+        for _ in range(10):
+            with waiting():
+                await clock.advance(1.0)
+        assert terminal.getvalue() == ""
+        await clock.advance(2.5)
+        assert "no answer: 2 s" in terminal.getvalue()
+
+
 async def test_a_pipe_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no terminal gets no line that is drawn over."""
     stream, clock = io.StringIO(), ManualClock()
@@ -59,4 +99,6 @@ async def test_a_pipe_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with Progress("rows", share=lambda: 0.5, clock=clock) as progress:
         await clock.advance(1.0)
         progress.step()
+    with Waiting("no answer", clock)():
+        await clock.advance(10.0)
     assert stream.getvalue() == ""
