@@ -16,17 +16,23 @@ SEED_FILE: Final = "seed.py"
 _MODULE: Final = "_pylon_seed"
 
 
-def load_seed(root: Path) -> Callable[[Any], Any]:
-    """Run a project's seed.py and return its `seed`, while the app is loaded.
-
-    Raises NotFound where there is no such file, LoadFailed with the place of what is wrong.
-    """
+def seed_path(root: Path) -> Path:
+    """Return where a project's seed.py is; raises NotFound where there is none."""
     path = root / SEED_FILE
     if not path.is_file():
         raise NotFound(
             f"there is no {SEED_FILE} in {root.name}",
             hint=f'write def seed(ctx): ctx.db.insert("Note", body="hi") into {SEED_FILE}',
         )
+    return path
+
+
+def load_seed(root: Path) -> Callable[[Any], Any]:
+    """Run a project's seed.py and return its `seed`, while the app is loaded.
+
+    Raises NotFound where there is no such file, LoadFailed with the place of what is wrong.
+    """
+    path = seed_path(root)
     seed: Any = run_file(path, root, _MODULE).get("seed")
     if not callable(seed) or len(inspect.signature(seed).parameters) != 1:
         raise LoadFailed(

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from pylon.cli.app_output import read_app
 from pylon.cli.output import CommandFailed, print_json, print_line
 from pylon.cli.project import find_project, json_option, project_argument
 from pylon.errors import ConfigError, LoadFailed, Mistake
@@ -38,12 +39,10 @@ def check(path: str | None, settings_schema: bool, as_json: bool) -> None:
 
         print_json(schema())
         return
-    from pylon.app.loader import load_app
-
     root = find_project(path)
     definition, mistakes = None, [(one, ConfigError.code) for one in _settings_mistakes(root)]
     try:
-        definition = load_app(root, generation=0)
+        definition = read_app(root)
     except LoadFailed as failure:
         mistakes = [*((one, failure.code) for one in failure.mistakes), *mistakes]
     if definition is None or mistakes:

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from pylon.app.definition import AppDefinition
-from pylon.app.loader import load_app
 from pylon.cli.address import settings_of
+from pylon.cli.app_output import read_app
 from pylon.cli.output import CommandFailed, say
 from pylon.cli.project import find_project, project_argument
 from pylon.devtools.codegen.app import app_types
@@ -98,7 +98,7 @@ class _Package:
 
 def _loaded(project: Path) -> tuple[AppDefinition, tuple[str, ...]]:
     try:
-        return load_app(project, generation=0), refusal_codes(project)
+        return read_app(project), refusal_codes(project)
     except LoadFailed as failure:
         shown = "\n".join(one.render() for one in failure.mistakes)
         raise CommandFailed(

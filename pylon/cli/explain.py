@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from pylon import jsonvalue
+from pylon.cli.app_output import read_app
 from pylon.cli.output import print_json
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_runtime
-from pylon.errors import InvalidJson
 from pylon.cli.rownames import ROW_HELP, RowName, row_argument
+from pylon.errors import InvalidJson
 from pylon.printable import clean
 from pylon.schema.model import Access
 from pylon.supervisor.registry import running_runtime
@@ -81,8 +82,7 @@ def _values(text: str | None) -> dict[str, Any] | None:
 def _explained(project: Path, given: dict[str, Any]) -> dict[str, Any]:
     if running_runtime(project) is not None:
         return ask_runtime(project, lambda admin: admin.post("admin/explain", given))
-    from pylon.app.loader import load_app
     from pylon.server.offline import explain_offline
 
-    definition = load_app(project, generation=0)
+    definition = read_app(project)
     return asyncio.run(explain_offline(project, definition, given))

@@ -15,7 +15,14 @@ from typing import Final
 
 import click
 
-from pylon.cli.output import EXIT_INTERRUPTED, EXIT_USAGE, CommandFailed, failure_of, usage_of
+from pylon.cli.app_output import end_of_data
+from pylon.cli.output import (
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    CommandFailed,
+    failure_of,
+    usage_of,
+)
 from pylon.cli.sections import SECTIONS
 from pylon.errors import PylonError
 from pylon.version import __version__
@@ -226,6 +233,13 @@ def main() -> None:
         if error.errno not in _OF_THE_DISK or error.filename is None:
             raise
         CommandFailed(f"{error.filename}: {error.strerror}", _OF_THE_DISK[error.errno]).show()
+    try:
+        _run()
+    finally:
+        end_of_data()
+
+
+def _run() -> None:
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import click
 
+from pylon.cli.app_output import on_stderr, read_app
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
 from pylon.cli.project import find_project, json_option, project_argument
 from pylon.cli.reach import ask_for_it, ask_runtime
 from pylon.client.admin import ANSWER_SECONDS, AdminClient, AdminError
 from pylon.client.plan_text import effect_lines
-from pylon.supervisor.claim import supervised
 from pylon.printable import shell_line
-from pylon.supervisor.door import ask_supervisor
+from pylon.supervisor.claim import supervised
 from pylon.supervisor.registry import running_runtime
 
 _CLIENTS_UNKNOWN: Final = "what it does to connected clients is not known"
@@ -115,13 +115,13 @@ def _go_on(project: Path, report: dict[str, Any]) -> None:
 
 
 async def _migrate(project: Path, *, apply_it: bool, agreed: str | None) -> dict[str, Any]:
-    from pylon.app.loader import load_app
     from pylon.server.offline import pending_migration
 
-    definition = load_app(project, generation=0)
-    plan, data, applied, code = await pending_migration(
-        project, definition, apply_it=apply_it, agreed=agreed
-    )
+    definition = read_app(project)
+    with on_stderr():  # data migrations run, and print
+        plan, data, applied, code = await pending_migration(
+            project, definition, apply_it=apply_it, agreed=agreed
+        )
     return {
         **code, "hash": plan.hash,
         "steps": [{"what": step.description, "safety": str(step.safety)} for step in plan.steps],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pylon.cli.app_output import read_app
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.project import find_project, json_option, project_argument
 
@@ -28,13 +29,12 @@ def policies(path: str | None, with_coverage: bool, as_json: bool) -> None:
     `!` is worth a look, `·` is good to know, `?` could be neither proved nor disproved. Roles in
     use are read from the database, where there is one; nothing is written.
     """
-    from pylon.app.loader import load_app
     from pylon.app.matrix import build_matrix
     from pylon.app.policy_coverage import FILE_NAME, coverage_of, read_coverage
     from pylon.server.offline import granted_roles
 
     project = find_project(path)
-    definition = load_app(project, generation=0)
+    definition = read_app(project)
     matrix = build_matrix(definition, asyncio.run(granted_roles(project)))
     stored = read_coverage(project / ".pylon" / FILE_NAME) if with_coverage else None
     if with_coverage and stored is None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from pylon.cli.app_output import on_stderr
 from pylon.cli.copies import ask_for_name
 from pylon.cli.output import CommandFailed, print_json, print_line, say
+from pylon.cli.progress import Waiting
 from pylon.cli.project import find_project, json_option, project_argument, project_option
-from pylon.client.admin import AdminClient, AdminError
+from pylon.cli.reach import local_admin
+from pylon.client.admin import AdminError
 from pylon.supervisor.registry import running_runtime
+
+#: A function of the app that does not await anything can't be interrupted.
+_STOPPING: Final = "stopping; the seed is let come to its end (ctrl+c ends it at once)"
 
 
 @click.command(short_help="Run the project's seed.py, once.")
@@ -38,7 +45,7 @@ def seed(again: bool, project_path: str | None, as_json: bool) -> None:
 
 
 async def _ask(project: Path, *, again: bool) -> bool:
-    admin = AdminClient.local(project)
+    admin = local_admin(project)
     try:
         answer = await admin.post("admin/seed", {"again": again})
     except AdminError as error:
@@ -66,6 +73,7 @@ async def seeded(project: Path, data: Path | None, *, again: bool) -> tuple[bool
 
     Returns whether it ran, and the head of the database.
     """
+    from pylon.app.seedfile import seed_path
     from pylon.server.assembly import Runtime
     from pylon.server.config import load_config, load_dotenv
     from pylon.server.functions.seeding import run_seed
@@ -89,17 +97,24 @@ async def seeded(project: Path, data: Path | None, *, again: bool) -> tuple[bool
         async def _listen(self, listen_fd: int | None) -> int:
             return 0
 
+    seed_path(project)  # before a database is made for nothing
     environment = {**os.environ, **load_dotenv(project, os.environ)}
     runtime = Unheard(load_config(project, is_dev=True, flags={}, environment=environment))
-    await runtime.start(may_migrate=True)
-    try:
-        services = runtime.services
-        ran = await run_seed(
-            services.database, services.executor, services.definitions.current, again=again
-        )
-        return ran, services.database.head
-    finally:
-        await runtime.stop()
+    with on_stderr(), Waiting(f"seed.py of {project.name} runs")():
+        await runtime.start(may_migrate=True)
+        try:
+            services = runtime.services
+            ran = await run_seed(
+                services.database, services.executor, services.definitions.current, again=again
+            )
+            return ran, services.database.head
+        except asyncio.CancelledError:
+            say(_STOPPING)
+            # The next one ends the process: of a database nothing is lost by that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            raise
+        finally:
+            await runtime.stop()
 
 
 @click.command(short_help="Begin anew: an empty database, the old one kept.")

@@ -148,9 +148,9 @@ class Held:
 
 
 def _report_in(out: str) -> dict[str, Any] | None:
-    """Return what the command tells on its last line: above it may stand what app.py prints."""
+    """Return what the command tells: all that stdout has, for what app.py prints is on stderr."""
     with suppress(InvalidJson):
-        found = jsonvalue.parse(out.rpartition("\n")[2].encode())
+        found = jsonvalue.parse(out.encode())
         return found if isinstance(found, dict) and "hash" in found else None
     return None
 

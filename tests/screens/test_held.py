@@ -50,14 +50,14 @@ class Commands:
         self.may_end.set()
 
     async def __call__(self, *words: str) -> Outcome:
-        """Answer with the plan below what app.py prints, or refuse, or apply."""
+        """Answer with the plan, beside what app.py prints, or refuse, or apply."""
         self.words.append(words)
         if self.refusal:
             return 1, "", self.refusal
         if "--apply" in words:
             await self.may_end.wait()
             return self.applied
-        return 0, f"loading\n{jsonvalue.encode_text(self.plan)}", ""
+        return 0, jsonvalue.encode_text(self.plan), "loading"
 
     @property
     def reads(self) -> int:
@@ -120,7 +120,7 @@ async def test_consent_is_asked_by_the_plan_and_given_to_that_plan(pane: str, ke
     ("outcome", "said", "is_done"),
     [
         ((0, _DONE, "starting p …"), "applied; the database of before", True),
-        ((1, f"loading\n{_DONE}", "starting p …\npylon: p did not start: app.py:3"),
+        ((1, _DONE, "loading\nstarting p …\npylon: p did not start: app.py:3"),
          "applied, but it did not start: p did not start: app.py:3", True),
         ((0, '{"applied":false,"hash":"h1"}', ""), "nothing was left to apply", False),
     ],
@@ -218,7 +218,7 @@ async def test_a_plan_that_can_not_be_read_says_why() -> None:
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Path]:
     """A project whose next start waits for a decision."""
-    folder = make_held(tmp_path / "held", f'{NARROW}\nprint("loading")\n')
+    folder = make_held(tmp_path / "held", f'{NARROW}\nprint("loading", end="")\n')
     yield folder
     end(folder)
 
