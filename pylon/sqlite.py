@@ -35,6 +35,11 @@ LAST_WAL_RESET_FAULT: Final = (3, 51, 2)
 _STATEMENTS_CACHED = 512
 #: Of a copy, between two tellings of how far it is.
 _PAGES_AT_ONCE = 2_048
+#: What the disk, or who may use it, refuses; anything else is a fault of a statement.
+_OF_THE_DISK: Final = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+)  # fmt: skip
 SQLITE_ERROR: Final = sqlite3.SQLITE_ERROR
 SQLITE_FULL: Final = sqlite3.SQLITE_FULL
 SQLITE_INTERRUPT: Final = sqlite3.SQLITE_INTERRUPT
@@ -47,6 +52,11 @@ SQLITE_OK: Final = sqlite3.SQLITE_OK
 SQLITE_DENY: Final = sqlite3.SQLITE_DENY
 #: The bytes of one value, for `setlimit`.
 SQLITE_LIMIT_LENGTH: Final = sqlite3.SQLITE_LIMIT_LENGTH
+
+
+def is_of_the_disk(error: Error) -> bool:
+    """Tell whether the disk refused, and no statement was wrong."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK
 
 
 def open_memory() -> RawConnection:

@@ -283,10 +283,12 @@ def _value(value: Any) -> str:
 
 
 async def _diff_offline(project: Path, given: dict[str, Any]) -> dict[str, Any]:
+    from pylon.server.offline import database_path
     from pylon.server.storage import branch_diff, branches
     from pylon.server.storage.place import place_in_use
 
     data = _data(project)
+    database_path(project)  # before the names: where there is no database, there are no branches
     old = branches.find(data, given["old"])
     new = place_in_use(data) if given["new"] is None else branches.find(data, given["new"])
     clock = SystemClock().monotonic

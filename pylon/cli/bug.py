@@ -145,7 +145,9 @@ def _write(target: Path, parts: dict[str, str]) -> int:
     except FileExistsError as error:
         raise CommandFailed(f"{target} is there already", "choose another name: --out") from error
     except OSError as error:
-        raise CommandFailed(f"{target} can't be written: {error.strerror}") from error
+        raise CommandFailed(
+            f"{target} can't be written: {error.strerror}", "--out names another place"
+        ) from error
     return len(data)
 
 

@@ -130,6 +130,7 @@ async def _watch(project: Path, output: _Types | _Package) -> None:
     from pylon.devtools.watch import watch
 
     _attempt(output)
+    say(f"watching {project.name} for saves; ctrl+c ends it")
     async for changed in watch(project, stop=asyncio.Event()):
         if any(one.suffix == ".py" for one in changed):
             _attempt(output)

@@ -11,7 +11,7 @@ import errno
 import importlib
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,11 +21,15 @@ from pylon.cli.output import (
     EXIT_USAGE,
     CommandFailed,
     failure_of,
+    let_go,
     usage_of,
 )
 from pylon.cli.sections import SECTIONS
 from pylon.errors import PylonError
 from pylon.version import __version__
+
+if TYPE_CHECKING:
+    from pylon.sqlite import Error as DatabaseError
 
 #: Command name to (module, attribute, one-line help). The help stands here so that `--help`
 #: need not import the modules; a test holds it equal to each command's own.
@@ -201,17 +205,42 @@ def cli(ctx: click.Context) -> None:
 #: What to do where the disk refuses a command.
 _RIGHTS: Final = "look at who may write there, or run it as another user"
 _SPACE: Final = "make room on that disk, or use another folder"
+_NAME: Final = "choose another name"
 _OF_THE_DISK: Final[dict[int | None, str]] = {
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
     errno.EROFS: "that disk can be read only: use a folder on another one",
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
+    errno.EIO: "look at the disk, and at the system's log",
+    errno.ENAMETOOLONG: _NAME,
+    errno.ENOTDIR: _NAME,
+    errno.EISDIR: _NAME,
+    errno.ELOOP: _NAME,
 }
+_OF_THE_DATABASE: Final = (
+    "look at the disk's space and at who may write to .pylon; `pylon verify` looks at the database"
+)
+#: Of these, what a write says, which does not know the file's name; stdout may be one.
+_OF_A_WRITE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def _database_error() -> type[DatabaseError]:
+    """Return what the database raises; looked up only where something goes up to here."""
+    from pylon.sqlite import Error
+
+    return Error
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    try:
+        _run()
+    finally:
+        end_of_data()
+
+
+def _run() -> None:
     try:
         code = cli.main(prog_name="pylon", standalone_mode=False)
     except click.exceptions.Abort:
@@ -230,16 +259,20 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         # Of the machine and not of Pylon: its words say it better than a traceback.
-        if error.errno not in _OF_THE_DISK or error.filename is None:
+        is_named = error.filename is not None
+        if error.errno not in _OF_THE_DISK or not (is_named or error.errno in _OF_A_WRITE):
             raise
-        CommandFailed(f"{error.filename}: {error.strerror}", _OF_THE_DISK[error.errno]).show()
-    try:
-        _run()
-    finally:
-        end_of_data()
+        if not is_named:
+            let_go(sys.stdout)  # it may be what has no room, and would say so once more at the end
+        what = error.filename if is_named else "what was to be written was not"
+        CommandFailed(f"{what}: {error.strerror}", _OF_THE_DISK[error.errno]).show()
+        sys.exit(1)
+    except _database_error() as error:
+        from pylon.sqlite import is_of_the_disk
 
-
-def _run() -> None:
+        if not is_of_the_disk(error):
+            raise
+        CommandFailed(f"the database can't be used: {error}", _OF_THE_DATABASE).show()
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

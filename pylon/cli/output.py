@@ -73,10 +73,14 @@ def write_through(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        # What the stream still holds goes the same way, now and when it is closed.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        let_go(stream)
+
+
+def let_go(stream: TextIO) -> None:
+    """Drop what a stream still holds, now and when it is closed: nobody takes it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def print_json(value: Any) -> None:

@@ -57,7 +57,8 @@ def create_project(parent: Path, name: str, template_name: str) -> Path:
     """Create `parent/name` from a template and return it.
 
     Raises ScaffoldError for a name that is no plain folder name, an unknown template, or a
-    folder that is there already and not empty.
+    folder that is there already and not empty, and OSError where it can't be made: nothing is left
+    then.
     """
     against = _objection(parent, name)
     if against is not None:
@@ -67,12 +68,36 @@ def create_project(parent: Path, name: str, template_name: str) -> Path:
         names = ", ".join(one.name for one in templates()) or "none"
         raise ScaffoldError(f"there is no template {template_name!r}", hint=f"there are: {names}")
     target = parent.resolve() / name
+    was_there = target.is_dir()
+    try:
+        _write(chosen, target, name)
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if was_there:
+            target.mkdir(exist_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # it does not say where
+            raise ScaffoldError(
+                f"{target} can't be written: {_refused(error)}",
+                hint="make room on that disk, or make the project on another one",
+            ) from error
+        raise
+    return target
+
+
+def _write(chosen: Template, target: Path, name: str) -> None:
     shutil.copytree(chosen.folder, target, symlinks=False, ignore=_LEFT_OUT, dirs_exist_ok=True)
     _call_it(target / "app.py", name)
     ignored = target / ".gitignore"
     own = ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
     ignored.write_text(GITIGNORE + own, encoding="utf-8")
-    return target
+
+
+def _refused(error: OSError) -> str:
+    """Return why; of many files that could not be copied, for the first."""
+    if not isinstance(error, shutil.Error):
+        return error.strerror or str(error)
+    *_, why = error.args[0][0]  # (from, to, `[Errno 28] No space left on device: …`)
+    return str(why).partition("] ")[2].partition(": ")[0] or str(why)
 
 
 def _call_it(app: Path, name: str) -> None:

@@ -32,8 +32,10 @@ def read_generated(path: Path) -> str | None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotWrite(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise CannotWrite(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CannotWrite(f"{path} was not written by pylon codegen") from error
     if text and not text.startswith(MARK):
         raise CannotWrite(f"{path} was not written by pylon codegen")
     return text
@@ -52,7 +54,7 @@ def write_generated(path: Path, text: str) -> bool:
         beside.write_text(text, encoding="utf-8")
         os.replace(beside, path)
     except OSError as error:
-        raise CannotWrite(f"{path} cannot be written: {error}") from error
+        raise CannotWrite(f"{path} cannot be written: {error.strerror}") from error
     return True
 
 

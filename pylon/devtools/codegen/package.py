@@ -134,7 +134,7 @@ def write_package(folder: Path, files: dict[str, str]) -> bool:
     try:
         _write_each(folder, files)
     except OSError as error:
-        raise CannotWrite(f"{folder} cannot be written: {error}") from error
+        raise CannotWrite(f"{folder} cannot be written: {error.strerror}") from error
     return True
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 from pylon import jsonvalue, limits_keeping
 from pylon.clock import Clock, iso_ms
 from pylon.errors import Conflict, PylonError
+from pylon.printable import refusal_words
 from pylon.server.backups import places
 from pylon.server.backups.plan import droppable, due_ms
 from pylon.server.backups.prover import prove_apart, sha256_of
@@ -236,7 +237,7 @@ class BackupKeeper:
             try:
                 record = await self._proven(record, started)
             except (PylonError, OSError) as error:
-                record = replace(record, why=f"not proven: {getattr(error, 'message', error)}")
+                record = replace(record, why=f"not proven: {_why(error)}")
                 self._keep(record)
             if to and record.state == "proven":
                 record = await self._sent(record, to)
@@ -251,7 +252,7 @@ class BackupKeeper:
 
     def _failed(self, record: Record, error: PylonError | OSError) -> BackupFailed:
         """Note that there is no copy; returns why."""
-        why = str(getattr(error, "message", error))
+        why = _why(error)
         with suppress(OSError):  # a full disk, perhaps, or a folder that is none
             self.folder.drop(record.name)
         self._keep(replace(record, state="failed", why=why, bytes=0, contents=None))
@@ -390,3 +391,7 @@ async def _quietly(what: Awaitable[Any]) -> None:
             await what
     except OSError as error:
         _log.error("backup.cut_off %s", error)
+
+
+def _why(error: PylonError | OSError) -> str:
+    return error.message if isinstance(error, PylonError) else refusal_words(error)

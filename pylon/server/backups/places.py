@@ -122,9 +122,13 @@ class FolderPlace:
         # Anew: a file or a link that others laid there would give them all that is written to it.
         target.unlink(missing_ok=True)
         descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as into, source.open("rb") as out:
-            shutil.copyfileobj(out, into, PUT_BYTES)
-        sync_file(target)
+        try:
+            with os.fdopen(descriptor, "wb") as into, source.open("rb") as out:
+                shutil.copyfileobj(out, into, PUT_BYTES)
+            sync_file(target)
+        except BaseException:
+            target.unlink(missing_ok=True)  # a part of it would take the room that was not enough
+            raise
 
     async def rename(self, name: str, final: str) -> None:
         """Give a file its final name; raises BackupFailed."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pylon import limits_files, paths
+from pylon.printable import refusal_words
 from pylon.server.files.disk import DiskBlobs
 from pylon.server.storage import files
 from pylon.server.storage.backup import BackupFailed, opened, sync_file
@@ -61,7 +62,7 @@ def copy_blobs(sources: Iterable[Path], target: Path, wanted: Mapping[str, int])
         try:
             _put(source.path(sha256), into.path(sha256))
         except OSError as error:
-            raise BackupFailed(f"the files could not be copied: {error}") from error
+            raise BackupFailed(f"the files could not be copied: {refusal_words(error)}") from error
     for folder in (*target.glob("??"), target, target.parent):
         if folder.is_dir():
             paths.sync_folder(folder)

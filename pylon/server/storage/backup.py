@@ -18,6 +18,7 @@ import msgspec
 from pylon import jsonvalue, paths
 from pylon.clock import Clock
 from pylon.errors import PylonError
+from pylon.printable import refusal_words
 from pylon.server.storage import search_index, system_tables
 from pylon.server.storage.change_log import read_head
 from pylon.server.storage.lineage import meta
@@ -126,7 +127,8 @@ async def opened(path: Path, *, is_live: bool) -> AsyncIterator[Connection]:
     try:
         connection = await open_reader(path, is_alone=is_alone)
     except Error as error:
-        raise DatabaseUnusable(f"{path} cannot be opened: {error}") from error
+        hint = None if is_live else "name a file that `pylon backup` wrote"
+        raise DatabaseUnusable(f"{path} cannot be opened: {error}", hint=hint) from error
     try:
         yield connection
     except DamagedError as error:
@@ -184,7 +186,7 @@ async def make_copy(
         if copy is not None:
             copy.unlink(missing_ok=True)
         if isinstance(error, Error | OSError):
-            raise BackupFailed(f"the copy could not be made: {error}") from error
+            raise BackupFailed(f"the copy could not be made: {refusal_words(error)}") from error
         raise
     return copy, wanted
 

@@ -15,6 +15,7 @@ from pylon.cli.check import check
 from pylon.cli.copies import backup
 from pylon.cli.main import COMMANDS, cli
 from pylon.cli.output import failure_of, print_json
+from pylon.devtools.scaffold import create_project
 from pylon.errors import NotFound
 from pylon.version import __version__
 
@@ -194,3 +195,44 @@ def test_a_disk_that_refuses_is_said_without_a_traceback() -> None:
     assert len(lines) == 2, lines
     assert lines[0].startswith("pylon: /sys/shop: ")
     assert lines[1].strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a device that is always full")
+@pytest.mark.parametrize("words", [("check", "shop"), ("keys",), ("branch", "list")])
+def test_a_full_stdout_is_said_without_a_traceback(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A write does not know its file's name; the code is that of a failure, also at the end."""
+    create_project(tmp_path, "shop", "blank")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pylon", *words], stdout=full, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, cwd=tmp_path / "shop" if words[0] == "branch" else tmp_path,
+            timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2, lines
+    assert lines[0] == "pylon: what was to be written was not: No space left on device"
+
+
+def test_names_and_databases_that_no_disk_takes_are_said(tmp_path: Path) -> None:
+    """A name that is too long, and a database that is none."""
+    project = create_project(tmp_path, "shop", "blank")
+    done = _pylon("backup", "a" * 300, cwd=project)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == ["  choose another name"]
+    (project / ".pylon").mkdir()
+    (project / ".pylon/app.db").write_bytes(b"no database" * 1_000)
+    done = _pylon("users", cwd=project)
+    assert done.returncode == 1
+    assert done.stderr.startswith("pylon: the database can't be used: file is not a database")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_look_makes_no_database(tmp_path: Path) -> None:
+    """A seed that is not there, and a difference of nothing: both say so."""
+    project = create_project(tmp_path, "shop", "blank")
+    for words, said in ((("seed",), "there is no seed.py"),
+                        (("branch", "diff", "main"), "shop has no database yet")):  # fmt: skip
+        done = _pylon(*words, cwd=project)
+        assert (done.returncode, said in done.stderr) == (1, True), done
+    assert not list(project.rglob("*.db"))

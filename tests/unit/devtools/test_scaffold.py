@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +97,27 @@ def test_an_unknown_template_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ScaffoldError) as caught:
         create_project(tmp_path, "x", "nope")
     assert "blank" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_full_disk_leaves_no_half_of_a_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_there: bool
+) -> None:
+    """What was written goes, and an empty folder that was there stays; why is said once."""
+    copied = []
+
+    def copy(source: str, target: str, **_: Any) -> None:
+        Path(target).write_text("half")
+        copied.append(target)
+        if len(copied) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device", source, None, target)
+
+    # A default of its own: the name in the module is looked up no more.
+    monkeypatch.setattr(shutil.copytree, "__defaults__", (False, None, copy, False, False))
+    if was_there:
+        (tmp_path / "shop").mkdir()
+    with pytest.raises(ScaffoldError) as failed:
+        create_project(tmp_path, "shop", "blank")
+    assert failed.value.message == f"{tmp_path / 'shop'} can't be written: No space left on device"
+    assert len(copied) > 1
+    assert list(tmp_path.rglob("*")) == ([tmp_path / "shop"] if was_there else [])
