@@ -16,7 +16,7 @@ from pylon.cli.files import size_text
 from pylon.cli.output import CommandFailed, print_json, print_line, say
 from pylon.cli.project import find_project, is_project, json_option, project_option
 from pylon.cli.reach import local_admin
-from pylon.printable import counted
+from pylon.printable import counted, shell_line
 from pylon.supervisor.registry import running_runtime
 
 
@@ -144,7 +144,10 @@ def restore(
     """
     project = find_project(project_path)
     if running_runtime(project) is not None:
-        raise CommandFailed(f"the runtime of {project.name} is running", "stop it first")
+        raise CommandFailed(
+            f"the runtime of {project.name} is running",
+            f"stop it first: {shell_line('projects', 'stop', project)}",
+        )
     held = asyncio.run(_checked(file))
     say(f"{file} holds {_described(held)}")
     if not yes:

@@ -18,6 +18,7 @@ from pylon.cli.progress import Waiting
 from pylon.cli.project import find_project, json_option, project_argument, project_option
 from pylon.cli.reach import local_admin
 from pylon.client.admin import AdminError
+from pylon.printable import shell_line
 from pylon.supervisor.registry import running_runtime
 
 #: A function of the app that does not await anything can't be interrupted.
@@ -129,7 +130,10 @@ def reset(path: str | None, yes: bool, as_json: bool) -> None:
     """
     project = find_project(path)
     if running_runtime(project) is not None:
-        raise CommandFailed(f"the runtime of {project.name} is running", "stop it first")
+        raise CommandFailed(
+            f"the runtime of {project.name} is running",
+            f"stop it first: {shell_line('projects', 'stop', project)}",
+        )
     if not yes:
         say(f"this empties {project.name}: rows, accounts, jobs; the database is kept as a backup")
         ask_for_name(project)

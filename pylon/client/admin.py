@@ -21,6 +21,7 @@ from pylon.client.silence import refusal, silence
 from pylon.errors import PylonError
 
 _ENDED_HINT = "is it still running?"
+_HANGS_HINT = "it hangs, or is very busy: `pylon projects restart` starts it anew"
 #: Gets (path, body) of each request that may change something; raises AdminError to refuse it.
 Guard = Callable[[str, dict[str, Any]], None]
 _UNKNOWN_HINT = (
@@ -195,6 +196,9 @@ class AdminClient:
 
     def _silent(self, error: Exception) -> AdminError:
         """Return the error that says why nobody answers, and what to do."""
+        if self._socket_path is not None and isinstance(error, TimeoutError):
+            message = f"the runtime does not answer: nothing came within {ANSWER_SECONDS} s"
+            return AdminError(message, answer={"hint": _HANGS_HINT})
         where = "the runtime" if self._socket_path is not None else f"the runtime at {self._base}"
         message, hint = silence(error, where)
         return AdminError(message, answer={"hint": hint})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
+import aiohttp
 import pytest
 
+from pylon.client import admin
 from pylon.client.admin import AdminClient, AdminError
 
 
@@ -26,12 +29,12 @@ async def _answering(body: bytes) -> AsyncIterator[str]:
 
 
 async def _failure(url: str) -> AdminError:
-    admin = AdminClient(url, token="t")
+    client = AdminClient(url, token="t")
     try:
         with pytest.raises(AdminError) as failed:
-            await admin.get("admin/status")
+            await client.get("admin/status")
     finally:
-        await admin.close()
+        await client.close()
     return failed.value
 
 
@@ -51,3 +54,32 @@ async def test_another_server_is_told_from_a_runtime(body: bytes) -> None:
     """What is no JSON object is no Pylon runtime; nothing breaks."""
     async with _answering(body) as url:
         assert "no Pylon runtime" in (await _failure(url)).message
+
+
+async def test_a_runtime_that_hangs_is_told_of_while_it_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket takes whoever comes, and nothing follows: it is no matter of a firewall."""
+    monkeypatch.setattr(admin, "_TIMEOUT", aiohttp.ClientTimeout(total=0.3))
+    held: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_unix_server(lambda _, out: held.append(out), tmp_path / "s")
+    client = AdminClient("http://localhost", socket_path=tmp_path / "s")
+    waits: list[str] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        waits.append("begun")
+        yield
+        waits.append("answered")
+
+    client.waiting = waiting
+    async with server:
+        for ask in (client.get("admin/schema"), client.post("admin/seed", {})):
+            with pytest.raises(AdminError) as failed:
+                await ask
+            assert "nothing came within" in failed.value.message
+            assert "pylon projects restart" in str(failed.value.hint)
+        await client.close()
+        for out in held:
+            out.close()
+    assert waits == ["begun", "begun"]
