@@ -144,17 +144,17 @@ class Alerter:
         now = self._clock.monotonic()
         while self._crashes and now - self._crashes[0] > _CRASH_SECONDS:
             self._crashes.popleft()
-        disk = shutil.disk_usage(self._supervisor.project)
+        free, total = self._room()
         is_failed = self._supervisor.state is ProcessState.FAILED
         troubles = troubles_of(
             crashes=len(self._crashes), crashes_told=self._config["alerts.restarts"],
             failed=(self._supervisor.lifecycle.why or "see its log") if is_failed else "",
-            backup=self._supervisor.status.get("backup"), disk_free=disk.free,
-            disk_total=disk.total, disk_percent=self._config["alerts.disk_percent"],
+            backup=self._supervisor.status.get("backup"), disk_free=free, disk_total=total,
+            disk_percent=self._config["alerts.disk_percent"],
         )  # fmt: skip
         alerts = self._book.step(troubles, self._clock.machine_ms())
         if alerts:
-            paths.write_private(self._path, jsonvalue.encode(self._book.to_json()))
+            self._remember()
         self._waiting.extend((one, self._sender.ways, _TRIES, now) for one in alerts)
         for _ in range(len(self._waiting)):
             alert, ways, tries, due = self._waiting.popleft()
@@ -168,6 +168,21 @@ class Alerter:
                 say(f"pylon: an alert was not sent: {_words(failed)}")
                 if tries > 1:  # not once more to those that have heard it
                     self._waiting.append((alert, list(failed), tries - 1, now + _AGAIN_SECONDS))
+
+    def _room(self) -> tuple[int | None, int]:
+        """Return the bytes that are free on the project's disk, None if unknown, and all of it."""
+        try:
+            disk = shutil.disk_usage(self._supervisor.project)
+        except OSError:  # it is not mounted any more, say: there are other things to tell
+            return None, 0
+        return disk.free, disk.total
+
+    def _remember(self) -> None:
+        """Write down what was told; a full disk, which is told as well, only forgets it."""
+        try:
+            paths.write_private(self._path, jsonvalue.encode(self._book.to_json()))
+        except OSError as error:
+            say(f"pylon: {self._path}: {error.strerror}; a restart may tell the same again")
 
 
 def _words(failed: Mapping[str, str]) -> str:

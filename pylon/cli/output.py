@@ -65,15 +65,18 @@ def say(text: str) -> None:
 
 
 def write_through(stream: TextIO, text: str) -> None:
-    """Write and flush; what goes to a pipe whose reader has gone is dropped from then on.
+    """Write and flush; what can't be written is lost, to a pipe without a reader from then on.
 
-    For narration of what goes on anyway: a supervisor must not fall with the `tee` behind it.
+    For narration of what goes on anyway: a supervisor must not fall with the `tee` behind it, nor
+    with the full disk that its lines go to.
     """
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
         let_go(stream)
+    except OSError:
+        return  # a full disk may have room again: what comes next is tried
 
 
 def let_go(stream: TextIO) -> None:

@@ -124,7 +124,7 @@ class AlertBook:
 
 def troubles_of(
     *, crashes: int, crashes_told: int, failed: str, backup: Mapping[str, Any] | None,
-    disk_free: int, disk_total: int, disk_percent: int,
+    disk_free: int | None, disk_total: int, disk_percent: int,
 ) -> dict[str, str | None]:  # fmt: skip
     """Return what is wrong, by kind, as `AlertBook.step` takes it.
 
@@ -133,7 +133,7 @@ def troubles_of(
         crashes_told: so many are worth telling.
         failed: why the supervisor gave up; empty while it goes on.
         backup: what the status says of backups; None where the runtime does not answer.
-        disk_free: bytes.
+        disk_free: bytes; None where nobody knows.
         disk_total: bytes.
         disk_percent: less than this share free is worth telling.
     """
@@ -143,10 +143,7 @@ def troubles_of(
     elif crashes >= crashes_told:
         often = "once" if crashes == 1 else f"{crashes} times"
         restarts = f"The app was restarted {often} in ten minutes."
-    share = 100 * disk_free / disk_total if disk_total else 100.0
-    disk = ""
-    if share < disk_percent:
-        disk = f"The disk is filling: {disk_free // 1_048_576} MiB are free, {share:.1f} %."
+    disk = None if disk_free is None else _disk(disk_free, disk_total, disk_percent)
     return {
         "restarts": restarts, "disk": disk,
         "backup": None if backup is None else (
@@ -154,6 +151,13 @@ def troubles_of(
             if backup.get("last_state") == "failed" else ""
         ),
     }  # fmt: skip
+
+
+def _disk(free: int, total: int, percent: int) -> str:
+    share = 100 * free / total if total else 100.0
+    if share >= percent:
+        return ""
+    return f"The disk is filling: {free // 1_048_576} MiB are free, {share:.1f} %."
 
 
 def _heading(what: str) -> str:

@@ -87,6 +87,8 @@ class Claim:
         self._project = project
         self._descriptor: int | None = None
         self.record: Record | None = None
+        #: The file does not say what the record does: it could not be written.
+        self._is_untold = False
         #: The last error, of the runtime's lines or of its life, and when (Unix ms).
         self._error: tuple[int | None, str] = (None, "")
 
@@ -114,14 +116,25 @@ class Claim:
         self._error = (at_ms, text)
 
     def tell(self, record: Record | None = None, **changed: Any) -> None:
-        """Write down how it goes: a whole record at first, then what has changed."""
+        """Write down how it goes: a whole record at first, then what has changed.
+
+        Raises OSError where the first can't be written. A disk that is full later stops nobody
+        from watching: what could not be told is told again the next time.
+        """
         assert self._descriptor is not None
         new = record or replace(_given(self.record), **changed)
         at_ms, error = self._error
         new = replace(new, why=new.why[:_TEXT_MAX], error_at_ms=at_ms, error=error[:_TEXT_MAX])
-        if new != self.record:
-            self.record = new
+        if new == self.record and not self._is_untold:
+            return
+        self.record, self._is_untold = new, True
+        try:
             paths.write_private(paths.supervisor_file(self._project), jsonvalue.encode(asdict(new)))
+        except OSError:
+            if record is not None:
+                raise
+        else:
+            self._is_untold = False
 
     def release(self) -> None:
         """Let the next one have the project."""

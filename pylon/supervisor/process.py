@@ -46,19 +46,24 @@ class RuntimeProcess:
         return process.pid if process is not None and process.returncode is None else None
 
     async def spawn(self) -> None:
-        """Start the child in a session of its own."""
+        """Start the child in a session of its own; raises OSError where nothing was started."""
         descriptor = self._listener.fileno()
         command = [
             sys.executable, "-P", "-m", "pylon.server", "--project", str(self._project),
             "--mode", self._mode, "--host", self._host, "--port", str(self._port),
             "--listen-fd", str(descriptor), *self._extra,
         ]  # fmt: skip
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), start_new_session=True,
-        )  # fmt: skip
-        self._process = process
-        self._printed = printed = RuntimeLog(paths.runtime_log_path(self._project))
+        # Before the child: one that nobody reads and waits for would be left behind without it.
+        printed = RuntimeLog(paths.runtime_log_path(self._project))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT, pass_fds=(descriptor,), start_new_session=True,
+            )  # fmt: skip
+        except BaseException:
+            printed.close()
+            raise
+        self._process, self._printed = process, printed
         self._tasks = [asyncio.get_running_loop().create_task(self._watch(process, printed))]
 
     async def _watch(self, process: asyncio.subprocess.Process, log: RuntimeLog) -> None:
