@@ -22,6 +22,7 @@ from pylon.supervisor.registry import running_runtime
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)\Z", re.ASCII)
 _MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _RANGE: Final = re.compile(r"(\d{1,15}):(\d{1,15})\Z", re.ASCII)
+_SEQ: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
 _CALLS: Final = 50
 _LEFT_OUT_SHOWN: Final = 12
 
@@ -85,7 +86,7 @@ def _asked(
         duration = _DURATION.match(since)
         if duration is not None:
             since_ms = now_ms - int(duration[1]) * _MS[duration[2]]
-        elif since.isdigit() and len(since) <= 15 and int(since) >= 1:
+        elif _SEQ.match(since) and int(since) >= 1:
             first = int(since)
         else:
             raise click.UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from pylon.cli import bug
@@ -25,3 +26,10 @@ async def test_a_silent_runtime_is_said(
     assert "does not answer" in said.err
     assert "nobody answers" in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize("since", ["²", "٣", "0", "-1", "9" * 16, "1w"])
+def test_what_is_no_number_of_a_change_is_wrong_usage(since: str) -> None:
+    """Digits of other scripts and powers among them, of which Python makes some a number."""
+    with pytest.raises(click.UsageError):
+        bug._asked(since, None, 0, (), with_code=True)
