@@ -36,6 +36,9 @@ _FIND_SECONDS: Final = 120.0
 _OPEN_SECONDS: Final = 60.0
 _END_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.05
+#: For so long what ssh said last is waited for once it ended: another process may have its output.
+_LAST_SECONDS: Final = 1.0
+_SAID_BYTES: Final = 4_096
 _PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
 #: A socket's path that means itself to ssh, and a token that is one word of a header.
 _SOCKET: Final = re.compile(r"/[^$%:\\\"'\x00-\x1f\x7f]{1,200}\Z")
@@ -187,6 +190,8 @@ class Tunnel:
         port = f"127.0.0.1:{door['port']}"
         self._target = str(door["socket"]) if door["socket"] else port
         self._process: asyncio.subprocess.Process | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._said = b""
         self._why = ""
 
     @property
@@ -206,6 +211,8 @@ class Tunnel:
             *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        assert process.stderr is not None
+        self._listening = asyncio.create_task(self._listen(process.stderr))
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 while not self.socket.exists():
@@ -219,11 +226,16 @@ class Tunnel:
             await self.close()
             raise CommandFailed(f"ssh to {self._place.host} brings nothing") from None
 
+    async def _listen(self, said: asyncio.StreamReader) -> None:
+        """Keep the last of what ssh says; unread, it fills a pipe, and ssh stands still."""
+        self._said = b""
+        while chunk := await said.read(_SAID_BYTES):
+            self._said = (self._said + chunk)[-_SAID_BYTES:]
+
     async def _last_words(self) -> str:
-        assert self._process is not None
-        assert self._process.stderr is not None
-        said = await self._process.stderr.read(65_536)
-        return _last(said.decode("utf-8", "replace"))
+        assert self._listening is not None
+        await asyncio.wait([self._listening], timeout=_LAST_SECONDS)
+        return _last(self._said.decode("utf-8", "replace"))
 
     async def keep_open(self) -> None:
         """Begin anew whenever ssh ends; never asks anything, since the screen is taken."""
@@ -232,6 +244,7 @@ class Tunnel:
             if self._process is not None:
                 await self._process.wait()
                 self._why = f"ssh ended: {await self._last_words()}"
+                self._process = None
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
             try:
                 await self.open(is_batch=True)
@@ -239,10 +252,15 @@ class Tunnel:
             except CommandFailed as error:
                 failures += 1
                 self._why = error.message
+            except OSError as error:  # no process can be made now
+                failures += 1
+                self._why = f"ssh can't be started: {error.strerror}"
 
     async def close(self) -> None:
         """End our ssh, by its number and no other."""
         process, self._process = self._process, None
+        if self._listening is not None:
+            self._listening.cancel()
         if process is None or process.returncode is not None:
             return
         with suppress(ProcessLookupError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,56 @@ import pytest
 
 from pylon.cli.attach import origin_of
 from pylon.cli.output import CommandFailed
-from pylon.cli.tunnel import find_door, place_of
+from pylon.cli.tunnel import Tunnel, find_door, place_of
+
+
+@asynccontextmanager
+async def _tunnel(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> AsyncIterator[Tunnel]:
+    """Yield an open tunnel; `script` is what ssh does, with `$socket` as what it brings."""
+    ssh = folder / "ssh"
+    find = """for one in "$@"; do case "$one" in /*:/*) socket="${one%%:*}";; esac; done"""
+    ssh.write_text(f"#!/bin/sh\n{find}\n{script}\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    door = {"socket": "/run/admin.sock", "port": 4321}
+    tunnel = Tunnel(place_of("ssh://far.example/srv/chat"), door, folder)
+    await tunnel.open(is_batch=True)
+    keeping = asyncio.create_task(tunnel.keep_open())
+    try:
+        yield tunnel
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await tunnel.close()
+
+
+async def test_an_ssh_that_says_much_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try at a runtime that is down makes it say a line; unread, they would stop it."""
+    script = (
+        'touch "$socket"\nhead -c 1000000 /dev/zero | tr "\\0" x >&2\n'
+        f"touch {shlex.quote(str(tmp_path))}/through\nexec sleep 60"
+    )
+    async with _tunnel(tmp_path, monkeypatch, script), asyncio.timeout(10):
+        while not (tmp_path / "through").exists():
+            await asyncio.sleep(0.02)
+
+
+async def test_why_ssh_is_refused_stays_in_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection ends, and the next is refused: what ssh said of that is what is told."""
+    again = shlex.quote(str(tmp_path / "again"))
+    script = (
+        f"if [ -e {again} ]; then echo 'Permission denied (publickey).' >&2; exit 255; fi\n"
+        f'touch {again} "$socket"\nsleep 0.3'
+    )
+    async with _tunnel(tmp_path, monkeypatch, script) as tunnel, asyncio.timeout(10):
+        while "Permission denied" not in await tunnel.look(is_first=True):
+            await asyncio.sleep(0.02)
 
 
 def _far_side_says(
