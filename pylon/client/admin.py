@@ -156,7 +156,7 @@ class AdminClient:
             with ExitStack() as waited:
                 waited.enter_context(self.waiting())
                 async with self._open().post(
-                    f"{self._base}/api/admin/call", json=body,
+                    f"{self._base}/api/admin/call", json=body, allow_redirects=False,
                     headers={**self._headers, "Accept": accept},
                     timeout=aiohttp.ClientTimeout(total=None, connect=5),
                 ) as answer:  # fmt: skip
@@ -229,13 +229,12 @@ class AdminClient:
             with ExitStack() as waited:
                 waited.enter_context(self.waiting())
                 async with self._open().get(
-                    f"{self._base}/api/{path}", headers=self._headers,
+                    f"{self._base}/api/{path}", headers=self._headers, allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=5),
                 ) as answer:  # fmt: skip
                     waited.close()
-                    if answer.status >= 400:
-                        value = jsonvalue.decode_trusted(await answer.read())
-                        raise AdminError(value["error"]["message"], answer=value["error"])
+                    if answer.status >= 300:
+                        self._read(answer, await answer.read())  # raises
                     async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
                         target.write(chunk)
                     return answer.headers.get("X-Pylon-Contents", "")

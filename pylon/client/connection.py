@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -12,7 +13,7 @@ import msgspec
 from pylon import jsonvalue
 from pylon.client import events as ev
 from pylon.client.event_lines import EventLines
-from pylon.errors import PylonError, Unavailable
+from pylon.errors import Internal, PylonError, Unavailable
 from pylon.protocol.messages import Downstream, Upstream
 from pylon.protocol.version import SUBPROTOCOL
 
@@ -154,10 +155,9 @@ class Connection:
                 status, later = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable("the server cannot be reached") from error
-        answer = jsonvalue.decode_trusted(text) if text else None
+        answer = _read(text)
         if status >= 400:
-            found = answer.get("error") if isinstance(answer, dict) else None
-            raise ServerRefused(found or {"message": f"the server answered {status}"}, later)
+            raise ServerRefused(_error_of(answer, status), later)
         return answer
 
     async def events(self, path: str, body: Any) -> AsyncGenerator[tuple[str, Any], None]:
@@ -173,9 +173,9 @@ class Connection:
         try:
             async with asked as response:
                 if response.content_type != "text/event-stream":
-                    answer = jsonvalue.decode_trusted(await response.read())
+                    answer = _read(await response.read())
                     if response.status >= 400:
-                        raise ServerRefused(answer["error"])
+                        raise ServerRefused(_error_of(answer, response.status))
                     yield "returned", answer
                     return
                 lines = EventLines()
@@ -184,6 +184,22 @@ class Connection:
                         yield name, jsonvalue.decode_trusted(data)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable("the server cannot be reached") from error
+
+
+def _read(text: bytes) -> Any:
+    """Return the values of an answer; raises Unavailable for one of a proxy in between."""
+    try:
+        return jsonvalue.decode_trusted(text) if text else None
+    except ValueError as error:
+        raise Unavailable("the answer is not JSON") from error
+
+
+def _error_of(answer: Any, status: int) -> Mapping[str, Any]:
+    found = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(found, dict) and isinstance(found.get("code"), str):
+        return found
+    code = Unavailable.code if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Internal.code
+    return {"code": code, "message": f"the server answered {status}"}
 
 
 def spawn(work: Coroutine[Any, Any, None], owner: set[asyncio.Task[None]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import aiohttp
@@ -15,10 +16,10 @@ from pylon.client.admin import AdminClient, AdminError
 
 
 @asynccontextmanager
-async def _answering(body: bytes) -> AsyncIterator[str]:
+async def _answering(body: bytes, status: str = "200 OK") -> AsyncIterator[str]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + body)
         await writer.drain()
         writer.close()
@@ -83,3 +84,17 @@ async def test_a_runtime_that_hangs_is_told_of_while_it_is_waited_for(
         for out in held:
             out.close()
     assert waits == ["begun", "begun"]
+
+
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "302 Found\r\nLocation: /login"])
+async def test_a_file_is_not_what_a_proxy_says(status: str) -> None:
+    """Its page is neither stored as the file, nor a fault that nobody expects."""
+    target = BytesIO()
+    async with _answering(b"<html>", status) as url:
+        client = AdminClient(url, token="t")
+        try:
+            with pytest.raises(AdminError, match=r"proxy|elsewhere"):
+                await client.download("admin/files/1", target)
+        finally:
+            await client.close()
+    assert target.getvalue() == b""
