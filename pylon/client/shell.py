@@ -233,7 +233,11 @@ class Shell:
             self.dispatch(ev.Saved(cursor=saves[-1].save.cursor))
 
     async def _load_pending(self, principal: str | None) -> None:
-        pending = await self._store.pending_of(principal)
+        try:
+            pending = await self._store.pending_of(principal)
+        except PylonError as error:
+            await self._go_on_in_memory(error)
+            pending = []
         self.dispatch(ev.PendingLoaded(principal=principal, pending=pending))
 
     async def _go_on_in_memory(self, error: PylonError) -> None:
@@ -265,9 +269,9 @@ class Shell:
         """Fetch the app's description; without an answer the next welcome names it again."""
         try:
             answer = await self.connection.request("GET", "/api/schema")
-        except PylonError:
+            manifest = msgspec.convert(answer, Manifest)
+        except (PylonError, msgspec.ValidationError):
             return
-        manifest = msgspec.convert(answer, Manifest)
         self.fields = Fields(manifest)
         self._keep(ev.ManifestKnown(manifest=manifest))
         self.dispatch(ev.ManifestKnown(manifest=manifest))

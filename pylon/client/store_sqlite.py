@@ -93,8 +93,11 @@ class SqliteStore:
             raise Unavailable(f"{self._path}: {error}", reason="store") from error
 
     async def pending_of(self, principal: str | None) -> list[PendingMutation]:
-        """Return a principal's mutations, in the order made."""
-        return await self._connection.run(lambda raw: _pending_of(raw, principal))
+        """Return a principal's mutations, in the order made; raises Unavailable, as `write`."""
+        try:
+            return await self._connection.run(lambda raw: _pending_of(raw, principal))
+        except _UNREADABLE as error:
+            raise Unavailable(f"{self._path}: {error}", reason="store") from error
 
     async def close(self) -> None:
         """Close the file."""
