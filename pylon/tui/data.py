@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
@@ -22,6 +23,8 @@ _SIZES_EVERY_SECONDS: Final = 60.0
 #: A filter is asked so long after its last letter.
 _TYPED_SECONDS: Final = 0.25
 _STALE_SECONDS: Final = 2.0
+#: Rows that are read at once, of those that are only marked.
+_IDS_AT_ONCE: Final = 1_000
 #: Refusals that asking again would not change.
 _FINAL: Final = ("INVALID_ARGUMENT", "NOT_FOUND", "NOT_RETAINED")
 
@@ -133,6 +136,24 @@ class Data:
         elif now - self._typed[1] >= _TYPED_SECONDS:
             self._typed = None
             self.state.ask(filter=terms)
+
+    def ids_beyond(self, entity: str, *, to_end: bool) -> AsyncIterator[list[str]]:
+        """Yield the ids of the rows beyond the window, up to the last, or the first, of all.
+
+        In the order of now, whatever is asked meanwhile; raises AdminError.
+        """
+        asked = {**self.state.params("below" if to_end else "above"), "limit": _IDS_AT_ONCE}
+
+        async def pages() -> AsyncIterator[list[str]]:
+            path = f"admin/data/{self._admin.quoted(entity)}"
+            while True:
+                page = await self._admin.get(path, **asked)
+                yield [str(one["id"]) for one in page["rows"]]
+                if not page["more"] or not page["keys"]:
+                    return
+                asked["after" if to_end else "before"] = page["keys"][-1 if to_end else 0][1]
+
+        return pages()
 
     async def with_needs(
         self, entity: dict[str, Any], row: dict[str, Any]

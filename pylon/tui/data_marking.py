@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pylon.client.admin import AdminClient
+from pylon.client.admin import AdminClient, AdminError
 from pylon.tui.data import Data
 from pylon.tui.data_actions import DataActions
+from pylon.tui.data_state import MARKS_MAX
 from pylon.tui.panes import Pane
 from pylon.tui.saying import say
 from pylon.tui.screens.lens import LensScreen
@@ -90,6 +91,27 @@ class MarkingPane(Pane):
             low, high = sorted((event.came_from, event.to))
             self.state.data.mark(range(low, high + 1))
             self._marked()
+
+    def mark_beyond(self, *, to_end: bool) -> None:
+        """Mark the rows that a leap to the first or the last of all passes and nobody read yet."""
+        state = self.state.data
+        if not state.is_ranging or state.place is None:
+            return
+        pages = self._data.ids_beyond(state.place.entity, to_end=to_end)
+
+        async def work() -> None:
+            generation = state.generation
+            try:
+                async for ids in pages:
+                    if state.generation == generation:
+                        state.mark_ids(ids)
+            except AdminError as error:
+                say(self.app, error.message, title="✗ not all are marked", is_bad=True)
+            if len(state.marked) >= MARKS_MAX:
+                say(self.app, f"{MARKS_MAX:,} rows are marked: more is not", is_bad=True)
+            self._marked()
+
+        self._dashboard.ahead.open("the rows in between", work, group="row")
 
     # --- what is done
 

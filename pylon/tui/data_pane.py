@@ -202,6 +202,7 @@ class DataPane(MarkingPane):
     def on_row_grid_beyond(self, event: RowGrid.Beyond) -> None:
         """Read the first rows of all, or the last."""
         event.stop()
+        self.mark_beyond(to_end=event.to_end)
         self.state.data.jump(to_end=event.to_end)
         self._data.keep_current(self.terms, self.grid.cursor)
 

@@ -146,9 +146,13 @@ class DataState:
 
     def mark(self, places: Iterable[int]) -> None:
         """Mark rows of the window."""
-        for at in places:
-            if 0 <= at < len(self.rows) and len(self.marked) < MARKS_MAX:
-                self.marked[self.rows[at]["id"]] = None
+        self.mark_ids(self.rows[at]["id"] for at in places if 0 <= at < len(self.rows))
+
+    def mark_ids(self, ids: Iterable[str]) -> None:
+        """Mark rows, in the window or not."""
+        for one in ids:
+            if len(self.marked) < MARKS_MAX:
+                self.marked[one] = None
 
     def toggle_mark(self, at: int) -> None:
         """Mark a row of the window, or not any more."""

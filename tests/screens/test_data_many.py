@@ -55,6 +55,19 @@ async def test_rows_are_marked_one_by_one_and_in_ranges(size: tuple[int, int]) -
         assert all(len(line) <= size[0] for line in grid(app))
 
 
+async def test_a_range_to_an_end_of_the_table_has_all_that_it_passes() -> None:
+    """Also the rows between that were never in sight; what is typed behind it waits for them."""
+    async with opened((100, 30)) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot, 3_000)
+        await pilot.press("down", "V", "G", "V", "down")
+        await _seen(app, "2,999 marked ·", "3,000/3,000")
+        assert next(iter(app.state.data.marked)) == "t0000001"
+        await pilot.press("C", "V", "g", "V")
+        await _seen(app, "3,000 marked ·", "1/3,000")
+        await pilot.press("C", "G", "g")
+        await until(app, lambda text: "marked" not in text)
+
+
 async def test_marked_rows_get_what_one_form_says_after_a_look() -> None:
     """Empty lines change nothing; a look comes first; one group, and u takes it back."""
     async with opened((100, 40)) as (app, admin, pilot):
