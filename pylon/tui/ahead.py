@@ -33,8 +33,11 @@ _LEAVES: Final = "ctrl+q"
 class _Waiting:
     """What is read, and the screens that were open when that began."""
 
-    def __init__(self, what: str, screens: list[Screen[Any]], since: float) -> None:
+    def __init__(
+        self, what: str, screens: list[Screen[Any]], since: float, *, opens: bool
+    ) -> None:  # fmt: skip
         self.what = what
+        self.opens = opens
         self.screens = screens
         self.since = since
         self.worker: Worker[None] | None = None
@@ -68,11 +71,18 @@ class TypedAhead:
             return ""
         return f"◔ reading {waiting.what} … (esc: no)"
 
-    def open(self, what: str, work: Callable[[], Awaitable[None]], *, group: str) -> None:
-        """Run what reads `what` and opens something; keys are held until it is there."""
+    def open(
+        self, what: str, work: Callable[[], Awaitable[None]], *, group: str, opens: bool = True
+    ) -> None:  # fmt: skip
+        """Run what reads `what` and opens something; keys are held until it is there.
+
+        Where it `opens` nothing they are for the screen that is seen, once all is read.
+        """
         if self._waiting is not None and self._waiting.worker is not None:
             self._waiting.worker.cancel()  # a click: only the last one opens
-        waiting = _Waiting(what, list(self._app.screen_stack), self._app.clock.monotonic())
+        waiting = _Waiting(
+            what, list(self._app.screen_stack), self._app.clock.monotonic(), opens=opens
+        )  # fmt: skip
         self._waiting = waiting
 
         async def done() -> None:
@@ -167,15 +177,17 @@ class TypedAhead:
         self._waiting = None
         if waiting.worker is not None:
             waiting.worker.cancel()
-        say(self._app, f"{waiting.what}: not opened{self._dropped()}")
+        end = "not opened" if waiting.opens else "not all of them"
+        say(self._app, f"{waiting.what}: {end}{self._dropped()}")
 
     def _ended(self, waiting: _Waiting) -> None:
         """Take it that nothing is read any more; what it opened is seen by now."""
         self.look()
         if self._waiting is waiting:
             self._waiting = None
-            if self._held:
+            if self._held and waiting.opens:
                 say(self._app, f"{waiting.what}: nothing opened{self._dropped()}")
+            self.look()
 
     def _dropped(self) -> str:
         """Drop what is held, and return the words for it."""

@@ -107,11 +107,13 @@ class MarkingPane(Pane):
                         state.mark_ids(ids)
             except AdminError as error:
                 say(self.app, error.message, title="✗ not all are marked", is_bad=True)
-            if len(state.marked) >= MARKS_MAX:
-                say(self.app, f"{MARKS_MAX:,} rows are marked: more is not", is_bad=True)
-            self._marked()
+            else:
+                if len(state.marked) >= MARKS_MAX:
+                    say(self.app, f"{MARKS_MAX:,} rows are marked, and no more", is_bad=True)
+            finally:
+                self._marked()
 
-        self._dashboard.ahead.open("the rows in between", work, group="row")
+        self._dashboard.ahead.open("the rows in between", work, group="row", opens=False)
 
     # --- what is done
 

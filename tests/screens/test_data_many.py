@@ -55,7 +55,9 @@ async def test_rows_are_marked_one_by_one_and_in_ranges(size: tuple[int, int]) -
         assert all(len(line) <= size[0] for line in grid(app))
 
 
-async def test_a_range_to_an_end_of_the_table_has_all_that_it_passes() -> None:
+async def test_a_range_to_an_end_of_the_table_has_all_that_it_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Also the rows between that were never in sight; what is typed behind it waits for them."""
     async with opened((100, 30)) as (app, admin, pilot):
         await open_tasks(app, admin, pilot, 3_000)
@@ -66,6 +68,18 @@ async def test_a_range_to_an_end_of_the_table_has_all_that_it_passes() -> None:
         await _seen(app, "3,000 marked ·", "1/3,000")
         await pilot.press("C", "G", "g")
         await until(app, lambda text: "marked" not in text)
+        may, get = asyncio.Event(), admin.get
+
+        async def late(path: str, **params: Any) -> dict[str, Any]:
+            if params.get("limit") == 1_000:
+                await may.wait()
+            return await get(path, **params)
+
+        monkeypatch.setattr(admin, "get", late)
+        await pilot.press("V", "G", "V", "up")
+        await until(app, lambda text: "◔ reading the rows in between … (esc: no)" in text)
+        may.set()
+        await _seen(app, "3,000 marked ·", "2,999/3,000")
 
 
 async def test_marked_rows_get_what_one_form_says_after_a_look() -> None:
