@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pylon import jsonvalue, limits_keeping
+from pylon import jsonvalue, limits_data, limits_keeping
 from pylon.app.shown_code import ShownCode, shown_code
 from pylon.clock import iso_ms
 from pylon.schema.fingerprint import schema_to_json
@@ -47,6 +47,11 @@ _NEVER: Final = (
     "tokens, sessions, cookies, passwords and their hashes, second factors",
     "mails, their texts and addresses", "the bytes of files", "the environment, and .env",
 )  # fmt: skip
+#: Said where the newest changes can't be in it.
+_TOO_MANY: Final = (
+    f"changes: the newest transaction has more than {limits_data.REPLAY_CHANGES_MAX:,}"
+    " (--range names others)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,8 @@ class _Read:
     runs: list[FailedWork]
     refusals: list[Refusal]
     policies: Any
+    #: The newest changes were asked for, and are of one transaction that has too many.
+    is_too_large: bool
 
 
 async def make_report(
@@ -148,7 +155,8 @@ def _read(raw: RawConnection, asked: Asked) -> _Read:
             users += [row["id"] for entity, row in stretch.before if entity.name == _USER]
             users += [one.row_id for one in stretch.changes if one.entity == _USER]
         accounts = bug_rows.accounts_of(raw, users)
-        return _Read(schema, stretch, accounts, jobs, runs, refused, policies)
+        is_too_large = stretch is None and asked.since_ms is None and bug_rows.has_changes(raw)
+        return _Read(schema, stretch, accounts, jobs, runs, refused, policies, is_too_large)
     finally:
         raw.execute("ROLLBACK")
 
@@ -162,7 +170,9 @@ def _span(raw: RawConnection, asked: Asked) -> tuple[int, int] | None:
         if first is None:
             return None
     if first is None:
-        newest = bug_rows.newest_changes(raw, limits_keeping.BUG_CHANGES)
+        newest = bug_rows.newest_changes(
+            raw, limits_keeping.BUG_CHANGES, limits_data.REPLAY_CHANGES_MAX
+        )
         if newest is None:
             return None
         # What is retained by the whole transaction, with what was there before it.
@@ -241,6 +251,7 @@ class _Maker:
             "asked_to_keep": list(self._asked.keep),
             "left_out": [
                 *_NEVER,
+                *([_TOO_MANY] if read.is_too_large else []),
                 *(f"pylon.toml: {one}" for one in settings.taken_out),
                 *([] if self._asked.with_code else ["code (--no-code)"]),
                 *code.left_out,

@@ -116,14 +116,31 @@ def first_since(raw: RawConnection, at_ms: int) -> int | None:
     return None if found is None else int(found[0])
 
 
-def newest_changes(raw: RawConnection, at_most: int) -> tuple[int, int] | None:
-    """Return the first and the last of the newest changes of rows; None where there are none."""
-    low, high = raw.execute(
-        "SELECT min(seq), max(seq) FROM (SELECT seq FROM _pylon_log WHERE row_id <> ''"
-        " ORDER BY seq DESC LIMIT ?)",
-        (at_most,),
-    ).fetchone()
-    return None if low is None else (int(low), int(high))
+def has_changes(raw: RawConnection) -> bool:
+    """Tell whether the log has a change of a row."""
+    return raw.execute("SELECT 1 FROM _pylon_log WHERE row_id <> '' LIMIT 1").fetchone() is not None
+
+
+def newest_changes(raw: RawConnection, wanted: int, at_most: int) -> tuple[int, int] | None:
+    """Return the first and the last of the newest changes of rows, in whole transactions.
+
+    So many of them as are `wanted`, or a few more, but never more than `at_most`. None where there
+    are none, or where the newest transaction alone has more.
+    """
+    found = raw.execute(
+        "SELECT min(seq), max(seq), count(*) FROM (SELECT seq, tx FROM _pylon_log"
+        " WHERE row_id <> '' ORDER BY seq DESC LIMIT ?) GROUP BY tx ORDER BY tx DESC",
+        (at_most + 1,),
+    ).fetchall()
+    low, total = None, 0
+    for first, _, count in found:
+        total += int(count)  # of the oldest one some may be missing: then there are too many
+        if total > at_most:
+            break
+        low = int(first)
+        if total >= wanted:
+            break
+    return None if low is None else (low, int(found[0][1]))
 
 
 def plant_account(transaction: Transaction, account: Account) -> None:
