@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pylon.cli.alerting import Alerter
 
 _START_SECONDS = 60.0
+#: A start that takes longer is told of.
+_LONG_SECONDS = 5.0
 
 
 class Lines:
@@ -36,6 +38,7 @@ class Lines:
         self._supervisor = supervisor
         self._stopped = stopped
         self._waits = waits
+        self._long_start: asyncio.TimerHandle | None = None
         #: A runtime that has failed for good is no reason to end.
         self.stays_when_failed = False
 
@@ -52,6 +55,8 @@ class Lines:
             say(f"pylon: the loop does not answer; it hangs here:\n{event.text}")
         elif event.kind == "note" or event.state in (ProcessState.HUNG, ProcessState.BACKING_OFF):
             say(f"pylon: {event.text}")
+        if event.kind == "state":
+            self._time_the_start(event.state)
         if event.kind == "state" and event.state is ProcessState.STOPPED:
             self._stopped.set()
         if event.kind == "state" and event.state is ProcessState.FAILED:
@@ -68,6 +73,18 @@ class Lines:
             elif not self.stays_when_failed:
                 say("pylon: the runtime has failed; see above")
                 self._stopped.set()
+
+    def _time_the_start(self, state: ProcessState) -> None:
+        """Have a start that takes long told of, once."""
+        if self._long_start is not None:
+            self._long_start.cancel()
+            self._long_start = None
+        if state is ProcessState.STARTING:
+            more = "; a save starts it anew" if self._waits else ""
+            self._long_start = asyncio.get_running_loop().call_later(
+                _LONG_SECONDS, say,
+                "pylon: still starting: app.py has not loaded yet, or a migration runs" + more,
+            )  # fmt: skip
 
 
 async def run_plain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 _UP: Final = (ProcessState.RUNNING, ProcessState.FAILED)
 _START_SECONDS: Final = 60.0
+#: Where no runtime answers, and a save may mend what ails it.
+_SILENT: Final = (
+    ProcessState.FAILED, ProcessState.HUNG, ProcessState.BACKING_OFF, ProcessState.STARTING,
+)  # fmt: skip
+#: A start that takes longer may be held by what was just mended.
+_STARTING_SECONDS: Final = 3.0
 #: So long a save waits for a runtime that could not start.
 _SAVED_SECONDS: Final = 30.0
 _REASON_MAX: Final = 200
@@ -58,9 +65,14 @@ async def _do(supervisor: Supervisor, request: dict[str, Any]) -> None:
 async def reload_or_start(supervisor: Supervisor, *, consent: bool) -> dict[str, Any]:
     """Load the app anew where its runtime answers; start it with what was saved where it does not.
 
+    A runtime that starts may have read the app before that was saved.
+
     Raises AdminError, and TimeoutError where it does not start.
     """
-    if supervisor.state not in (ProcessState.FAILED, ProcessState.HUNG):
+    if supervisor.state is ProcessState.STARTING:
+        with suppress(TimeoutError):
+            await supervisor.until(*_UP, timeout_s=_STARTING_SECONDS)
+    if supervisor.state not in _SILENT:
         return await supervisor.admin.post("admin/reload", {"consent": consent})
     await supervisor.restart("the app was saved")
     is_good = await supervisor.until(*_UP, timeout_s=_SAVED_SECONDS) is ProcessState.RUNNING

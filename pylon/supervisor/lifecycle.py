@@ -147,9 +147,12 @@ class Lifecycle:
         if self.state in (*_AT_REST, ProcessState.BACKING_OFF):
             return self._start(now)
         self.is_wanted, self.is_dozing = True, False
-        is_hung = self.state is ProcessState.HUNG
+        is_hung, is_starting = (
+            self.state is one for one in (ProcessState.HUNG, ProcessState.STARTING)
+        )
         self.state = ProcessState.STOPPING
-        self.kill_at = now + limits.DRAIN_SECONDS
+        # What starts serves nobody yet; where app.py hangs as it is imported, it hears nothing.
+        self.kill_at = now + (limits.HANG_REPORT_SECONDS if is_starting else limits.DRAIN_SECONDS)
         # A loop that hangs hears no request to stop.
         return (Command.KILL,) if is_hung else (Command.TERMINATE,)
 

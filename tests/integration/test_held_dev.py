@@ -111,6 +111,20 @@ def test_a_first_start_with_mistakes_waits_for_the_save_that_mends_them(
     end(project)
 
 
+def test_an_import_that_hangs_is_told_of_and_a_save_goes_on(tmp_path: Path) -> None:
+    """Nothing was said, and no save reached a runtime that does not answer yet."""
+    project = make_project(tmp_path / "hanging", f"{WIDE}\nimport time\ntime.sleep(600)\n")
+    with _begun(project) as dev:
+        until = _reader(dev)
+        until("still starting: app.py has not loaded yet")
+        (project / "app.py").write_text(WIDE)
+        said = until("listening on ")
+        assert "mistakes" not in said
+        dev.send_signal(signal.SIGTERM)
+        assert dev.wait(60) == 0
+    end(project)
+
+
 def test_a_data_migration_that_fails_at_a_start_is_waited_for(tmp_path: Path) -> None:
     """It is a file of the project like app.py."""
     project = make_project(tmp_path / "broken", WIDE)

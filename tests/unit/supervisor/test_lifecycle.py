@@ -104,6 +104,17 @@ def test_a_hung_loop_is_not_waited_for_when_it_is_to_stop() -> None:
     assert machine.step(Event.TICK, 5.0 + limits.HANG_REPORT_SECONDS) == (Command.KILL,)
 
 
+def test_a_start_that_is_begun_anew_is_not_waited_for() -> None:
+    """It serves nobody yet, and an import that hangs hears nothing; a stop leaves it its time."""
+    machine = Lifecycle()
+    machine.step(Event.START_ASKED, 0.0)
+    assert machine.step(Event.RESTART_ASKED, 5.0) == (Command.TERMINATE,)
+    assert machine.step(Event.TICK, 5.0 + limits.HANG_REPORT_SECONDS) == (Command.KILL,)
+    assert machine.step(Event.EXITED, 8.0, exit_code=-9) == (Command.SPAWN,)
+    assert machine.step(Event.STOP_ASKED, 9.0) == (Command.TERMINATE,)
+    assert machine.step(Event.TICK, 9.0 + limits.HANG_REPORT_SECONDS) == ()
+
+
 def test_a_stop_that_takes_too_long_becomes_a_kill() -> None:
     """Asked to stop it gets its time, then it is ended."""
     machine = _running()
