@@ -203,7 +203,7 @@ def cli(ctx: click.Context) -> None:
 
 
 #: What to do where the disk refuses a command.
-_RIGHTS: Final = "look at who may write there, or run it as another user"
+_RIGHTS: Final = "look at who may read and write there, or run it as another user"
 _SPACE: Final = "make room on that disk, or use another folder"
 _NAME: Final = "choose another name"
 _OF_THE_DISK: Final[dict[int | None, str]] = {
