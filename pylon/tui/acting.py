@@ -26,6 +26,8 @@ class Acting:
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         self._app = app
         self._admin = admin
+        #: The lineage of the changes that are noted here.
+        self._epoch = ""
         #: What is under way, for the line of news; empty for nothing.
         self.doing = ""
 
@@ -33,6 +35,16 @@ class Acting:
     def is_dev(self) -> bool:
         """Tell whether this runtime is one of development."""
         return self._app.state.status.get("environment") == "dev"
+
+    def follow_lineage(self) -> None:
+        """Let go of numbers of changes where another branch, or a backup, is in use by now."""
+        epoch = self._app.state.epoch
+        if self._epoch and epoch != self._epoch:
+            self._forget_numbers()
+        self._epoch = epoch
+
+    def _forget_numbers(self) -> None:
+        """Let go of what is noted by numbers of changes."""
 
     def run(
         self, what: str, step: Callable[[], Awaitable[str]], done: Done, *, opens: bool = False

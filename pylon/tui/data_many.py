@@ -59,6 +59,11 @@ class ManyActions(Acting):
         self._made.append(seq)
         self._undos.clear()
 
+    def _forget_numbers(self) -> None:
+        self._made.clear()
+        self._undos.clear()
+        self._refused = None
+
     # --- marked rows
 
     def edit_many(self, entity: dict[str, Any], ids: Sequence[str], done: Done) -> None:
@@ -112,7 +117,7 @@ class ManyActions(Acting):
             )  # fmt: skip
             if found.seqs:
                 self._take_made(found.seqs[-1])
-            self._app.state.data.keep_marks(ids[found.rows :])
+            self._app.state.data.unmark(entity, ids[: found.rows])
             if found.error is None:
                 made = f"change {found.seqs[-1]} · u undoes it"
                 return f"{made}\n{self._shell(name, entity, ids, what)}"

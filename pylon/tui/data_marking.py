@@ -33,6 +33,10 @@ class MarkingPane(Pane):
         """Return the rows."""
         return self.query_one("#grid", RowGrid)
 
+    def take(self, message: dict[str, Any]) -> None:
+        """Keep what can be undone to the lineage that it is of."""
+        self._actions.follow_lineage()
+
     # --- marks
 
     def _marked(self) -> None:

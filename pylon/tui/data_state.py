@@ -142,6 +142,15 @@ class DataState:
         if self.place is not None:
             self._begin(Place(**_question(self.place)), keeps_rows=True, to_end=to_end)
 
+    def begin_lineage(self) -> None:
+        """Take it that another branch or a backup is in use: what is held was of the one before."""
+        self.as_of = None
+        self.clear_marks()
+        if self.place is None:
+            self.generation += 1
+        else:
+            self._begin(Place(**_question(self.place)), keeps_rows=False)
+
     # --- marks
 
     def mark(self, places: Iterable[int]) -> None:
@@ -163,11 +172,12 @@ class DataState:
             else:
                 self.mark([at])
 
-    def keep_marks(self, ids: Iterable[str]) -> None:
-        """Have only these of the marked rows stay marked."""
-        kept = {one: None for one in ids if one in self.marked}
-        self.clear_marks()
-        self.marked.update(kept)
+    def unmark(self, entity: str, ids: Iterable[str]) -> None:
+        """Mark these rows of an entity no more; others stay, also where one is elsewhere by now."""
+        if self.place is not None and self.place.entity == entity:
+            for one in ids:
+                self.marked.pop(one, None)
+            self.is_ranging = False
 
     def clear_marks(self) -> None:
         """Mark nothing any more."""

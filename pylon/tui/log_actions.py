@@ -44,6 +44,9 @@ class LogActions(Acting):
         #: The marked changes, in the order they were marked; two at most.
         self.marks: list[int] = []
 
+    def _forget_numbers(self) -> None:
+        self.marks.clear()
+
     def mark(self, seq: int) -> None:
         """Mark a change, or take its mark away; of three the first is let go."""
         if seq in self.marks:

@@ -51,6 +51,10 @@ class LogPane(Pane):
         self._actions = LogActions(app, admin)
         self._tail = Tail(CHANGE_FILTER.passes)
 
+    def take(self, message: dict[str, Any]) -> None:
+        """Keep marks to the lineage that they are of."""
+        self._actions.follow_lineage()
+
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         yield LineList(

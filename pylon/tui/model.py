@@ -78,6 +78,8 @@ class DashboardState:
     stack: str = ""
     #: What the header calls the app before the runtime has told its name.
     project_name: str = "pylon"
+    #: Where it runs, as was known before the stream told it; empty for nothing.
+    environment: str = ""
     #: The runtime was started elsewhere: its lines come over the stream, not from a pipe.
     is_attached: bool = False
     process_state: str = "starting"
@@ -109,13 +111,18 @@ class DashboardState:
 
     @property
     def is_production(self) -> bool:
-        """Tell whether real people are behind it; not while nothing is known of it."""
-        return self.status.get("environment") == "production"
+        """Tell whether real people are behind it, as far as that is known."""
+        return bool(self.status.get("environment", self.environment) == "production")
 
     @property
     def head(self) -> int:
         """Return the newest change that was heard of, by either way."""
         return max(int(self.status.get("head", 0)), self._last_seq)
+
+    @property
+    def epoch(self) -> str:
+        """Return the lineage that numbers of changes are of; empty before it was told."""
+        return self._epoch
 
     def app_ms(self, now_ms: int) -> int:
         """Return the time that the app lives in, Unix ms: warped where its clock is."""
@@ -180,6 +187,8 @@ class DashboardState:
             if self._epoch:  # another lineage: its numbers mean other changes
                 self._last_seq = 0
                 self.changes = deque(maxlen=_CHANGES_MAX)
+                self.data.begin_lineage()
+                self.touch("data")
             self._epoch = str(message.get("epoch"))
         if is_anew:  # it counts from 1, and knows of nothing that was sent before
             self.calls.clear()

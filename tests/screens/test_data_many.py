@@ -17,6 +17,7 @@ from pylon.testing import running
 from pylon.testing.grid import grid, shown
 from pylon.testing.inprocess import URL
 from pylon.tui.dashboard import Dashboard
+from pylon.tui.data_state import DataState
 from pylon.tui.screens.row_form import NOT_GIVEN, value_of
 from tests.integration.test_admin_data import APP
 from tests.screens.data_fakes import data_field
@@ -247,3 +248,18 @@ async def test_a_real_runtime_changes_many_rows_undoes_and_exports_them(tmp_path
             assert lines[1].endswith(" --anyway skip")
             assert lines[2].startswith(f"pylon rows export Task {target} '--where=rank > 1'")
         await admin.close()
+
+
+async def test_rows_that_are_marked_while_others_are_deleted_stay_marked() -> None:
+    """What is done is marked no more: rows marked since, here or of another entity, are not it."""
+    state = DataState()
+    state.enter("Task")
+    state.rows = [{"id": f"t{n}"} for n in range(4)]
+    state.mark([0, 1, 2])
+    state.unmark("Task", ["t0", "t1"])
+    assert list(state.marked) == ["t2"]
+    state.enter("Owner")
+    state.rows = [{"id": "t0"}, {"id": "u1"}]
+    state.mark([0, 1])
+    state.unmark("Task", ["t0"])
+    assert list(state.marked) == ["t0", "u1"]

@@ -117,3 +117,31 @@ def test_mails_are_those_since_the_runtime_started() -> None:
     state.fold({"type": "mail", "mails": [mail(1)]}, 4.0)
     state.fold(status(pid=78, epoch="e-of-a-branch"), 5.0)
     assert not state.mails
+
+
+def test_production_is_known_before_the_stream_tells_it() -> None:
+    """Whoever attaches was told by the first answer; a stream that never comes unlocks nothing."""
+    state = DashboardState(is_attached=True)
+    assert not state.is_production
+    state.environment = "production"
+    assert state.is_production
+    state.fold(status(environment="dev"), 0.0)
+    assert not state.is_production
+
+
+def test_another_lineage_takes_marks_and_the_past_along() -> None:
+    """Rows and numbers were of the branch before; the place stays, and is read anew."""
+    state = DashboardState()
+    state.fold(status(), 0.0)
+    data = state.data
+    data.enter("Task")
+    data.rows, data.marked, data.as_of = [{"id": "t1"}], {"t1": None}, 7
+    generation = data.generation
+    state.fold(status(), 1.0)
+    assert (data.marked, data.as_of, data.generation) == ({"t1": None}, 7, generation)
+    state.fold(status(epoch="another"), 2.0)
+    assert (data.marked, data.as_of, data.rows) == ({}, None, [])
+    assert data.place is not None
+    assert data.place.entity == "Task"
+    assert data.generation > generation
+    assert data.is_answered is None
