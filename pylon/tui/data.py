@@ -80,6 +80,11 @@ class Data:
         return self._listed_at > 0
 
     @property
+    def _version(self) -> tuple[str, Any]:
+        """Return of which lineage and generation of the app what is shown is to be."""
+        return self._app.state.epoch, self._app.state.status.get("generation")
+
+    @property
     def _head(self) -> int:
         """Return the change that what is shown is to be of: the past stays as it is."""
         as_of = self.state.as_of
@@ -90,10 +95,10 @@ class Data:
         now, state = self._app.clock.monotonic(), self.state
         self._cursor = cursor
         self._refine(terms.strip(), now)
-        head, generation = self._head, self._app.state.status.get("generation")
-        if self._lists.may(now) and self._listed != (head, generation):
+        head, version = self._head, self._version
+        if self._lists.may(now) and self._listed != (head, version):
             self._lists.is_asking = True
-            self._run("data entities", self._ask_entities(head, generation))
+            self._run("data entities", self._ask_entities(head, version))
         if state.place is None:
             self._note(now)
             return
@@ -104,7 +109,7 @@ class Data:
         may = self._rows.may(now) if self._trouble else not self._rows.is_asking
         if which is not None and may:
             self._rows.is_asking = True
-            self._run("data rows", self._ask_rows(which, head))
+            self._run("data rows", self._ask_rows(which, head, state.generation))
         is_uncounted = self._counted != (state.generation, head)
         if state.is_answered and is_uncounted and self._counts.may(now):
             self._counts.is_asking = True
@@ -183,19 +188,22 @@ class Data:
         await follow(entity, row, 1)
         return [*found.values(), (entity, row)]
 
-    async def _ask_entities(self, head: int, generation: Any) -> None:
+    async def _ask_entities(self, head: int, version: tuple[str, Any]) -> None:
         clock, state = self._app.clock, self.state
+        as_of = state.as_of
         started = clock.monotonic()
         is_time = self._sized_at is None or started - self._sized_at > _SIZES_EVERY_SECONDS
         try:
             # Rows first: measuring takes longer than counting.
             with_sizes = is_time and bool(state.entities)
             found = await self._admin.get(
-                "admin/data", sizes=1 if with_sizes else None, as_of=state.as_of
+                "admin/data", sizes=1 if with_sizes else None, as_of=as_of
             )
         except AdminError as error:
             self._trouble = _words(error)
         else:
+            if as_of != state.as_of:  # one went to another time meanwhile: it is asked again
+                return
             sizes = {one["name"]: one.get("bytes") for one in state.entities}
             state.entities = [
                 {**one, "bytes": one.get("bytes", sizes.get(one["name"]))}
@@ -205,7 +213,7 @@ class Data:
                 self._sized_at = clock.monotonic()
             self._trouble = ""
             # Where sizes are yet to come they are asked for at once.
-            self._listed = (head, generation) if with_sizes or not is_time else None
+            self._listed = (head, version) if with_sizes or not is_time else None
             self._listed_at = clock.monotonic()
             self._tell()
         finally:
@@ -213,10 +221,10 @@ class Data:
             if self._listed is None and not self._trouble:
                 self._lists.next_at = 0.0
 
-    async def _ask_rows(self, which: str, head: int) -> None:
+    async def _ask_rows(self, which: str, head: int, generation: int) -> None:
         clock, state = self._app.clock, self.state
-        started, generation = clock.monotonic(), state.generation
-        if state.place is None:  # one went back before this began
+        started = clock.monotonic()
+        if state.place is None or generation != state.generation:  # one went on before this began
             self._rows.done(started, started)
             self._rows.next_at = 0.0
             return
@@ -274,7 +282,7 @@ class Data:
     def _note(self, now: float) -> None:
         """Say how far what is shown can be trusted."""
         state, note = self.state, ""
-        listed = (self._head, self._app.state.status.get("generation"))
+        listed = (self._head, self._version)
         counts_old = self._old("counts", now, self._listed_at, is_current=self._listed == listed)
         is_read = state.place is None or self._read == (state.generation, self._head)
         rows_old = self._old("rows", now, self._read_at, is_current=is_read)

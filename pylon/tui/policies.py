@@ -28,6 +28,8 @@ class Policies:
         #: The generation that was asked for last.
         self._asked: Any = None
         self._asked_at = 0.0
+        #: A slow answer is waited for: asked anew meanwhile, it would never be there.
+        self._is_asking = False
         self._waits_since: float | None = None
         self._trouble = ""
         self._note = ""
@@ -43,10 +45,12 @@ class Policies:
         generation = state.status.get("generation")
         is_old = now - self._asked_at > _COUNTS_SECONDS and state.policies.get("coverage_is_live")
         is_resting = bool(self._trouble) and now - self._asked_at < _AGAIN_SECONDS
-        if generation is not None and (generation != self._asked or is_old) and not is_resting:
+        is_due = (generation != self._asked or is_old) and not is_resting
+        if generation is not None and is_due and not self._is_asking:
             self._asked, self._asked_at = generation, now
             self._waits_since = self._waits_since or now
-            self._app.run_worker(self._ask(), name="policies", group=_GROUP, exclusive=True)
+            self._is_asking = True
+            self._app.run_worker(self._ask(), name="policies", group=_GROUP)
         waits = 0.0 if self._waits_since is None else now - self._waits_since
         why = f": {self._trouble}" if self._trouble else ""
         note = f"STALE: not read for {waits:.0f} s{why}" if waits > _OLD_SECONDS else ""
@@ -67,6 +71,8 @@ class Policies:
                 say(self._app, error.message, is_bad=True)
             self._trouble = error.message
             return
+        finally:
+            self._is_asking = False
         self._trouble, self._waits_since = "", None
         self._app.state.note_policies(found)
 

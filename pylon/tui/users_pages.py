@@ -63,7 +63,8 @@ class UserPages:
 
     def take(self, asked: Wanted, answer: dict[str, Any]) -> bool:
         """Take an answer; False for one to another search than this."""
-        if asked.search != self.search:
+        # A later page is of a list that was begun anew since.
+        if asked.search != self.search or (self.total is None and asked.after):
             return False
         found, more = answer["users"], answer["next"] is not None
         if self.total is None:

@@ -89,7 +89,8 @@ class ClientScreen(Above):
         try:
             self._found = await self._admin.get(self._path)
         except AdminError as error:
-            self.query_one("#about", Static).update(clean_block(f" {error.message}"))
+            for about in self.query("#about").results(Static):  # none where it is closed by now
+                about.update(clean_block(f" {error.message}"))
             return
         self._show()
 

@@ -100,14 +100,14 @@ class DiffScreen(Above):
 
     async def _ask_entities(self) -> None:
         found = await self._ask()
-        if found is not None:
+        if found is not None and self._is_there:
             self.query_one("#entities", LineList).show(found["entities"])
             self._words = f"{len(found['entities'])} entities · enter: rows"
             self._show()
 
     async def _ask_rows(self, entity: str) -> None:
         found = await self._ask(entity=entity, after=self._next, limit=_PAGE)
-        if found is None or entity != self._entity:
+        if found is None or entity != self._entity or not self._is_there:
             return
         self._rows += found["rows"]
         self._next = found["next"]
@@ -116,8 +116,13 @@ class DiffScreen(Above):
         self._words = f"{entity}: {counted(len(self._rows), 'row')}{more} · enter: all of it"
         self._show()
 
+    @property
+    def _is_there(self) -> bool:
+        """Tell whether it is open: an answer may come when it is closed."""
+        return bool(self.query("#about-diff"))
+
     def _show(self) -> None:
-        if not self.query("#about-diff"):
+        if not self._is_there:
             return
         self.set_class(bool(self._entity), "rows")
         line = self.query_one("#about-diff", Static)

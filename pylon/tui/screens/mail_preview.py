@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
+from textual.worker import Worker
 
 from pylon import jsonvalue
 from pylon.client.admin import AdminClient, AdminError
@@ -54,6 +55,7 @@ class MailPreviewScreen(ModalScreen[None], Place):
         self._url = url
         self._given: dict[str, Any] = {"template": template, "data": None}
         self._found: dict[str, Any] = {}
+        self._looking: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out title, text and keys."""
@@ -65,10 +67,17 @@ class MailPreviewScreen(ModalScreen[None], Place):
     def on_mount(self) -> None:
         """Look, and again as long as it is open."""
         self._look()
-        self.set_interval(_LOOK_SECONDS, self._look)
+        self.set_interval(_LOOK_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        """Look once more, unless the look before is still waited for."""
+        if self._looking is None or self._looking.is_finished:
+            self._look()
 
     def _look(self) -> None:
-        self.run_worker(self._show(), name="preview", group="preview", exclusive=True)
+        self._looking = self.run_worker(
+            self._show(), name="preview", group="preview", exclusive=True
+        )
 
     async def _show(self) -> None:
         try:
@@ -81,9 +90,9 @@ class MailPreviewScreen(ModalScreen[None], Place):
                      is_wrong=bool(mistake))  # fmt: skip
 
     def _update(self, text: str, *, is_wrong: bool) -> None:
-        place = self.query_one("#mail", Static)
-        place.set_class(is_wrong, "wrong")
-        place.update(clean_block(f"✗ {text}" if is_wrong else text))
+        for place in self.query("#mail").results(Static):  # none where it is closed by now
+            place.set_class(is_wrong, "wrong")
+            place.update(clean_block(f"✗ {text}" if is_wrong else text))
 
     def action_data(self) -> None:
         """Ask for other data; nothing is the sample file's again."""

@@ -92,6 +92,8 @@ class ScrubScreen(CloseUp):
         self._asked: dict[str, Any] = {"seq": seq}
         self._since: list[dict[str, Any]] = []
         self._since_of: tuple[int, int] | None = None
+        #: One went back to now: what was asked before that moves nothing any more.
+        self._is_left = False
 
     @property
     def path(self) -> str:
@@ -133,7 +135,7 @@ class ScrubScreen(CloseUp):
             else:
                 self._trouble = error.message
             return
-        if asked != self._asked:
+        if asked != self._asked or self._is_left:
             return
         self.found = found
         self._asked = {"seq": found["seq"]}
@@ -232,6 +234,7 @@ class ScrubScreen(CloseUp):
 
     def action_now(self) -> None:
         """Return to now, and back."""
+        self._is_left = True
         self._dashboard.past.stand(None)
         self.dismiss()
 

@@ -97,10 +97,10 @@ class SqlScreen(ModalScreen[None]):
             self._tell(f"✗ {error.message}{hint}", is_bad=True)
         else:
             self._show(found)
-        finally:
-            self._asking = None
 
     def _show(self, found: dict[str, Any]) -> None:
+        if not self.query("#sql-told"):  # it is closed by now
+            return
         self._columns, self._left = list(found["columns"]), 0
         texts = [[_text(one)[0] for one in row] for row in found["rows"][:60]]
         heads = [cell_len(clean(one)) for one in self._columns]
@@ -120,9 +120,9 @@ class SqlScreen(ModalScreen[None]):
         plan.update(clean_block("\n".join(["plan", *(f"  {one}" for one in lines)])))
 
     def _tell(self, text: str, *, is_bad: bool = False) -> None:
-        line = self.query_one("#sql-told", Static)
-        line.set_class(is_bad, "bad")
-        line.update(clean_block(text))
+        for line in self.query("#sql-told").results(Static):  # none where it is closed by now
+            line.set_class(is_bad, "bad")
+            line.update(clean_block(text))
 
     # --- drawing
 
@@ -193,8 +193,9 @@ class SqlScreen(ModalScreen[None]):
 
     def action_leave(self) -> None:
         """Stop what is asked; go back where nothing is."""
-        if self._asking is not None:
+        if self._asking is not None and not self._asking.is_finished:
             self._asking.cancel()
+            self._asking = None
             self._tell("stopped")
         else:
             self.dismiss()

@@ -203,8 +203,9 @@ class TryScreen(Screen[None]):
             run.end(Phase.FAILED, clock.monotonic())
             if error.details.get("field") == "as":  # there is nobody of that name
                 self._trying.user = before
-            names = {self.query_one(UserRow).name_, *(one.name for one in self._fields)}
-            self._complain(problems_of(error.details, error.message, names))
+            if self.query(UserRow):  # none where it is closed by now
+                names = {WHOM, *(one.name for one in self._fields)}
+                self._complain(problems_of(error.details, error.message, names))
         except asyncio.CancelledError:
             run.end(Phase.LEFT, clock.monotonic())
             raise

@@ -103,9 +103,11 @@ class WhyScreen(ModalScreen[None], Place):
         except AdminError as error:
             hint = f"\n\n{clean(error.hint)}" if error.hint else ""
             self._text = f"{clean(error.message)}{hint}"
-            self.query_one(WhyText).update(self._text)
+            for text in self.query(WhyText):  # none where it is closed by now
+                text.update(self._text)
             return
-        self._text = self.query_one(WhyText).show(found, self._given["as"])
+        for text in self.query(WhyText):
+            self._text = text.show(found, self._given["as"])
 
     def action_access(self) -> None:
         """Ask about the next access."""

@@ -86,3 +86,22 @@ def test_an_answer_to_an_older_search_is_left_out() -> None:
     assert pages.rows == []
     _read(pages, ["ada"], 0, 0, 20)
     assert _held(pages) == ["ada"]
+
+
+def test_a_page_of_a_list_that_was_begun_anew_is_not_its_first() -> None:
+    """One searched for something else and back again, faster than the answer came."""
+    pages = UserPages()
+    first = pages.next_wanted(0, 0, 10)
+    pages.take(first, {"users": _users(200), "next": "more", "total": 300})
+    second = pages.next_wanted(190, 150, 10)
+    assert second.after
+    pages.begin("x")
+    pages.begin("")
+    assert not pages.take(second, {"users": _users(100, 200), "next": None, "total": 300})
+    assert pages.total is None
+    assert pages.take(first, {"users": _users(200), "next": "more", "total": 300})
+    assert len(pages.rows) == 200
+
+
+def _users(count: int, start: int = 0) -> list[dict[str, str]]:
+    return [{"key": f"{start + n:05}"} for n in range(count)]
