@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -367,3 +368,35 @@ async def test_a_page_full_of_words_within_addresses_does_not_hide_whom_one_begi
             " and more: say which",
         )
         assert app.state.data.viewer == ""
+
+
+async def test_a_new_row_is_made_once_however_often_the_key_is_pressed() -> None:
+    """The second press while it is written says so; after a refusal the key saves again."""
+    async with opened((100, 40)) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        table, go = admin.answers[PATH], asyncio.Event()
+        post = admin.post
+
+        async def slow(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            found = await post(path, body)
+            await go.wait()
+            return found
+
+        admin.answers[PATH] = lambda given: (
+            {"seq": 8, "row": task(9)} if "values" in given else table(given)
+        )
+        admin.post = slow  # type: ignore[method-assign]
+        await pilot.press("a", *"new", "ctrl+s", "ctrl+s", "ctrl+s")
+        await _seen(app, "it is being saved")
+        go.set()
+        await _seen(app, "✓ insert Task t0000009")
+        assert admin.posted == [PATH]
+        admin.answers[PATH] = lambda given: _refuse() if "values" in given else table(given)
+        await pilot.press("a", *"bad", "ctrl+s")
+        await _seen(app, "✗ no")
+        await pilot.press("ctrl+s")
+        await until(app, lambda _: admin.posted == [PATH] * 3)
+
+
+def _refuse() -> dict[str, Any]:
+    raise AdminError("no", answer={"code": "INVALID_ARGUMENT"})

@@ -19,6 +19,7 @@ from pylon import jsonvalue
 from pylon.errors import PylonError
 from pylon.printable import clean
 from pylon.tui.dialogs import Question, titled
+from pylon.tui.saying import say
 from pylon.tui.screens.long_text import FORM_TEXT_CHARS, LongText
 
 #: Kinds whose value is JSON, as it is typed; all others are texts.
@@ -133,6 +134,7 @@ class RowForm(ModalScreen[None]):
         self._first = [text_of(one, self._row.get(one["name"])) for one in self._fields]
         #: What the fields made of it: an area of text has one kind of line end, whatever came.
         self._shown = self._first
+        self._is_saving = False
 
     def compose(self) -> ComposeResult:
         """Lay out a line for each field."""
@@ -194,7 +196,10 @@ class RowForm(ModalScreen[None]):
         (self.focused or self).call_later(self._take)
 
     def _take(self) -> None:
-        """Write what was changed, unless something is wrong with it."""
+        """Write what was changed, unless something is wrong with it, or it is being written."""
+        if self._is_saving:  # the key was pressed twice: a new row would be there twice
+            say(self.app, "◔ it is being saved …")
+            return
         values: dict[str, Any] = {}
         wrong: dict[str, str] = {}
         for at, field in enumerate(self._fields):
@@ -215,7 +220,12 @@ class RowForm(ModalScreen[None]):
         if not wrong and not values and not self._is_new:
             self.dismiss()
         elif not wrong:
-            self._save(values, self.show_mistakes)
+            self._is_saving = True
+            self._save(values, self._refused)
+
+    def _refused(self, wrong: dict[str, str]) -> None:
+        self._is_saving = False
+        self.show_mistakes(wrong)
 
     def show_mistakes(self, wrong: dict[str, str]) -> None:
         """Show what is wrong beside the fields, and what is of none on top."""
