@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from pylon.tui.copying import Copies
 from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry, Offer
 from pylon.tui.filtering import listed
+from pylon.tui.own_command import Outcome, run_pylon
 from pylon.tui.panes import Pane
 from pylon.tui.polling import Polling
 from pylon.tui.saying import say
@@ -73,6 +73,8 @@ class DoctorPane(Pane):
         self._found: list[dict[str, Any]] = []
         self._polling = Polling(app, admin, "doctor", every_s=_EVERY_SECONDS, take=self._take)
         self._said = ""
+        #: Runs a command of Pylon's to its end.
+        self.run: Callable[..., Awaitable[Outcome]] = run_pylon
 
     def _take(self, answer: dict[str, Any]) -> None:
         self._found = list(answer["findings"])
@@ -122,14 +124,9 @@ class DoctorPane(Pane):
         self.app.run_worker(self._bug(project), name="bug", group="bug", exclusive=True)
 
     async def _bug(self, project: Path) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "pylon", "bug", "--project", str(project), cwd=project,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        text = b"\n".join((out, err)).decode("utf-8", "replace").strip()
-        if process.returncode:
+        code, out, err = await self.run("bug", "--project", str(project), folder=project)
+        text = f"{out}\n{err}".strip()
+        if code:
             say(self.app, text, title="✗ bug: failed", seconds=_SAID_SECONDS, is_bad=True)
             return
         self._app.command_log.note("bug", "pylon bug")

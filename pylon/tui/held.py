@@ -7,8 +7,6 @@ the app runs in the dashboard. What does not live here: migrations that a runnin
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +16,7 @@ from pylon import jsonvalue
 from pylon.client.plan_text import effect_lines
 from pylon.errors import InvalidJson
 from pylon.tui.dialogs import Question
+from pylon.tui.own_command import Outcome, run_pylon
 from pylon.tui.saying import say
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 _READING: Final = "held"
 _APPLYING: Final = "held-apply"
 _SAID_SECONDS: Final = 8
-#: (exit code, what it printed, what it complained of) of a command.
-Outcome = tuple[int, str, str]
 
 
 def held_words(state: DashboardState) -> str:
@@ -59,7 +56,7 @@ class Held:
     def __init__(self, app: Dashboard) -> None:
         self._app = app
         #: Runs a command of Pylon's to its end.
-        self.run: Callable[..., Awaitable[Outcome]] = _run
+        self.run: Callable[..., Awaitable[Outcome]] = run_pylon
         self._is_applying = False
 
     @property
@@ -153,17 +150,3 @@ def _report_in(out: str) -> dict[str, Any] | None:
         found = jsonvalue.parse(out.encode())
         return found if isinstance(found, dict) and "hash" in found else None
     return None
-
-
-async def _run(*words: str) -> Outcome:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "pylon", *words, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        out, err = await process.communicate()
-    finally:
-        if process.returncode is None:  # who asked is gone: a plan half carried out rolls back
-            process.terminate()
-    texts = [one.decode("utf-8", "replace").strip() for one in (out, err)]
-    return process.returncode or 0, texts[0], texts[1]
