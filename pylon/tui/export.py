@@ -36,10 +36,11 @@ class OwnFile:
         descriptor = await asyncio.to_thread(
             os.open, self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600
         )
-        with os.fdopen(descriptor, "wb") as target:
-            try:
+        try:
+            # Closed inside: what is written last may find the disk full only then.
+            with os.fdopen(descriptor, "wb") as target:
                 await fill(target)
-            except BaseException:
-                self.path.unlink(missing_ok=True)
-                raise
-            return target.tell()
+                return target.tell()
+        except BaseException:
+            self.path.unlink(missing_ok=True)
+            raise
