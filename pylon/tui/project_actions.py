@@ -38,6 +38,9 @@ PROJECT_VERBS: Final = (
 #: What the palette offers beside the keys: its title, and its words.
 INTO_MENU: Final = ("Put Pylon into the applications menu", "with its icon; mends it if need be")
 _SAID_SECONDS: Final = 10
+#: What ends or holds up a runtime: asked about first where it is one of production.
+_CUTS_OFF: Final = ("stop", "restart", "sleep")
+_SERVED: Final = "serve"
 Project = dict[str, Any]
 
 
@@ -70,6 +73,16 @@ class ProjectActions:
         if row["is_missing"] and what != "forget":
             say(self._app, "its folder is gone; F takes it off the list", is_bad=True)
             return
+        if what in _CUTS_OFF and row["mode"] == _SERVED and row["pid"] is not None:
+            words = f"{what.capitalize()} {row['name']}? It is served: whoever uses it is cut off."
+            self._app.push_screen(
+                Question(f"This is PRODUCTION.\n\n{words}"),
+                lambda yes: self._carry_out(what, row) if yes else None,
+            )
+            return
+        self._carry_out(what, row)
+
+    def _carry_out(self, what: str, row: Project) -> None:
         match what:
             case "start":
                 self._start(row)
@@ -111,12 +124,21 @@ class ProjectActions:
         if row["is_supervised"] and row["state"] != "stopped":
             self._ask(row, "stop", "stopping")
         elif row["pid"] is not None and not row["is_supervised"]:
-            with suppress(ProcessLookupError):
-                os.kill(row["pid"], signal.SIGTERM)
-            say(self._app, f"stopping {row['name']} …", seconds=3)
-            self._noted("stop", row)
+            self._end(row)
         else:
             say(self._app, f"{row['name']} is not running", seconds=3)
+
+    def _end(self, row: Project) -> None:
+        """End a runtime that nobody supervises, if its process is still the one of the list."""
+        running = registry.running_runtime(Path(row["path"]))
+        if running is None or running.pid != row["pid"]:
+            say(self._app, f"{row['name']} has ended by now", seconds=3)
+            self._done()
+            return
+        with suppress(ProcessLookupError):
+            os.kill(running.pid, signal.SIGTERM)
+        say(self._app, f"stopping {row['name']} …", seconds=3)
+        self._noted("stop", row)
 
     def _restart(self, row: Project) -> None:
         if row["is_supervised"]:

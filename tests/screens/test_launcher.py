@@ -7,6 +7,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from pylon.devtools import scaffold
 from pylon.supervisor import registry
 from pylon.supervisor.claim import Record
 from pylon.testing.grid import shown
+from pylon.tui import project_actions
 from pylon.tui.launcher import Choice, Launcher
 from tests.kept import end, make_project
 
@@ -106,6 +108,59 @@ async def test_a_project_is_started_put_to_sleep_woken_and_stopped(tmp_path: Pat
                 await _until(app, state)
     finally:
         end(project)
+
+
+async def test_a_served_project_is_not_stopped_by_a_key_alone(tmp_path: Path) -> None:
+    """x, r and z ask by its name first: people are behind it. One of development just stops."""
+    served = _project(tmp_path, "shop")
+    _told(served, mode="serve", state="running")
+    asked: list[str] = []
+
+    async def ask(project: Path, verb: str) -> dict[str, Any]:
+        asked.append(f"{verb} {project.name}")
+        return {}
+
+    app = Launcher(SystemClock())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(project_actions, "ask_supervisor", ask)
+        async with app.run_test(size=(100, 24)) as pilot:
+            await _until(app, "● running")
+            for key, verb in (("x", "Stop"), ("r", "Restart"), ("z", "Sleep")):
+                await pilot.press(key)
+                await _until(app, f"{verb} shop? It is served")
+                await pilot.press("n")
+                await pilot.pause()
+            assert asked == []
+            await pilot.press("x")
+            await _until(app, "Stop shop? It is served")
+            await pilot.press("y")
+            await pilot.pause()
+            assert asked == ["stop shop"]
+            _told(served, mode="dev", state="running")
+            await _until(app, "● running")
+            app._pane.ask_again()
+            await pilot.pause(1.5)
+            await pilot.press("x")
+            await pilot.pause()
+            assert asked == ["stop shop", "stop shop"]
+
+
+async def test_a_process_that_took_the_number_of_an_ended_runtime_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    """The list is a moment old: what is ended is the runtime that runs now, or nothing."""
+    project = _project(tmp_path, "gone")
+    ended: list[int] = []
+    app = Launcher(SystemClock())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(project_actions.os, "kill", lambda pid, number: ended.append(pid))
+        async with app.run_test(size=(100, 24), notifications=True):
+            await _until(app, "○ stopped")
+            row = {**app._pane.list.rows[0], "pid": os.getpid(), "is_supervised": False}  # type: ignore[union-attr]
+            project_actions.ProjectActions(app, lambda: None).do("stop", row)
+            await _until(app, "gone has ended by now")
+    assert ended == []
+    assert project.is_dir()
 
 
 async def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
