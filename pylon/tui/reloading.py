@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.client.plan_text import effect_lines
 from pylon.tui.dialogs import Question
 from pylon.tui.saying import say
 
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
 
 #: Workers of a group of their own: an exclusive one ends the others of its group.
 _GROUP: Final = "reload"
+_NOTHING_WAITS: Final = "no migration waits"
+
+
+def plan_words(found: dict[str, Any]) -> str:
+    """Return the migration that waits, whom and what it breaks, and data migrations not run."""
+    lines = []
+    plan = found["plan"]
+    if plan is not None:
+        lines += ["A migration waits:", plan["text"]]
+        if plan["blockers"]:
+            lines.append("  rows stand against it: mend them, or change app.py")
+        lines += effect_lines(plan)
+    for one in found["data"]:
+        if one["state"] != "applied":
+            lines.append(f"data migration {one['name']}: {one['state']}")
+    return "\n".join(lines)
 
 
 class Reloading:
@@ -37,31 +54,47 @@ class Reloading:
             await self._post(consent=False)
 
     def ask_for_consent(self) -> None:
-        """Ask whether to apply the migration that waits, and do it."""
+        """Ask whether to apply the migration that waits, by its plan of now, and do it."""
         state = self._app.state
         if state.is_held:
             self._app.held.ask()
+        elif not state.plan or not state.mistakes:
+            say(self._app, _NOTHING_WAITS)
+        else:
+            self._app.ahead.open("the migration", self._ask_for_consent, group="opening")
+
+    async def _ask_for_consent(self) -> None:
+        try:
+            self.ask_to_apply(await self._admin.get("admin/schema"), lambda: None)
+        except AdminError as error:
+            say(self._app, error.message, is_bad=True)
+
+    def ask_to_apply(self, found: dict[str, Any] | None, then: Callable[[], None]) -> None:
+        """Ask whether to apply the migration that waits: the plan that is shown, and no other.
+
+        Args:
+            found: the schema as the runtime told it, with what waits; None before it did.
+            then: is called once it is begun.
+        """
+        plan = None if found is None else found["plan"]
+        if found is None or plan is None:
+            say(self._app, _NOTHING_WAITS)
             return
-        if not state.plan or not state.mistakes:
-            say(self._app, "no migration waits")
+        if plan["blockers"]:
+            say(self._app, "rows stand against it: mend them, or change app.py", is_bad=True)
             return
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._app.run_worker(
-                    self._post(consent=True), name="consent", group=_GROUP, exclusive=True
-                )
+                    self._post(consent=True, plan=plan["hash"]), name="consent", group=_GROUP,
+                    exclusive=True,
+                )  # fmt: skip
+                then()
 
-        self._app.push_screen(
-            Question(f"Apply this migration?\n\n{state.plan}"),
-            answered,
-        )
-
-    def apply(self, plan: str) -> None:
-        """Apply the migration that waits, if its plan, by its hash, is still this one."""
-        self._app.run_worker(
-            self._post(consent=True, plan=plan), name="consent", group=_GROUP, exclusive=True
-        )
+        place = "This is PRODUCTION.\n\n" if self._app.state.is_production else ""
+        words = f"Apply this migration?\n\n{plan_words(found)}"
+        self._app.push_screen(Question(f"{place}{words}"), answered)
 
     async def _post(self, *, consent: bool, plan: str | None = None) -> None:
         try:

@@ -10,15 +10,14 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from pylon.client.admin import AdminClient
-from pylon.client.plan_text import effect_lines
 from pylon.printable import beginning, clean_block
 from pylon.tui.asked import AskedPane
 from pylon.tui.columns import Column, data_line, head_line
-from pylon.tui.dialogs import Details, Question
+from pylon.tui.dialogs import Details
 from pylon.tui.entry import Entry
 from pylon.tui.filtering import listed
 from pylon.tui.held import held_advice, held_words
-from pylon.tui.saying import say
+from pylon.tui.reloading import plan_words
 from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
 
@@ -69,21 +68,6 @@ def rows_of(found: dict[str, Any]) -> list[dict[str, Any]]:
                 "uses": "?" if uses is None else f"{uses:,}" if uses else "UNUSED",
             })  # fmt: skip
     return rows
-
-
-def plan_words(found: dict[str, Any]) -> str:
-    """Return the migration that waits, whom and what it breaks, and data migrations not run."""
-    lines = []
-    plan = found["plan"]
-    if plan is not None:
-        lines += ["A migration waits:", plan["text"]]
-        if plan["blockers"]:
-            lines.append("  rows stand against it: mend them, or change app.py")
-        lines += effect_lines(plan)
-    for one in found["data"]:
-        if one["state"] != "applied":
-            lines.append(f"data migration {one['name']}: {one['state']}")
-    return "\n".join(lines)
 
 
 class SchemaPane(AskedPane):
@@ -158,21 +142,7 @@ class SchemaPane(AskedPane):
         if self.state.is_held:
             self._dashboard.held.ask()
             return
-        found = self._asked.answer
-        plan = None if found is None else found["plan"]
-        if found is None or plan is None:
-            say(self.app, "no migration waits")
-            return
-        if plan["blockers"]:
-            say(self.app, "rows stand against it: mend them, or change app.py", is_bad=True)
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._dashboard.reloading.apply(plan["hash"])
-                self._asked.ask_again()
-
-        self.app.push_screen(Question(f"Apply it?\n\n{plan_words(found)}"), answered)
+        self._dashboard.reloading.ask_to_apply(self._asked.answer, self._asked.ask_again)
 
 
 SCREEN = Entry(

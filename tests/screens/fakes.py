@@ -364,3 +364,11 @@ def function(name: str, *arguments: dict[str, Any], **changed: Any) -> dict[str,
 def functions(*found: dict[str, Any]) -> dict[str, Any]:
     """Return a message with all functions."""
     return {"type": "functions", "functions": list(found)}
+
+
+def waiting(plan: str, hash_: str) -> dict[str, Any]:
+    """Return the schema of an app of which a migration waits."""
+    return {
+        "entities": [], "counts_uses": True, "clients": 0, "data": [],
+        "plan": {"text": plan, "hash": hash_, "blockers": []},
+    }  # fmt: skip

@@ -174,7 +174,7 @@ async def test_consent_is_to_the_plan_that_was_shown() -> None:
             "ok": True, "generation": 2, "ms": 1.0, "mistakes": [], "plan": "", "migrated": [],
         }  # fmt: skip
         await pilot.press("a")
-        await _seen(app, "Apply it?", "LOSES DATA")
+        await _seen(app, "Apply this migration?", "LOSES DATA")
         await pilot.press("y")
         await _seen(app, "generation 2")
         assert ("admin/reload", {"consent": True, "plan": "h1"}) in admin.asked

@@ -30,6 +30,7 @@ from tests.screens.fakes import (
     client,
     mail,
     status,
+    waiting,
 )
 
 SIZES = [(80, 24), (60, 20), (200, 50)]
@@ -234,18 +235,21 @@ async def test_no_notice_lies_on_the_mistakes() -> None:
 
 
 async def test_a_migration_waits_for_consent() -> None:
-    """M shows the plan, y applies it with consent."""
+    """M shows the plan of now, and not that of the save before; y consents to it, by its hash."""
     async with opened() as (app, admin, pilot):
         admin.say(status())
         app.take_reload(ok=False, note="app.py", plan="drop Thing.size: 3 rows", mistakes=("no",))
+        admin.answers["admin/schema"] = waiting("drop Thing.colour: 4 rows", "h4")
         await pilot.press("M")
-        await until(app, lambda text: "Apply this migration?" in text and "3 rows" in text)
+        text = await until(app, lambda text: "Apply this migration?" in text)
+        assert "4 rows" in text
         admin.answers["admin/reload"] = {
             "ok": True, "generation": 2, "ms": 5.0, "mistakes": [], "plan": ""
         }  # fmt: skip
         await pilot.press("y")
         await until(app, lambda text: "Apply this migration?" not in text)
-        await until(app, lambda _: ("admin/reload", {"consent": True}) in admin.asked)
+        agreed = {"consent": True, "plan": "h4"}
+        await until(app, lambda _: ("admin/reload", agreed) in admin.asked)
 
 
 @pytest.mark.alone  # within three seconds
@@ -325,6 +329,7 @@ async def test_a_reload_leaves_the_stream_alone() -> None:
         admin.say(status(head=2))
         await until(app, lambda text: "head 2" in text)
         app.take_reload(ok=False, note="app.py", plan="drop Thing.size: 3 rows", mistakes=("no",))
+        admin.answers["admin/schema"] = waiting("drop Thing.size: 3 rows", "h3")
         await pilot.press("M")
         await until(app, lambda text: "Apply this migration?" in text)
         await pilot.press("y")
