@@ -209,6 +209,7 @@ async def _attached(project: Path, url: str, *, is_dev: bool) -> tuple[int, Path
     app.command_log.project, app.state.project_name = project, project.name
     app.closed_settings = lambda: closed_settings(project, is_dev=is_dev)
     app.url = url
+    app.state.environment = "dev" if is_dev else "production"
     app.greeting = greeting_of(url)
     session = None
     if is_dev:

@@ -98,6 +98,7 @@ async def show(
 
     app = Dashboard(SystemClock(), admin, elsewhere=elsewhere)
     app.url = url
+    app.state.environment = str(status["environment"])
     app.greeting = said_of(status, where)
     if status["pylon"] != __version__:
         app.greeting += f"; this dashboard is {__version__}"

@@ -92,7 +92,9 @@ class Leaving:
             if yes:
                 app.run_worker(self._stop_elsewhere(), name="stop")
 
-        app.push_screen(Question(f"Stop the runtime of {app.state.app_name} and quit?"), answered)
+        place = "This is PRODUCTION.\n\n" if app.state.is_production else ""
+        question = f"{place}Stop the runtime of {app.state.app_name} and quit?"
+        app.push_screen(Question(question), answered)
 
     async def _stop_elsewhere(self) -> None:
         try:

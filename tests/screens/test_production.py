@@ -127,4 +127,13 @@ async def test_production_is_not_stopped_from_the_palette_until_it_is_unlocked()
         assert admin.posted == []
         app.state.is_unlocked = True
         app.action_stop_runtime()
-        await until(app, lambda text: "Stop the runtime of" in text)
+        await until(app, lambda text: "This is PRODUCTION." in text and "runtime of chat" in text)
+
+
+async def test_production_is_locked_before_its_stream_says_anything() -> None:
+    """A proxy may hold the stream back for ever: rows are read then, and must not be written."""
+    async with opened((100, 30)) as (app, _, _pilot):
+        app.state.environment = "production"
+        assert app.production.is_locked
+        with pytest.raises(AdminError, match="PRODUCTION is read-only here"):
+            app.production.demand("admin/data/Task", {"values": {}})
