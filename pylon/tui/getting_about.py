@@ -136,7 +136,7 @@ class GettingAbout(TerminalApp[int]):
     def action_charts(self, kind: str) -> None:
         """Draw charts in another way, and remember it."""
         self._whole.charts = kind
-        keep_charts(kind)
+        keep_charts(self, kind)
         self._whole.pane.refresh_from(force=True)
 
     async def _open_page(self, url: str) -> None:

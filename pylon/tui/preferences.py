@@ -10,6 +10,7 @@ from textual.app import App
 from pylon import jsonvalue, paths
 from pylon.errors import InvalidJson
 from pylon.tui import sparks
+from pylon.tui.saying import say
 from pylon.tui.themes import have_themes
 
 
@@ -19,7 +20,7 @@ def keep_theme(app: App[Any]) -> None:
     chosen = _stored().get("theme")
     if isinstance(chosen, str) and chosen in app.available_themes:
         app.theme = chosen
-    app.theme_changed_signal.subscribe(app, lambda theme: _store("theme", theme.name))
+    app.theme_changed_signal.subscribe(app, lambda theme: _store(app, "theme", theme.name))
 
 
 def charts_kind() -> tuple[str, str]:
@@ -34,9 +35,9 @@ def charts_kind() -> tuple[str, str]:
     return sparks.KINDS[0], f"charts can't be {str(given)[:30]!r}: PYLON_CHARTS takes {known}"
 
 
-def keep_charts(kind: str) -> None:
+def keep_charts(app: App[Any], kind: str) -> None:
     """Draw charts in this way from now on."""
-    _store("charts", kind)
+    _store(app, "charts", kind)
 
 
 def _stored() -> dict[str, Any]:
@@ -47,7 +48,12 @@ def _stored() -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _store(name: str, value: str) -> None:
-    if _stored().get(name) != value:
-        data = jsonvalue.encode({**_stored(), name: value})
+def _store(app: App[Any], name: str, value: str) -> None:
+    """Remember a choice; where that fails it holds until the end of this run, which is said."""
+    if _stored().get(name) == value:
+        return
+    data = jsonvalue.encode({**_stored(), name: value})
+    try:
         paths.write_private(paths.preferences_file(), data)
+    except OSError as error:
+        say(app, f"{name} can't be kept for the next run: {error.strerror}", seconds=6, is_bad=True)

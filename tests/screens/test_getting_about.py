@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -154,3 +156,23 @@ async def test_nothing_is_by_colour_alone(monkeypatch: pytest.MonkeyPatch) -> No
         text = shown(app)
         assert " PROD " in text
         assert "✓ completed" in text
+
+
+async def test_a_look_that_cannot_be_kept_is_said_and_taken_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full disk, or a home that is read only, ends nothing: it holds until one leaves."""
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    async with opened() as (app, admin, _):
+        admin.say(status())
+        await until(app, lambda text: "head 0" in text)
+        monkeypatch.setattr(paths, "write_private", full)
+        app.theme = "pylon-light"
+        await until(app, lambda text: "theme can't be kept" in text and "No space left" in text)
+        app.clear_notifications()
+        app.action_charts("ascii")
+        await until(app, lambda text: "charts can't be kept" in text)
+        assert (app.theme, app.charts) == ("pylon-light", "ascii")
