@@ -35,6 +35,8 @@ MARK: Final = "●"
 _STEPS_SHOWN: Final = 3
 #: Characters of one value among all about a row. More is not laid out.
 _VALUE_MAX: Final = 8_000
+#: Cells of a value beside a name that leaves it no room.
+_VALUE_LEAST: Final = 12
 
 
 def entity_line(entity: dict[str, Any], width: int) -> Line:
@@ -193,7 +195,8 @@ def row_words(entity: dict[str, Any], found: dict[str, Any], width: int) -> str:
         text = value if isinstance(value, str) and value else jsonvalue.encode_text(value)
         if len(text) > _VALUE_MAX:
             text = f"{text[:_VALUE_MAX]}… {len(text) - _VALUE_MAX:,} characters more: y copies all"
-        parts = [part for line in text.split("\n") for part in wrap(line, room - names - 4) or [""]]
+        width_of_values = max(_VALUE_LEAST, room - names - 4)
+        parts = [part for line in text.split("\n") for part in wrap(line, width_of_values) or [""]]
         lines.append(f"{field['name']:<{names}}  {parts[0]}{notes}")
         lines += [f"{'':<{names}}  {one}" for one in parts[1:]]
     lines += [f"{'_seq':<{names}}  {row['_seq']}", ""]
