@@ -58,8 +58,7 @@ class CommandLog:
             return command
         line, arrow, rest = redirected(command)
         folder = shlex.quote(str(self.project))
-        words = shlex.split(line)
-        verb = words[1] if len(words) > 1 else ""
+        verb = next(iter(line.split()[1:]), "")  # a plain word: what stands behind it may be odd
         if verb in _NAMED:
             return command
         by_word = verb in _BY_WORD
