@@ -28,6 +28,8 @@ _UNKNOWN_HINT = (
     "it is the PYLON_ADMIN_TOKEN that the runtime there was started with"
     " (or its run-time token, which each start makes anew)"
 )
+#: What a runtime says of a token that it does not take.
+_OF_TOKEN = "admin token"  # noqa: S105 -- words about one
 _CHUNK_BYTES = 262_144
 #: How long an answer is waited for.
 ANSWER_SECONDS = 30
@@ -211,7 +213,8 @@ class AdminClient:
             value = None
         error = value.get("error") if isinstance(value, dict) else None
         if answer.status >= 400 and isinstance(error, dict) and "message" in error:
-            if error.get("code") == "UNAUTHENTICATED":
+            # A function that is called as nobody may refuse that, too: no token helps there.
+            if error.get("code") == "UNAUTHENTICATED" and _OF_TOKEN in str(error["message"]):
                 error = {"hint": _UNKNOWN_HINT, **error}
             raise AdminError(str(error["message"]), answer=error)
         if not isinstance(value, dict) or answer.status >= 300:

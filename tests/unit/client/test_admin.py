@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pylon import jsonvalue
 from pylon.client import admin
 from pylon.client.admin import AdminClient, AdminError
 
@@ -98,3 +99,18 @@ async def test_a_file_is_not_what_a_proxy_says(status: str) -> None:
         finally:
             await client.close()
     assert target.getvalue() == b""
+
+
+@pytest.mark.parametrize(
+    ("message", "is_of_token"),
+    [("the admin token is missing or wrong", True), ("Sign in first.", False)],
+)
+async def test_a_token_is_blamed_only_where_it_is_not_taken(
+    message: str, is_of_token: bool
+) -> None:
+    """A function that is called as nobody asks for a sign-in: that is no matter of tokens."""
+    body = jsonvalue.encode({"error": {"code": "UNAUTHENTICATED", "message": message}})
+    async with _answering(body, "401 Unauthorized") as url:
+        error = await _failure(url)
+    assert (error.code, error.message) == ("UNAUTHENTICATED", message)
+    assert ("PYLON_ADMIN_TOKEN" in str(error.hint)) is is_of_token
