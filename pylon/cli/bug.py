@@ -12,6 +12,7 @@ import click
 
 from pylon.cli.files import size_text
 from pylon.cli.output import CommandFailed, print_json, print_line, say
+from pylon.cli.progress import Waiting
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import local_admin
 from pylon.client.admin import AdminError
@@ -100,9 +101,10 @@ async def _make(project: Path, asked: Any, clock: SystemClock) -> Any:
     from pylon.server.bugs.report import Looked, make_report
 
     looked = Looked(doctor=await doctor_findings(project), **await _runtime(project))
-    return await make_report(
-        project, asked, looked, now_ms=clock.now_ms(), environment=dict(os.environ)
-    )
+    with Waiting(f"collecting from {project.name}", ends="it")():
+        return await make_report(
+            project, asked, looked, now_ms=clock.now_ms(), environment=dict(os.environ)
+        )
 
 
 async def _runtime(project: Path) -> dict[str, Any]:

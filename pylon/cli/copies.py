@@ -14,6 +14,7 @@ import click
 
 from pylon.cli.files import size_text
 from pylon.cli.output import CommandFailed, print_json, print_line, say
+from pylon.cli.progress import Waiting
 from pylon.cli.project import find_project, is_project, json_option, project_option
 from pylon.cli.reach import local_admin
 from pylon.printable import counted, shell_line
@@ -72,7 +73,8 @@ async def _back_up(project: Path, target: Path) -> tuple[Any, Any]:
         raise CommandFailed(f"{beside} is there already", "choose another name, or remove it first")
 
     if running_runtime(project) is None:
-        copy, held = await copies.make_copy(database_path(project), target.parent, is_live=True)
+        with Waiting("copying the database", ends="it")():
+            copy, held = await copies.make_copy(database_path(project), target.parent, is_live=True)
     else:
         copy, held = await _fetched(project, target.parent)
     try:
@@ -178,7 +180,8 @@ def ask_for(name: str) -> None:
 async def _checked(file: Path) -> Any:
     from pylon.server.storage import backup as copies
 
-    return await copies.check(file)
+    with Waiting(f"checking {file.name}", ends="it")():
+        return await copies.check(file)
 
 
 async def _restore(file: Path, project: Path, *, without_files: bool) -> Any:
@@ -186,10 +189,11 @@ async def _restore(file: Path, project: Path, *, without_files: bool) -> Any:
     from pylon.server.backups.restoring import restore_stopped
 
     wanted = await _own_hashes(project, file)
-    return await restore_stopped(
-        file, project / ".pylon", SystemClock(), has_own_files=bool(wanted),
-        is_without=without_files,
-    )  # fmt: skip
+    with Waiting(f"putting {file.name} in place", ends="it")():
+        return await restore_stopped(
+            file, project / ".pylon", SystemClock(), has_own_files=bool(wanted),
+            is_without=without_files,
+        )  # fmt: skip
 
 
 @click.command(short_help="Check a database against its change log.")
@@ -220,8 +224,10 @@ async def _verify(path: Path | None) -> tuple[Any, list[str]]:
     from pylon.server.offline import database_path
     from pylon.server.storage import backup as copies
 
+    verifying = Waiting("verifying: folding the log", ends="it")
     if path is not None and not path.is_dir():
-        held, faults = await copies.verify_file(path, is_live=False)
+        with verifying():
+            held, faults = await copies.verify_file(path, is_live=False)
         wanted = await copying.hashes_in(path)
         beside = copying.beside(path)
         if wanted and not beside.exists():
@@ -231,7 +237,8 @@ async def _verify(path: Path | None) -> tuple[Any, list[str]]:
     if path is not None and not is_project(path):
         raise CommandFailed(f"there is no app.py in {path}", "name a project's folder, or a file")
     project = find_project(None if path is None else str(path))
-    held, faults = await copies.verify_file(database_path(project), is_live=True)
+    with verifying():
+        held, faults = await copies.verify_file(database_path(project), is_live=True)
     wanted = await _own_hashes(project, database_path(project))
     return held, faults + list(copying.faults_of(copying.blobs_of(project / ".pylon"), wanted))
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pylon.cli.progress import Waiting
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import Clock
 from pylon.server.doctor.findings import ERROR, NOTE, WARNING, Finding
@@ -174,7 +175,8 @@ async def remote_findings(url: str, token: str, clock: Clock) -> list[dict[str, 
     admin = AdminClient(url, token=token)
     asked_ms = clock.machine_ms()
     try:
-        answer = await admin.get("admin/doctor")
+        with Waiting(f"no answer yet of {url}")():
+            answer = await admin.get("admin/doctor")
     except AdminError as error:
         is_token = error.code in ("UNAUTHENTICATED", "FORBIDDEN_ORIGIN")
         return [

@@ -10,6 +10,7 @@ import click
 
 from pylon.cli.app_output import on_stderr, read_app
 from pylon.cli.output import CommandFailed, print_json, print_line, print_table, say
+from pylon.cli.progress import Waiting
 from pylon.cli.project import find_project, json_option, project_argument
 from pylon.cli.reach import ask_for_it, ask_runtime
 from pylon.client.admin import ANSWER_SECONDS, AdminClient, AdminError
@@ -118,7 +119,8 @@ async def _migrate(project: Path, *, apply_it: bool, agreed: str | None) -> dict
     from pylon.server.offline import pending_migration
 
     definition = read_app(project)
-    with on_stderr():  # data migrations run, and print
+    # Data migrations run, and print.
+    with on_stderr(), Waiting(f"the plan of {project.name} is made, or carried out", ends="it")():
         plan, data, applied, code = await pending_migration(
             project, definition, apply_it=apply_it, agreed=agreed
         )

@@ -94,8 +94,11 @@ class Waiting:
     asks again and again shows how far that is itself.
     """
 
-    def __init__(self, what: str, clock: Clock | None = None) -> None:
-        self._what = clean(what)
+    def __init__(
+        self, what: str, clock: Clock | None = None, *, ends: str = "the wait"
+    ) -> None:  # fmt: skip
+        """Make it; `ends` is what ctrl+c ends."""
+        self._what, self._ends = clean(what), ends
         self._clock = clock or SystemClock()
         self._asked = 0
         self._since = 0.0
@@ -127,7 +130,7 @@ class Waiting:
             passed = self._clock.monotonic() - self._since
             if passed >= _LATE_SECONDS:
                 self._is_shown = True
-                words = f"{self._what}: {int(passed)} s (ctrl+c ends the wait)"
+                words = f"{self._what}: {int(passed)} s (ctrl+c ends {self._ends})"
                 width = shutil.get_terminal_size().columns - 1
                 sys.stderr.write(f"\r\x1b[K{words[:width]}")
                 sys.stderr.flush()

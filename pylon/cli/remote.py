@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pylon.cli.output import CommandFailed, print_line
+from pylon.cli.progress import Waiting
 from pylon.client.admin import AdminClient, AdminError
 from pylon.clock import SystemClock
 from pylon.version import ADMIN_PROTOCOL, __version__
@@ -54,7 +55,8 @@ async def show_remote(
 async def look(admin: AdminClient, base: str) -> dict[str, Any]:
     """Return the status of a runtime that this dashboard can work with."""
     try:
-        status = await admin.get("admin/status")
+        with Waiting(f"no answer yet of {base}")():
+            status = await admin.get("admin/status")
     except AdminError as error:
         if error.code == "UNAUTHENTICATED":
             refused = TokenRefused(f"{base} does not take this admin token")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pylon.cli import copies, progress
 from pylon.cli.progress import Progress, Waiting, left_text
+from pylon.server.storage import backup
 from pylon.testing.manual_clock import ManualClock
 
 
@@ -21,10 +25,10 @@ async def _shown(monkeypatch: pytest.MonkeyPatch, shares: list[float], *, step: 
     """Return what was shown of so many steps, a second each."""
     terminal, clock, left = _Terminal(), ManualClock(), iter(shares)
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Progress("rows", share=lambda: next(left), clock=clock) as progress:
+    with Progress("rows", share=lambda: next(left), clock=clock) as shown:
         for _ in shares:
             await clock.advance(1.0)
-            progress.step(step)
+            shown.step(step)
     return terminal.getvalue().split("\r\x1b[K")[1:]
 
 
@@ -102,3 +106,33 @@ async def test_a_pipe_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with Waiting("no answer", clock)():
         await clock.advance(10.0)
     assert stream.getvalue() == ""
+
+
+def test_a_long_look_at_a_database_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A copy, a check, a fold of the log: each takes as long as the database is large."""
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "_LATE_SECONDS", 0.02)
+    monkeypatch.setattr(progress, "_TICK_SECONDS", 0.01)
+
+    async def slow(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(0.3)
+        raise backup.DatabaseUnusable("enough")
+
+    for name, run, said in (
+        (
+            "verify_file",
+            lambda: copies._verify(tmp_path / "a.db"),
+            "verifying: folding the log: 0 s",
+        ),
+        (
+            "check",
+            lambda: copies._checked(tmp_path / "a.db"),
+            "checking a.db: 0 s (ctrl+c ends it)",
+        ),
+    ):
+        monkeypatch.setattr(backup, name, slow)
+        with pytest.raises(backup.DatabaseUnusable):
+            asyncio.run(run())
+        assert said in terminal.getvalue()
+        assert terminal.getvalue().endswith("\r\x1b[K"), "the line is gone in the end"
