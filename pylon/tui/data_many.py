@@ -132,14 +132,15 @@ class ManyActions(Acting):
         values = ["--set", jsonvalue.encode_text(what["values"])] if verb == "edit" else []
 
         def line(some: Sequence[str]) -> str:
-            return shlex.join(["pylon", "rows", verb, entity, *some, *values, "--yes"])
+            named = [f"{entity}/{one}" for one in some]  # an id may begin like an option
+            return shlex.join(["pylon", "rows", verb, *named, *values, "--yes"])
 
         if len(ids) <= _IDS_SHOWN:
             return f"$ {line(ids)}"
         if len(ids) > limits_data.BULK_ROWS_MAX:
             return f"as a command: pylon rows {verb} {entity} --where FILTER"
         self._app.command_log.note(name, line(ids))
-        return f"pylon rows {verb} {entity} {ids[0]} … (whole in the Command log)"
+        return f"pylon rows {verb} {entity}/{ids[0]} … (whole in the Command log)"
 
     def _show_failed(self, name: str, found: bulk.Done, wanted: int) -> None:
         rows = [f"{one['id']}  {one['message']} [{one['code']}]" for one in found.failed]

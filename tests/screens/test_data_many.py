@@ -243,7 +243,9 @@ async def test_a_real_runtime_changes_many_rows_undoes_and_exports_them(tmp_path
             await pilot.press("escape")
             assert "SQL: one" not in shown(app)
             lines = [one.line for one in app.command_log.done]
-            assert lines[0] == """pylon rows edit Task t0 t1 t2 --set '{"rank":70}' --yes"""
+            assert (
+                lines[0] == """pylon rows edit Task/t0 Task/t1 Task/t2 --set '{"rank":70}' --yes"""
+            )
             assert lines[1].startswith("pylon rows undo ")
             assert lines[1].endswith(" --anyway skip")
             assert lines[2].startswith(f"pylon rows export Task {target} '--where=rank > 1'")
