@@ -30,11 +30,16 @@ BULK_VALUES_SHOWN: Final = 5
 #: Changes of one row since the one to be undone, and rows that depend on it, that are told.
 UNDO_CHANGES_SHOWN: Final = 5
 UNDO_DEPENDENTS_SHOWN: Final = 50
+#: One answer of a runtime, or one message of its stream, that a client of Python takes: it may be
+#: somebody else's. The longest honest one is a page of LIST_BYTES_MAX characters, each of them
+#: written as six bytes. Above: it is read no further, and the dashboard or the command says so.
+ANSWER_BYTES_MAX: Final = 64 * limits.MIB
 #: For a piece of an export to be taken: it holds a moment of the database. Above: it is cut off.
 EXPORT_STALL_SECONDS: Final = 60.0
 
 assert BULK_PART_ROWS < BULK_ROWS_MAX
 assert SQL_CELL_CHARACTERS_MAX < SQL_VALUE_BYTES_MAX
+assert ANSWER_BYTES_MAX > 6 * limits.LIST_BYTES_MAX
 
 # --- the past
 #: Changes of one row that are looked at for who gave its fields their values. Above: not told.

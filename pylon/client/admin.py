@@ -6,19 +6,20 @@ runtime elsewhere with the token that the person gives.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
 
 import aiohttp
 
-from pylon import jsonvalue, paths
+from pylon import jsonvalue, limits_data, paths
 from pylon.client.curl import curl_line
 from pylon.client.event_lines import EventLines
 from pylon.client.silence import refusal, silence
-from pylon.errors import PylonError
+from pylon.client.whole import TOO_LONG, whole
+from pylon.errors import PayloadTooLarge, PylonError
 
 _ENDED_HINT = "is it still running?"
 _HANGS_HINT = "it hangs, or is very busy: `pylon projects restart` starts it anew"
@@ -30,6 +31,12 @@ _UNKNOWN_HINT = (
 )
 #: What a runtime says of a token that it does not take.
 _OF_TOKEN = "admin token"  # noqa: S105 -- words about one
+_TOO_LONG_HINT = (
+    "no runtime answers so much: is that the app's own address? Another's, do not attach to it;"
+    " yours, ask for less by a filter"
+)
+#: A refusal is for people to read: what is longer is cut.
+_MESSAGE_CHARACTERS_MAX = 20_000
 _CHUNK_BYTES = 262_144
 #: How long an answer is waited for.
 ANSWER_SECONDS = 30
@@ -42,14 +49,18 @@ class AdminError(PylonError):
     code = "ADMIN_FAILED"
 
     def __init__(self, message: str, *, answer: dict[str, Any] | None = None) -> None:
-        super().__init__(message, hint=(answer or {}).get("hint"))
+        hint = (answer or {}).get("hint")
+        super().__init__(message, hint=None if hint is None else str(hint))
         if answer is not None:
             self.code = str(answer.get("code", self.code))
-            self.details = answer.get("details", {})
+            details = answer.get("details")  # of another version it may be of another type
+            self.details = details if isinstance(details, dict) else {}
 
 
 class AdminClient:
     """Talks to one runtime."""
+
+    _asked_last: ClassVar[AdminClient | None] = None
 
     def __init__(
         self, base: str, *, socket_path: Path | None = None, token: str | None = None
@@ -59,6 +70,8 @@ class AdminClient:
         self._token = token
         self._token_path: Path | None = None
         self._session: aiohttp.ClientSession | None = None
+        #: It is this user's own, on this machine; else nobody knows what answers.
+        self.is_local = False
         self.guard: Guard = lambda path, body: None
         #: Is entered while an answer is waited for, to tell a person of that.
         self.waiting: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -69,9 +82,21 @@ class AdminClient:
         socket_path = paths.admin_socket_path(project)
         client = cls(f"http://127.0.0.1:{port or 4321}", socket_path=socket_path)
         client._token_path = paths.admin_token_path(project)
+        client.is_local = True
+        return client
+
+    @classmethod
+    def asked_last(cls) -> AdminClient | None:
+        """Return a client of the runtime that this process asked last; None where it asked none."""
+        before = cls._asked_last
+        if before is None:
+            return None
+        client = cls(before._base, socket_path=before._socket_path, token=before._token)
+        client._token_path, client.is_local = before._token_path, before.is_local
         return client
 
     def _open(self) -> aiohttp.ClientSession:
+        AdminClient._asked_last = self
         if self._session is None:
             connector = (
                 aiohttp.UnixConnector(path=str(self._socket_path))
@@ -165,23 +190,28 @@ class AdminClient:
                     if on_part is not None and answer.content_type == "text/event-stream":
                         waited.close()
                         return await self._read_parts(answer, on_part)
-                    data = await answer.read()
+                    data = await self._whole(answer)
         except (aiohttp.ClientError, OSError) as error:
             raise self._silent(error) from error
         return self._read(answer, data).get("value")
 
-    @staticmethod
-    async def _read_parts(answer: aiohttp.ClientResponse, on_part: Callable[[Any], None]) -> Any:
+    async def _read_parts(
+        self, answer: aiohttp.ClientResponse, on_part: Callable[[Any], None]
+    ) -> Any:
         lines = EventLines()
         async for chunk in answer.content.iter_any():
             for name, data in lines.take(chunk):
-                found = jsonvalue.decode_trusted(data)
+                found = _object_in(data)
+                if found is None:
+                    raise self._foreign(answer)
                 if name == "part":
-                    on_part(found["value"])
+                    on_part(found.get("value"))
                 elif name == "error":
-                    raise AdminError(found["error"]["message"], answer=found["error"])
+                    raise _refused(found) or self._foreign(answer)
                 elif name == "returned":
-                    return found["value"]
+                    return found.get("value")
+            if lines.held_bytes > limits_data.ANSWER_BYTES_MAX:
+                raise self._too_long("a part of the answer")
         raise AdminError("the answer ended early", answer={"hint": _ENDED_HINT})
 
     async def _ask(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
@@ -191,36 +221,47 @@ class AdminClient:
                     method, f"{self._base}/api/{path}", headers=self._headers,
                     allow_redirects=False, **keywords,
                 ) as answer:  # fmt: skip
-                    data = await answer.read()
+                    data = await self._whole(answer)
         except (aiohttp.ClientError, OSError) as error:
             raise self._silent(error) from error
         return self._read(answer, data)
+
+    async def _whole(self, answer: aiohttp.ClientResponse) -> bytes:
+        """Return the body of an answer; raises AdminError for one that no runtime gives."""
+        try:
+            return await whole(answer)
+        except PayloadTooLarge as error:
+            raise self._too_long("the answer") from error
+
+    @property
+    def _where(self) -> str:
+        return "the runtime" if self._socket_path is not None else f"the runtime at {self._base}"
+
+    def _too_long(self, what: str) -> AdminError:
+        """Return the error for more than is taken of a runtime."""
+        return AdminError(f"{what} of {self._where} is {TOO_LONG}", answer={"hint": _TOO_LONG_HINT})
+
+    def _foreign(self, answer: aiohttp.ClientResponse) -> AdminError:
+        """Return the error for an answer that no Pylon runtime gives."""
+        message, hint = refusal(answer.status, self._base, answer.headers.get("Location", ""))
+        return AdminError(message, answer={"hint": hint})
 
     def _silent(self, error: Exception) -> AdminError:
         """Return the error that says why nobody answers, and what to do."""
         if self._socket_path is not None and isinstance(error, TimeoutError):
             message = f"the runtime does not answer: nothing came within {ANSWER_SECONDS} s"
             return AdminError(message, answer={"hint": _HANGS_HINT})
-        where = "the runtime" if self._socket_path is not None else f"the runtime at {self._base}"
-        message, hint = silence(error, where)
+        message, hint = silence(error, self._where)
         return AdminError(message, answer={"hint": hint})
 
     def _read(self, answer: aiohttp.ClientResponse, data: bytes) -> dict[str, Any]:
         """Return the JSON object of an answer; raises AdminError for a refusal, or what is none."""
-        try:
-            value = jsonvalue.decode_trusted(data) if data else {}
-        except (ValueError, PylonError):
-            value = None
-        error = value.get("error") if isinstance(value, dict) else None
-        if answer.status >= 400 and isinstance(error, dict) and "message" in error:
-            # A function that is called as nobody may refuse that, too: no token helps there.
-            if error.get("code") == "UNAUTHENTICATED" and _OF_TOKEN in str(error["message"]):
-                error = {"hint": _UNKNOWN_HINT, **error}
-            raise AdminError(str(error["message"]), answer=error)
-        if not isinstance(value, dict) or answer.status >= 300:
-            location = answer.headers.get("Location", "")
-            message, hint = refusal(answer.status, self._base, location)
-            raise AdminError(message, answer={"hint": hint})
+        value = _object_in(data or b"{}")
+        refused = _refused(value) if answer.status >= 400 else None
+        if refused is not None:
+            raise refused
+        if value is None or answer.status >= 300:
+            raise self._foreign(answer)
         return value
 
     async def download(self, path: str, target: BinaryIO) -> str:
@@ -237,23 +278,29 @@ class AdminClient:
                 ) as answer:  # fmt: skip
                     waited.close()
                     if answer.status >= 300:
-                        self._read(answer, await answer.read())  # raises
+                        self._read(answer, await self._whole(answer))  # raises
                     async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
                         target.write(chunk)
                     return answer.headers.get("X-Pylon-Contents", "")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AdminError(f"the runtime does not answer: {error}") from error
+            raise self._silent(error) from error
 
-    async def stream(self) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the messages of the admin stream until it ends; raises AdminError."""
         try:
             async with self._open().ws_connect(
                 f"{self._base}/api/admin/stream", headers=self._headers, heartbeat=15,
-                max_msg_size=0, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                max_msg_size=limits_data.ANSWER_BYTES_MAX,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             ) as socket:  # fmt: skip
                 async for message in socket:
                     if message.type is aiohttp.WSMsgType.TEXT:
-                        yield jsonvalue.decode_trusted(message.data)
+                        value = _object_in(message.data)
+                        if value is None:
+                            raise AdminError(f"{self._where} streams what no Pylon runtime does")
+                        yield value
+                if socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+                    raise self._too_long("a message of the stream")
         except aiohttp.WSServerHandshakeError as error:
             if error.status == 401:
                 raise AdminError("the admin token is not accepted any more") from error
@@ -261,3 +308,23 @@ class AdminClient:
             raise AdminError(what, answer={"hint": hint}) from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._silent(error) from error
+
+
+def _object_in(data: bytes | str) -> dict[str, Any] | None:
+    """Return the JSON object that was sent; None where it is anything else."""
+    try:
+        value = jsonvalue.decode_trusted(data)
+    except (ValueError, RecursionError, PylonError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refused(value: dict[str, Any] | None) -> AdminError | None:
+    """Return the error that an answer tells; None where it tells none as Pylon does."""
+    error = (value or {}).get("error")
+    if not isinstance(error, dict) or "message" not in error:
+        return None
+    # A function that is called as nobody may refuse that, too: no token helps there.
+    if error.get("code") == "UNAUTHENTICATED" and _OF_TOKEN in str(error["message"]):
+        error = {"hint": _UNKNOWN_HINT, **error}
+    return AdminError(str(error["message"])[:_MESSAGE_CHARACTERS_MAX], answer=error)

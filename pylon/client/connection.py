@@ -10,10 +10,11 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from pylon import jsonvalue
+from pylon import jsonvalue, limits_data
 from pylon.client import events as ev
 from pylon.client.event_lines import EventLines
-from pylon.errors import Internal, PylonError, Unavailable
+from pylon.client.whole import TOO_LONG, whole
+from pylon.errors import Internal, PayloadTooLarge, PylonError, Unavailable
 from pylon.protocol.messages import Downstream, Upstream
 from pylon.protocol.version import SUBPROTOCOL
 
@@ -99,8 +100,9 @@ class Connection:
         task = asyncio.current_task()
         try:
             socket = await self._session.ws_connect(
-                f"{self._url}/api/sync/ws", protocols=(SUBPROTOCOL,), max_msg_size=0
-            )
+                f"{self._url}/api/sync/ws", protocols=(SUBPROTOCOL,),
+                max_msg_size=limits_data.ANSWER_BYTES_MAX,
+            )  # fmt: skip
         except aiohttp.WSServerHandshakeError as error:
             self._tell_failure(task, error.status)
             return
@@ -115,7 +117,7 @@ class Connection:
                     if frame.type is not aiohttp.WSMsgType.TEXT:
                         break
                     self._tell(task, ev.Received(message=_decoder.decode(frame.data)))
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 pass  # a frame that is none: the connection is over
             finally:
                 writer.cancel()
@@ -151,7 +153,7 @@ class Connection:
         assert self._session is not None
         try:
             async with self._session.request(method, self._url + path, **given) as response:
-                text = await response.read()
+                text = await whole(response)
                 status, later = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable("the server cannot be reached") from error
@@ -173,7 +175,7 @@ class Connection:
         try:
             async with asked as response:
                 if response.content_type != "text/event-stream":
-                    answer = _read(await response.read())
+                    answer = _read(await whole(response))
                     if response.status >= 400:
                         raise ServerRefused(_error_of(answer, response.status))
                     yield "returned", answer
@@ -182,6 +184,8 @@ class Connection:
                 async for chunk in response.content.iter_any():
                     for name, data in lines.take(chunk):
                         yield name, jsonvalue.decode_trusted(data)
+                    if lines.held_bytes > limits_data.ANSWER_BYTES_MAX:
+                        raise PayloadTooLarge(f"a part of the answer is {TOO_LONG}")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable("the server cannot be reached") from error
 
@@ -190,7 +194,7 @@ def _read(text: bytes) -> Any:
     """Return the values of an answer; raises Unavailable for one of a proxy in between."""
     try:
         return jsonvalue.decode_trusted(text) if text else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unavailable("the answer is not JSON") from error
 
 

@@ -11,6 +11,8 @@ class EventLines:
     def __init__(self) -> None:
         self._name = ""
         self._pieces: list[bytes] = []
+        #: Bytes of the line that has not ended: whoever feeds it decides how many are too many.
+        self.held_bytes = 0
 
     def take(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield (name, data) of each event whose data line ends in this chunk."""
@@ -19,9 +21,11 @@ class EventLines:
             self._pieces.append(piece)
             line = b"".join(self._pieces)
             self._pieces.clear()
+            self.held_bytes = 0
             if line.startswith(b"event: "):
                 self._name = line[7:].decode().strip()
             elif line.startswith(b"data: "):
                 yield self._name, line[6:]
         if rest:
             self._pieces.append(rest)
+            self.held_bytes += len(rest)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class _Conversation(AdminClient):
         super().__init__("http://127.0.0.1")
         self._clock = clock
 
-    async def stream(self) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a status and the changes of a conversation, then nothing more."""
         changes = [_change(n) for n in range(1, 41)]
         for writes in (0, 12):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
-from pylon import jsonvalue
+from pylon import jsonvalue, limits_data
 from pylon.client import admin
 from pylon.client.admin import AdminClient, AdminError
 
@@ -114,3 +115,134 @@ async def test_a_token_is_blamed_only_where_it_is_not_taken(
         error = await _failure(url)
     assert (error.code, error.message) == ("UNAUTHENTICATED", message)
     assert ("PYLON_ADMIN_TOKEN" in str(error.hint)) is is_of_token
+
+
+@asynccontextmanager
+async def _saying(head: str, *pieces: bytes, is_endless: bool = False) -> AsyncIterator[str]:
+    """Answer every request with these bytes; an endless one says the last piece again and again."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"{head}\r\nConnection: close\r\n\r\n".encode())
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            while is_endless:
+                writer.write(pieces[-1])
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+def few_bytes(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Have less taken of an answer than a runtime may give, so that a test is quick."""
+    monkeypatch.setattr(limits_data, "ANSWER_BYTES_MAX", 256 * 1024)
+    return 256 * 1024
+
+
+_OK = "HTTP/1.1 200 OK\r\nContent-Type: application/json"
+_EVENTS = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream"
+
+
+async def test_an_answer_without_end_is_left(few_bytes: int) -> None:
+    """However much is sent, so much is held; it says what, where and what to do."""
+    async with _saying(_OK, b'{"a": "', b"x" * 65_536, is_endless=True) as url:
+        error = await _failure(url)
+    assert "MiB" in error.message
+    assert url in error.message
+    assert error.hint is not None
+
+
+async def test_a_part_without_end_is_left(few_bytes: int) -> None:
+    """A stream of parts may go on for ever; a line of it may not."""
+    async with _saying(_EVENTS, b"event: part\ndata: ", b"x" * 65_536, is_endless=True) as url:
+        admin = AdminClient(url, token="t")
+        with pytest.raises(AdminError, match="MiB"):
+            await admin.call("f", {}, on_part=lambda _: None)
+        await admin.close()
+
+
+async def test_a_message_of_the_stream_without_end_is_left(few_bytes: int) -> None:
+    """The stream ends with words for it, and not with the memory."""
+
+    async def stream(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str('{"type": "status"}')
+        with suppress(ConnectionError):
+            await socket.send_str("x" * (few_bytes + 1))
+        return socket
+
+    async with _web(stream) as url:
+        admin = AdminClient(url, token="t")
+        messages = admin.stream()
+        assert await anext(messages) == {"type": "status"}
+        with pytest.raises(AdminError, match="MiB"):
+            await anext(messages)
+        await admin.close()
+
+
+async def test_a_stream_of_something_else_ends_in_words() -> None:
+    """A message that is no object is said to be none of a runtime's."""
+
+    async def stream(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("<html>")
+        return socket
+
+    async with _web(stream) as url:
+        admin = AdminClient(url, token="t")
+        with pytest.raises(AdminError, match="no Pylon runtime"):
+            await anext(admin.stream())
+        await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "words"),
+    [
+        ("HTTP/1.1 502 Bad Gateway", b"<html>", "says 502"),
+        ("HTTP/1.1 400 Bad Request", b'{"error": "no"}', "no Pylon runtime"),
+        ("HTTP/1.1 400 Bad Request", b'{"error": {"code": 7}}', "no Pylon runtime"),
+        ("HTTP/1.1 302 Found\r\nLocation: https://sso.example", b"", "sso.example"),
+        ("HTTP/1.1 400 Bad Request", b'{"error": {"message": 5, "details": [1]}}', "5"),
+    ],
+)
+async def test_a_refused_download_says_why(head: str, body: bytes, words: str) -> None:
+    """A proxy's page, or a refusal of another shape, is told like that of any other request."""
+    async with _saying(head, body) as url:
+        admin, target = AdminClient(url, token="t"), BytesIO()
+        with pytest.raises(AdminError, match=words):
+            await admin.download("admin/export", target)
+        await admin.close()
+    assert target.getvalue() == b""
+
+
+@pytest.mark.parametrize("event", [b"event: error\ndata: {}\n", b"event: part\ndata: <html>\n"])
+async def test_a_part_of_something_else_ends_in_words(event: bytes) -> None:
+    """What streams and is no part of a runtime's answer is said to be none."""
+    async with _saying(_EVENTS, event) as url:
+        admin = AdminClient(url, token="t")
+        with pytest.raises(AdminError, match="no Pylon runtime"):
+            await admin.call("f", {}, on_part=lambda _: None)
+        await admin.close()
+
+
+@asynccontextmanager
+async def _web(
+    stream: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> AsyncIterator[str]:
+    application = web.Application()
+    application.router.add_get("/api/admin/stream", stream)
+    runner = web.AppRunner(application, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield "http://{}:{}".format(*runner.addresses[0])
+    finally:
+        await runner.cleanup()
