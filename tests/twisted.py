@@ -6,7 +6,8 @@ What is asked is asked with those texts: the honest one gets it without what was
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -33,20 +34,24 @@ def twisted(value: Any) -> Any:
 
 
 class TwistedRuntime:
-    """Listens on this machine, before the runtime at a URL."""
+    """Listens on this machine, before the runtime at a URL, or behind a socket."""
 
-    def __init__(self, behind: str) -> None:
+    def __init__(self, behind: str, *, socket: Path | None = None) -> None:
         self._behind = behind
-        self._session = aiohttp.ClientSession()
+        connector = None if socket is None else aiohttp.UnixConnector(str(socket))
+        self._session = aiohttp.ClientSession(connector=connector)
         application = web.Application(client_max_size=2**26)
         application.router.add_get("/api/admin/stream", self._stream)
         application.router.add_route("*", "/{tail:.*}", self._answer)
         self._runner = web.AppRunner(application, shutdown_timeout=1.0)
         self.url = ""
 
-    async def start(self) -> TwistedRuntime:
-        """Begin to listen."""
+    async def start(self, *, socket: Path | None = None) -> Self:
+        """Begin to listen, on a port or on a socket."""
         await self._runner.setup()
+        if socket is not None:
+            await web.UnixSite(self._runner, str(socket)).start()
+            return self
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         host, port = self._runner.addresses[0]
@@ -58,6 +63,10 @@ class TwistedRuntime:
         await self._session.close()
         await self._runner.cleanup()
 
+    def told(self, value: Any) -> Any:
+        """Return what is told in place of a JSON value."""
+        return twisted(value)
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.raw_path.replace(quote(TWIST, safe=""), "")
         body = jsonvalue.encode_text(_straight(await _json_of(request)))
@@ -67,7 +76,7 @@ class TwistedRuntime:
         ) as answer:  # fmt: skip
             data = await answer.read()
             if "json" in answer.headers.get("Content-Type", ""):
-                data = jsonvalue.encode(twisted(jsonvalue.decode_trusted(data)))
+                data = jsonvalue.encode(self.told(jsonvalue.decode_trusted(data)))
             kind = answer.content_type
         return web.Response(body=data, status=answer.status, content_type=kind)
 
@@ -80,7 +89,7 @@ class TwistedRuntime:
             told = asyncio.create_task(_drain(near))
             async for message in far:
                 if message.type is aiohttp.WSMsgType.TEXT and not near.closed:
-                    value = twisted(jsonvalue.decode_trusted(message.data))
+                    value = self.told(jsonvalue.decode_trusted(message.data))
                     await near.send_str(jsonvalue.encode_text(value))
             told.cancel()
         return near

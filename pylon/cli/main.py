@@ -25,6 +25,7 @@ from pylon.cli.output import (
     usage_of,
 )
 from pylon.cli.sections import SECTIONS
+from pylon.client.understanding import MISUNDERSTANDINGS
 from pylon.errors import PylonError
 from pylon.version import __version__
 
@@ -257,6 +258,14 @@ def _run() -> None:
     except PylonError as error:
         failure_of(error).show()
         sys.exit(1)
+    except MISUNDERSTANDINGS as error:
+        from pylon.cli.another_version import said_of_another
+
+        said = said_of_another(error)
+        if said is None:
+            raise
+        said.show()
+        sys.exit(said.exit_code)
     except OSError as error:
         # Of the machine and not of Pylon: its words say it better than a traceback.
         is_named = error.filename is not None

@@ -98,7 +98,7 @@ async def show(
     from pylon.cli.dashboard import run_screens
     from pylon.tui.dashboard import Dashboard
 
-    app = Dashboard(SystemClock(), admin, elsewhere=elsewhere)
+    app = Dashboard(SystemClock(), admin, elsewhere=elsewhere, is_afar=True)
     app.url = url
     app.state.environment = str(status["environment"])
     app.greeting = said_of(status, where)

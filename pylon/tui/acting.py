@@ -62,7 +62,8 @@ class Acting:
             self._tell(f"◔ {what} …")
             self._app.clear_notifications()
             try:
-                said = await step()
+                with self._app.enduring.understood(what):
+                    said = await step()
             except AdminError as error:
                 hint = f"\n{error.hint}" if error.hint else ""
                 say(self._app, f"{error.message}{hint}", title=f"✗ {what}: failed",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from textual.widgets import ContentSwitcher, Input, TextArea
 from pylon import paths
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.ghost import Frame, Ghost
+from pylon.client.understanding import MISUNDERSTANDINGS
 from pylon.clock import Clock, iso_ms
 from pylon.supervisor.supervisor import Supervisor, SupervisorEvent
 from pylon.tui.ahead import TypedAhead
@@ -26,6 +28,7 @@ from pylon.tui.command_log import CommandLog
 from pylon.tui.copying import Copies
 from pylon.tui.crumbs import ARROW, ARROW_ASCII
 from pylon.tui.elsewhere import Whereabouts
+from pylon.tui.enduring import Enduring
 from pylon.tui.getting_about import GettingAbout
 from pylon.tui.header import PAST, PAST_ASCII, HeaderLine
 from pylon.tui.held import Held
@@ -74,11 +77,13 @@ class Dashboard(GettingAbout):
 
     def __init__(
         self, clock: Clock, admin: AdminClient, *, supervisor: Supervisor | None = None,
-        elsewhere: Whereabouts | None = None,
+        elsewhere: Whereabouts | None = None, is_afar: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.clock = clock
         self.state = DashboardState(is_attached=supervisor is None)
+        self.enduring = Enduring(self, is_afar=is_afar)
+        self._is_told_anew = False
         self.url = ""
         #: What is said when it opens.
         self.greeting = ""
@@ -145,13 +150,20 @@ class Dashboard(GettingAbout):
     async def _read_stream(self) -> None:
         while not self.leaving.is_under_way:
             try:
-                async for message in self._admin.stream():
-                    self._fold(message)
-                    await asyncio.sleep(0)  # where more is there already, keys have their turn
+                async with aclosing(self._admin.stream()) as messages:
+                    async for message in messages:
+                        self._fold(message)
+                        await asyncio.sleep(0)  # where more is there already, keys have their turn
+                        if self._is_told_anew:
+                            break
                 why = "it ended the stream"
             except AdminError as error:
                 why = error.message  # the header says that there is no news, and why
             now = self.clock.monotonic()
+            if self._is_told_anew:
+                self._is_told_anew = False
+                self.state.forget_told(str(self.pane.id))
+                continue
             self.state.note_no_stream(why, now)
             if self._elsewhere is not None:
                 why = await self._elsewhere.look(is_first=not self.state.status)
@@ -164,10 +176,8 @@ class Dashboard(GettingAbout):
             self.state.fold(message, self.clock.monotonic())
             for pane in self.panes.values():
                 pane.take(message)
-        except (KeyError, TypeError, ValueError) as error:
-            # A runtime of another version: what it says is left out, the rest goes on.
-            kind = message.get("type")
-            self.state.add_line("warning", f"{kind} was not understood: {error!r}")
+        except MISUNDERSTANDINGS as error:  # it is left out, and the rest goes on
+            self.enduring.note(f"{message.get('type')} was not understood", error)
 
     def take_event(self, event: SupervisorEvent) -> None:
         """Take what the supervisor tells."""
@@ -191,13 +201,19 @@ class Dashboard(GettingAbout):
         if not self.is_running or len(self.screen_stack) == 0:
             return
         self.ahead.look()
-        pane = self.pane
-        self.state.note_silence(self.clock.monotonic())
-        if not self._is_paused:
-            pane.keep_current()
+        pane, now = self.pane, self.clock.monotonic()
+        self.state.note_silence(now)
+        if self.enduring.renews(now):
+            self._is_told_anew = True
+            pane.ask_again()
         title = next(one.title for one in SCREENS if one.name == pane.id)
-        self.show_header(self.query_one(HeaderLine), place=title)
-        self.query_one(ScreenStrip).show(str(pane.id))
+        if not self._is_paused:
+            with self.enduring.shown(title):
+                pane.keep_current()
+        with self.enduring.shown("the first line"):
+            self.show_header(self.query_one(HeaderLine), place=title)
+        with self.enduring.shown("the strip"):
+            self.query_one(ScreenStrip).show(str(pane.id))
         if not self._is_paused or pane.shows_when_paused:
             pane.refresh_from()
 

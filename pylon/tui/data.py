@@ -199,16 +199,14 @@ class Data:
             found = await self._admin.get(
                 "admin/data", sizes=1 if with_sizes else None, as_of=as_of
             )
+            with self._app.enduring.understood("the entities"):
+                if as_of == state.as_of:
+                    state.take_entities(found["entities"])
         except AdminError as error:
             self._trouble = _words(error)
         else:
             if as_of != state.as_of:  # one went to another time meanwhile: it is asked again
                 return
-            sizes = {one["name"]: one.get("bytes") for one in state.entities}
-            state.entities = [
-                {**one, "bytes": one.get("bytes", sizes.get(one["name"]))}
-                for one in found["entities"]
-            ]
             if with_sizes:
                 self._sized_at = clock.monotonic()
             self._trouble = ""
@@ -231,6 +229,8 @@ class Data:
         path = f"admin/data/{self._admin.quoted(state.place.entity)}"
         try:
             answer = await self._admin.get(path, **state.params(which))
+            with self._app.enduring.understood("the rows"):
+                is_ours = state.take(generation, which, self._cursor, answer)
         except AdminError as error:
             self._trouble = _words(error)
             if which == "first" and error.code in _FINAL:
@@ -241,7 +241,6 @@ class Data:
             self._tell()
         else:
             self._trouble = ""
-            is_ours = state.take(generation, which, self._cursor, answer)
             if is_ours and which in ("first", "again"):
                 self._read, self._read_at = (generation, head), clock.monotonic()
             self._tell()
@@ -264,10 +263,11 @@ class Data:
         }  # fmt: skip
         try:
             found = await self._admin.get(path, **asked)
+            with self._app.enduring.understood("the count"):
+                state.count(generation, found["count"])
         except AdminError as error:
             self._trouble = _words(error)
         else:
-            state.count(generation, found["count"])
             self._counted, self._counted_at = (generation, head), clock.monotonic()
             self._tell()
         finally:

@@ -83,6 +83,13 @@ class DataState:
 
     # --- where one is
 
+    def take_entities(self, coming: Iterable[dict[str, Any]]) -> None:
+        """Take the entities; sizes are not measured each time, and stay."""
+        sizes = {one["name"]: one.get("bytes") for one in self.entities}
+        self.entities = [
+            {**one, "bytes": one.get("bytes", sizes.get(one["name"]))} for one in coming
+        ]
+
     def entity(self, name: str | None = None) -> dict[str, Any] | None:
         """Return what is known of an entity; of the place's without a name."""
         wanted = name or (self.place.entity if self.place else "")

@@ -16,6 +16,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from pylon.printable import beginning, clean, clean_block
+from pylon.tui.enduring import Patient
 from pylon.tui.paging import page
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING
@@ -34,7 +35,7 @@ def titled(box: Widget, title: str, keys: str) -> None:
     box.border_subtitle = Text(keys)
 
 
-class Details(ModalScreen[None]):
+class Details(Patient, ModalScreen[None]):
     """Text to read and scroll."""
 
     DEFAULT_CSS = _CSS.replace("{name}", "Details")
@@ -73,7 +74,7 @@ class Details(ModalScreen[None]):
         page(self.app, self._text)
 
 
-class Menu(ModalScreen[str | None]):
+class Menu(Patient, ModalScreen[str | None]):
     """A choice of few."""
 
     DEFAULT_CSS = _CSS.replace("{name}", "Menu")
@@ -121,7 +122,7 @@ class CopyMenu(Menu):
             page(self.app, self._texts[at][1])
 
 
-class Question(ModalScreen[bool]):
+class Question(Patient, ModalScreen[bool]):
     """Yes or no."""
 
     DEFAULT_CSS = _CSS.replace("{name}", "Question")
@@ -141,7 +142,7 @@ class Question(ModalScreen[bool]):
             yield Static(clean_block(self._text), markup=False)
 
 
-class Prompt(ModalScreen[str | None]):
+class Prompt(Patient, ModalScreen[str | None]):
     """One line of text."""
 
     DEFAULT_CSS = _CSS.replace("{name}", "Prompt") + "#complaint { color: $text-error; }"

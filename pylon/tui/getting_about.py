@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual._context import active_message_pump
 from textual.actions import ActionParseResult
 from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
+from pylon.client.understanding import MISUNDERSTANDINGS
 from pylon.printable import clean
 from pylon.tui.browser import open_page
 from pylon.tui.command_line import CommandLine, Everything
 from pylon.tui.dialogs import Question
+from pylon.tui.enduring import endure
 from pylon.tui.panes import ONE_LIST
 from pylon.tui.preferences import keep_charts
 from pylon.tui.registry import SCREENS
@@ -61,7 +65,20 @@ class GettingAbout(TerminalApp[int]):
         verb = verb_of(type(place), action) if isinstance(action, str) else None
         if verb is not None and verb.writes and self._whole.production.objects():
             return True
-        return await super().run_action(action, default_namespace, namespaces)
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except MISUNDERSTANDINGS as error:
+            endure(self, "what the key is for", error)
+            return True
+
+    async def _dispatch_message(self, message: Message) -> None:
+        with self._whole.enduring.shown("that"):
+            await super()._dispatch_message(message)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Take a fault that nobody took: the library ends with it, unless it is another's."""
+        if not self._whole.enduring.takes(error, active_message_pump.get(None)):
+            super()._handle_exception(error)
 
     async def on_event(self, event: Event) -> None:
         """Take what happens; keys that are typed ahead are held first."""

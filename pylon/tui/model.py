@@ -32,6 +32,10 @@ _TOLD: Final = {
 }  # fmt: skip
 
 
+#: The panes of what is told once.
+_TOLD_ONCE: Final = ("log", "functions", "mail")
+
+
 @dataclass(slots=True)
 class DashboardState:
     """Everything on the screens; `version_of` tells a screen whether to draw again."""
@@ -173,6 +177,17 @@ class DashboardState:
                     self.add_line(line["level"], text, str(line.get("at", "")))
             self.lines_dropped += message.get("dropped", 0)
 
+    def forget_told(self, pane: str) -> None:
+        """Forget what a pane shows of what the stream tells once: it begins again, with all."""
+        if pane not in _TOLD_ONCE:
+            return
+        self._last_seq = 0
+        self.changes = deque(maxlen=_CHANGES_MAX)
+        self.calls.clear()
+        self.mails.clear()
+        for part in ("changes", "calls", "mail"):
+            self.touch(part)
+
     def _note_told(self, kind: Any) -> None:
         """Take it that what a kind of message tells of is known from now on."""
         if kind in _TOLD and kind not in self.told:
@@ -229,6 +244,8 @@ class DashboardState:
         if self._last_seq and message["changes"]:  # seqs have no holes: what is missing was missed
             missing = max(missing, message["changes"][0]["seq"] - self._last_seq - 1)
         for change in message["changes"]:
+            if type(change["seq"]) is not int:  # what came after it would be passed over
+                raise TypeError(f"a change has no number: {change['seq']!r:.40}")
             if change["seq"] > self._last_seq:
                 self._last_seq = change["seq"]
                 self.changes.append(change)

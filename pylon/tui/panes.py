@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from pylon.tui.copying import Copies, copies, readable
 from pylon.tui.dialogs import Details
+from pylon.tui.enduring import Patient, shown
 from pylon.tui.filtering import Filter, unnamed
 from pylon.tui.model import DashboardState
 from pylon.tui.saying import say
@@ -25,7 +26,7 @@ ONE_LIST: Final = "there is one list here"
 WHERE_WHY: Final = "w asks about a row of the Log, or as a user of Clients or Users"
 
 
-class Pane(Vertical, Place):
+class Pane(Patient, Vertical, Place):
     """One pane; `refresh_from` shows the state if it changed since the last time."""
 
     #: What stands in the empty filter line; empty: the names of the columns do.
@@ -64,7 +65,8 @@ class Pane(Vertical, Place):
             self._seen = versions
             for one in self.query(LineList):
                 one.at_rest = at_rest
-            self.show()
+            with shown(self.app, str(self.id)):
+                self.show()
 
     def show(self) -> None:
         """Show the state."""

@@ -64,14 +64,13 @@ class Polling:
         started, rest = clock.monotonic(), self._every_s
         try:
             answer = await self._admin.get(f"admin/{self._path}", **self._question())
-            self._take(answer)
+            with self._app.enduring.understood(self._path):
+                self._take(answer)
             self._trouble, self._read_at = "", clock.monotonic()
             # Only what was answered has cost the app something.
             rest = min(_REST_MAX_SECONDS, max(rest, (clock.monotonic() - started) * _REST))
         except AdminError as error:
             self._trouble = " · ".join(part for part in (error.message, error.hint) if part)
-        except (KeyError, TypeError, ValueError) as error:
-            self._trouble = f"a runtime of another version: {error!r}"
         finally:
             self._next_at = clock.monotonic() + rest
             self._is_asking = False

@@ -125,7 +125,9 @@ class Reading:
         started, rest = clock.monotonic(), _EVERY_SECONDS
         try:
             answer = await self._admin.get(f"admin/{self.part}", **question)
-            if self.found.take(question, answer):
+            with self._app.enduring.understood(self.part):
+                is_ours = self.found.take(question, answer)
+            if is_ours:
                 # As old as the question: it may have been answered at once, and come late.
                 self._trouble, self._read_at = "", started
                 self._read_version = version

@@ -71,7 +71,9 @@ class Users:
             answer = await self._admin.get(
                 "admin/users", search=wanted.search, after=wanted.after or None, limit=wanted.limit
             )
-            if self.pages.take(wanted, answer):
+            with self._app.enduring.understood("users"):
+                is_ours = self.pages.take(wanted, answer)
+            if is_ours:
                 self._trouble, self._read_at = "", clock.monotonic()
                 self._app.state.touch("users")
         except AdminError as error:

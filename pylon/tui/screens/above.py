@@ -13,7 +13,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from pylon.client.admin import AdminClient, AdminError
+from pylon.client.understanding import MISUNDERSTANDINGS
 from pylon.printable import clean
+from pylon.tui.enduring import Patient
 from pylon.tui.header import HeaderLine
 from pylon.tui.verbs import SCROLLING, Place
 from pylon.tui.widgets.keys_line import KeysLine
@@ -29,7 +31,7 @@ _REST = 5.0
 _REST_MAX_SECONDS = 10.0
 
 
-class Above(Screen[None], Place):
+class Above(Patient, Screen[None], Place):
     """A screen above the panes; the keys of the panes lead back to them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -145,12 +147,22 @@ class CloseUp(Above):
 
     async def _ask(self) -> None:
         try:
-            self.found = await self._admin.get(self.path)
+            found = await self._admin.get(self.path)
+            with self._dashboard.enduring.understood(self.title_text):
+                self._take(found)
         except AdminError as error:
             self._trouble = self.gone if error.code == "NOT_FOUND" else error.message
             return
         self._trouble, self._read_at = "", self._dashboard.clock.monotonic()
-        self._show()
+
+    def _take(self, found: dict[str, Any]) -> None:
+        """Show an answer; one that can't be shown leaves the one before."""
+        before, self.found = self.found, found
+        try:
+            self._show()
+        except MISUNDERSTANDINGS:
+            self.found = before
+            raise
 
     def ask_again(self) -> None:
         """Ask at once."""

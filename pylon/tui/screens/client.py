@@ -12,6 +12,7 @@ from textual.widgets import Static
 from pylon import jsonvalue
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.clients_text import network_words, next_words, subscription_words, unseen_words
+from pylon.client.understanding import MISUNDERSTANDINGS
 from pylon.printable import clean, clean_block
 from pylon.tui import tables
 from pylon.tui.client_actions import CLIENT_VERBS, ClientActions
@@ -87,12 +88,21 @@ class ClientScreen(Above):
 
     async def _ask(self) -> None:
         try:
-            self._found = await self._admin.get(self._path)
+            found = await self._admin.get(self._path)
+            with self._dashboard.enduring.understood("the client"):
+                self._take(found)
         except AdminError as error:
             for about in self.query("#about").results(Static):  # none where it is closed by now
                 about.update(clean_block(f" {error.message}"))
-            return
-        self._show()
+
+    def _take(self, found: dict[str, Any]) -> None:
+        """Show an answer; one that can't be shown leaves the one before."""
+        before, self._found = self._found, found
+        try:
+            self._show()
+        except MISUNDERSTANDINGS:
+            self._found = before
+            raise
 
     def _show(self) -> None:
         if not self.query("#about"):  # an answer may come when it is closed

@@ -14,9 +14,10 @@ from textual.widgets.selection_list import Selection
 
 from pylon.printable import clean
 from pylon.tui.dialogs import titled
+from pylon.tui.enduring import Patient
 
 
-class ColumnsScreen(ModalScreen[frozenset[str] | None]):
+class ColumnsScreen(Patient, ModalScreen[frozenset[str] | None]):
     """The fields of an entity; answers the names of those that are not to be shown."""
 
     DEFAULT_CSS = """

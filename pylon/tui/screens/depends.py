@@ -14,9 +14,10 @@ from textual.widgets.option_list import Option
 
 from pylon.printable import clean_block
 from pylon.tui.dialogs import titled
+from pylon.tui.enduring import Patient
 
 
-class DependsScreen(ModalScreen[str | None]):
+class DependsScreen(Patient, ModalScreen[str | None]):
     """A text to read, and a choice; answers the key of what was chosen."""
 
     DEFAULT_CSS = """

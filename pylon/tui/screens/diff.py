@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -88,26 +88,35 @@ class DiffScreen(Above):
     def _list(self) -> LineList:
         return self.query_one("#rows" if self._entity else "#entities", LineList)
 
-    async def _ask(self, **more: Any) -> dict[str, Any] | None:
+    async def _ask(self, take: Callable[[dict[str, Any]], None], **more: Any) -> None:
         try:
-            return await self._admin.get(
+            found = await self._admin.get(
                 "admin/diff", **{"from": self._start, "to": self._end, **more}
             )
+            with self._dashboard.enduring.understood("the difference"):
+                take(found)
         except AdminError as error:
             self._words = f"✗ {error.message}"
             self._show()
-            return None
 
     async def _ask_entities(self) -> None:
-        found = await self._ask()
-        if found is not None and self._is_there:
-            self.query_one("#entities", LineList).show(found["entities"])
-            self._words = f"{len(found['entities'])} entities · enter: rows"
-            self._show()
+        await self._ask(self._take_entities)
+
+    def _take_entities(self, found: dict[str, Any]) -> None:
+        if not self._is_there:
+            return
+        self.query_one("#entities", LineList).show(list(found["entities"]))
+        self._words = f"{len(found['entities'])} entities · enter: rows"
+        self._show()
 
     async def _ask_rows(self, entity: str) -> None:
-        found = await self._ask(entity=entity, after=self._next, limit=_PAGE)
-        if found is None or entity != self._entity or not self._is_there:
+        await self._ask(
+            lambda found: self._take_rows(entity, found),
+            entity=entity, after=self._next, limit=_PAGE,
+        )  # fmt: skip
+
+    def _take_rows(self, entity: str, found: dict[str, Any]) -> None:
+        if entity != self._entity or not self._is_there:
             return
         self._rows += found["rows"]
         self._next = found["next"]

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.past_text import held_words, retained_words
+from pylon.client.understanding import MISUNDERSTANDINGS
 from pylon.printable import clean
 from pylon.tui import past_tables
 from pylon.tui.copying import pretty
@@ -141,13 +142,21 @@ class LensScreen(CloseUp):
         asked = {"as": self._viewer or None, "client": self._client or None}
         try:
             found = await self._admin.get(self.path, **asked)
-            self._history = await self._admin.get(f"admin/history/{self._rest}", limit=self._limit)
+            history = await self._admin.get(f"admin/history/{self._rest}", limit=self._limit)
+            with self._dashboard.enduring.understood("the row's forms"):
+                self._take_both(found, history)
         except AdminError as error:
             self._trouble = error.message
             return
-        self.found = found
         self._trouble, self._read_at = "", self._dashboard.clock.monotonic()
-        self._show()
+
+    def _take_both(self, found: dict[str, Any], history: dict[str, Any]) -> None:
+        before, self._history = self._history, history
+        try:
+            self._take(found)
+        except MISUNDERSTANDINGS:
+            self._history = before
+            raise
 
     def show(self) -> None:
         """Show forms and history."""

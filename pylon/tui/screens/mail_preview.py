@@ -18,6 +18,7 @@ from pylon.errors import InvalidJson
 from pylon.printable import clean_block
 from pylon.tui.browser import open_page
 from pylon.tui.dialogs import Menu, Prompt, titled
+from pylon.tui.enduring import Patient, shown
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING, Place, Verb
 
@@ -33,7 +34,7 @@ PREVIEW_VERBS: Final = (
 )
 
 
-class MailPreviewScreen(ModalScreen[None], Place):
+class MailPreviewScreen(Patient, ModalScreen[None], Place):
     """One template."""
 
     DEFAULT_CSS = """
@@ -81,13 +82,15 @@ class MailPreviewScreen(ModalScreen[None], Place):
 
     async def _show(self) -> None:
         try:
-            self._found = await self._admin.post("admin/mail/preview", self._given)
+            found = await self._admin.post("admin/mail/preview", self._given)
         except AdminError as error:
             self._update(error.message, is_wrong=True)
             return
-        mistake = self._found["error"]
-        self._update(mistake["message"] if mistake else preview_text(self._found),
-                     is_wrong=bool(mistake))  # fmt: skip
+        with shown(self.app, "the preview"):
+            mistake = found["error"]
+            self._update(mistake["message"] if mistake else preview_text(found),
+                         is_wrong=bool(mistake))  # fmt: skip
+            self._found = found
 
     def _update(self, text: str, *, is_wrong: bool) -> None:
         for place in self.query("#mail").results(Static):  # none where it is closed by now

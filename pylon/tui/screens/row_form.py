@@ -19,6 +19,7 @@ from pylon import jsonvalue
 from pylon.errors import PylonError
 from pylon.printable import clean
 from pylon.tui.dialogs import Question, titled
+from pylon.tui.enduring import Patient
 from pylon.tui.saying import say
 from pylon.tui.screens.long_text import FORM_TEXT_CHARS, LongText
 
@@ -87,7 +88,7 @@ def kind_words(field: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-class RowForm(ModalScreen[None]):
+class RowForm(Patient, ModalScreen[None]):
     """A row to be written: a new one, or one with other values."""
 
     DEFAULT_CSS = """

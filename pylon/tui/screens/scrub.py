@@ -127,6 +127,11 @@ class ScrubScreen(CloseUp):
         asked = dict(self._asked)
         try:
             found = await self._admin.get(self.path, **asked)
+            with self._dashboard.enduring.understood("the point"):
+                if asked == self._asked and not self._is_left:
+                    self._take(found)
+                    self._asked = {"seq": found["seq"]}
+                    self._stand(found)
         except AdminError as error:
             if asked == self._asked and self.found is not None:
                 # Said once, and back to where one stood.
@@ -135,14 +140,9 @@ class ScrubScreen(CloseUp):
             else:
                 self._trouble = error.message
             return
-        if asked != self._asked or self._is_left:
-            return
-        self.found = found
-        self._asked = {"seq": found["seq"]}
-        self._trouble, self._read_at = "", self._dashboard.clock.monotonic()
-        self._stand(found)
-        self._show()
-        await self._ask_since(found)
+        if self.found is found:
+            self._trouble, self._read_at = "", self._dashboard.clock.monotonic()
+            await self._ask_since(found)
 
     async def _ask_since(self, point: dict[str, Any]) -> None:
         wanted = (point["seq"], point["retained"]["head"])
@@ -150,12 +150,12 @@ class ScrubScreen(CloseUp):
             return
         try:
             found = await self._admin.get("admin/diff", **{"from": wanted[0], "to": wanted[1]})
+            with self._dashboard.enduring.understood("the difference"):
+                if self.found is not None and self.found["seq"] == point["seq"]:
+                    self._since, self._since_of = list(found["entities"]), wanted
+                    self._show()
         except AdminError as error:
             self._trouble = error.message
-            return
-        if self.found is not None and self.found["seq"] == point["seq"]:
-            self._since, self._since_of = found["entities"], wanted
-            self._show()
 
     def _stand(self, point: dict[str, Any]) -> None:
         """Have the Data screen show rows as of here; at the end of the log, as of now."""

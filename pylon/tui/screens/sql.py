@@ -18,6 +18,7 @@ from pylon.printable import clean, clean_block
 from pylon.tui.columns import Column, placed
 from pylon.tui.data_state import DataState
 from pylon.tui.dialogs import Details, titled
+from pylon.tui.enduring import Patient, shown
 from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import Line, LineList
 
@@ -29,7 +30,7 @@ _KEPT: Final = 100
 _HINT: Final = "enter asks · tab rows · up down what was asked before · esc back"
 
 
-class SqlScreen(ModalScreen[None]):
+class SqlScreen(Patient, ModalScreen[None]):
     """One line, and what it found."""
 
     DEFAULT_CSS = """
@@ -92,11 +93,11 @@ class SqlScreen(ModalScreen[None]):
     async def _ask(self, sql: str) -> None:
         try:
             found = await self._admin.post("admin/sql", {"sql": sql, "limit": _LIMIT, "plan": True})
+            with shown(self.app, "the answer"):
+                self._show(found)
         except AdminError as error:
             hint = f"\n  {error.hint}" if error.hint else ""
             self._tell(f"✗ {error.message}{hint}", is_bad=True)
-        else:
-            self._show(found)
 
     def _show(self, found: dict[str, Any]) -> None:
         if not self.query("#sql-told"):  # it is closed by now

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from pylon.client.admin import AdminClient, AdminError
 from pylon.printable import clean
 from pylon.schema.masking import is_secret_name
+from pylon.tui.enduring import Patient
 from pylon.tui.header import HeaderLine
 from pylon.tui.saying import say
 from pylon.tui.try_form import (
@@ -36,7 +37,7 @@ _FRAME_SECONDS: Final = 1 / 8
 _RUNS: Final = "try"
 
 
-class TryScreen(Screen[None]):
+class TryScreen(Patient, Screen[None]):
     """The form of one function, and its answer below."""
 
     CSS = """

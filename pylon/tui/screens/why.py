@@ -16,6 +16,7 @@ from pylon.client.admin import AdminClient, AdminError
 from pylon.client.why_text import why_lines
 from pylon.printable import clean
 from pylon.tui.dialogs import Menu, Prompt, titled
+from pylon.tui.enduring import Patient
 from pylon.tui.muted import muted_style
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING, Place, Verb
@@ -62,7 +63,7 @@ WHY_VERBS: Final = (
 )
 
 
-class WhyScreen(ModalScreen[None], Place):
+class WhyScreen(Patient, ModalScreen[None], Place):
     """One explanation, to read and scroll; the access and the user can be changed."""
 
     DEFAULT_CSS = """
@@ -100,14 +101,14 @@ class WhyScreen(ModalScreen[None], Place):
     async def _show(self) -> None:
         try:
             found = await self._asking.admin.post("admin/explain", self._given)
+            with self._asking.enduring.understood("the explanation"):
+                for text in self.query(WhyText):
+                    self._text = text.show(found, self._given["as"])
         except AdminError as error:
             hint = f"\n\n{clean(error.hint)}" if error.hint else ""
             self._text = f"{clean(error.message)}{hint}"
             for text in self.query(WhyText):  # none where it is closed by now
                 text.update(self._text)
-            return
-        for text in self.query(WhyText):
-            self._text = text.show(found, self._given["as"])
 
     def action_access(self) -> None:
         """Ask about the next access."""
@@ -141,6 +142,7 @@ class AskingWhy:
     def __init__(self, app: Dashboard, admin: AdminClient) -> None:
         self._app = app
         self.admin = admin
+        self.enduring = app.enduring
         self._users: list[str] = []
 
     def about_row(

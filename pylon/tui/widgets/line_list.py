@@ -20,15 +20,19 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from pylon.client.understanding import MISUNDERSTANDINGS
+from pylon.tui.enduring import Patient, endure, shown
 from pylon.tui.muted import muted_style
 
 _WHEEL_LINES = 3
 READING: Final = "◔ reading …"
+#: In the place of a row that a runtime of another version tells otherwise.
+NOT_UNDERSTOOD: Final = ((" ✗ not understood: the Runtime log says why", "bad"),)
 #: (text, style name) pieces of one line; a style name is one of the component classes.
 Line = Sequence[tuple[str, str]]
 
 
-class LineList(ScrollView, can_focus=True):
+class LineList(Patient, ScrollView, can_focus=True):
     """Rows of data, one line each, with a cursor; follows its end until the cursor leaves it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -129,7 +133,11 @@ class LineList(ScrollView, can_focus=True):
         """Return the places of the rows that are problems."""
         if self._is_bad is None:
             return []
-        return [place for place, row in enumerate(self._rows) if self._is_bad(row)]
+        try:
+            return [place for place, row in enumerate(self._rows) if self._is_bad(row)]
+        except MISUNDERSTANDINGS as error:
+            endure(self.app, "a row", error)
+            return []
 
     def show(
         self, rows: list[Any], *, key: Callable[[Any], Any] | None = None, total: int | None = None,
@@ -148,11 +156,11 @@ class LineList(ScrollView, can_focus=True):
         if self.is_following:
             self._cursor = max(0, len(rows) - 1)
         elif key is not None and before is not None:
-            wanted = key(before)
-            self._cursor = next(
-                (place for place, row in enumerate(rows) if key(row) == wanted),
-                min(self._cursor, max(0, len(rows) - 1)),
-            )
+            with shown(self.app, "a row"):
+                wanted = key(before)
+                self._cursor = next(
+                    (place for place, row in enumerate(rows) if key(row) == wanted), self._cursor
+                )
         self._cursor = min(self._cursor, max(0, len(rows) - 1))
         self._settle()
 
@@ -203,7 +211,12 @@ class LineList(ScrollView, can_focus=True):
         if place >= len(self._rows) or place < 0:
             return self._line_of_none(y, width)
         cursor = "line--cursor" if place == self._cursor else None
-        return self._strip(self._draw(self._rows[place], width), width, cursor)
+        try:
+            line = self._draw(self._rows[place], width)
+        except MISUNDERSTANDINGS as error:
+            endure(self.app, "a row", error)
+            line = NOT_UNDERSTOOD
+        return self._strip(line, width, cursor)
 
     def _line_of_none(self, y: int, width: int) -> Strip:
         """Return a line without a row: one of those that say why there are none, or a blank one."""
