@@ -39,6 +39,24 @@ def test_another_process_counts_from_nothing() -> None:
     assert state.age(7.0) == 3.0
 
 
+def test_a_process_that_failed_less_than_the_one_before_counts_from_nothing() -> None:
+    """It may have completed more already; how often it failed is no negative number."""
+    state = JobsState()
+    for now, done, failed in ((1.0, 5, 9), (2.0, 8, 1), (3.0, 9, 2)):
+        state.fold(_told(done, failed), now)
+    assert state.rates(4.0, 3) == ([0, 0, 1], [0, 0, 1])
+
+
+def test_a_list_without_its_queues_is_not_known_yet() -> None:
+    """Jobs may be answered before the stream has told of queues; nothing is said to be missing."""
+    state = JobsState()
+    assert state.is_unknown
+    assert state.take(state.question, {"jobs": [], "next": None})
+    assert state.is_unknown
+    state.fold(_told(0), 1.0)
+    assert not state.is_unknown
+
+
 def test_a_page_is_asked_for_once_and_there_is_a_last_one() -> None:
     """However often the cursor is looked at; an answer to another question is not taken."""
     state, limit = JobsState(), PAGE

@@ -89,6 +89,14 @@ def test_the_rate_is_of_the_last_seconds() -> None:
     assert state.writes_per_second() == 50.0
 
 
+def test_a_runtime_that_counts_from_nothing_writes_no_less_than_nothing() -> None:
+    """The same screens go on beside the next process."""
+    state = DashboardState()
+    state.fold(status(writes=900), 0.0)
+    state.fold(status(writes=3, pid=78), 1.0)
+    assert state.writes_per_second() == 0.0
+
+
 def test_a_restart_forgets_what_the_dead_one_knew() -> None:
     """Connections and calls of a process that has ended are gone; changes stay."""
     state = DashboardState()

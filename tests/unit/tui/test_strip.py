@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import App, ComposeResult
 
 from pylon.tui import registry
-from pylon.tui.strip import strip_pieces
+from pylon.tui.strip import ScreenStrip, strip_pieces
 
 SCREENS = [(one.key, one.title) for one in registry.SCREENS if one.key]
 
@@ -34,3 +35,23 @@ def test_every_name_is_told_on_an_ordinary_terminal() -> None:
         pieces = strip_pieces(SCREENS, here, 80)
         assert all(len(piece.split(" ", 2)[2].strip()) >= min(2, len(SCREENS[place][1]))
                    for place, piece in enumerate(pieces)), pieces  # fmt: skip
+
+
+async def test_a_click_is_for_the_name_that_has_the_cell() -> None:
+    """Of two beside each other, the first cell of the second one is not the first one's."""
+    gone: list[str] = []
+
+    class Page(App[None]):
+        def compose(self) -> ComposeResult:
+            yield ScreenStrip(registry.SCREENS, {}, gone.append)
+
+    app = Page()
+    async with app.run_test(size=(200, 3)) as pilot:
+        strip = app.query_one(ScreenStrip)
+        strip.show("log")
+        places = strip.places()
+        for name, first in places:
+            await pilot.click(strip, offset=(first, 0))
+            assert gone[-1] == name
+        await pilot.click(strip, offset=(199, 0))
+    assert len(gone) == len(places)
