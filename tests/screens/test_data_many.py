@@ -265,3 +265,12 @@ async def test_rows_that_are_marked_while_others_are_deleted_stay_marked() -> No
     state.mark([0, 1])
     state.unmark("Task", ["t0"])
     assert list(state.marked) == ["t0", "u1"]
+
+
+async def test_sql_says_that_it_reads_otherwise_than_the_rows_behind_it() -> None:
+    """Rows are those that somebody may read, of another time; a statement reads past both."""
+    async with opened((100, 30)) as (app, admin, pilot):
+        await open_tasks(app, admin, pilot)
+        app.state.data.viewer, app.state.data.as_of = "ada@example.com", 7
+        await pilot.press("Q")
+        await _seen(app, "SQL as the owner, not as ada@example.com of now: one SELECT")

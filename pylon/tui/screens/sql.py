@@ -64,11 +64,17 @@ class SqlScreen(Patient, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out line, news, rows and plan."""
         with Vertical() as box:
-            titled(box, "SQL: one SELECT, WITH or EXPLAIN; nothing is changed", _HINT)
+            titled(box, self._title(), _HINT)
             yield Input(placeholder="SELECT …", id="sql-line", compact=True, select_on_focus=False)
             yield Static(id="sql-told", markup=False)
             yield LineList(self._line, head=self._head, id="sql-rows", empty="")
             yield Static(id="sql-plan", markup=False)
+
+    def _title(self) -> str:
+        """Say what the window does, and first where it reads otherwise than the rows behind it."""
+        whose = f" as the owner, not as {self._state.viewer}" if self._state.viewer else ""
+        when = " of now" if self._state.as_of is not None else ""
+        return f"SQL{whose}{when}: one SELECT, WITH or EXPLAIN; nothing is changed"
 
     def on_mount(self) -> None:
         """Begin with the line."""
