@@ -286,6 +286,7 @@ class DashboardState:
             self._writes.clear()
             self.calls.clear()
             self.clients = []
+            self.touch("calls")
             self.touch("clients")
         self.touch("status")
 

@@ -103,7 +103,9 @@ def test_a_restart_forgets_what_the_dead_one_knew() -> None:
     state.fold(status(), 0.0)
     state.fold(changes(change(1)), 0.0)
     state.fold({"type": "clients", "clients": [{"connection_id": "x"}]}, 0.0)
+    before = {part: state.version_of(part) for part in ("calls", "clients")}
     state.note_process("backing off", "it was ended by signal 9")
+    assert all(state.version_of(part) > version for part, version in before.items())
     assert state.clients == []
     assert len(state.changes) == 1
     assert state.has_trouble
