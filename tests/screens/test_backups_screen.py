@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from pylon.testing.grid import grid
+from pylon.testing.grid import grid, shown
 from tests.screens.fakes import AT, ScriptedAdmin, status
 from tests.screens.test_dashboard import opened, until
 from tests.screens.test_users_screen import NASTY, _seen
@@ -87,6 +87,34 @@ async def test_restoring_wants_the_name_of_the_backup() -> None:
         await until(app, lambda text: "the app is as backup-one was" in text)
         asked = [given for path, given in admin.asked if path.endswith("/restore")]
         assert asked == [{"confirm": "backup-one"}]
+
+
+async def test_a_restore_that_changed_nothing_is_not_said_to_be_done() -> None:
+    """The app answers all the while, of the lineage it was: only another one is what was there."""
+    async with opened((120, 30)) as (app, admin, pilot):
+        admin.answers["admin/status"] = {"epoch": "e1"}
+        await _open(app, admin, pilot)
+        admin.answers["admin/backups/backup-one/restore"] = {"name": "backup-one", "doing": None}
+        failed = {"name": "backup-one", "why": "its copy is damaged"}
+        admin.answers["admin/backups"] = _backups(GOOD, BAD, restore_failed=failed)
+        await pilot.press("g", "R")
+        await _seen(app, "Restore backup-one?")
+        await pilot.press(*"backup-one", "enter")
+        await _seen(app, "nothing was changed: its copy is damaged")
+        assert "the app is as backup-one was" not in shown(app)
+
+
+async def test_a_copy_that_did_not_leave_is_not_said_to_be_sent() -> None:
+    """The backup is as good as it was, and still here alone."""
+    async with opened((120, 30)) as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        away = [{"to": "file:///mnt/disk", "state": "failed", "why": "no such folder there"}]
+        admin.answers["admin/backups/backup-one/send"] = {"name": "backup-one"}
+        admin.answers["admin/backups/backup-one"] = {**GOOD, "away": away}
+        await pilot.press("g", "s")
+        await _seen(app, "Send backup-one to")
+        await pilot.press(*"file:///mnt/disk", "enter")
+        await _seen(app, "✗ send backup-one: failed", "no such folder there")
 
 
 async def test_production_is_read_only_until_it_is_unlocked() -> None:

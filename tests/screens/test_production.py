@@ -137,3 +137,14 @@ async def test_production_is_locked_before_its_stream_says_anything() -> None:
         assert app.production.is_locked
         with pytest.raises(AdminError, match="PRODUCTION is read-only here"):
             app.production.demand("admin/data/Task", {"values": {}})
+
+
+async def test_locked_production_calls_what_only_reads() -> None:
+    """A query by its kind; a mutation, and what nobody knows, may write."""
+    async with opened((100, 30)) as (app, _, _pilot):
+        app.state.environment = "production"
+        app.state.functions.by_name = {"list": {"kind": "query"}, "add": {"kind": "mutation"}}
+        app.production.demand("admin/call", {"fn": "list", "args": {}})
+        for name in ("add", "unheard_of", None):
+            with pytest.raises(AdminError, match="PRODUCTION is read-only here"):
+                app.production.demand("admin/call", {"fn": name, "args": {}})
