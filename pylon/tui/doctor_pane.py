@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ from pylon.tui.panes import Pane
 from pylon.tui.polling import Polling
 from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -121,7 +123,7 @@ class DoctorPane(Pane):
             say(self.app, "it runs elsewhere: run `pylon bug` in its folder there", is_bad=True)
             return
         say(self.app, "◔ pylon bug …")
-        self.app.run_worker(self._bug(project), name="bug", group="bug", exclusive=True)
+        begin(self.app, partial(self._bug, project), name="bug", group="bug")
 
     async def _bug(self, project: Path) -> None:
         code, out, err = await self.run("bug", "--project", str(project), folder=project)

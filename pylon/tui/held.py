@@ -18,6 +18,7 @@ from pylon.errors import InvalidJson
 from pylon.tui.dialogs import Question
 from pylon.tui.own_command import Outcome, run_pylon
 from pylon.tui.saying import say
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -81,7 +82,7 @@ class Held:
     def look(self) -> None:
         """Have the plan read, where one holds it; while one is applied, that is done after it."""
         if self._app.state.is_held and self._app.is_running and not self._is_applying:
-            self._app.run_worker(self._read(), name="held", group=_READING, exclusive=True)
+            begin(self._app, self._read, name="held", group=_READING)
 
     async def _read(self) -> None:
         state = self._app.state

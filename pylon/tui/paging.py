@@ -16,6 +16,7 @@ from textual.app import App, SuspendNotSupported
 from pylon.printable import clean_block
 from pylon.tui.lending import lend
 from pylon.tui.saying import say
+from pylon.tui.working import begin
 
 #: What is tried where PAGER names none.
 _USUAL: Final = ("less", "more")
@@ -52,7 +53,7 @@ def page(app: App[Any], text: str) -> None:
         except NoPager as error:
             say(app, str(error), is_bad=True)
 
-    app.run_worker(work(), name="pager", group="pager", exclusive=True)
+    begin(app, work, name="pager", group="pager")
 
 
 async def _shown(app: App[Any], text: str, command: list[str]) -> None:

@@ -22,6 +22,7 @@ from pylon.supervisor.ports import forget_port
 from pylon.tui.dialogs import Question
 from pylon.tui.saying import say
 from pylon.tui.verbs import Verb
+from pylon.tui.working import begin
 
 PROJECT_VERBS: Final = (
     Verb("s", "project('start')", "Start it in the background, or wake it", brief="Start",
@@ -180,7 +181,7 @@ class ProjectActions:
 
     def put_into_menu(self) -> None:
         """Put Pylon into the system's menu of applications; no project is asked about."""
-        self._app.run_worker(self._into_menu(), name="menu", group="menu", exclusive=True)
+        begin(self._app, self._into_menu, name="menu", group="menu")
 
     async def _into_menu(self) -> None:
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pylon.client.admin import AdminClient, AdminError
 from pylon.client.plan_text import effect_lines
 from pylon.tui.dialogs import Question
 from pylon.tui.saying import say
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -44,7 +46,7 @@ class Reloading:
 
     def ask(self) -> None:
         """Load the app anew."""
-        self._app.run_worker(self._load(), name="reload", group=_GROUP, exclusive=True)
+        begin(self._app, self._load, name="reload", group=_GROUP)
 
     async def _load(self) -> None:
         if self.now is not None:
@@ -86,10 +88,12 @@ class Reloading:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._app.run_worker(
-                    self._post(consent=True, plan=plan["hash"]), name="consent", group=_GROUP,
-                    exclusive=True,
-                )  # fmt: skip
+                begin(
+                    self._app,
+                    partial(self._post, consent=True, plan=plan["hash"]),
+                    name="consent",
+                    group=_GROUP,
+                )
                 then()
 
         place = "This is PRODUCTION.\n\n" if self._app.state.is_production else ""

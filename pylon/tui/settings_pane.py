@@ -24,6 +24,7 @@ from pylon.tui.filtering import listed
 from pylon.tui.saying import say
 from pylon.tui.verbs import Verb
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -173,7 +174,7 @@ class SettingsPane(AskedPane):
             say(self.app, f"$ {command}", title="✓ edit pylon.toml")
             self._asked.ask_again()
 
-        self.app.run_worker(work(), name="editor", group="editor", exclusive=True)
+        begin(self.app, work, name="editor", group="editor")
 
 
 SCREEN = Entry(

@@ -19,6 +19,7 @@ from pylon.tui.enduring import Patient
 from pylon.tui.header import HeaderLine
 from pylon.tui.verbs import SCROLLING, Place
 from pylon.tui.widgets.keys_line import KeysLine
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -132,7 +133,7 @@ class CloseUp(Above):
         """Begin to ask."""
         self._show_news()
         self.set_interval(_FRAME_SECONDS, self._show_news)
-        self.run_worker(self._poll(), name="close-up", group="close-up", exclusive=True)
+        begin(self, self._poll, name="close-up", group="close-up")
 
     def on_resize(self) -> None:
         """Break the lines for the new width."""

@@ -25,6 +25,7 @@ from pylon.tui.screens.ghost import GhostScreen
 from pylon.tui.verbs import in_footer
 from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -69,7 +70,7 @@ class ClientScreen(Above):
         """Begin to ask."""
         self._show()
         self.set_interval(1 / 4, self.show_header)
-        self.run_worker(self._poll(), name="client", group="client", exclusive=True)
+        begin(self, self._poll, name="client", group="client")
         self.query_one(LineList).focus()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -21,6 +22,7 @@ from pylon.tui.screens.lens import LensScreen
 from pylon.tui.verbs import Verb, in_footer
 from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -82,7 +84,7 @@ class DiffScreen(Above):
         self._show()
         self.set_interval(1 / 4, self.show_header)
         self._list.focus()
-        self.run_worker(self._ask_entities(), name="diff", group="diff", exclusive=True)
+        begin(self, self._ask_entities, name="diff", group="diff")
 
     @property
     def _list(self) -> LineList:
@@ -157,9 +159,7 @@ class DiffScreen(Above):
         self._read_rows()
 
     def _read_rows(self) -> None:
-        self.run_worker(
-            self._ask_rows(self._entity), name="diff", group="diff", exclusive=True
-        )  # fmt: skip
+        begin(self, partial(self._ask_rows, self._entity), name="diff", group="diff")
 
     def action_return(self) -> None:
         """Go back to the entities, or to where one came from."""

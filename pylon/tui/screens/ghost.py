@@ -20,6 +20,7 @@ from pylon.tui.saying import say
 from pylon.tui.screens.above import Above
 from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.client.ghost import Ghost
@@ -69,7 +70,7 @@ class GhostScreen(Above):
         """Come as the user."""
         self.query_one("#frames", LineList).focus()
         self.set_interval(1 / 4, self._show)
-        self.run_worker(self._follow(), name="ghost", group="ghost", exclusive=True)
+        begin(self, self._follow, name="ghost", group="ghost")
         self._show()
 
     async def _follow(self) -> None:

@@ -19,6 +19,7 @@ from textual.widgets import Static
 from pylon.printable import clean
 from pylon.tui.editing import NoEditor, edit
 from pylon.tui.saying import say
+from pylon.tui.working import begin
 
 #: What is longer is not edited in the form itself.
 FORM_TEXT_CHARS: Final = 10_000
@@ -51,7 +52,7 @@ class LongText(Static, can_focus=True):
 
     def action_edit(self) -> None:
         """Open the text in the user's editor, and take what comes back."""
-        self.app.run_worker(self._edit(), name="editor", group="editor", exclusive=True)
+        begin(self.app, self._edit, name="editor", group="editor")
 
     async def _edit(self) -> None:
         path = Path(tempfile.gettempdir()) / f"pylon-{secrets.token_hex(8)}.txt"

@@ -21,6 +21,7 @@ from pylon.tui.dialogs import Menu, Prompt, titled
 from pylon.tui.enduring import Patient, shown
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING, Place, Verb
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -76,9 +77,7 @@ class MailPreviewScreen(Patient, ModalScreen[None], Place):
             self._look()
 
     def _look(self) -> None:
-        self._looking = self.run_worker(
-            self._show(), name="preview", group="preview", exclusive=True
-        )
+        self._looking = begin(self, self._show, name="preview", group="preview")
 
     async def _show(self) -> None:
         try:

@@ -22,6 +22,7 @@ from pylon.tui.screens.above import CloseUp
 from pylon.tui.screens.diff import DiffScreen
 from pylon.tui.verbs import Verb, in_footer
 from pylon.tui.widgets.line_list import LineList
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -178,7 +179,7 @@ class ScrubScreen(CloseUp):
 
     def _move(self, **asked: Any) -> None:
         self._asked = asked
-        self.run_worker(self._ask(), name="point", group="point", exclusive=True)
+        begin(self, self._ask, name="point", group="point")
 
     def action_step(self, where: str) -> None:
         """Go to the transaction before, or after."""

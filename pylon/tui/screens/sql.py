@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
@@ -21,6 +22,7 @@ from pylon.tui.dialogs import Details, titled
 from pylon.tui.enduring import Patient, shown
 from pylon.tui.saying import say
 from pylon.tui.widgets.line_list import Line, LineList
+from pylon.tui.working import begin
 
 _LIMIT: Final = 500
 _CELL_MAX: Final = 40
@@ -94,7 +96,7 @@ class SqlScreen(Patient, ModalScreen[None]):
             del asked[:-_KEPT]
         self._place = len(asked)
         self._tell("◔ asking …  esc stops it")
-        self._asking = self.run_worker(self._ask(sql), name="sql", group="sql", exclusive=True)
+        self._asking = begin(self, partial(self._ask, sql), name="sql", group="sql")
 
     async def _ask(self, sql: str) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import ComposeResult
@@ -28,6 +29,7 @@ from pylon.tui.try_form import (
 from pylon.tui.try_run import Phase, TryRun
 from pylon.tui.widgets.form_row import WHOM, FormRow, UserRow
 from pylon.tui.widgets.keys_line import KeysLine
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -189,7 +191,7 @@ class TryScreen(Patient, Screen[None]):
         )  # fmt: skip
         self._shown = None
         self.query_one("#answer", VerticalScroll).focus()
-        self.run_worker(self._call(self._run), name=_RUNS, group=_RUNS, exclusive=True)
+        begin(self, partial(self._call, self._run), name=_RUNS, group=_RUNS)
         self.refresh_bindings()
 
     async def _call(self, run: TryRun) -> None:

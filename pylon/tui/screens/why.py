@@ -20,6 +20,7 @@ from pylon.tui.enduring import Patient
 from pylon.tui.muted import muted_style
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING, Place, Verb
+from pylon.tui.working import begin
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -96,7 +97,7 @@ class WhyScreen(Patient, ModalScreen[None], Place):
         self._ask()
 
     def _ask(self) -> None:
-        self.run_worker(self._show(), name="why", group="why", exclusive=True)
+        begin(self, self._show, name="why", group="why")
 
     async def _show(self) -> None:
         try:
