@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from pylon.cli.output import CommandFailed, print_json, print_line
-from pylon.cli.project import json_option, project_option
-from pylon.cli.reach import ask_path
+from pylon.cli.project import find_project, json_option, project_option
+from pylon.cli.reach import ask_runtime
 
 
 @click.command("reload", short_help="Load the running app anew.")
@@ -18,7 +18,10 @@ def reload(migrate: bool, project_path: str | None, as_json: bool) -> None:
 
     --migrate applies a migration that waits for consent; a copy of the database is made first.
     """
-    answer = ask_path(project_path, "POST", "admin/reload", {"consent": migrate})
+    answer = ask_runtime(
+        find_project(project_path),
+        lambda admin: admin.post("admin/reload", {"consent": migrate}, is_patient=True),
+    )
     if as_json:
         print_json(answer)
     if not answer["ok"]:

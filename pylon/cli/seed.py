@@ -48,7 +48,7 @@ def seed(again: bool, project_path: str | None, as_json: bool) -> None:
 async def _ask(project: Path, *, again: bool) -> bool:
     admin = local_admin(project)
     try:
-        answer = await admin.post("admin/seed", {"again": again})
+        answer = await admin.post("admin/seed", {"again": again}, is_patient=True)
     except AdminError as error:
         if error.message.startswith("there is no /api/admin/seed"):
             raise CommandFailed(

@@ -73,7 +73,9 @@ async def reload_or_start(supervisor: Supervisor, *, consent: bool) -> dict[str,
         with suppress(TimeoutError):
             await supervisor.until(*_UP, timeout_s=_STARTING_SECONDS)
     if supervisor.state not in _SILENT:
-        return await supervisor.admin.post("admin/reload", {"consent": consent})
+        # Patient: a migration may take long, and one that hangs is ended by its supervisor.
+        body = {"consent": consent}
+        return await supervisor.admin.post("admin/reload", body, is_patient=True)
     await supervisor.restart("the app was saved")
     is_good = await supervisor.until(*_UP, timeout_s=_SAVED_SECONDS) is ProcessState.RUNNING
     return {

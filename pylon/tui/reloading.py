@@ -103,7 +103,7 @@ class Reloading:
     async def _post(self, *, consent: bool, plan: str | None = None) -> None:
         try:
             given = {"consent": consent} if plan is None else {"consent": consent, "plan": plan}
-            answer = await self._admin.post("admin/reload", given)
+            answer = await self._admin.post("admin/reload", given, is_patient=True)
         except AdminError as error:
             say(self._app, error.message, is_bad=True)
             return

@@ -72,7 +72,9 @@ class ScriptedAdmin(AdminClient):
         self.asked.append((path, params))
         return self._answer(path, params)
 
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def post(
+        self, path: str, body: dict[str, Any], *, is_patient: bool = False
+    ) -> dict[str, Any]:
         """Answer as told."""
         self.asked.append((path, body))
         self.posted.append(path)

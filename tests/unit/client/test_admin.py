@@ -11,8 +11,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 
 from pylon import jsonvalue, limits_data
+from pylon.cli import reach, seed
+from pylon.cli.main import cli
 from pylon.client import admin
 from pylon.client.admin import AdminClient, AdminError
 
@@ -246,3 +249,34 @@ async def _web(
         yield "http://{}:{}".format(*runner.addresses[0])
     finally:
         await runner.cleanup()
+
+
+async def test_a_seed_and_a_reload_are_waited_for_as_long_as_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many rows, or a migration of many: it goes on there, so nobody is told that it failed."""
+    monkeypatch.setattr(admin, "_TIMEOUT", aiohttp.ClientTimeout(total=0.2))
+    body = b'{"ok":true,"ran":true,"generation":2,"ms":1,"mistakes":[],"plan":""}'
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.6)
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    def local(_: Path) -> AdminClient:
+        return AdminClient("http://localhost", socket_path=tmp_path / "s")
+
+    (tmp_path / "app.py").touch()
+    for module, name, stand_in in (
+        (seed, "running_runtime", lambda _: True), (reach, "running_runtime", lambda _: True),
+        (seed, "local_admin", local), (reach, "local_admin", local),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, stand_in)
+    async with await asyncio.start_unix_server(answer, tmp_path / "s"):
+        for words in (["seed"], ["reload", "--migrate"]):
+            words += ["--project", str(tmp_path)]
+            done = await asyncio.to_thread(CliRunner().invoke, cli, words)
+            assert done.exit_code == 0, done
