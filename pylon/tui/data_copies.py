@@ -38,10 +38,24 @@ def _values(entity: Entity, row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _files(entity: Entity, row: Row) -> dict[str, Mapping[str, Any]]:
+    """Return the files that an insert of the row can't be without: their bytes stay away."""
+    return {
+        one["name"]: row[one["name"]]
+        for one in entity["fields"]
+        if one["kind"] == "file" and one["required"] and isinstance(row.get(one["name"]), Mapping)
+    }
+
+
 def typescript(entity: Entity, row: Row) -> list[tuple[str, str]]:
     """Return (name, text): a row like it inserted, and this one queried."""
     values = msgspec.json.format(jsonvalue.encode(_values(entity, row)), indent=2).decode()
     name, row_id = jsonvalue.encode_text(entity["name"]), jsonvalue.encode_text(row["id"])
+    for field, file in _files(entity, row).items():
+        named, kind = (jsonvalue.encode_text(str(file.get(one))) for one in ("name", "type"))
+        upload = f"await db.upload(new File([], {named}, {{ type: {kind} }}))"
+        lead = values.removesuffix("}").rstrip()
+        values = f"{lead}{'' if lead == '{' else ','}\n  {field}: {upload}\n}}"
     insert = f"{_TS_HEAD}await db.insert({name}, {_bare_keys(values)});\n"
     query = (
         f"{_TS_HEAD}db.query({name}, {{ where: {{ id: {row_id} }} }})"
@@ -78,6 +92,8 @@ def as_pytest(rows: Sequence[tuple[Entity, Row]]) -> str:
         f"async def test_{_snake(rows[-1][0]['name'])}_as_it_was():",
         '    async with running(".") as rt:  # the folder of the project',
     ]  # fmt: skip
+    if any(_files(entity, row) for entity, row in rows):
+        lines.append('        files = await rt.user("files@example.com")  # brings empty files')
     for place, (entity, row) in enumerate(rows):
         key = (entity["name"], row["id"])
         variable = "row" if place == len(rows) - 1 else f"{_snake(entity['name'])}{place + 1}"
@@ -87,7 +103,11 @@ def as_pytest(rows: Sequence[tuple[Entity, Row]]) -> str:
             continue
         values, references = _split(entity, row, names)
         names[key] = f"{variable}.id"
-        lines += _insert(variable, entity["name"], values, references)
+        uploads = {
+            name: f"await files.upload(b'', name={file.get('name')!r}, type={file.get('type')!r})"
+            for name, file in _files(entity, row).items()
+        }
+        lines += _insert(variable, entity["name"], values, {**references, **uploads})
     entity, row = rows[-1]
     lines.append("        await rt.settled()")
     if entity["name"] == _USER:

@@ -108,3 +108,35 @@ async def test_fields_may_have_the_names_that_the_kit_has_for_its_own(
     async with running(tmp_path) as rt:
         await rt.replay([("Audit", "a1", values)], [])
         assert rt.stored("Audit", "a1") == values
+
+
+PHOTO = """
+from pylon import App, Entity, File
+
+app = App("photo")
+
+
+@app.entity(read="true")
+class Photo(Entity):
+    picture: File
+    other: File | None = None
+"""
+
+
+async def test_a_row_that_needs_a_file_is_made_with_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes stay where they are; without any the row could not be made, and no test ran."""
+    (tmp_path / "app.py").write_text(PHOTO)
+    monkeypatch.chdir(tmp_path)
+    fields = [{"name": name, "kind": "file", "private": False, "required": is_required, "ref": None}
+              for name, is_required in (("picture", True), ("other", False))]  # fmt: skip
+    file = {"id": "f1", "name": 'it\'s "a".txt', "type": "text/plain", "size": 9}
+    entity = {"name": "Photo", "fields": fields}
+    row = {"id": "p1", "picture": file, "other": file, "_seq": 1}
+    namespace: dict[str, Any] = {}
+    exec(compile(as_pytest([(entity, row)]), "copied", "exec"), namespace)
+    await namespace["test_photo_as_it_was"]()
+    ((_, insert), _) = typescript(entity, row)
+    name = 'new File([], "it\'s \\"a\\".txt", { type: "text/plain" })'
+    assert insert.endswith(f'db.insert("Photo", {{\n  picture: await db.upload({name})\n}});\n')
