@@ -8,7 +8,7 @@ from typing import Any
 
 from pylon.printable import clean
 
-_FILE = '''"""Changes {first} to {last} of {app}, saved by `pylon log save {first} {last}`."""
+_FILE = '''"""Changes {first} to {last} of {name}, saved by `pylon log save {first} {last}`."""
 
 from pylon.testing import running
 
@@ -54,10 +54,16 @@ def pytest_file(found: Mapping[str, Any], project: str) -> str:
         ]
         changes.append("    ],")
     return _FILE.format(
-        first=found["from"], last=found["to"], app=project, changes="\n".join(changes),
+        first=found["from"], last=found["to"], app=project, name=_plain(project),
+        changes="\n".join(changes),
         before="\n".join(f"    {_row(one)!r}," for one in found["before"]),
         after="\n".join(f"    {_row(one)!r}," for one in found["after"]),
     )  # fmt: skip
+
+
+def _plain(project: str) -> str:
+    """Return a folder's name as it can stand in the text of a file of Python."""
+    return clean(project).replace("\\", "_").replace('"', "_")
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, str, Any]:
