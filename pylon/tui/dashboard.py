@@ -46,7 +46,7 @@ from pylon.tui.production import Production
 from pylon.tui.registry import SCREENS
 from pylon.tui.reloading import Reloading
 from pylon.tui.row_keys import RowKeys
-from pylon.tui.saying import say
+from pylon.tui.saying import NOTICES_CSS, say
 from pylon.tui.screens.help import HelpScreen
 from pylon.tui.screens.try_call import TryScreen
 from pylon.tui.screens.why import AskingWhy
@@ -65,7 +65,9 @@ class Dashboard(GettingAbout):
 
     TITLE = "pylon"
     ENABLE_COMMAND_PALETTE = True
-    CSS = """
+    CSS = (
+        NOTICES_CSS
+        + """
     ContentSwitcher { height: 1fr; }
     #filter { display: none; height: 1; border: none; background: $panel; padding: 0 1; }
     #filter.shown { display: block; }
@@ -73,6 +75,7 @@ class Dashboard(GettingAbout):
     #trouble { height: auto; max-height: 50%; color: $text-error; padding: 0 1 1 1; }
     #trouble-text { width: 100%; }
     """
+    )
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(

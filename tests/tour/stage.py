@@ -44,7 +44,7 @@ _SHELL: Final = "$"
 #: What of our own environment would make another dashboard of it.
 _OURS: Final = re.compile(r"PYLON_|TEXTUAL|COLUMNS$|LINES$|NO_COLOR$|TMUX$|SSH_")
 _SIZE: Final = (100, 22)
-_TOAST: Final = re.compile(r"^ {20,}▌", re.MULTILINE)
+_TOAST: Final = re.compile(r"▌[^\n]*\Z")
 
 
 class Terminal:

@@ -1,4 +1,7 @@
-"""The last line of a screen: the keys that do something there."""
+"""The last line of a screen: the keys that do something there, and notices as long as they last.
+
+A notice of one line covers keys and no row; a longer one moves what stands above it up.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from typing import Any
 
 from textual.screen import Screen
 from textual.widgets import Footer
+
+from pylon.tui.saying import NOTICES
 
 
 class KeysLine(Footer):
@@ -19,7 +24,10 @@ class KeysLine(Footer):
         super().__init__(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        """Look at once whenever something opens or closes."""
+        """Look at once whenever something opens or closes; have notices stand in this line."""
+        for rack in self.screen.query(f"#{NOTICES}"):
+            rack.add_class("in-keys-line")
+            self.screen.move_child(rack, after=self)  # what is last is drawn over the others
         self.app.screen_change_signal.subscribe(self, self._look, immediate=True)
 
     def _look(self, top: Screen[Any]) -> None:
