@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from pylon.cli.output import CommandFailed, print_line
 from pylon.cli.progress import Waiting
@@ -101,6 +102,7 @@ async def show(
     app = Dashboard(SystemClock(), admin, elsewhere=elsewhere, is_afar=True)
     app.url = url
     app.state.environment = str(status["environment"])
+    app.state.machine = urlsplit(where).netloc
     app.greeting = said_of(status, where)
     if status["pylon"] != __version__:
         app.greeting += f"; this dashboard is {__version__}"

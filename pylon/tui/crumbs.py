@@ -31,9 +31,12 @@ def _fitted(kept: list[str], own: str, room: int, arrow: str) -> str | None:
         wide = cell_len(longest)
         if wide <= _LEAST:
             return None
-        kept[kept.index(longest)] = _shortened(longest, max(_LEAST, wide - over))
+        kept[kept.index(longest)] = shortened(longest, max(_LEAST, wide - over))
     return arrow.join([*kept, own])
 
 
-def _shortened(text: str, width: int) -> str:
+def shortened(text: str, width: int) -> str:
+    """Return a text in so many cells at most, its end cut with a mark."""
+    if cell_len(text) <= width:
+        return text
     return set_cell_size(text, width - 1).rstrip() + _CUT

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from pylon.clock import ahead_text
 from pylon.printable import clean
-from pylon.tui.crumbs import ARROW, breadcrumb
+from pylon.tui.crumbs import ARROW, breadcrumb, shortened
 from pylon.tui.model import DashboardState
 from pylon.tui.muted import muted_style
 
@@ -29,6 +29,10 @@ _OLD_SECONDS = 2 * 86_400
 _TRAIL_SHARE = 0.4
 #: The numbers that breadcrumbs leave room for: the port, and the errors.
 _KEPT_NUMBERS = 2
+#: Of the line's width, what the name of another machine takes at most: one part of so many.
+_MACHINE_SHARE, _MACHINE_LEAST = 4, 8
+#: Where among the pieces it stands: behind the sign and the name of the app.
+_BEHIND_APP = 2
 #: Wider than any line.
 _WIDTH = 1_000
 #: (text, style name) pieces of the line; a style name is one of the component classes.
@@ -119,6 +123,11 @@ def header_pieces(
         rest += [("  ", "plain"), (f"{past} AS OF seq {state.data.as_of:,} (esc: now)", "loud")]
     if is_paused:
         rest += [("  ", "plain"), ("⏸ PAUSED (p goes on)", "loud")]
+    if state.machine:
+        # Its end goes first: hosts are told apart by their beginning, and the rest has to fit.
+        room = width - _cells([*line, *rest]) - cell_len(f" on   {place}")
+        room = max(_MACHINE_LEAST, min(room, width // _MACHINE_SHARE))
+        line.insert(_BEHIND_APP, (f" on {shortened(clean(state.machine), room)}", "plain"))
     numbers = _numbers(state) if status else []
     free = width - _cells([*line, *rest, *numbers[:_KEPT_NUMBERS]]) - 2
     whole = breadcrumb(trail, place, min(free, int(width * _TRAIL_SHARE)), arrow)

@@ -84,6 +84,8 @@ class DashboardState:
     project_name: str = "pylon"
     #: Where it runs, as was known before the stream told it; empty for nothing.
     environment: str = ""
+    #: Which machine one is attached to, such as `ada@box`; empty where it is this one.
+    machine: str = ""
     #: The runtime was started elsewhere: its lines come over the stream, not from a pipe.
     is_attached: bool = False
     process_state: str = "starting"

@@ -78,7 +78,7 @@ class Production:
             self._set(is_unlocked=False)
             say(self._app, "read-only again", seconds=4)
         else:
-            name = state.app_name
+            name = state.app_name + (f" on {state.machine}" if state.machine else "")
             self._app.push_screen(
                 Question(
                     f"This is PRODUCTION.\n\nAllow changes to {name} until this dashboard is left?"

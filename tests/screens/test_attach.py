@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pexpect
 import psutil
@@ -85,10 +86,11 @@ def test_a_production_elsewhere_is_red_read_only_and_comes_back(
     terminal.press(TOKEN + "\r")
     terminal.until(lambda text: "PROD" in text and "read-only (W)" in text)
     assert TOKEN not in terminal.text()
+    assert f"kept on {url.removeprefix('http://')}  PROD" in terminal.text()
     terminal.press("R")
     terminal.until(lambda text: "PRODUCTION is read-only here" in text)
     terminal.press("W")
-    terminal.until(lambda text: "Allow changes to kept" in text)
+    terminal.until(lambda text: "Allow changes to kept on 127.0.0.1" in text)
     terminal.press("y")
     terminal.until(lambda text: "UNLOCKED (W)" in text)
     (pid,) = runtimes_of(project)
@@ -187,7 +189,8 @@ def test_a_project_behind_ssh_is_shown_and_found_again(
     project, _ = served
     there = pylon_there(tmp_path)
     terminal = Terminal("attach", sshd.url(project), "--remote-pylon", there, columns=140, lines=30)
-    terminal.until(lambda text: "PROD" in text and "read-only (W)" in text)
+    text = terminal.until(lambda text: "PROD" in text and "read-only (W)" in text)
+    assert f"kept on {urlsplit(sshd.url(project)).netloc}  PROD" in text
     (first,) = _tunnels(sshd)
     words = " ".join(psutil.Process(first).cmdline())
     assert "ControlMaster=no" in words

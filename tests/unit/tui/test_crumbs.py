@@ -61,3 +61,18 @@ def test_what_is_wrong_and_the_errors_stand_before_where_one_was() -> None:
     assert cell_len(narrow) <= 80
     assert "  … › a-workflo… › Differences  " in narrow
     assert "Workflows › a-workflow-with-a-name-that-goes-on-and-on › Differences" in wide
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_another_machine_is_named_behind_the_app(width: int) -> None:
+    """By the beginning of its name where it is long; where it is this machine, nothing is said."""
+    state = DashboardState(is_attached=True)
+    state.fold({"type": "status", **status(port=4321)}, 0.0)
+    assert " on " not in _line(state, width)
+    state.machine = "ada@box.e"
+    assert "chat on ada@box.e dev" in _line(state, width)
+    state.machine = "ada@db-1.production.eu-central.example.com:2222"
+    line = _line(state, width)
+    assert "chat on ada@db-1." in line
+    assert cell_len(line) <= width
+    assert "PAUSED" in line
