@@ -94,14 +94,28 @@ class ScreenStrip(Static):
 def strip_pieces(screens: Screens, here: int, width: int) -> list[str]:
     """Return ` key name ` of each screen, so cut that all of them fit if they can."""
     longest = max(len(name) for _, name in screens)
+    brief = [(key.replace("ctrl+", "^"), name) for key, name in screens]
     # Two cells between them read best; rather than no names at all, one is enough.
-    for gap in (" ", ""):
+    for listed, gap in ((screens, " "), (screens, ""), (brief, "")):
         for most in range(longest, _SHORTEST - 1, -1):
-            pieces = [
-                f" {key} {name} " if place == here else f" {key} {name[:most]}{gap}"
-                for place, (key, name) in enumerate(screens)
-            ]
+            pieces = _pieces(listed, here, [most] * len(listed), gap)
             if sum(map(len, pieces)) <= width:
                 return pieces
-    return [f" {key} {name} " if place == here else f" {key} "
-            for place, (key, name) in enumerate(screens)]  # fmt: skip
+    # Names of as many as have room, the first ones first; of the others the keys are left.
+    sizes = [0] * len(brief)
+    pieces = _pieces(brief, here, sizes, "")
+    for place in range(len(brief)):
+        sizes[place] = _SHORTEST
+        tried = _pieces(brief, here, sizes, "")
+        if sum(map(len, tried)) > width:
+            break
+        pieces = tried
+    return pieces
+
+
+def _pieces(screens: Screens, here: int, sizes: Sequence[int], gap: str) -> list[str]:
+    """Return the pieces with so much of each name, and all of that which is seen."""
+    return [
+        f" {key} {name} " if place == here else f" {key} {name[:size]}{gap}"
+        for place, ((key, name), size) in enumerate(zip(screens, sizes, strict=True))
+    ]

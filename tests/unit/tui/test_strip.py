@@ -22,6 +22,30 @@ def test_every_key_is_there_and_the_screen_that_is_seen_has_its_name(width: int,
         assert sum(map(len, pieces)) <= width
 
 
+@given(st.dictionaries(st.integers(0, len(SCREENS) - 1), st.sampled_from(["ctrl+d", "ctrl+x"]),
+                       max_size=3), st.integers(0, len(SCREENS) - 1))  # fmt: skip
+def test_some_keys_bound_otherwise_push_no_name_off(keys: dict[int, str], here: int) -> None:
+    """Longer keys are written briefly, `^d`, before names go."""
+    screens = [(keys.get(place, key), name) for place, (key, name) in enumerate(SCREENS)]
+    pieces = strip_pieces(screens, here, 80)
+    assert sum(map(len, pieces)) <= 80
+    for piece, (key, name) in zip(pieces, screens, strict=True):
+        shown, told = piece.split(" ", 2)[1:]
+        assert shown in (key, key.replace("ctrl+", "^"))
+        assert name.startswith(told.strip())
+        assert told.strip()
+
+
+def test_where_names_cannot_all_stay_those_that_fit_do() -> None:
+    """The first ones; every key is there, and nothing stands beyond the edge."""
+    screens = [(f"alt+f{place}", name) for place, (_, name) in enumerate(SCREENS)]
+    pieces = strip_pieces(screens, 3, 122)
+    assert sum(map(len, pieces)) <= 122
+    assert [one.split()[0] for one in pieces] == [key for key, _ in screens]
+    told = [place for place, one in enumerate(pieces) if len(one.split()) > 1]
+    assert told == [0, 1, 2, 3]
+
+
 def test_all_names_are_whole_where_there_is_room() -> None:
     """On a wide screen nothing is cut."""
     assert "".join(strip_pieces(SCREENS, 0, 200)).split() == [
