@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class ClientsPane(Pane):
     """Every connection and every known client."""
 
+    own_keys = "enter opens, then v ghost, d disconnect, N network · w why · ? all keys"
     parts = ("clients",)
     filters = (listed(tables.CLIENTS, tables.client_line),)
 
@@ -32,7 +33,8 @@ class ClientsPane(Pane):
         self._actions = ClientActions(app, admin)
 
     def compose(self) -> ComposeResult:
-        """Lay out the list."""
+        """Lay out the keys and the list."""
+        yield self.keys_line()
         yield LineList(
             tables.client_line, is_bad=tables.is_bad_client, head=tables.HEADS["clients"],
             empty="Nobody is connected. Press o to open the app in a browser.",

@@ -39,6 +39,7 @@ CHANGE_FILTER: Final[Filter] = listed(
 class LogPane(Pane):
     """The tail of the change log."""
 
+    own_keys = "enter opens · t time travel · L lens · d differs · space marks · w why · ?"
     filters = (CHANGE_FILTER,)
     parts = ("changes",)
     lead, verbs = "Log", LOG_VERBS
@@ -56,7 +57,8 @@ class LogPane(Pane):
         self._actions.follow_lineage()
 
     def compose(self) -> ComposeResult:
-        """Lay out the list."""
+        """Lay out the keys and the list."""
+        yield self.keys_line()
         yield LineList(
             self._line, follows=True, head=tables.HEADS["changes"],
             empty="No change yet. Write something: it shows here the moment it is committed.",

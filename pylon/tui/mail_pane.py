@@ -28,6 +28,7 @@ MAIL_VERBS: Final = (
 class MailPane(Pane):
     """What was sent."""
 
+    own_keys = "enter opens · o its link in the browser · v previews a template · ? all keys"
     lead = "Mail"
     verbs = MAIL_VERBS
     BINDINGS: ClassVar[list[BindingType]] = [*MAIL_VERBS]
@@ -41,7 +42,8 @@ class MailPane(Pane):
         self._templates = MailTemplatesMenu(app, admin, app.page_url)
 
     def compose(self) -> ComposeResult:
-        """Lay out the list."""
+        """Lay out the keys and the list."""
+        yield self.keys_line()
         yield LineList(
             tables.mail_line, follows=True, head=tables.HEADS["mails"],
             empty="No mail was sent since the start. Sign in on the page: the code comes here.",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from textual.containers import Vertical
 from textual.widget import Widget
+from textual.widgets import Static
 
 from pylon.tui.copying import Copies, copies, readable
 from pylon.tui.dialogs import Details
@@ -21,6 +22,8 @@ from pylon.tui.verbs import Place
 from pylon.tui.widgets.filter_line import NOTHING, Help
 from pylon.tui.widgets.line_list import LineList
 
+#: Lines of a pane below which it does not say its keys.
+_LOW: Final = 12
 ONE_LIST: Final = "there is one list here"
 #: What is said where `w` finds nobody and no row to ask about.
 WHERE_WHY: Final = "w asks about a row of the Log, or as a user of Clients or Users"
@@ -41,7 +44,13 @@ class Pane(Patient, Vertical, Place):
     parts: tuple[str, ...] = ()
     #: Whether it is drawn while the rest stands still.
     shows_when_paused = False
-    DEFAULT_CSS = "Pane .zoomed-away { display: none; }"
+    #: The keys that do something there and are not in the footer; empty: the pane says them itself.
+    own_keys: ClassVar[str] = ""
+    DEFAULT_CSS = """
+    Pane .zoomed-away { display: none; }
+    Pane > .own-keys { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    Pane.low > .own-keys { display: none; }
+    """
 
     def __init_subclass__(cls, **given: Any) -> None:
         """Have the columns of the filters be those that can be named."""
@@ -56,6 +65,14 @@ class Pane(Patient, Vertical, Place):
         self.terms = ""
         #: What has the room of all, for the time being.
         self.zoomed: Widget | None = None
+
+    def keys_line(self) -> Static:
+        """Return a line that says its own keys."""
+        return Static(f" {self.own_keys}", classes="own-keys", markup=False)
+
+    def on_resize(self) -> None:
+        """Leave a low terminal to the rows."""
+        self.set_class(self.size.height < _LOW, "low")
 
     def refresh_from(self, *, force: bool = False) -> None:
         """Show the state if one of the pane's parts changed."""

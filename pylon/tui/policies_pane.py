@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class PoliciesPane(Pane):
     """Who may do what, in words."""
 
+    own_keys = "enter opens: source, findings, coverage · n the next that deserves a look (!)"
     parts = ("policies",)
     filters = (listed(tables.POLICIES, tables.policy_line, text=all_of),)
 
@@ -31,7 +32,8 @@ class PoliciesPane(Pane):
         self._policies = Policies(app, admin)
 
     def compose(self) -> ComposeResult:
-        """Lay out the list."""
+        """Lay out the keys and the list."""
+        yield self.keys_line()
         yield LineList(
             tables.policy_line, is_bad=is_bad_policy, head=tables.HEADS["policies"],
             empty="The app has no entity yet, so there is no policy.",

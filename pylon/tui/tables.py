@@ -244,7 +244,7 @@ def line_line(line: tuple[str, str, str], width: int) -> Line:
     level, text, at = line
     style = {"error": "bad", "warning": "warn", "note": "accent"}.get(level, "plain")
     time = [(f" {at[11:19]} ", "quiet")] if at and width >= 66 else []
-    room = width - sum(len(piece) for piece, _ in time) - 1
+    room = width - sum(len(piece) for piece, _ in time) - 2  # the last cell may be the bar's
     shown = clean(text[: width + 200].expandtabs(4))
     return [
         *time,
