@@ -65,17 +65,14 @@ class Dashboard(GettingAbout):
 
     TITLE = "pylon"
     ENABLE_COMMAND_PALETTE = True
-    CSS = (
-        NOTICES_CSS
-        + """
-    ContentSwitcher { height: 1fr; }
-    #filter { display: none; height: 1; border: none; background: $panel; padding: 0 1; }
-    #filter.shown { display: block; }
-    #facts { height: auto; padding: 0 0 1 0; }
-    #trouble { height: auto; max-height: 50%; color: $text-error; padding: 0 1 1 1; }
-    #trouble-text { width: 100%; }
+    CSS = f"""{NOTICES_CSS}
+    ContentSwitcher {{ height: 1fr; }}
+    #filter {{ display: none; height: 1; border: none; background: $panel; padding: 0 1; }}
+    #filter.shown {{ display: block; }}
+    #facts {{ height: auto; padding: 0 0 1 0; }}
+    #trouble {{ height: auto; max-height: 50%; color: $text-error; padding: 0 1 1 1; }}
+    #trouble-text {{ width: 100%; }}
     """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(

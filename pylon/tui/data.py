@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pylon.client.admin import AdminClient, AdminError
 from pylon.tui.data_copies import DEPTH_MAX, ROWS_MAX, needs
 from pylon.tui.data_state import DataState
+from pylon.tui.labels import Labels
+from pylon.tui.rests import Rests
 
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
@@ -29,25 +31,6 @@ _IDS_AT_ONCE: Final = 1_000
 _FINAL: Final = ("INVALID_ARGUMENT", "NOT_FOUND", "NOT_RETAINED")
 
 
-class Rests:
-    """When something may be asked again, by how long it took."""
-
-    def __init__(self, every: float, rest: float) -> None:
-        self._every = every
-        self._rest = rest
-        self.next_at = 0.0
-        self.is_asking = False
-
-    def may(self, now: float) -> bool:
-        """Tell whether it may be asked now."""
-        return not self.is_asking and now >= self.next_at
-
-    def done(self, started: float, now: float) -> None:
-        """Take it that an answer came."""
-        self.is_asking = False
-        self.next_at = now + max(self._every, (now - started) * self._rest)
-
-
 class Data:
     """The rows of one dashboard's app."""
 
@@ -57,6 +40,7 @@ class Data:
         self._rows = Rests(_EVERY_SECONDS, _REST)
         self._counts = Rests(_COUNT_EVERY_SECONDS, _COUNT_REST)
         self._lists = Rests(_COUNT_EVERY_SECONDS, _COUNT_REST)
+        self._labels = Labels(app, admin)
         self._sized_at: float | None = None
         self._listed: tuple[int, Any] | None = None
         #: (generation, head) that the rows, and their number, are of.
@@ -114,6 +98,7 @@ class Data:
         if state.is_answered and is_uncounted and self._counts.may(now):
             self._counts.is_asking = True
             self._run("data count", self._ask_count(head))
+        self._labels.keep_current(state, cursor, head)
         self._note(now)
 
     def ask_again(self) -> None:

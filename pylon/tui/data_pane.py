@@ -85,7 +85,7 @@ class DataPane(MarkingPane):
             )  # fmt: skip
             yield RowGrid(
                 lambda *given: self._layout.line(*given), lambda *given: self._layout.head(*given),
-                empty="No row is found.", id="grid",
+                lambda x: self._layout.number_at(x), empty="No row is found.", id="grid",
             )  # fmt: skip
 
     @property
@@ -168,12 +168,11 @@ class DataPane(MarkingPane):
         state, grid = self.state.data, self.grid
         assert state.place is not None
         fields = state.fields()
-        names = [one["name"] for one in fields]
-        wanted = (state.generation, state.is_answered, state.readings, names)
+        wanted = (state.generation, state.is_answered, state.readings, fields, state.labels)
         if wanted != self._laid_out:
             self._laid_out = wanted
             self._layout = data_tables.Layout(
-                fields, state.rows, state.place.order, state.marked
+                fields, state.rows, state.place.order, state.marked, state.labels
             )  # fmt: skip
         reading = self.state.at_rest or "◔ reading …"
         is_all = not (state.place.filter or state.viewer or state.as_of is not None)
@@ -205,6 +204,11 @@ class DataPane(MarkingPane):
         self.mark_beyond(to_end=event.to_end)
         self.state.data.jump(to_end=event.to_end)
         self._data.keep_current(self.terms, self.grid.cursor)
+
+    def on_row_grid_head_chosen(self, event: RowGrid.HeadChosen) -> None:
+        """Sort by the column whose head was clicked."""
+        event.stop()
+        self.action_sort()
 
     def _follow(self, field: dict[str, Any], row: Row) -> None:
         target = row.get(field["name"])

@@ -68,6 +68,8 @@ class DataState:
     readings: int = 0
     #: Fields that are not shown, by entity; what is not here shows all but private ones.
     hidden: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: What rows are called that others refer to, by entity and id; empty: they are not told.
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
     #: What is wrong with a filter: (its text, the place in it, words).
     mistake: tuple[str, int, str] | None = None
     #: What the SQL line asked, the newest behind.

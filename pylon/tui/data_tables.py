@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from textwrap import wrap
+from types import MappingProxyType
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -25,6 +27,10 @@ NARROW_ENTITIES: Final = ENTITIES[:2]
 _RIGHT: Final = frozenset({"int", "bigint", "float", "decimal"})
 _ID_WIDTH: Final = 10
 _CELL_MIN, _CELL_MAX = 6, 40
+#: So much of a text under the cursor is seen, if other columns have to go for it.
+_READ: Final = 24
+#: A reference is no wider where it shows a label, or the end of an id.
+_REF_MAX: Final = 18
 #: So many rows say how wide a column is.
 _MEASURED: Final = 60
 #: What stands where a user does not get a field, and where there is no value.
@@ -32,6 +38,7 @@ NOT_TOLD: Final = "▒ not told"
 _NULL: Final = "null"
 #: What stands before a marked row.
 MARK: Final = "●"
+_NO_LABELS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 _STEPS_SHOWN: Final = 3
 #: Characters of one value among all about a row. More is not laid out.
 _VALUE_MAX: Final = 8_000
@@ -88,21 +95,49 @@ class Layout:
 
     def __init__(
         self, fields: Sequence[dict[str, Any]], rows: Sequence[Row], order: str,
-        marked: Container[str] = (),
+        marked: Container[str] = (), labels: Mapping[str, Mapping[str, str]] = _NO_LABELS,
     ) -> None:  # fmt: skip
+        """Lay out fields by their values in some rows.
+
+        Args:
+            fields: the fields that are shown.
+            rows: the window of rows.
+            order: what they are sorted by.
+            marked: ids of marked rows.
+            labels: what rows are called that these refer to, by entity and id.
+        """
         self.fields = list(fields)
+        self._labels = labels
         #: Ids of marked rows.
         self._marked = marked
         self._order = order
         self._columns = [Column("id", _ID_WIDTH, keeps_end=True)]
+        #: How wide each would be if nothing of it were cut.
+        self._wanted = [_ID_WIDTH]
         for one in fields:
             longest = max(
                 (cell_len(clean(cell_text(one, row)[0])) for row in rows[:_MEASURED]), default=0
             )
             head = self._head(one)
-            width = max(_CELL_MIN, cell_len(head), min(longest, _CELL_MAX))
-            self._columns.append(Column(head, width, right=one["kind"] in _RIGHT))
+            least = max(_CELL_MIN, cell_len(head))
+            width = max(least, min(longest, _CELL_MAX))
+            named = self._longest_label(one, rows[:_MEASURED])
+            # A reference shows labels, or the ends of ids.
+            short = max(_ID_WIDTH, min(_REF_MAX, max(least, named))) if one["ref"] else 0
+            self._columns.append(Column(head, width, right=one["kind"] in _RIGHT, narrow=short))
+            self._wanted.append(max(least, longest, named))
         self._left = 1
+        #: (width, column under the cursor) of the last look, and what was seen then.
+        self._of: tuple[int, int] | None = None
+        self._found: list[tuple[int, Column, int]] = []
+
+    def _longest_label(self, field: dict[str, Any], rows: Sequence[Row]) -> int:
+        return max((cell_len(clean(self._label(field, row))) for row in rows), default=0)
+
+    def _label(self, field: dict[str, Any], row: Row) -> str:
+        """Return what the row is called that one refers to; empty: that is not told."""
+        known = self._labels.get(field["ref"] or "", {})
+        return known.get(str(row.get(field["name"])), "") if known else ""
 
     def _head(self, field: dict[str, Any]) -> str:
         name = field["name"]
@@ -120,23 +155,61 @@ class Layout:
 
     def _seen(self, width: int, column: int) -> list[tuple[int, Column, int]]:
         """Return (number, column, width) of those that are seen; the one under the cursor is."""
+        if self._of != (width, column):
+            self._of = (width, column)
+            self._found = self._find(width, column)
+        return self._found
+
+    def _find(self, width: int, column: int) -> list[tuple[int, Column, int]]:
         free = width - _ID_WIDTH - 2
+        sizes = self._sizes(free, column)
         if column and column < self._left:
             self._left = column
-        while column > self._left and self._used(self._left, column) > free:
+        # A text can be read where some of it is seen; what stands before it need not go for more.
+        least = sizes[column] if self._columns[column].narrow else min(sizes[column], _READ + 2)
+        while column > self._left and sum(sizes[self._left : column]) + least > free:
             self._left += 1
-        seen = [(0, self._columns[0], _ID_WIDTH)]
+        shown: dict[int, int] = {}
         for at in range(self._left, len(self._columns)):
-            one = self._columns[at]
-            size = min(one.width, free - 2)
-            if size < min(one.width, _CELL_MIN):
+            size = min(sizes[at], free) - 2
+            if size < min(sizes[at] - 2, _CELL_MIN):
                 break
-            seen.append((at, one, size))
+            shown[at] = size
             free -= size + 2
-        return seen
+        # What is left is for what is cut: the cursor's column first, references last.
+        for at in sorted(shown, key=lambda at: (at != column, self._columns[at].narrow > 0)):
+            more = max(0, min(free, self._wanted[at] - shown[at]))
+            shown[at] += more
+            free -= more
+        first = (0, self._columns[0], _ID_WIDTH)
+        return [first, *((at, self._columns[at], size) for at, size in shown.items())]
 
-    def _used(self, first: int, last: int) -> int:
-        return sum(one.width + 2 for one in self._columns[first : last + 1])
+    def _sizes(self, free: int, column: int) -> list[int]:
+        """Return the widths of all columns, with what stands between them.
+
+        Where not all of them have room the ends of references do, but for the one under the cursor;
+        so do labels anywhere.
+        """
+        is_tight = sum(one.width + 2 for one in self._columns[1:]) > free
+        return [
+            (one.narrow if one.narrow and at != column and (is_tight or self._is_told(at))
+             else one.width) + 2
+            for at, one in enumerate(self._columns)
+        ]  # fmt: skip
+
+    def _is_told(self, column: int) -> bool:
+        """Tell whether rows that a column refers to are called something."""
+        field = self.field(column)
+        return field is not None and any(self._labels.get(field["ref"] or "", {}).values())
+
+    def number_at(self, x: int) -> int | None:
+        """Return which column was drawn last at a cell of the line; None beside them all."""
+        end = 0
+        for at, _, size in self._found:
+            end += size + 2
+            if x < end:
+                return at
+        return None
 
     def head(self, width: int, column: int) -> Line:
         """Return the line of heads; the column under the cursor stands in angles."""
@@ -149,14 +222,27 @@ class Layout:
     def line(self, row: Row, width: int, column: int, is_cursor: bool) -> Line:
         """Return the line of a row."""
         line = []
-        for at, one, size in self._seen(width, column):
-            field = self.field(at)
-            text, style = (row["id"], "strong") if field is None else cell_text(field, row)
+        for at, shown, size in self._seen(width, column):
+            text, style, keeps_end = self._cell(self.field(at), row, is_whole=at == column)
+            one = replace(shown, keeps_end=keeps_end)
             if is_cursor and at == column:
                 style = "cell"
             mark = MARK if at == 0 and row["id"] in self._marked else " "
             line.append((f"{mark}{placed(clean(text), size, one)} ", style))
         return line
+
+    def _cell(
+        self, field: dict[str, Any] | None, row: Row, *, is_whole: bool
+    ) -> tuple[str, str, bool]:
+        """Return (text, style, whether its end is kept) of a cell.
+
+        A reference is what it leads to, but for its id where that is wanted whole, or not told.
+        """
+        if field is None:
+            return row["id"], "strong", True
+        label = "" if is_whole or not field["ref"] else self._label(field, row)
+        text, style = cell_text(field, {field["name"]: label} if label else row)
+        return text, style, bool(field["ref"]) and not label
 
 
 def trail_line(state: DataState) -> str:

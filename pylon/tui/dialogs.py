@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,6 +22,10 @@ from pylon.tui.paging import page
 from pylon.tui.saying import say
 from pylon.tui.verbs import SCROLLING
 
+#: What stands between the keys of a box, and keys by what they are called there.
+_BETWEEN: Final = " · "
+_CALLED: Final = {"esc": "escape", "/": "slash", "?": "question_mark"}
+_NAMED: Final = frozenset({"escape", "enter", "space", "tab", "slash", "question_mark", "ctrl+s"})
 _CSS = """
     {name} { align: center middle; }
     {name} > .box { width: 90%; max-width: 110; height: auto; max-height: 95%;
@@ -29,10 +34,22 @@ _CSS = """
 
 
 def titled(box: Widget, title: str, keys: str) -> None:
-    """Write title and keys into a box's border, as text and never as markup."""
+    """Write title and keys into a box's border, as text and never as markup; keys are clicked."""
     box.add_class("box")
     box.border_title = Text(clean(title))
-    box.border_subtitle = Text(keys)
+    box.border_subtitle = clickable(keys)
+
+
+def clickable(keys: str) -> Text:
+    """Return `esc back · y copy` with each part as what is clicked instead of its key."""
+    text = Text()
+    for at, part in enumerate(keys.split(_BETWEEN)):
+        key = part.partition(" ")[0]
+        name = _CALLED.get(key, key)
+        click = Style(meta={"@click": f"app.simulate_key({name!r})"})
+        text.append(_BETWEEN if at else "")
+        text.append(part, click if len(name) == 1 or name in _NAMED else "")
+    return text
 
 
 class Details(Patient, ModalScreen[None]):

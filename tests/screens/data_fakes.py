@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from typing import Any
 
 from pylon.client.admin import AdminError
 
 Row = dict[str, Any]
 _FILTER = re.compile(r"(\w+) == '([^']*)'\Z")
+_LISTED = re.compile(r"id in \[(.*)\]\Z")
 
 
 def data_field(name: str, kind: str = "str", **changed: Any) -> dict[str, Any]:
@@ -41,7 +43,7 @@ ADA = {"id": "u-ada", "name": "Ada", "_seq": 1}
 
 
 class FakeTable:
-    """One entity's rows: pages by key, filters of one comparison, every other one a mistake."""
+    """One entity's rows: pages by key, filters of a comparison or of ids, others are mistakes."""
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
@@ -68,6 +70,9 @@ class FakeTable:
     def _filtered(self, text: str | None) -> list[Row]:
         if not text:
             return list(self.rows)
+        if listed := _LISTED.match(text):
+            wanted = re.findall("'([^']*)'", listed[1])
+            return [one for one in self.rows if one["id"] in wanted]
         found = _FILTER.match(text)
         if found is None or found[1] not in self.rows[0]:
             message = f"filter: Task has no field {text.split()[0]}\n    {text}\n    ^"
@@ -97,8 +102,8 @@ def whole(row: Row, *referrers: tuple[str, str, int, str]) -> dict[str, Any]:
 def answers(tasks: FakeTable) -> dict[str, Any]:
     """Return what a runtime with tasks of one owner answers."""
     entities = {
-        "entities": [{**TASK, "rows": len(tasks.rows), "bytes": 195_000_000},
-                     {**OWNER, "rows": 1, "bytes": 8_192}]
+        "entities": [{**deepcopy(TASK), "rows": len(tasks.rows), "bytes": 195_000_000},
+                     {**deepcopy(OWNER), "rows": 1, "bytes": 8_192}]
     }  # fmt: skip
     found = {
         "admin/data": entities, "admin/data/Task": tasks, "admin/data/Owner": FakeTable([ADA]),

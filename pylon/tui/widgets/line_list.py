@@ -14,8 +14,9 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Region, Size
+from textual.color import Color
+from textual.events import Click, MouseDown, MouseScrollDown, MouseScrollUp
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -51,6 +52,9 @@ class LineList(Patient, ScrollView, can_focus=True):
     LineList > .line--head { text-style: bold; }
     LineList > .line--cursor { background: $primary 30%; text-style: bold; }
     LineList:focus > .line--cursor { background: $primary 60%; }
+    /* Which of a terminal's own colours can be read on which nobody knows: they are swapped. */
+    LineList:ansi > .line--cursor { background: ansi_default; text-style: bold underline; }
+    LineList:ansi:focus > .line--cursor { text-style: bold reverse; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="move.up"),
@@ -107,6 +111,7 @@ class LineList(Patient, ScrollView, can_focus=True):
         self.at_rest = ""
         self._note = ""
         self._cursor = 0
+        self._pressed: Offset | None = None
         self._follows = follows
         self.is_following = follows
         #: Styles by (name, what lies over them), looked up once for all lines of one pass.
@@ -256,12 +261,25 @@ class LineList(Patient, ScrollView, can_focus=True):
         """Return how a piece looks; without a name, how the line does where it has no piece."""
         found = self._looks.get((name, over))
         if found is None:
-            extra = self.get_component_rich_style(over, partial=True) if over else Style.null()
+            extra = self._over(over) if over else Style.null()
             # On the cursor's own colour what steps back would be hard to read.
-            is_on_cursor = name == "quiet" and over == "line--cursor"
+            is_on_cursor = name in ("quiet", "head") and over == "line--cursor"
             found = self.rich_style + self._style("plain" if is_on_cursor else name) + extra
             self._looks[name, over] = found
         return found
+
+    def _over(self, name: str) -> Style:
+        """Return what lies over a line; a colour that shines through is mixed with that below it.
+
+        In segments nobody else does it: there it would be laid on whole, and texts hard to read.
+        """
+        style = self.get_component_rich_style(name, partial=True)
+        colour = self.get_component_styles(name).background
+        if colour.a in (0, 1) or colour.ansi is not None:
+            return style
+        _, _, below, _ = self.colors
+        mixed = below.blend(Color(*colour.rgb), colour.a, alpha=1.0)
+        return style + Style(bgcolor=mixed.rich_color)
 
     def _style(self, name: str) -> Style:
         if not name:
@@ -293,10 +311,23 @@ class LineList(Patient, ScrollView, can_focus=True):
         if self.current is not None:
             self.post_message(self.Chosen(self, self.current))
 
+    def place_at(self, y: int) -> int | None:
+        """Return the place of the row that is drawn on a line; None where there is none."""
+        place = y - self._head_lines + int(self.scroll_offset.y)
+        return place if y >= self._head_lines and place < len(self._rows) else None
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Keep where the button went down."""
+        self._pressed = event.offset
+
+    def was_dragged(self, event: Click) -> bool:
+        """Tell that the mouse was moved while it was pressed: whoever drags wants no row opened."""
+        return self._pressed is not None and self._pressed != event.offset
+
     def on_click(self, event: Click) -> None:
         """Put the cursor where the mouse is; a click on the cursor's line chooses it."""
-        place = event.y - self._head_lines + int(self.scroll_offset.y)
-        if not 0 <= place < len(self._rows):
+        place = self.place_at(event.y)
+        if place is None or self.was_dragged(event):
             return
         if place == self._cursor and event.button == 1:
             self.action_choose()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.events import Click
 from textual.geometry import Size
 from textual.message import Message
 
@@ -22,6 +23,7 @@ class RowGrid(LineList):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line--cell"}
     DEFAULT_CSS = """
     RowGrid > .line--cell { text-style: reverse; }
+    RowGrid:ansi > .line--cell { text-style: underline; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "sideways(-1)", "Column to the left", show=False, id="move.left"),
@@ -43,9 +45,12 @@ class RowGrid(LineList):
             self.came_from = came_from
             self.to = to
 
+    class HeadChosen(Message):
+        """The head of the column under the cursor was clicked."""
+
     def __init__(
-        self, draw: Callable[[Any, int, int, bool], Line], head: Callable[[int, int], Line], *,
-        empty: str, id: str,
+        self, draw: Callable[[Any, int, int, bool], Line], head: Callable[[int, int], Line],
+        number_at: Callable[[int], int | None], *, empty: str, id: str,
     ) -> None:  # fmt: skip
         """Make a grid.
 
@@ -53,10 +58,12 @@ class RowGrid(LineList):
             draw: the pieces of a row at a width, with the column under the cursor, and whether the
                 row is under it.
             head: the pieces of the heads at a width, with the column under the cursor.
+            number_at: the number of the column that was drawn last at a cell; None: there is none.
             empty: what is said where there are no rows.
             id: the widget's id.
         """
         self.column = 0
+        self._number_at = number_at
         self._columns = 1
         self._offset: int | None = 0
         self._of: int | None = None
@@ -116,6 +123,19 @@ class RowGrid(LineList):
         here = "?" if self._offset is None else f"{self._offset + self._cursor + 1:,}"
         total = "?" if self._of is None else f"{'~' if self._is_total_old else ''}{self._of:,}"
         return f" {here}/{total}"
+
+    def on_click(self, event: Click) -> None:
+        """Put the cursor on the cell where the mouse is; the base opens one that it is on."""
+        column = self._number_at(event.x)
+        if column is None or self.was_dragged(event) or (column == self.column and event.y > 0):
+            return
+        event.prevent_default()
+        self.column = column
+        if event.y == 0:
+            self.post_message(self.HeadChosen())
+        elif (place := self.place_at(event.y)) is not None:
+            self._go(place)
+        self.refresh()
 
     def action_sideways(self, by: int) -> None:
         """Move the cursor to another column."""
