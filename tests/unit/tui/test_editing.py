@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from pylon.tui.editing import NoEditor, editor_command
+from pylon.tui import editing
+from pylon.tui.editing import NoEditor, edit, editor_command
 
 FILE = Path("/a project/pylon.toml")
 
@@ -38,3 +40,19 @@ def test_without_an_editor_it_says_what_to_do(environment: dict[str, str], said:
     """Neither one named, nor one that is usual; or a name that is no command line."""
     with pytest.raises(NoEditor, match=said):
         editor_command(FILE, 3, environment, lambda _: None)
+
+
+async def test_an_editor_that_fails_is_said_with_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever left it by an error has not edited; one that ended well says nothing."""
+    codes, commands = iter([3, 0]), []
+
+    async def lend(app: object, command: list[str]) -> int:
+        commands.append(command)
+        return next(codes)
+
+    monkeypatch.setattr(editing, "lend", lend)
+    app = cast(Any, None)
+    with pytest.raises(NoEditor, match="nano ended with 3"):
+        await edit(app, FILE, 3, {"EDITOR": "nano"})
+    await edit(app, FILE, None, {"EDITOR": "code -n"}, is_awaited=True)
+    assert commands == [["nano", "+3", str(FILE)], ["code", "--wait", "-n", str(FILE)]]

@@ -155,3 +155,14 @@ def test_another_lineage_takes_marks_and_the_past_along() -> None:
     assert data.place.entity == "Task"
     assert data.generation > generation
     assert data.is_answered is None
+
+
+def test_a_loop_that_goes_on_is_no_trouble_any_more() -> None:
+    """The stack of where it hung stays among the lines of the runtime."""
+    state = DashboardState()
+    state.note_process("hung", "its loop does not answer")
+    state.note_stack("File app.py, line 3\nsleep()")
+    assert state.has_trouble
+    state.note_process("running", "")
+    assert (state.stack, state.has_trouble) == ("", False)
+    assert [text for _, text, _ in state.lines] == ["File app.py, line 3", "sleep()"]
