@@ -64,3 +64,16 @@ def test_a_window_that_is_full_lets_go_of_what_is_far_from_the_cursor() -> None:
     assert state.offset is not None
     assert state.rows[0]["id"] == f"t{state.offset}"
     assert state.rows[-1]["id"] == f"t{end + PAGE - 1}"
+
+
+def test_private_fields_are_shown_to_the_owner_alone() -> None:
+    """Also where they were chosen to be seen: who is looked as has no such column."""
+    state = DataState()
+    fields = [{"name": "title", "private": False}, {"name": "secret", "private": True}]
+    state.entities = [{"name": "Task", "fields": fields}]
+    state.enter("Task")
+    assert [one["name"] for one in state.fields()] == ["title"]
+    state.hidden["Task"] = frozenset()
+    assert [one["name"] for one in state.fields()] == ["title", "secret"]
+    state.look_as("ada@example.com")
+    assert [one["name"] for one in state.fields()] == ["title"]
