@@ -182,7 +182,7 @@ say_path() {
     *":$commands:"*) return 0 ;;
   esac
   case ${SHELL-} in
-    */fish) line="fish_add_path $commands" ;;
+    */fish) line="fish_add_path '$commands'" ;;
     */zsh) line="echo 'export PATH=\"$commands:\$PATH\"' >> ~/.zshrc" ;;
     */bash) line="echo 'export PATH=\"$commands:\$PATH\"' >> ~/.bashrc" ;;
     *) line="echo 'export PATH=\"$commands:\$PATH\"' >> ~/.profile" ;;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -200,6 +201,23 @@ def test_what_was_installed_below_another_data_folder_is_found(
     assert ("nothing to take away" in out) is not is_gone
     assert installed.exists() is link.is_symlink() is not is_gone
     assert link.parent.exists()
+
+
+@pytest.mark.parametrize("shell", ["fish", "zsh", "bash", "sh"])
+def test_the_line_for_the_path_has_the_folder_as_one_word(shell: str, tmp_path: Path) -> None:
+    """Also of somebody whose home has a space in its name."""
+    script = (ROOT / "installers" / "install.sh").read_text().removesuffix('main "$@"\n')
+    folder = tmp_path / "my home" / "bin"
+    said = subprocess.run(
+        ["/bin/sh", "-c", f"{script}\ncommands=$1\nsay_path", "sh", str(folder)],
+        env={"PATH": "/usr/bin:/bin", "SHELL": f"/usr/bin/{shell}"}, capture_output=True, text=True,
+        check=True,
+    ).stderr  # fmt: skip
+    line = said.split("what to do: ")[1].splitlines()[0]
+    words = shlex.split(line)
+    assert words == ["fish_add_path", str(folder)] if shell == "fish" else (
+        words[:2] == ["echo", f'export PATH="{folder}:$PATH"']
+    )  # fmt: skip
 
 
 def test_shell_scripts_are_clean() -> None:
