@@ -27,15 +27,17 @@ def said_of_another(error: BaseException) -> CommandFailed | None:
     from pylon.client.admin import AdminClient
 
     admin = AdminClient.asked_last()
-    theirs = "" if admin is None else asyncio.run(_version_of(admin))
-    if admin is None or (admin.is_local and theirs in ("", __version__)):
+    if admin is None:
+        return None
+    theirs = asyncio.run(_version_of(admin))
+    if admin.is_local and theirs == __version__:
         return None
     told = "" if theirs == __version__ else theirs
     return CommandFailed(not_understood("its answer was not understood", error, told), _HINT)
 
 
 async def _version_of(admin: AdminClient) -> str:
-    """Return the version that a runtime says it is of; empty where it says nothing."""
+    """Return the version that a runtime says it is of; empty where it does not say."""
     from pylon.client.admin import AdminError
 
     try:

@@ -13,7 +13,7 @@ from pylon.cli.output import CommandFailed, print_json, print_line, print_table,
 from pylon.cli.people import origin_of_project
 from pylon.cli.project import find_project, json_option, project_option
 from pylon.cli.reach import ask_people, ask_runtime
-from pylon.client.admin import AdminClient
+from pylon.client.admin import AdminClient, AdminError
 from pylon.client.erased_text import erased_words
 from pylon.printable import clean
 
@@ -73,9 +73,11 @@ async def _every(page: Callable[[str | None], Awaitable[dict[str, Any]]]) -> dic
     while True:
         found = await page(after)
         users += found["users"]
-        after = found["next"]
+        before, after = after, found["next"]
         if after is None:
             return {"users": users}
+        if after == before:  # of another version; asked again it would be the same without end
+            raise AdminError("the runtime tells one page of its accounts again and again")
 
 
 def _path(user: str, verb: str = "") -> str:

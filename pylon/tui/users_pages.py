@@ -66,9 +66,11 @@ class UserPages:
         # A later page is of a list that was begun anew since.
         if asked.search != self.search or (self.total is None and asked.after):
             return False
-        found, more = answer["users"], answer["next"] is not None
+        found, more = list(answer["users"]), answer["next"] is not None
+        if not all(isinstance(row["key"], str) for row in found):
+            raise TypeError("an account has no key")  # which is its place among the others
         if self.total is None:
-            self.rows, self.has_more = list(found), more
+            self.rows, self.has_more = found, more
         else:
             self._merge(asked.after, found, more=more)
         self.total = int(answer["total"])

@@ -192,4 +192,7 @@ class Walk:
             for wanted in ("noted", "another version"):
                 assert any(wanted in text for _, text, _ in app.state.lines), wanted
             return
-        await until(app, lambda text: wanted in text)
+        try:
+            await until(app, lambda text: wanted in text)
+        except AssertionError as error:
+            raise AssertionError(f"seed {self._seed}, {screen.name}: {error}") from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from pylon import jsonvalue
 from pylon.cli.main import cli
+from pylon.cli.users import _every
+from pylon.client.admin import AdminError
 from pylon.server.auth import people
 
 
@@ -91,3 +94,13 @@ def test_links_are_made_with_what_the_env_file_says(project: Path) -> None:
     (project / ".env").write_text("CLUB_ID=x\nPYLON_SERVER_ORIGINS=https://club.example\n")
     assert "https://club.example/auth/link#t=" in _said(project, "login-link", "ada@example.com")
     assert "https://club.example/auth/link#t=" in _said(project, "users", "invite", "b@example.com")
+
+
+async def test_pages_that_lead_nowhere_end() -> None:
+    """A runtime of another version that tells one page again and again is not asked for ever."""
+
+    async def page(after: str | None) -> dict[str, Any]:
+        return {"users": [{"id": "u1"}], "next": "same"}
+
+    with pytest.raises(AdminError, match="again and again"):
+        await _every(page)

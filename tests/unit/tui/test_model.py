@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pylon.tui.model import DashboardState
 from tests.screens.fakes import change, changes, mail, status
 
@@ -166,3 +168,25 @@ def test_a_loop_that_goes_on_is_no_trouble_any_more() -> None:
     state.note_process("running", "")
     assert (state.stack, state.has_trouble) == ("", False)
     assert [text for _, text, _ in state.lines] == ["File app.py, line 3", "sleep()"]
+
+
+def test_a_change_without_a_number_hides_none_that_comes_after_it() -> None:
+    """Of another version: it is left out, and the next ones are there."""
+    state = DashboardState()
+    for seq in (1e300, "7", None):
+        with pytest.raises(TypeError):
+            state.fold(changes(change(1) | {"seq": seq}), 0.0)
+    state.fold(changes(change(1), change(2)), 0.0)
+    assert [one["seq"] for one in state.changes] == [1, 2]
+
+
+def test_what_is_told_once_is_told_anew() -> None:
+    """A stream that begins again fills what was forgotten; another screen forgets nothing."""
+    state = DashboardState()
+    state.fold(changes(change(1), change(2)), 0.0)
+    state.forget_told("backups")
+    assert len(state.changes) == 2
+    state.forget_told("log")
+    assert not state.changes
+    state.fold(changes(change(1), change(2)), 0.0)
+    assert [one["seq"] for one in state.changes] == [1, 2]

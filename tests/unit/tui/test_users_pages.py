@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pylon.client.understanding import MISUNDERSTANDINGS
 from pylon.tui.users_pages import LONG_PAGE, PAGE, UserPages, Wanted
 
 KEYS = st.lists(st.integers(0, 2_000).map(lambda n: f"{n:05d}"), unique=True, max_size=900)
@@ -105,3 +107,15 @@ def test_a_page_of_a_list_that_was_begun_anew_is_not_its_first() -> None:
 
 def _users(count: int, start: int = 0) -> list[dict[str, str]]:
     return [{"key": f"{start + n:05}"} for n in range(count)]
+
+
+@pytest.mark.parametrize("row", [{"email": "a@example.com"}, {"key": 7}, "a@example.com"])
+def test_an_account_without_its_place_is_not_held(row: Any) -> None:
+    """Of another version: what comes later finds its place among what is held."""
+    pages = UserPages()
+    pages.begin("")
+    _read(pages, ["00001", "00003"], 0, 0, 20)
+    with pytest.raises(MISUNDERSTANDINGS):
+        pages.take(pages.next_wanted(0, 0, 20), {"users": [row], "next": None, "total": 1})
+    _read(pages, ["00001", "00002"], 0, 0, 20)
+    assert _held(pages) == ["00001", "00002"]
