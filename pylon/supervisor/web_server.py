@@ -71,14 +71,15 @@ class WebServer:
         failures = 0
         while True:
             began = self._clock.monotonic()
-            code = await self._run_once()
+            try:
+                said = f"ended with code {await self._run_once()}"
+            except (OSError, ValueError) as error:  # of a quote that is not closed, say
+                said = f"can't be started: {error}"
             has_been_steady = self._clock.monotonic() - began >= _STEADY_SECONDS
             failures = 0 if has_been_steady else min(failures + 1, len(_PAUSES))
             pause = _PAUSES[max(failures - 1, 0)]
             why = self._hint() or f"[web] dev in pylon.toml: {self.command}"
-            self._tell(
-                "note", f"the web server ended with code {code}: again in {pause:g} s ({why})"
-            )
+            self._tell("note", f"the web server {said}: again in {pause:g} s ({why})")
             await self._clock.sleep(pause)
 
     def _hint(self) -> str:
