@@ -51,6 +51,7 @@ from pylon.tui.screens.help import HelpScreen
 from pylon.tui.screens.try_call import TryScreen
 from pylon.tui.screens.why import AskingWhy
 from pylon.tui.strip import ScreenStrip
+from pylon.tui.themes import LOOKS_CSS
 from pylon.tui.warping import Warping
 from pylon.tui.widgets.filter_line import NOTHING, FilterLine, Help, OfferLines
 from pylon.tui.widgets.keys_line import KeysLine
@@ -65,7 +66,7 @@ class Dashboard(GettingAbout):
 
     TITLE = "pylon"
     ENABLE_COMMAND_PALETTE = True
-    CSS = f"""{NOTICES_CSS}
+    CSS = f"""{NOTICES_CSS}{LOOKS_CSS}
     ContentSwitcher {{ height: 1fr; }}
     #filter {{ display: none; height: 1; border: none; background: $panel; padding: 0 1; }}
     #filter.shown {{ display: block; }}

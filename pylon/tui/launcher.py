@@ -23,6 +23,7 @@ from pylon.tui.project_actions import INTO_MENU, PROJECT_VERBS
 from pylon.tui.projects_pane import ProjectsPane
 from pylon.tui.saying import NOTICES_CSS, say
 from pylon.tui.terminal_app import TerminalApp
+from pylon.tui.themes import LOOKS_CSS
 from pylon.tui.verbs import in_footer
 from pylon.tui.widgets.keys_line import KeysLine
 from pylon.tui.widgets.line_list import LineList
@@ -54,7 +55,7 @@ class Launcher(TerminalApp[Choice]):
     """All projects of the user."""
 
     TITLE = "pylon"
-    CSS = f"{NOTICES_CSS} #title {{ height: 1; background: $panel; }}"
+    CSS = f"{NOTICES_CSS}{LOOKS_CSS} #title {{ height: 1; background: $panel; }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open", "Browser", id="projects.open"),
         Binding("c", "create", "Create", id="projects.create"),

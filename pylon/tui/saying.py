@@ -16,6 +16,7 @@ NOTICES: Final = "textual-toastrack"
 #: they need beyond that is taken from what stands above, so that no row lies under them.
 NOTICES_CSS: Final = """
     Toast { width: auto; max-width: 100%; margin: 0; padding: 0 1; }
+    Toast:ansi { background: ansi_default; }
     ToastRack { margin-bottom: 0; }
     ToastRack.in-keys-line { layer: default; }
 """

@@ -34,9 +34,17 @@ THEMES: Final = (
         name="pylon-high-contrast", primary="#0047AB", secondary="#00FFFF", accent="#FFD700",
         warning="#FFFF00", error="#FF9C9C", success="#7CFF7C", foreground="#FFFFFF",
         background="#000000", surface="#000000", panel="#1A1A1A", dark=True,
-        variables={"text-muted": "#D8D8D8", **_bars("#000000", "#A0A0A0", "#FFFFFF")},
+        variables={
+            "text-muted": "#D8D8D8", "block-cursor-foreground": "#FFFFFF",
+            **_bars("#000000", "#A0A0A0", "#FFFFFF"),
+        },
     ),
 )  # fmt: skip
+#: Texts to which the library gives the colour of a border, or too little of one.
+LOOKS_CSS: Final = """
+    .box { border-title-color: $foreground; border-subtitle-color: $foreground; }
+    Input > .input--placeholder { color: $text-muted; }
+"""
 #: The colours of the terminal itself, whatever they are.
 ANSI: Final = ("ansi-dark", "ansi-light")
 #: What the palette offers by name, the first one where nothing was chosen.
