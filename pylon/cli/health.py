@@ -36,6 +36,16 @@ def health(is_all: bool, is_ascii: bool, project_path: str | None, as_json: bool
             for name, values in found["samples"].items() if values
         ],
     )  # fmt: skip
+    if found.get("jobs"):
+        print_line("")
+        print_table(
+            ["JOB QUEUE", "DUE", "RUNNING", "LATER", "DEAD", "PAUSED"],
+            [
+                [one["queue"], one["available"], f"{one['running']}/{one['concurrency']}",
+                 one["scheduled"], one["dead"], one["paused_at"] or ""]
+                for one in found["jobs"]
+            ],
+        )  # fmt: skip
     held = sorted(found["held"], key=lambda one: -one["share"])
     print_line("")
     print_table(

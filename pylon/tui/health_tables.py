@@ -49,8 +49,8 @@ def rows_of(
     if not found:
         return []
     return [
-        *_figures(found, samples, width, kind), *_held(found), *_functions(found), *_queries(found),
-        *_subscriptions(found), *_followed(found), *_machine(found),
+        *_figures(found, samples, width, kind), *_jobs(found), *_held(found), *_functions(found),
+        *_queries(found), *_subscriptions(found), *_followed(found), *_machine(found),
     ]  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def _row(
 
 HEALTH_FILTER: Final = Filter(
     ("figure", "now", "most", "held", "size", "limit", "full", "function", "query",
-     "subscription", "followed"),
+     "subscription", "followed", "queue"),
     lambda row, key: row["cells"].get(key, ""),
     lambda row: str(row["text"]),
 )  # fmt: skip
@@ -104,6 +104,30 @@ def _figures(
 
 def _amount(value: float, unit: str) -> str:
     return size_text(int(value)) if unit == "bytes" else number_text(value)
+
+
+def _jobs(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the queues of jobs: what is due and waits, what runs, what comes later, what died."""
+    queues = found.get("jobs")  # a runtime of another version, or without its disk, does not tell
+    if not queues:
+        return
+    head = f"{'JOB QUEUE':<{_NAME}} {'DUE':>{_NUMBER}} {'RUNNING':>{_NUMBER}} {'LATER':>{_NUMBER}}"
+    yield _row("jobs", f"{head} {'DEAD':>{_NUMBER}}", "head")
+    for one in queues:
+        is_paused, is_bad = one["paused_at"] is not None, bool(one["dead"])
+        running = f"{one['running']:,}/{one['concurrency']:,}"
+        line = (
+            f"{str(one['queue'])[:_NAME]:<{_NAME}} {one['available']:>{_NUMBER},}"
+            f" {running:>{_NUMBER}} {one['scheduled']:>{_NUMBER},} {one['dead']:>{_NUMBER},}"
+        )
+        marks = " paused" * is_paused + " ! dead: 6" * is_bad
+        yield _row(
+            f"jobs {one['queue']}", line + marks, "warn" if is_bad else "plain",
+            f"queue {one['queue']}{', paused' if is_paused else ''}\n{one['available']:,} due and"
+            f" waiting, {running} running, {one['scheduled']:,} for later,"
+            f" {one['dead']:,} dead\n\n6 shows the jobs themselves.",
+            {"queue": one["queue"]},
+        )  # fmt: skip
 
 
 def _held(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

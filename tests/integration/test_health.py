@@ -57,9 +57,11 @@ async def test_figures_come_and_say_what_is_slow(serve: Serve) -> None:
     assert {"slow"} <= {one["name"] for one in found["slow_functions"]}
     assert any("Note" in one["sql"] for one in found["slow_queries"])
     assert found["disk"]["free_bytes"] > 0
+    assert {(one["queue"], one["available"]) for one in found["jobs"]} == {("mail", 0)}
     assert max(samples["memory_mb"]) > 10
     text = await pylon("health", "--all", "--ascii")
     assert "loop_lag_ms" in text
+    assert "JOB QUEUE" in text
     assert "TAIL_BYTES_MAX" in text
     assert re.search("[▁-█]", text) is None
 

@@ -36,6 +36,12 @@ def _health(count: int = 3, **changed: Any) -> dict[str, Any]:
         "followed": [{"function": "feed", "args": '{"room":"r1"}', "followers": 3, "users": ["ada"],
                       "is_waiting": False, "kept_bytes": 80, "runs": 40, "useful": 9, "failed": 0,
                       "told": 27, "told_bytes": 2048, "rows_read": 400, "ms": 50.0}],
+        "jobs": [
+            {"queue": "default", "available": 1200, "running": 10, "concurrency": 10,
+             "scheduled": 7, "dead": 0, "completed": 5, "cancelled": 0, "paused_at": None},
+            {"queue": "mail", "available": 0, "running": 0, "concurrency": 5, "scheduled": 0,
+             "dead": 3, "completed": 0, "cancelled": 0, "paused_at": "2026-11-30T12:00:00.000Z"},
+        ],
         "queues": {}, "sqlite": {"version": "3.45.0", "journal_mode": "wal", "synchronous": "full",
                                  "health": "ok", "faults": [FAULT]},
         "disk": {"free_bytes": 2**33, "total_bytes": 2**34, "database_bytes": 4096,
@@ -71,6 +77,21 @@ async def test_figures_and_what_is_held_are_shown(size: tuple[int, int]) -> None
         await pilot.press("escape")
         await pilot.press("slash", *"sqlite", "enter", "G", "enter")
         await _seen(app, "two writers corrupt it", "there is one writer")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_depth_of_each_queue_of_jobs_is_shown(size: tuple[int, int]) -> None:
+    """What is due and waits, what runs of how many that may, what comes later, what died."""
+    async with opened(size) as (app, admin, pilot):
+        await _open(app, admin, pilot)
+        text = await _seen(app, "JOB QUEUE", "1,200", "10/10")
+        (default,) = (line for line in text.split("\n") if line.lstrip("> ").startswith("default"))
+        assert default.split()[-4:] == ["1,200", "10/10", "7", "0"], default
+        await pilot.press("slash", *"queue:mail", "enter")
+        await _seen(app, "0/5", "paused ! dead: 6")
+        await pilot.press("escape")
+        admin.answers["admin/health"] = _health(jobs=None)  # its storage does not tell
+        await until(app, lambda text: "JOB QUEUE" not in text and "loop_lag_ms" in text)
 
 
 @pytest.mark.parametrize("size", SIZES)

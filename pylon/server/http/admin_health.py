@@ -9,7 +9,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from pylon import sqlite
+from pylon.errors import PylonError
 from pylon.server.calls import Call, FunctionStats
+from pylon.server.http.admin_jobs import overview_of
 from pylon.server.http.exchange import Exchange, integer, json_value
 from pylon.server.http.held import held_by
 from pylon.server.http.services import Services
@@ -22,8 +24,9 @@ _SQL_CHARACTERS: Final = 400
 
 async def health(exchange: Exchange) -> web.StreamResponse:
     """GET /api/admin/health?since=: everything; of the figures, what came after so many samples."""
-    given = exchange.query(("since",)).get("since")
-    return json_value(health_of(exchange.services, integer(given, "since") or 0))
+    services, given = exchange.services, exchange.query(("since",)).get("since")
+    found = health_of(services, integer(given, "since") or 0)
+    return json_value({**found, "jobs": await _job_queues(services)})
 
 
 def health_of(services: Services, since: int) -> dict[str, Any]:
@@ -48,6 +51,15 @@ def health_of(services: Services, since: int) -> dict[str, Any]:
             "database_bytes": storage.database_bytes, "wal_bytes": storage.wal_bytes,
         },
     }  # fmt: skip
+
+
+async def _job_queues(services: Services) -> list[dict[str, Any]] | None:
+    """Return how deep each queue of jobs is; None where storage does not tell, as it may here."""
+    try:
+        found: list[dict[str, Any]] = (await overview_of(services))["queues"]
+    except PylonError:
+        return None
+    return found
 
 
 def _queues(services: Services) -> dict[str, int]:
