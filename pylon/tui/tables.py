@@ -63,7 +63,7 @@ POLICIES = (
 )  # fmt: skip
 PROJECTS = (
     Column("STATE", 11), Column("NAME", 18, most=32), Column("PORT", 5, right=True),
-    Column("DISK", 9, right=True), Column("BACKUP", 9, 66), Column("UNTOUCHED", 9, 76),
+    Column("DISK", 9, right=True), Column("BACKUP", 10, 66), Column("UNTOUCHED", 9, 76),
     Column("LAST USE", 10, 130), Column("LAST ERROR", 40, 120, most=60),
     Column("FOLDER", 48, 88, keeps_end=True),  # in fewer than that it would be a stump
 )  # fmt: skip
