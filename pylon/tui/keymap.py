@@ -32,6 +32,11 @@ _SHORT: Final = {
     "return": "enter", "del": "delete", "pgup": "pageup", "pgdown": "pagedown", " ": "space",
 }  # fmt: skip
 _NAMED: Final = frozenset(str(one.value) for one in KnownKeys) | frozenset(_SHORT.values())
+#: Keys that a terminal can't tell from another one: it sends the same for both.
+_ONE_WITH: Final = {
+    "ctrl+m": "enter", "ctrl+i": "tab", "ctrl+h": "backspace",
+    "ctrl+left_square_bracket": "escape",
+}  # fmt: skip
 _SECTION: Final = re.compile(r"\s*\[([^\]]+)\]")
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9_\"'.-]+)\s*=")
 
@@ -131,6 +136,11 @@ def read_keymap(path: Path) -> Keymap:
         elif bad := next((one for one in keys if not _long(one)), None):
             result.complaints.append(
                 f'{where}: {clean(bad)[:30]!r} is no key; such as "x", "G", "f5", "ctrl+x"'
+            )
+        elif same := next((one for one in keys if _long(one) in _ONE_WITH), None):
+            usual = _ONE_WITH[_long(same)]
+            result.complaints.append(
+                f"{where}: terminals send {usual} for {same}; take {usual}, or another key"
             )
         else:
             wanted[name] = ",".join(_long(one) for one in keys)

@@ -53,6 +53,8 @@ def test_keys_of_the_file_take_the_place_of_the_usual_ones(tmp_path: Path) -> No
         ("[jobs]\n\nretry = 3", ":3: jobs.retry takes a key"),
         ('quit = "ctrl+nothing"', ":1: 'ctrl+nothing' is no key"),
         ("quit = []", ":1: quit takes a key"),
+        ('jobs.retry = "ctrl+m"', ":1: terminals send enter for ctrl+m; take enter, or another"),
+        ('jobs.retry = ["f6", "ctrl+["]', ":1: terminals send escape for ctrl+["),
         ("quit", "all keys are as usual"),
         ('jobs.retry = "c"', ":1: jobs.retry can't be on c: jobs.cancel is"),
         ('help = "j"', ":1: help can't be on j: move.down is"),
