@@ -26,6 +26,8 @@ from tests.museum import PLAIN, fill_museum, make_museum
 SCALE: Final = int(os.environ.get("PYLON_TEST_SCALE", "1"))
 FIRST: Final = int(os.environ.get("PYLON_TEST_SEED", "1"))
 pytestmark = pytest.mark.timeout(120 * SCALE)
+#: How often `attach` looks, of each scale.
+_LOOKS: Final = 30
 #: What only looks; each is asked for people, and as JSON where it has that.
 LOOKING: Final = (
     "status", "jobs list", "workflows list", "users", "users show ada@example.com", "files list",
@@ -60,8 +62,28 @@ async def test_a_command_says_that_it_does_not_understand(
                 await between.close()
                 place.unlink(missing_ok=True)
         behind.rename(place)
+        token = next((tmp_path / "state").glob("run/*/token")).read_text().strip()
+        monkeypatch.setenv("PYLON_ADMIN_TOKEN", token)
+        await _look_from_afar(served.url, monkeypatch)
     finally:
         await served.close()
+
+
+async def _look_from_afar(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at it as `pylon attach` does first: nobody knows what answers there."""
+    between = await DistortedRuntime(url, FIRST).start()
+    codes = set()
+    try:
+        for at in range(_LOOKS * SCALE):
+            code, text = await asyncio.to_thread(_run, f"attach {between.url} --check", monkeypatch)
+            assert code in (0, 1), f"look {at} of seed {FIRST}: {code}\n{text}"
+            codes.add(code)
+        assert 1 in codes
+        between.is_honest = True
+        code, text = await asyncio.to_thread(_run, f"attach {between.url} --check", monkeypatch)
+        assert (code, "museum answers at" in text) == (0, True), text
+    finally:
+        await between.close()
 
 
 async def _ask_all(between: DistortedRuntime, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
