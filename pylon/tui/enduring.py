@@ -74,7 +74,7 @@ class Enduring:
         """Show or do something; where what the runtime said stands against it, go on without."""
         try:
             yield
-        except MISUNDERSTANDINGS as error:
+        except (*MISUNDERSTANDINGS, AdminError) as error:
             if not self.is_on:
                 raise
             self._say(what, error)
@@ -88,6 +88,7 @@ class Enduring:
         self._renewing_s = _RENEWED_SECONDS if is_calm else self._renewing_s * 2
         self._renewing_s = min(self._renewing_s, _RENEWED_SECONDS_MAX)
         self._has_news, self._renewed_at = False, now
+        self._app.refresh(layout=True)  # a picture may have been left half drawn
         return self.is_on
 
     def takes(self, error: BaseException, node: MessagePump | None) -> bool:

@@ -195,7 +195,8 @@ class LensScreen(CloseUp):
                 Details(f"change {change['seq']}", past_tables.history_words(change))
             )
             return
-        assert self.found is not None
+        if self.found is None:  # rows of an answer that was not understood to its end
+            return
         row = event.row
         heads = [head for head, _ in past_tables.forms_of(self.found)]
         lines = [f"{head}: {value}" for head, value in zip(heads, row["values"], strict=True)]
