@@ -113,7 +113,7 @@ class Enduring:
     def _say(self, what: str, error: BaseException) -> None:
         """Show a notice, and put it into the Runtime log."""
         words = error.message if isinstance(error, AdminError) else self.note(what, error)
-        if self._is_news(f"notice {what}"):
+        if self._is_news("notice"):  # one at a time: many would leave the rows no room
             say(self._app, words, title="✗ not understood", seconds=_SAID_SECONDS, is_bad=True)
 
     def note(self, what: str, error: BaseException) -> str:

@@ -18,6 +18,7 @@ from textual.filter import LineFilter
 
 from pylon.printable import clean_block
 from pylon.tui.outlet import driver_for
+from pylon.tui.saying import NOTICES
 from pylon.tui.unsteered import UNSTEERED
 
 Returned = TypeVar("Returned")
@@ -34,6 +35,12 @@ class TerminalApp(App[Returned]):
     def get_driver_class(self) -> type[Driver]:
         """Return what drives the terminal."""
         return driver_for(super().get_driver_class())
+
+    def clear_notifications(self) -> None:
+        """Take all notices away, with the lines that they stand in: the library leaves those."""
+        super().clear_notifications()
+        for screen in self.screen_stack:
+            screen.query(f"#{NOTICES} > *").remove()
 
     def _fatal_error(self) -> None:
         """End after a fault of ours, and say it.

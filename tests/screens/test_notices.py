@@ -59,3 +59,19 @@ async def test_however_small_the_terminal_is_half_of_it_stays() -> None:
         lines = grid(app)
         assert "chat" in lines[0]
         assert all("▌" not in line for line in lines[:4])
+
+
+async def test_notices_that_were_taken_away_leave_no_room_behind() -> None:
+    """However many were said and cleared, the next short one takes the line of keys and no row."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(head=99), changes(*(change(n) for n in range(1, 100))))
+        await until(app, lambda text: "row-99" in text and "99/99" in text)
+        before = _ROW.findall(shown(app))
+        for number in range(10):
+            say(app, f"number {number}", seconds=60)
+            await until(app, lambda text, words=f"number {number}": words in text)
+            app.clear_notifications()
+        say(app, "the last one", seconds=60)
+        await until(app, lambda text: "the last one" in text)
+        await pilot.pause()
+        assert _ROW.findall(shown(app)) == before
