@@ -95,7 +95,10 @@ async def test_an_answer_to_a_closed_screen_ends_nothing(
         await app.push_screen(screen)
         await pilot.pause()
         app.pop_screen()
-        await pilot.pause()
+        for _ in range(500):
+            if not screen.query("*"):
+                break
+            await pilot.pause(0.01)
         assert not screen.query("*")
         if is_refused:
             admin.answers = dict.fromkeys(admin.answers, refused)

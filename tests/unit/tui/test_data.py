@@ -9,6 +9,7 @@ from typing import Any
 
 from pylon.tui.data import Data
 from pylon.tui.data_state import NEAR, PAGE
+from pylon.tui.enduring import Enduring
 from pylon.tui.model import DashboardState
 from tests.screens.data_fakes import OWNER, TASK, FakeTable, task
 from tests.screens.fakes import status
@@ -50,6 +51,7 @@ class _Asked:
             state=self.state, clock=SimpleNamespace(monotonic=lambda: self.now),
             run_worker=lambda work, **_: self.waiting.append(work), draw=lambda: None,
         )  # fmt: skip
+        app.enduring = Enduring(app, is_afar=False)
         self.data = Data(app, self.runtime)  # type: ignore[arg-type]
 
     def look(self, cursor: int = 0) -> None:

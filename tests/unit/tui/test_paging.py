@@ -49,7 +49,7 @@ async def test_a_pager_is_given_nothing_that_steers_a_terminal(
     monkeypatch.setenv("PAGER", "more")
     app: Any = _App()
     page(app, "a\x1b]52;c;AAAA\x07b\nnext\u202eline\n")
-    await work[0]
+    await work[0]()
     (text,) = given
     assert b"\x1b" not in text
     assert b"\x07" not in text

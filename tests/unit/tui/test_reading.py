@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from pylon.client.admin import AdminError
+from pylon.tui.enduring import Enduring
 from pylon.tui.jobs import Jobs
 from pylon.tui.jobs_state import JobsState
 
@@ -60,6 +61,7 @@ class _Later:
             state=state, clock=SimpleNamespace(monotonic=lambda: self.now),
             run_worker=lambda work, **_: self.workers.append(asyncio.ensure_future(work)),
         )  # fmt: skip
+        app.enduring = Enduring(app, is_afar=False)
         self.jobs = Jobs(app, cast(Any, self))
 
     async def get(self, path: str, **question: Any) -> dict[str, Any]:
