@@ -57,6 +57,21 @@ async def test_a_pass_draws_the_visible_lines_and_looks_each_style_up_once(
         assert 0 < len(asked) <= 12
 
 
+async def test_the_bar_is_where_the_list_is_also_when_it_has_just_come() -> None:
+    """Rows that come at once, the cursor on the last: nobody scrolled since the bar is there."""
+    app = _Screen()
+    async with app.run_test(size=(80, 24)) as pilot:
+        found = app.query_one(LineList)
+        found.show(["one"])
+        await pilot.pause()
+        assert not found.show_vertical_scrollbar
+        found.show(list(range(40)))
+        found.action_bottom()
+        await pilot.pause()
+        assert found.show_vertical_scrollbar
+        assert found.vertical_scrollbar.position == found.scroll_y == 16
+
+
 async def test_the_next_pass_has_the_colours_of_another_theme() -> None:
     """What is kept of styles is kept for one pass."""
     app = _Screen()

@@ -366,6 +366,10 @@ class LineList(Patient, ScrollView, can_focus=True):
         if wanted != top:
             # By force: whether it may scroll is known only after the next layout.
             self.scroll_to(y=wanted, animate=False, immediate=True, force=True)
-        if self.show_vertical_scrollbar:  # a bar that was not there yet was told nothing
-            self.vertical_scrollbar.position = self.scroll_y
+        self.watch_show_vertical_scrollbar(self.show_vertical_scrollbar)
         self.refresh()
+
+    def watch_show_vertical_scrollbar(self, is_shown: bool) -> None:
+        """Put the bar to where the list is: one that was not there yet was told nothing."""
+        if is_shown:
+            self.vertical_scrollbar.position = self.scroll_y
