@@ -37,19 +37,10 @@ def say(
     shown = _fitted("\n".join(_cut(line) for line in text.splitlines()), app.size)
     if is_bad and not (title or text).startswith(_BAD):  # not by its colour alone
         title, shown = (f"{_BAD} {title}", shown) if title else ("", f"{_BAD} {shown}")
-    _tidy(app)
     app.notify(
         clean_block(shown), title=clean_block(title), markup=False, timeout=seconds,
         severity="error" if is_bad else "information",
     )  # fmt: skip
-
-
-def _tidy(app: App[Any]) -> None:
-    """Remove what the library leaves of notices that were taken away: it takes a row for each."""
-    for screen in app.screen_stack:
-        for holder in screen.query(f"#{NOTICES} > *"):
-            if holder.is_mounted and not holder.children:
-                holder.remove()
 
 
 def _fitted(text: str, size: Size) -> str:

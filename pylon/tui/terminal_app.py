@@ -15,6 +15,7 @@ from rich.text import Text
 from textual.app import App
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.widgets._toast import Toast
 
 from pylon.printable import clean_block
 from pylon.tui.outlet import driver_for
@@ -39,8 +40,16 @@ class TerminalApp(App[Returned]):
     def clear_notifications(self) -> None:
         """Take all notices away, with the lines that they stand in: the library leaves those."""
         super().clear_notifications()
+        self.call_later(self._clear_lines)  # by the app's own loop: anybody may have called this
+
+    def _clear_lines(self) -> None:
         for screen in self.screen_stack:
-            screen.query(f"#{NOTICES} > *").remove()
+            for holder in screen.query(f"#{NOTICES} > *"):
+                is_said = any(
+                    one._notification in self._notifications for one in holder.query(Toast)
+                )
+                if holder.is_mounted and not is_said:
+                    holder.remove()
 
     def _fatal_error(self) -> None:
         """End after a fault of ours, and say it.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextvars import Context
 
 import pytest
 
 from pylon.testing.grid import grid, shown
-from pylon.tui.saying import say
+from pylon.tui.saying import NOTICES, say
 from tests.screens.fakes import change, changes, status
 from tests.screens.test_dashboard import opened, until
 
@@ -75,3 +76,17 @@ async def test_notices_that_were_taken_away_leave_no_room_behind() -> None:
         await until(app, lambda text: "the last one" in text)
         await pilot.pause()
         assert _ROW.findall(shown(app)) == before
+
+
+async def test_what_is_told_from_outside_of_the_dashboard_is_said_and_cleared() -> None:
+    """A save is told by whoever saw it: no part of the dashboard, and not under its context."""
+    async with opened() as (app, admin, pilot):
+        admin.say(status(head=9), changes(*(change(n) for n in range(1, 10))))
+        await until(app, lambda text: "row-9" in text)
+        for number in range(3):
+            Context().run(say, app, f"number {number}", seconds=60)
+            await until(app, lambda text, words=f"number {number}": words in text)
+            Context().run(app.clear_notifications)
+            await until(app, lambda text, words=f"number {number}": words not in text)
+        await pilot.pause()
+        assert not app.screen.query(f"#{NOTICES} > *")
