@@ -88,7 +88,9 @@ class TwistedRuntime:
         ) as far:
             told = asyncio.create_task(_drain(near))
             async for message in far:
-                if message.type is aiohttp.WSMsgType.TEXT and not near.closed:
+                if near.closed:  # else each that was left holds one of the session's connections
+                    break
+                if message.type is aiohttp.WSMsgType.TEXT:
                     value = self.told(jsonvalue.decode_trusted(message.data))
                     await near.send_str(jsonvalue.encode_text(value))
             told.cancel()

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import App
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -27,6 +28,8 @@ from pylon.version import __version__
 if TYPE_CHECKING:
     from pylon.tui.dashboard import Dashboard
 
+#: What is gone on after: a screen that could not be laid out lacks what it looks for, too.
+_ENDURED: Final = (*MISUNDERSTANDINGS, AdminError, NoMatches)
 #: A notice of the same is shown so seldom: a screen is drawn eight times a second.
 _SAID_EVERY_SECONDS: Final = 10.0
 _SAID_SECONDS: Final = 8.0
@@ -74,7 +77,7 @@ class Enduring:
         """Show or do something; where what the runtime said stands against it, go on without."""
         try:
             yield
-        except (*MISUNDERSTANDINGS, AdminError) as error:
+        except _ENDURED as error:
             if not self.is_on:
                 raise
             self._say(what, error)
@@ -97,7 +100,7 @@ class Enduring:
         A screen that could not even be laid out is closed: there is nothing on it to leave it by.
         """
         cause = error.error if isinstance(error, WorkerFailed) else error
-        if not self.is_on or not isinstance(cause, (*MISUNDERSTANDINGS, AdminError)):
+        if not self.is_on or not isinstance(cause, _ENDURED):
             return False
         self._say("what was asked for", cause)
         screen = getattr(node, "screen", None) if node is not self._app else None

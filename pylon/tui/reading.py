@@ -110,10 +110,9 @@ class Reading:
         has_moved = found.version != self._read_version or found.has_more is None
         is_old = self._read_at is None or now - self._read_at > _AT_LEAST_SECONDS
         if now >= self._next_at and (has_moved or is_old) and not self._is_asking:
+            work = self._ask(found.question, found.version)
             self._is_asking = True
-            self._app.run_worker(
-                self._ask(found.question, found.version), name=self.part, group=self.part
-            )
+            self._app.run_worker(work, name=self.part, group=self.part)
         self._note(now)
 
     def ask_again(self) -> None:

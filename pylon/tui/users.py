@@ -51,8 +51,8 @@ class Users:
         self._in_sight = (cursor, top, height)
         is_due = now >= self._next_at or (self.pages.is_missing(cursor) and not self._trouble)
         if is_due and not self._is_asking:
-            self._is_asking = True
             wanted = self.pages.next_wanted(cursor, top, height)
+            self._is_asking = True
             self._app.run_worker(self._ask(wanted), name="users", group=_GROUP)
         self._note(now)
 

@@ -106,3 +106,16 @@ async def test_the_bar_stands_where_the_list_is() -> None:
         assert found.scroll_offset.y == 40 - 24
         assert found.show_vertical_scrollbar
         assert found.vertical_scrollbar.position == 40 - 24
+
+
+async def test_what_is_no_list_is_not_held() -> None:
+    """Of a runtime of another version: the rows of before stay, and the next ones are shown."""
+    app = _Screen()
+    async with app.run_test(size=(80, 24)):
+        found = app.query_one(LineList)
+        found.show(["a"], key=str)
+        with pytest.raises(TypeError):
+            found.show({"0": "b"}, key=str)  # type: ignore[arg-type]
+        assert found.current == "a"
+        found.show(["c"], key=str)
+        assert found.current == "c"

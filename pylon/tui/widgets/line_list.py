@@ -153,6 +153,8 @@ class LineList(Patient, ScrollView, can_focus=True):
         `total` is how many there are before the filter; `note` stands behind the counter. Where
         `is_read` is false nobody knows yet whether there are none.
         """
+        if not isinstance(rows, list):  # of another version; kept, it would hold up what comes next
+            raise TypeError(f"the rows are no list but {type(rows).__name__}")
         before = self.current
         self._rows = rows
         self._total = len(rows) if total is None else total
