@@ -203,7 +203,19 @@ class LineList(Patient, ScrollView, can_focus=True):
         return strips
 
     def render_line(self, y: int) -> Strip:
-        """Return one visible line."""
+        """Return one visible line; one that can't be drawn keeps no other from it."""
+        try:
+            return self._line_at(y)
+        except MISUNDERSTANDINGS as error:
+            endure(self.app, "a row", error)
+            over = "line--cursor" if self._place_at(y) == self._cursor else None
+            return self._strip(NOT_UNDERSTOOD, self.size.width, over)
+
+    def _place_at(self, y: int) -> int:
+        """Return the place of the row on a visible line."""
+        return y - self._head_lines + int(self.scroll_offset.y)
+
+    def _line_at(self, y: int) -> Strip:
         width = self.size.width
         if self._head is not None and y == 0:
             counter = f"{self.counter}{self._note} " if self._total else self._note
@@ -214,16 +226,11 @@ class LineList(Patient, ScrollView, can_focus=True):
                 [self._clear_of(head, width - cell_len(counter)),
                  self._strip([(counter, "quiet")], cell_len(counter), "line--head")]
             )  # fmt: skip
-        place = y - self._head_lines + int(self.scroll_offset.y)
+        place = self._place_at(y)
         if place >= len(self._rows) or place < 0:
             return self._line_of_none(y, width)
         cursor = "line--cursor" if place == self._cursor else None
-        try:
-            line = self._draw(self._rows[place], width)
-        except MISUNDERSTANDINGS as error:
-            endure(self.app, "a row", error)
-            line = NOT_UNDERSTOOD
-        return self._strip(line, width, cursor)
+        return self._strip(self._draw(self._rows[place], width), width, cursor)
 
     def _line_of_none(self, y: int, width: int) -> Strip:
         """Return a line without a row: one of those that say why there are none, or a blank one."""
