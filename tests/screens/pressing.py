@@ -297,6 +297,7 @@ class Fingers:
         is_down = row[1] not in _UPWARDS
         if wanted is Comes.SCROLLED:
             _put_at_end(node, is_start=is_down)
+        if isinstance(wanted, Comes):  # what the key before did may not be drawn yet
             await self.pilot.pause()
         words, before, at = shown(self.app), self.picture(), _place_of(node)
         row_before = self._cursor()
