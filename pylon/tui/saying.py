@@ -1,4 +1,4 @@
-"""Short notices in a corner of the screen: text from data is text there too, never markup (I99)."""
+"""Short notices in the line of keys: text from data is text there too, never markup (I99)."""
 
 from __future__ import annotations
 
